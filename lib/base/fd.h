@@ -1,0 +1,20 @@
+/* lib/base/fd.h - descriptors: the few calls that everybody would else write again. */
+#ifndef POSTERN_BASE_FD_H
+#define POSTERN_BASE_FD_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+void fd_close(int *fd); /* accepts -1; leaves -1; keeps errno */
+int  fd_write_all(int fd, struct span bytes, struct err *e);
+int  fd_sync(int fd, struct err *e);
+int  fd_nonblock(int fd, struct err *e);
+/* Reads a whole file (or stdin for "-") up to `max` bytes into b (initialised by the caller). */
+int  fd_read_file(const char *path, size_t max, struct buf *b, struct err *e);
+/* Creates a directory and its parents, mode for the new ones. Existing is fine. */
+int  fd_mkdirs(const char *path, unsigned mode, struct err *e);
+/* True when path (or its nearest existing parent) lies on a network file system (NFS, CIFS, 9p, FUSE network
+ * kinds, …); name_out gets the kind's name. */
+bool fd_on_network(const char *path, const char **name_out);
+
+#endif

@@ -1,0 +1,57 @@
+/* lib/base/settings.h - every setting of every program, as loaded by conf.h. The table is settings.c.
+ *
+ * One struct for all programs: they read one file, and an unknown key is an error in each of them. */
+#ifndef POSTERN_BASE_SETTINGS_H
+#define POSTERN_BASE_SETTINGS_H
+
+enum settings_phase { PHASE_PRE, PHASE_POST };
+enum settings_mode { MODE_LIVE, MODE_OBSERVE };
+enum settings_scanner_down { SCANNER_DOWN_DEFER, SCANNER_DOWN_ACCEPT };
+
+struct settings {
+    struct {
+        const char *url;
+    } store;
+    struct {
+        const char *url, *keys;
+        int64_t     retention_days, min_free;
+    } quarantine;
+    struct {
+        int64_t delivered_hours;
+    } copies;
+    struct {
+        const char *url;
+    } redis;
+    struct {
+        struct conf_list listen_spamd, listen_http; /* ADDRESS:PORT | [V6]:PORT | unix:PATH, each with ?key=value&… */
+        const char      *password;
+        struct conf_list mta_from, mta_users, trusted_relays, scanner;
+        bool             envelope_lines;
+        int              phase, mode, scanner_down;
+        int64_t          scanner_timeout_ms, max_message, threads;
+        const char      *maillog;
+    } rulesd;
+    struct {
+        struct conf_list protected_symbols;
+        const char      *authserv_id;
+    } rules;
+    struct {
+        struct conf_list backend;
+        const char      *password;
+    } trainer;
+    struct {
+        const char *url;
+    } delivery;
+    struct {
+        const char *url, *from;
+    } smtp;
+    struct {
+        const char      *listen, *public_url;
+        struct conf_list trusted_proxies;
+    } portal;
+};
+
+extern const struct conf_row conf_rows[];
+extern const size_t          conf_nrows;
+
+#endif
