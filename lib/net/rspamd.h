@@ -1,0 +1,59 @@
+/* lib/net/rspamd.h - what Rspamd's clients put into a request, and the JSON that they read (protocols.md 2.3 … 2.6). */
+#ifndef POSTERN_NET_RSPAMD_H
+#define POSTERN_NET_RSPAMD_H
+
+#include "net/http.h"
+
+/* The envelope that a request states. Values are as sent (brackets, ports): mail/address.h and endpoint.h read them. */
+struct rspamd_envelope {
+    struct span      from;       /* p == NULL: not stated; "<>" or "": the null sender */
+    struct span_list rcpt;       /* commas inside one field are split, respecting quotes */
+    struct span      ip;         /* without port and brackets; empty when absent or invalid */
+    bool             ip_invalid;
+    struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
+    struct span      password;   /* Password field, or the password of Basic authorisation (decoded into the arena) */
+    bool             milter;     /* Flags holds "milter": the caller can drop recipients and discard */
+    bool             pass_all;
+    bool             body_block;
+};
+/* Reads all fields; refuses (e, -1) what must never be scanned as an empty message: Shm, File, Path, Message-Length.
+ * tempfail-free: a bad IP is flagged and ignored. */
+int rspamd_read_envelope(const struct http_request *r, struct rspamd_envelope *out, struct err *e);
+
+enum rspamd_action { RSPAMD_NO_ACTION, RSPAMD_GREYLIST, RSPAMD_ADD_HEADER, RSPAMD_REWRITE_SUBJECT, RSPAMD_SOFT_REJECT,
+                     RSPAMD_REJECT };
+const char *rspamd_action_name(enum rspamd_action a); /* "soft reject" … with blanks */
+
+struct rspamd_symbol {
+    struct span        name, description;
+    double             score;
+    const struct span *options;
+    size_t             noptions;
+};
+struct rspamd_add_header {
+    struct span name, value; /* CR and LF are stripped on writing */
+    int         order;       /* 0 on top; -1 appended */
+    bool        plain;       /* a plain string (filter-rspamd), no order */
+};
+struct rspamd_reply {
+    enum rspamd_action action;
+    double             score, required_score;
+    double             reject, add_header, greylist; /* thresholds; >= 999: left out */
+    const struct rspamd_symbol *symbols;
+    size_t                      nsymbols;
+    struct span smtp_message;  /* no code, CR LF NUL stripped on writing; empty: none */
+    struct span subject, message_id;
+    struct span uid;           /* ours; key "uid" */
+    const struct rspamd_add_header *add_headers;
+    size_t                          nadd_headers;
+    const struct span *remove_headers; /* all instances (0) */
+    size_t             nremove_headers;
+    const struct span *del_rcpt;
+    size_t             ndel_rcpt;
+    bool               discard;        /* milter.reject = "discard" */
+    double             time_real;
+};
+/* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". */
+void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool legacy);
+
+#endif

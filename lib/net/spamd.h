@@ -1,0 +1,87 @@
+/* lib/net/spamd.h - the server side of SPAMC/1.0 … 1.5, and of the text form RSPAMC/1.x (protocols.md 1 and 2.7).
+ *
+ * Deviations from spamd on purpose: bytes are counted exactly, case of Content-length does not count, the LF-only head
+ * is accepted, unknown Message-class is refused (protocols.md 6.1 and docs/deviations.md). */
+#ifndef POSTERN_NET_SPAMD_H
+#define POSTERN_NET_SPAMD_H
+
+#include "net/wire.h"
+
+enum spamd_verb {
+    SPAMD_PING, SPAMD_CHECK, SPAMD_SYMBOLS, SPAMD_REPORT, SPAMD_REPORT_IFSPAM, SPAMD_PROCESS, SPAMD_HEADERS, SPAMD_TELL,
+    SPAMD_SKIP,
+};
+enum spamd_class { SPAMD_CLASS_NONE, SPAMD_CLASS_SPAM, SPAMD_CLASS_HAM };
+#define SPAMD_LOCAL 1u
+#define SPAMD_REMOTE 2u
+
+/* The codes of the wire (sysexits). */
+enum { SPAMD_EX_OK = 0, SPAMD_EX_UNAVAILABLE = 69, SPAMD_EX_TEMPFAIL = 75, SPAMD_EX_PROTOCOL = 76, SPAMD_EX_NOPERM = 77,
+       SPAMD_EX_TIMEOUT = 79 };
+
+struct spamd_request {
+    enum spamd_verb  verb;
+    int              version;      /* major * 100 + minor: 105 for 1.5; 100 and below: no head at all */
+    bool             rspamc;       /* RSPAMC/1.x: answer with the RSPAMD text form */
+    bool             has_length, zlib;
+    uint64_t         length;
+    struct span      user;         /* opaque text */
+    bool             has_user;
+    enum spamd_class message_class;
+    unsigned         set, remove;  /* SPAMD_LOCAL | SPAMD_REMOTE */
+    /* RSPAMC only */
+    struct span      from, helo, hostname, ip, queue_id, deliver_to;
+    bool             has_from;
+    struct span_list rcpt;
+    struct span      body;         /* decompressed when zlib; else in `in` */
+
+    /* the machine's own */
+    struct arena      *arena;
+    struct buf        *inflated;   /* caller's, for zlib bodies */
+    struct wire_limits limits;
+    int                state;
+    size_t             pos, head_end, nheaders;
+    size_t             used;       /* after WIRE_DONE */
+    int                code;       /* after WIRE_BAD: 69, 76, 79 … */
+    struct span        command_line;
+    struct err         error;
+};
+
+/* A new request. arena and inflated are borrowed until it ends; inflated is cleared. */
+void           spamd_begin(struct spamd_request *r, struct arena *a, struct buf *inflated, const struct wire_limits *limits);
+/* eof: the peer has shut down its side. */
+enum wire_step spamd_step(struct spamd_request *r, struct buf *in, bool eof);
+/* The head's deadline passed / the body's: makes it WIRE_BAD with 79. */
+void           spamd_expire(struct spamd_request *r);
+bool           spamd_head_done(const struct spamd_request *r);
+/* At most this many more bytes are wanted for now, for sizing reads; 0: unknown. */
+size_t         spamd_wants(const struct spamd_request *r, const struct buf *in);
+
+/* What a scan's reply is made of. The score is clamped and rounded by the caller (design.md 2.5): printed as given with
+ * one decimal, and score >= threshold holds exactly when spam is true. */
+struct spamd_result {
+    bool        spam;
+    double      score, threshold;
+    struct span symbols;  /* "A,B,C" */
+    struct span report;   /* LF lines, at most 7 KiB; comes out as CRLF towards 1.2 (Exim) and RSPAMC */
+    struct span action;   /* RSPAMC: "reject", "soft reject", "add header", "no action" */
+    struct span message_id;
+    struct span smtp_message;
+    struct span version;  /* for X-Spam-Checker-Version and X-Spam-Status: "Postern 1.0" */
+    struct span host;
+    double      reject_threshold; /* RSPAMC metric line */
+};
+
+/* A whole reply appended to out, to be written with one write. For PROCESS and HEADERS `r->body` is rewritten: all
+ * X-Spam-* out, the new ones on top (after mbox From and Return-Path), the line end of the first line (1.6). */
+void spamd_put_result(struct buf *out, const struct spamd_request *r, const struct spamd_result *result);
+void spamd_put_pong(struct buf *out);
+void spamd_put_tell(struct buf *out, unsigned did_set, unsigned did_remove);
+/* "SPAMD/1.0 76 Bad header line: …" CRLF; for RSPAMC "RSPAMD/1.3 76 EX_PROTOCOL". Text is escaped and bounded. */
+void spamd_put_error(struct buf *out, const struct spamd_request *r, int code, const char *text);
+/* The reply to a request that ended in WIRE_BAD. */
+void spamd_put_bad(struct buf *out, const struct spamd_request *r);
+/* The message with its X-Spam-* fields removed and `fields` (each ending in a line end) put on top; also used alone. */
+void spamd_put_rewritten(struct buf *out, struct span message, struct span fields, bool head_only);
+
+#endif

@@ -1,0 +1,43 @@
+/* lib/net/wire.h - what both protocols' codecs share.
+ *
+ * A codec is a state machine over one growing buffer `in` that its caller appends bytes to (by read(2) straight into
+ * buf_reserve()): step() looks at what is new, keeps its place, and says what it needs. Nothing is copied: header values
+ * and the body are spans into `in`, valid until the caller consumes or appends after WIRE_DONE. Input may be split
+ * anywhere; the outcome is the same. Codecs never read, write or log.
+ *
+ * WIRE_DONE  a whole request; `used` bytes of `in` belong to it, what follows is the next one (or to be drained).
+ * WIRE_BAD   refused; the reply is made by *_put_error(); the caller writes it, shuts down its side, and drains. */
+#ifndef POSTERN_NET_WIRE_H
+#define POSTERN_NET_WIRE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/err.h"
+
+enum wire_step { WIRE_MORE, WIRE_DONE, WIRE_BAD };
+enum wire_kind { WIRE_UNDECIDED, WIRE_HTTP, WIRE_SPAMC };
+
+#define WIRE_LINE_MAX 8192
+
+struct wire_limits {
+    size_t body_max;      /* bytes on the wire, and after decompression */
+    size_t head_max;      /* 1 MiB for trusted callers, else 80 KiB */
+    size_t rcpt_max;      /* Rcpt fields: 10,000 */
+    size_t headers_max;   /* other fields: 1,000 (HTTP); spamd has 255 lines */
+};
+
+/* Whose protocol do these first bytes speak? The word after the last blank of the first line tells: HTTP/…, SPAMC/…,
+ * RSPAMC/…. UNDECIDED while the line is not complete and shorter than WIRE_LINE_MAX; else `fallback`. */
+enum wire_kind wire_detect(struct span in, enum wire_kind fallback);
+
+/* zlib (RFC 1950) and zstd, bounded: appends at most `max` bytes to out. -1 ERR_INVALID damaged, ERR_LIMIT too large. */
+int wire_inflate(struct span in, size_t max, struct buf *out, struct err *e);
+int wire_unzstd(struct span in, size_t max, struct buf *out, struct err *e);
+
+/* A list of repeated values in the request's arena. */
+struct span_list {
+    struct span *items;
+    size_t       n, cap;
+};
+
+#endif
