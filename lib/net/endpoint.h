@@ -1,4 +1,4 @@
-/* lib/net/endpoint.h - addresses of sockets and of clients. */
+/* lib/net/endpoint.h - addresses that we listen on. Addresses of clients: base/ip.h. */
 #ifndef POSTERN_NET_ENDPOINT_H
 #define POSTERN_NET_ENDPOINT_H
 
@@ -8,24 +8,7 @@
 
 #include "base/arena.h"
 #include "base/err.h"
-
-/* An IP address; v4 is kept as v4-mapped v6, so one compare serves both. */
-struct ip {
-    uint8_t b[16];
-};
-/* "192.0.2.7", "2001:db8::1", "[2001:db8::1]", with ":port" only when `port_ok` (design.md 7); "IPv6:…" prefix too. */
-bool ip_parse(struct span text, bool port_ok, struct ip *out);
-bool ip_is_v4(const struct ip *ip);
-void ip_format(const struct ip *ip, char out[46]);
-static inline int ip_cmp(const struct ip *a, const struct ip *b) { return memcmp(a->b, b->b, 16); }
-
-/* A set of addresses and CIDR blocks; immutable once made. */
-struct ip_block {
-    struct ip first, last;
-};
-/* "192.0.2.7", "192.0.2.0/24", "2001:db8::/32", "192.0.2.10-192.0.2.99". Host bits set in a CIDR block are refused. */
-int  ip_block_parse(struct span text, struct ip_block *out, struct err *e);
-bool ip_block_holds(const struct ip_block *b, const struct ip *ip);
+#include "base/ip.h"
 
 struct endpoint {
     struct sockaddr_storage addr;
