@@ -1,0 +1,103 @@
+/* lib/rules/decide.h - from matches and scores to what happens (design.md 2.3 … 2.5). Pure.
+ *
+ * Per recipient: decide_rule() picks the rule, decide_verdict() applies score and thresholds. Per message: decide_outcome()
+ * merges recipients into what one caller can carry out. */
+#ifndef POSTERN_RULES_DECIDE_H
+#define POSTERN_RULES_DECIDE_H
+
+#include "rules/evaluate.h"
+
+enum layer { LAYER_GLOBAL_LOCKED, LAYER_DOMAIN_LOCKED, LAYER_MAILBOX, LAYER_LEARNED, LAYER_DOMAIN, LAYER_DEFAULT, LAYER_NONE };
+const char *layer_word(enum layer l); /* "global (locked)", … */
+
+#define THRESHOLD_OFF 999.0
+#define SCORE_ALLOW (-100.0)
+#define SCORE_BLOCK 100.0
+#define SCORE_LEARNED_ALLOW (-6.0)
+
+struct thresholds {
+    double reject, add_header, greylist;
+};
+/* 0 < greylist < add_header < reject ≤ 999 among those that are on. */
+int thresholds_check(const struct thresholds *t, struct err *e);
+
+/* The global policies that count for a recipient's domain. */
+struct assigned {
+    const struct uuid *ids;
+    size_t             n;
+};
+/* Which layer a match belongs to; LAYER_NONE: inert (a global policy neither locked, assigned nor default). */
+enum layer match_layer(const struct match *m, enum scope_kind kind, const struct assigned *assigned);
+
+struct layered {
+    struct match m;
+    enum layer   layer;
+};
+/* Sorts all matches of one recipient as they decide (layer, policy priority, rule priority, allow before block, age), drops
+ * inert ones (unless keep_inert), and picks the decider: the first applied of the strongest layer that has one.
+ * only_global_locked: postmaster@ and abuse@. The default policy counts only when no stronger layer has an applied rule. */
+struct decision {
+    const struct layered *all;
+    size_t                n;
+    const struct layered *decider; /* NULL: no rule decided */
+};
+int decide_rule(const struct match *const *lists, const size_t *ns, const enum scope_kind *kinds, size_t nlists,
+                const struct assigned *assigned, bool only_global_locked, bool keep_inert, struct arena *a,
+                struct decision *out, struct err *e);
+
+enum block_action { BLOCK_REJECT, BLOCK_QUARANTINE, BLOCK_DISCARD };
+enum action { ACTION_PASS, ACTION_TAG, ACTION_DEFER, ACTION_QUARANTINE, ACTION_DISCARD, ACTION_REJECT };
+const char *action_word(enum action a);
+enum rule_verdict { VERDICT_NONE, VERDICT_ALLOW, VERDICT_BLOCK };
+
+struct score_parts {
+    double total;         /* the scanner's score; 0 without a scanner */
+    double protected_sum; /* of protected symbols: an allow does not cancel these */
+    bool   protected_reject; /* the scanner's own pre-result on a protected finding */
+};
+
+struct verdict {
+    enum rule_verdict rule;
+    enum action       action;
+    double            score;          /* shown: with −100/+100/−6 */
+    struct thresholds thresholds;
+    bool              greylist_due;   /* score in [greylist, reject) and greylisting applies: the caller asks the greylist */
+    bool              by_protected;
+    struct decision   decision;
+};
+struct verdict_in {
+    struct decision    decision;
+    struct score_parts score;
+    struct thresholds  thresholds;
+    enum block_action  block_action;
+    bool               greylisting;   /* on for the domain, and inbound */
+    bool               no_score_reject; /* local direction */
+};
+struct verdict decide_verdict(const struct verdict_in *in);
+/* The greylist said "not yet": the verdict with its action DEFER. Or it said "known": unchanged. */
+struct verdict decide_deferred(const struct verdict *v);
+
+/* What the caller can do. */
+struct caller {
+    bool drops_recipients; /* Rspamd's milter reply: del_rcpt, discard */
+    bool custody;          /* we hold copies: quarantine and discard can be carried out */
+    bool post;             /* phase = post: cannot refuse any more */
+};
+struct outcome {
+    enum action        action;    /* of the whole message: PASS, TAG, DEFER, REJECT, or DISCARD (accepted, nobody gets it) */
+    double             score;     /* what the one number should be */
+    struct thresholds  thresholds; /* the strictest that apply */
+    const size_t      *removed;   /* recipients to drop with del_rcpt */
+    size_t             nremoved;
+    bool               split_tag; /* they differ in tagging alone: not tagged */
+    enum rule_verdict  rule;      /* allow if all allow, block if all block */
+};
+/* nrcpt ≥ 1. ERR_LIMIT when the arena is full. */
+int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct caller *caller, struct arena *a,
+                   struct outcome *out, struct err *e);
+
+/* The number that spamd clients see, threshold always 6.0: allow −100.0; pass min(s, 5.9); tag clamp(s, 6.0, 14.9); reject or
+ * block max(s, 100.0); one decimal, and rounding never crosses a border. */
+double decide_spamd_score(const struct outcome *o);
+
+#endif

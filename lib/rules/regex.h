@@ -1,0 +1,47 @@
+/* lib/rules/regex.h - PCRE2 on hostile patterns and hostile text, with caps that decide the same way each time.
+ *
+ * PCRE2 8-bit, JIT, UTF, UCP; caseless unless asked; multiline on bodies. Refused: a leading (*VERB), \C, callouts, more than
+ * RULE_ENTRY_MAX bytes. Text is capped (4 KiB of a header, 64 KiB of body) by the caller. Matching runs in windows of 64 start
+ * positions (PCRE2_USE_OFFSET_LIMIT), match limit 10,000 each; between windows the CPU clock is read against the budget. A
+ * limit that is hit gives REGEX_LIMIT: the condition is unknown. Patterns are immutable once compiled; each thread has its own
+ * match data and JIT stack. The first match compiles (and JITs) a lazily held pattern; threads may race, one wins. */
+#ifndef POSTERN_RULES_REGEX_H
+#define POSTERN_RULES_REGEX_H
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#define REGEX_HEADER_MAX 4096
+#define REGEX_BODY_MAX 65536
+#define REGEX_MATCH_LIMIT 10000
+#define REGEX_WINDOW 64
+#define REGEX_SCOPE_US 20000
+#define REGEX_MESSAGE_US 100000
+
+enum regex_outcome { REGEX_NO, REGEX_YES, REGEX_LIMIT };
+#define REGEX_CASELESS 1u
+#define REGEX_MULTILINE 2u
+
+/* CPU left, shared by all regexes of a scope / of a message; the circuit breaker. */
+struct regex_budget {
+    int64_t left_us;
+    bool    tripped;
+};
+
+struct regex; /* opaque */
+/* Compiles and checks: for saving. e has the offset, PCRE2's reason, and a cure where we know one. */
+int  regex_check(struct span source, unsigned flags, struct err *e);
+/* A lazily compiled pattern over `source` (borrowed for its life). At most 48 bytes until first used. */
+void          regex_init(struct regex *r, struct span source, unsigned flags);
+struct regex *regex_array(size_t n); /* zeroed, calloc'd; regex_at(array, i) */
+struct regex *regex_at(struct regex *array, size_t i);
+void          regex_array_free(struct regex **array, size_t n);
+/* budgets may be NULL. */
+enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope, struct regex_budget *message);
+size_t             regex_memory(const struct regex *r);
+/* Appends the longest literal (ASCII, lower-cased when caseless) that every match must contain; conservative: nothing when
+ * in doubt (alternation at that level, optional parts, classes, inline options, lookarounds, \Q…\E is fine). True if any. */
+bool regex_literal(struct span source, unsigned flags, struct buf *out);
+bool regex_jit_on(void);
+
+#endif

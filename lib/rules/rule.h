@@ -1,0 +1,112 @@
+/* lib/rules/rule.h - the rule model (design.md 2.1), and its JSON.
+ *
+ * A struct rule is what a person wrote, checked and normalised: every entry knows its kind. It lives in an arena and is
+ * never changed. The same reader serves the API, imports, and the `conditions` column; the writer gives back what a person
+ * would recognise. Refusals name the place ("conditions[2].any[0]", offset inside the entry), the reason and the cure, and
+ * nothing is half built. */
+#ifndef POSTERN_RULES_RULE_H
+#define POSTERN_RULES_RULE_H
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/ip.h"
+
+#define RULE_CONDITIONS_MAX 32
+#define RULE_ENTRIES_MAX 10000     /* in one rule */
+#define RULE_ENTRY_MAX 1024        /* bytes of one entry */
+#define RULE_NAME_MAX 200
+#define RULE_NOTE_MAX 2000
+#define RULE_JSON_MAX (4 << 20)
+
+enum rule_action { RULE_ALLOW, RULE_BLOCK };
+enum rule_flow { FLOW_FROM = 1, FLOW_TO = 2, FLOW_FROM_OR_TO = 3 };
+enum rule_source { SOURCE_FROM = 1, SOURCE_ENVELOPE = 2, SOURCE_ANY = 3 };
+enum rule_match { MATCH_EXACT, MATCH_CONTAINS, MATCH_STARTS_WITH, MATCH_ENDS_WITH, MATCH_REGEX };
+
+enum condition_kind {
+    COND_SENDER, COND_RECIPIENT, COND_SUBJECT, COND_BODY, COND_HEADER, COND_IP, COND_HOST, COND_SIZE, COND_ATTACHMENT,
+    COND_SIGNED_BY, COND_KINDS
+};
+
+enum entry_kind {
+    ENTRY_TEXT,         /* subject, body, header: `text` compared as the condition's match says */
+    ENTRY_REGEX,        /* without the slashes */
+    ENTRY_ADDRESS,      /* user@domain */
+    ENTRY_DOMAIN,       /* domain: itself and its subdomains; signed_by and host names: see below */
+    ENTRY_DOMAIN_ALONE, /* *@domain; host: an exact name; signed_by: exact */
+    ENTRY_SUBDOMAINS,   /* *@*.domain; host "*.domain" */
+    ENTRY_WILDCARD,     /* any other with * ? [ ] */
+    ENTRY_NULL_SENDER,  /* <> */
+    ENTRY_IP,
+    ENTRY_ATTACHMENT,
+};
+
+/* An attachment entry: keys are ANDed; an absent key has p == NULL. Wildcards, compared folded. */
+struct attachment_entry {
+    struct span extension, mime_type, filename;
+    bool        has_present, present;
+};
+
+struct entry {
+    enum entry_kind kind;
+    struct span     text;     /* normal form: folded unless case_sensitive, A-label domains, wildcard source, regex source */
+    struct span     written;  /* as the person wrote it */
+    struct ip_block ip;
+    struct attachment_entry attachment;
+};
+
+struct condition {
+    enum condition_kind kind;
+    enum rule_match     match;  /* subject, body, header */
+    enum rule_source    source; /* sender */
+    bool                negated, case_sensitive;
+    struct span         header; /* field name, lower case */
+    uint64_t            size_min, size_max;
+    const struct entry *any;
+    size_t              nany;
+};
+
+struct rule {
+    struct uuid             id; /* zero when not stored yet */
+    struct span             name, note;
+    enum rule_action        action;
+    int32_t                 priority;   /* -1,000,000 … 1,000,000; default 100; lower decides */
+    bool                    enabled, require_proof, test_only;
+    enum rule_flow          flow;
+    int64_t                 expires_us; /* 0: never */
+    const struct condition *conditions;
+    size_t                  nconditions;
+};
+
+/* What saving says besides yes or no: shown to the person, never a refusal. */
+enum rule_advice {
+    ADVICE_NEEDS_PROOF = 1,     /* an allow by sender name, where nothing can prove senders */
+    ADVICE_SLOW_REGEX = 2,      /* a regex without a required literal of 3 bytes: at most 100 a scope */
+    ADVICE_FREEMAIL = 4,        /* needs a confirmation */
+};
+struct rule_check {
+    bool     may_regex;         /* else a regex is refused, naming the domain setting */
+    bool     freemail_confirmed; /* else an allow of a free-mail domain is refused with ERR_CONFLICT */
+    unsigned advice;            /* out: set of enum rule_advice */
+};
+
+/* Reads one rule object. Unknown keys are refused, offering the nearest known one. Defaults as design.md 2.1. check may be
+ * NULL (loading what was stored: no policy checks, regexes are not compiled, fast). */
+int rule_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
+/* Reads only the array of conditions (the database's column); fills conditions, nconditions and normal forms. */
+int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
+/* The whole rule / the conditions array; compact; defaults left out of conditions only where design.md shows none. */
+void rule_put_json(struct buf *out, const struct rule *r);
+void rule_put_conditions_json(struct buf *out, const struct rule *r);
+/* Refuses what must not be stored whatever JSON said: an allow of everything or of a public suffix, no condition, an allow
+ * whose only conditions are negated … Part of rule_from_json when check is given. */
+int rule_vet(const struct rule *r, struct rule_check *check, struct err *e);
+
+const char *rule_action_word(enum rule_action a);
+const char *condition_kind_word(enum condition_kind k);
+/* "1a2b3c4d": the last 8 hex digits, what replies and headers show. */
+void rule_short_id(const struct uuid *id, char out[9]);
+
+#endif
