@@ -1,0 +1,44 @@
+/* lib/store/change.h - the change feed: what a reader of rules has to look at again.
+ *
+ * A row is written in the transaction of the change itself. Invariants:
+ *   1 seq order is commit order: the number comes from one row that serialises all writers.
+ *   2 who has seen seq n and finds no gap has seen everything up to n.
+ *   3 counting hits, logging and greylisting never move it.
+ * Rows are kept for 7 days and at most 100,000; a reader that is behind the oldest reloads everything. */
+#ifndef POSTERN_STORE_CHANGE_H
+#define POSTERN_STORE_CHANGE_H
+
+#include "store/store.h"
+
+#define CHANGE_KEEP 100000
+#define CHANGE_KEEP_US (7 * 86400 * INT64_C(1000000))
+
+enum change_kind {
+    CHANGE_RULE,       /* scope; object: the one rule, none: many, load the scope again */
+    CHANGE_POLICY,     /* scope; object: the policy. Load the scope again */
+    CHANGE_ASSIGNMENT, /* scope: the domain; object: the global policy */
+    CHANGE_SETTING,    /* scope */
+    CHANGE_LEARNED,    /* scope: the mailbox; object: the entry */
+    CHANGE_DOMAIN,     /* scope: the domain, added, changed, deleted, or one of its aliases */
+    CHANGE_MAILBOX,    /* scope: the mailbox; its domain's addresses resolve anew */
+    CHANGE_ADDRESS,    /* scope: the domain whose addresses resolve anew; object: the address */
+};
+extern const char *const change_kind_words[];
+
+struct store_change {
+    int64_t            seq;
+    enum change_kind   kind;
+    struct store_scope scope;
+    bool               has_object;
+    struct uuid        object;
+    int64_t            at_us;
+};
+typedef int (*store_change_fn)(void *ctx, const struct store_change *c);
+
+/* The number of the last change; 0: none yet. */
+int store_change_head(struct store *s, int64_t *seq_out, struct err *e);
+/* Every change after `after_seq`, in order. *gap_out: some of them are gone already, reload everything (fn is then
+ * not called). A head smaller than after_seq (a restored backup) is a gap too. */
+int store_changes(struct store *s, int64_t after_seq, bool *gap_out, store_change_fn fn, void *ctx, struct err *e);
+
+#endif

@@ -1,0 +1,27 @@
+/* lib/store/learned.h - learned senders: the entries of a mailbox that reports leave behind. */
+#ifndef POSTERN_STORE_LEARNED_H
+#define POSTERN_STORE_LEARNED_H
+
+#include "store/rule.h"
+
+struct store_learned {
+    struct uuid       id, mailbox;
+    enum store_action action;
+    struct span       sender;     /* the sender grammar of rules: an address, its stable part with *, a domain */
+    struct span       proof;      /* what was proven: "dmarc", "dkim:example.org", "spf:example.org" */
+    struct span       report_uid; /* the message that was reported, or empty */
+    int64_t           expires_us, created_us;
+};
+typedef int (*store_learned_fn)(void *ctx, const struct store_learned *l);
+
+/* Adds, or replaces the entry of that sender (its id stays). */
+int store_learned_put(struct store *s, const struct actor *by, const struct store_learned *l, struct uuid *id_out,
+                      struct err *e);
+int store_learned_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
+/* For rulesd and for lists: all of a mailbox that have not expired at `now_us`, the oldest first. */
+int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, store_learned_fn fn, void *ctx,
+                       struct err *e);
+/* A hit keeps an entry alive until `expires_us`; does not move the change feed. */
+int store_learned_touch(struct store *s, const struct uuid *ids, size_t n, int64_t expires_us, struct err *e);
+
+#endif

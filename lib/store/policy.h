@@ -1,0 +1,44 @@
+/* lib/store/policy.h - named sets of rules.
+ *
+ * Every domain is born with `Rules` and `Enforced` (locked), every mailbox with `Rules`. A global policy acts
+ * where it is locked, assigned to a domain, or the default; otherwise it is inert. */
+#ifndef POSTERN_STORE_POLICY_H
+#define POSTERN_STORE_POLICY_H
+
+#include "store/store.h"
+
+#define POLICY_RULES "Rules"
+#define POLICY_ENFORCED "Enforced"
+#define POLICY_PRIORITY 100
+
+struct store_policy {
+    struct uuid        id;
+    struct store_scope scope;
+    char               name[STORE_NAME_MAX + 1]; /* unique in its scope */
+    int64_t            priority;                 /* the lower decides */
+    bool               locked, is_default;       /* is_default: global ones alone */
+    bool               enabled;
+    int64_t            created_us, updated_us;
+    int64_t            nrules;                   /* filled by store_policy_list() */
+    int64_t            nassigned;                /* domains it is assigned to; filled by store_policy_list() */
+};
+typedef int (*store_policy_fn)(void *ctx, const struct store_policy *p);
+
+int store_policy_add(struct store *s, const struct actor *by, const struct store_policy *p, struct uuid *id_out,
+                     struct err *e);
+/* Writes name, priority, locked, is_default and enabled of p->id. */
+int store_policy_set(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e);
+int store_policy_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
+int store_policy_get(struct store *s, struct uuid id, struct store_policy *out, struct err *e);
+int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out,
+                      struct err *e);
+/* Of one scope, by priority, then age. */
+int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn fn, void *ctx, struct err *e);
+
+/* A global policy for a domain. Assigning twice is fine; unassigning what is not is ERR_NOT_FOUND. */
+int store_policy_assign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
+                        struct err *e);
+int store_policy_unassign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
+                          struct err *e);
+
+#endif
