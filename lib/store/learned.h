@@ -6,7 +6,7 @@
 
 struct store_learned {
     struct uuid       id, mailbox;
-    enum store_action action;
+    enum rule_action  action;
     struct span       sender;     /* the sender grammar of rules: an address, its stable part with *, a domain */
     struct span       proof;      /* what was proven: "dmarc", "dkim:example.org", "spf:example.org" */
     struct span       report_uid; /* the message that was reported, or empty */

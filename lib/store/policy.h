@@ -15,7 +15,7 @@ struct store_policy {
     struct uuid        id;
     struct store_scope scope;
     char               name[STORE_NAME_MAX + 1]; /* unique in its scope */
-    int64_t            priority;                 /* the lower decides */
+    int32_t            priority;                 /* the lower decides */
     bool               locked, is_default;       /* is_default: global ones alone */
     bool               enabled;
     int64_t            created_us, updated_us;

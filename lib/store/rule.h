@@ -7,28 +7,20 @@
 
 #include "store/store.h"
 
-enum store_action { STORE_ALLOW, STORE_BLOCK };
-enum store_flow { STORE_FLOW_FROM, STORE_FLOW_TO, STORE_FLOW_FROM_OR_TO };
-extern const char *const store_action_words[]; /* "allow", "block", NULL */
-extern const char *const store_flow_words[];   /* "from", "to", "from_or_to", NULL */
-
 #define RULE_PRIORITY 100
-#define RULE_CONDITIONS_MAX (1u << 20) /* bytes of JSON */
-#define RULE_NOTE_MAX 4096
-#define RULE_NEVER INT64_MAX           /* expires_us of a rule that stays */
 
 /* A rule with what its policy says about it. Spans are borrowed (the list: until fn returns; get: the arena). */
 struct store_rule {
     struct uuid        id, policy;
     struct store_scope scope;
-    int64_t            policy_priority;
+    int32_t            policy_priority;
     bool               locked, is_default; /* the policy's */
-    struct span        name, note, conditions;
-    enum store_action  action;
-    enum store_flow    flow;
-    int64_t            priority;
+    struct span        name, note, conditions, policy_name;
+    enum rule_action   action;
+    enum rule_flow     flow;
+    int32_t            priority;
     bool               enabled, require_proof, test_only;
-    int64_t            expires_us;         /* RULE_NEVER: never */
+    int64_t            expires_us;         /* 0: never */
     int64_t            created_us, updated_us;
 };
 typedef int (*store_rule_fn)(void *ctx, const struct store_rule *r);

@@ -6,16 +6,11 @@
 #ifndef POSTERN_STORE_SETTING_H
 #define POSTERN_STORE_SETTING_H
 
+#include "rules/decide.h"
 #include "store/account.h"
 
-#define THRESHOLD_OFF 999.0
-struct store_thresholds {
-    double reject, add_header, greylist;
-};
-extern const struct store_thresholds store_thresholds_built_in; /* 15, 6, 4 */
-
-enum block_action { BLOCK_REJECT, BLOCK_QUARANTINE, BLOCK_DISCARD };
-extern const char *const block_action_words[]; /* "reject", "quarantine", "discard", NULL */
+extern const struct thresholds store_thresholds_built_in; /* 15, 6, 4 */
+extern const char *const       block_action_words[];      /* "reject", "quarantine", "discard", NULL */
 
 /* One row as stored; NAN, -1: not set. */
 struct store_setting {
@@ -34,30 +29,27 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
 int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope,
                       const struct store_setting *to, struct err *e);
 
-/* Is this order allowed? ERR_INVALID says which two are wrong. */
-int store_thresholds_check(const struct store_thresholds *t, struct err *e);
-
 /* What holds in a domain, inheritance done: all that rulesd needs to know beside the rules. */
 struct store_domain_view {
-    struct uuid             id;
-    char                    name[STORE_DOMAIN_MAX + 1];
-    bool                    active;
-    struct store_thresholds thresholds;
-    enum block_action       block_action;
-    bool                    greylisting, mailbox_thresholds;
-    enum role               regex_role;
-    int64_t                 rules_max, mailbox_rules_max;
-    struct uuid            *assigned; /* global policies, enabled ones; in the arena */
-    size_t                  nassigned;
+    struct uuid       id;
+    char              name[STORE_DOMAIN_MAX + 1];
+    bool              active;
+    struct thresholds thresholds;
+    enum block_action block_action;
+    bool              greylisting, mailbox_thresholds;
+    enum role         regex_role;
+    int64_t           rules_max, mailbox_rules_max;
+    struct uuid      *assigned; /* global policies, enabled ones; in the arena */
+    size_t            nassigned;
 };
 /* domain NULL: the global values, for a message without a recipient of ours. */
 int store_domain_view(struct store *s, const struct uuid *domain, struct arena *a, struct store_domain_view *out,
                       struct err *e);
 
 struct store_mailbox_view {
-    struct uuid             id, domain;
-    bool                    enabled;
-    struct store_thresholds thresholds; /* what holds: its own where the domain permits and it has one */
+    struct uuid       id, domain;
+    bool              enabled;
+    struct thresholds thresholds; /* what holds: its own where the domain permits and it has one */
 };
 int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbox_view *out, struct err *e);
 

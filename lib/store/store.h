@@ -20,11 +20,12 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "db/db.h"
+#include "rules/scope.h"
 
 #define STORE_DOMAIN_MAX 253  /* bytes of a domain name */
 #define STORE_LOCAL_MAX 256   /* bytes of a local part; RFC 5321 says 64, UTF-8 and VERP say more */
 #define STORE_ADDRESS_MAX (STORE_LOCAL_MAX + 1 + STORE_DOMAIN_MAX)
-#define STORE_NAME_MAX 200    /* bytes of the name of a rule, policy, person */
+#define STORE_NAME_MAX 200    /* bytes of the name of a policy or a person */
 #define STORE_LIST_MAX 1000   /* rows that a paged list yields at most; a limit of 0 means this many */
 
 /* Owns its connections. */
@@ -61,7 +62,7 @@ struct actor {
 };
 
 /* Where a rule lives. The id is the domain's or the mailbox's; all zero for global. */
-enum scope_kind { SCOPE_GLOBAL, SCOPE_DOMAIN, SCOPE_MAILBOX };
+extern const char *const scope_kind_words[]; /* "global", "domain", "mailbox", NULL */
 struct store_scope {
     enum scope_kind kind;
     struct uuid     id;
