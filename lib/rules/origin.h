@@ -1,0 +1,38 @@
+/* lib/rules/origin.h - where a message comes from, and on whose word (design.md 2.1, 2.2). Pure. */
+#ifndef POSTERN_RULES_ORIGIN_H
+#define POSTERN_RULES_ORIGIN_H
+
+#include "rules/evaluate.h"
+
+struct origin_trust {
+    const struct ip_block *relays;   /* trusted_relays */
+    size_t                 nrelays;
+    struct span            authserv_id; /* empty: none */
+};
+
+/* The client: the stated address, or, where that is a trusted relay, the first outside them in the Received lines that they
+ * wrote (read from the top, at most 50); none: the stated one. False when nothing is known. */
+bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct ip *out);
+
+/* Proof from Authentication-Results fields (RFC 8601) of our authserv-id that stand above the first Received line which was not
+ * written by us or a trusted relay: dmarc=pass, spf=pass with smtp.mailfrom/smtp.helo, dkim=pass with header.d. Adds to
+ * *proof; can_prove is set when an authserv_id is configured. Returns the number of fields that counted. */
+size_t origin_authres(const struct origin_trust *t, struct message *m, struct arena *a, struct proof *proof);
+
+/* Is an allow by this From (or envelope) address proven? Organisational domains by libpsl (design.md 2.1). */
+bool proof_covers(const struct proof *p, const struct address *sender);
+
+/* outbound: authenticated or ours to foreign; local: sender ours (or authenticated) and recipient ours; else inbound. */
+enum direction origin_direction(bool authenticated, bool sender_ours, bool rcpt_ours);
+
+/* Over spamd from callers with envelope_lines: the "X-Envelope-From:" and "X-Envelope-To:" lines at the very top, after an
+ * mbox From line; several To lines and comma lists. *rest_out is the message without them (what is matched and stored). */
+struct envelope_lines {
+    bool         has_from;
+    struct span  from;
+    struct span *to;
+    size_t       nto;
+};
+int origin_envelope_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out);
+
+#endif
