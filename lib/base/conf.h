@@ -3,7 +3,9 @@
  * A program (or library) declares rows; `conf_load` fills the fields. Every key has a default, so an empty or
  * missing default file runs. Sections and keys that no row of any program knows are errors that offer the
  * nearest known one; a line over 199 bytes is refused by number (Debian's inih cuts there), long values take
- * continuation lines. `--help`, manuals and example files are printed from the same rows.
+ * continuation lines (start with a blank; a text goes on without a gap, a list with its next item). A key set
+ * twice, and an indented "key = value" that would vanish in the line above, are errors too. A blank and ';'
+ * start a comment. `--help`, manuals and example files are printed from the same rows.
  * Strings live as long as the struct conf that loaded them. Loaded once in main, or again on SIGHUP. */
 #ifndef POSTERN_BASE_CONF_H
 #define POSTERN_BASE_CONF_H
@@ -13,7 +15,7 @@
 
 enum conf_type {
     CONF_TEXT,  /* const char * */
-    CONF_LIST,  /* struct conf_list: comma- or blank-separated */
+    CONF_LIST,  /* struct conf_list: comma- or blank-separated; the single word "none" is the empty list */
     CONF_INT,   /* int64_t, bounds min..max */
     CONF_SIZE,  /* int64_t bytes: 50M, 2G, 1024 */
     CONF_BOOL,  /* bool: on/off, yes/no, true/false */

@@ -17,7 +17,7 @@ bool log_wants(enum log_level level);
 
 struct log_line {
     enum log_level level;
-    bool           on;
+    bool           on, cut;
     size_t         n;
     char           text[4096];
 };

@@ -40,7 +40,8 @@ bool span_starts_ci(struct span a, struct span prefix);
 bool span_ends(struct span a, struct span suffix);
 bool span_ends_ci(struct span a, struct span suffix);
 
-/* Offset of the first occurrence, or a.n when there is none. */
+/* Offset of the first (chr, find) or last (rchr) occurrence, or a.n when there is none. An empty needle is at 0.
+ * span_find_ci costs a.n * needle.n at worst: for short needles. */
 size_t span_chr(struct span a, char c);
 size_t span_rchr(struct span a, char c);
 size_t span_find(struct span a, struct span needle);

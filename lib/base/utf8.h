@@ -16,6 +16,11 @@ bool     utf8_valid(struct span s);
 /* Length of the valid prefix of s that is at most n bytes, never cutting a character. */
 size_t   utf8_clip(struct span s, size_t n);
 
+/* The character at *at as one-line safe text: itself, or \n, \t, \r, \xNN (also each bad byte) or \u{NNNN} for what
+ * utf8_put_escaped() names. Returns the bytes written, not NUL-terminated. For who writes into fixed memory. */
+#define UTF8_SAFE_MAX 16
+size_t utf8_next_safe(struct span s, size_t *at, char out[UTF8_SAFE_MAX]);
+
 /* Appends s as one-line safe text: C0, DEL, C1, ESC, line separators, bidi controls and bad bytes come out as
  * \n, \t, \xNN or \u{NNNN}; backslash and `quote` (0: none) are escaped with a backslash. For logs and SMTP. */
 void utf8_put_escaped(struct buf *b, struct span s, char quote);

@@ -1,0 +1,83 @@
+/* lib/base/settings.c - the table of all settings: what the programs read, and what `--help`, the manual and the
+ * example file print. See conf.h for the kinds. */
+#include <stddef.h>
+
+#include "base/conf.h"
+
+#define AT(field) offsetof(struct settings, field)
+#define KIB ((int64_t)1024)
+#define GIB (KIB * KIB * KIB)
+
+const struct conf_row conf_rows[] = {
+    {"store", "url", CONF_TEXT, AT(store.url), "sqlite:/var/lib/postern/postern.db", 0, 0, NULL,
+     "Where rules and people live: sqlite:PATH or postgresql://… (SQLite on a network file system is refused)."},
+
+    {"quarantine", "url", CONF_TEXT, AT(quarantine.url), "file:/var/lib/postern/quarantine", 0, 0, NULL,
+     "Where held mail is kept: file:PATH or s3+https://HOST/BUCKET?region=…"},
+    {"quarantine", "keys", CONF_TEXT, AT(quarantine.keys), "/etc/postern/keys", 0, 0, NULL,
+     "The key directory: the public key for rulesd, the secret ring (0400) for those who read."},
+    {"quarantine", "retention_days", CONF_INT, AT(quarantine.retention_days), "30", 1, 3650, NULL,
+     "How many days held mail is kept."},
+    {"quarantine", "min_free", CONF_SIZE, AT(quarantine.min_free), "2G", 0, INT64_MAX, NULL,
+     "With less free space than this, what would be held is deferred instead."},
+
+    {"copies", "delivered_hours", CONF_INT, AT(copies.delivered_hours), "0", 0, 24 * 365, NULL,
+     "How many hours copies of delivered mail are kept to learn from; 0: none, unless a domain says otherwise."},
+
+    {"redis", "url", CONF_TEXT, AT(redis.url), "", 0, 0, NULL,
+     "redis://HOST:6379/0 when several nodes share state; empty: each has its own."},
+
+    {"rulesd", "listen_spamd", CONF_LIST, AT(rulesd.listen_spamd), "127.0.0.1:1783", 0, 0, NULL,
+     "Where the spamd protocol is spoken: ADDRESS:PORT, [V6]:PORT or unix:PATH, each with ?key=value&… of its own."},
+    {"rulesd", "listen_http", CONF_LIST, AT(rulesd.listen_http), "127.0.0.1:11344", 0, 0, NULL,
+     "Where Rspamd's HTTP protocol is spoken, in the same form."},
+    {"rulesd", "password", CONF_TEXT, AT(rulesd.password), "", 0, 0, NULL,
+     "Who sends it (Password header, or Basic authorisation) is trusted like an MTA; empty: nobody."},
+    {"rulesd", "mta_from", CONF_LIST, AT(rulesd.mta_from), "", 0, 0, NULL,
+     "Addresses and networks whose word on envelope and client counts; loopback alone proves nothing."},
+    {"rulesd", "mta_users", CONF_LIST, AT(rulesd.mta_users), "postfix, Debian-exim, _rspamd, opensmtpd, spamass-milter",
+     0, 0, NULL, "Local users whose word counts when they come by a Unix socket; unknown names are a warning."},
+    {"rulesd", "envelope_lines", CONF_BOOL, AT(rulesd.envelope_lines), "off", 0, 0, NULL,
+     "Over the spamd protocol, take the envelope from X-Envelope-To and X-Envelope-From lines at the very top."},
+    {"rulesd", "trusted_relays", CONF_LIST, AT(rulesd.trusted_relays), "127.0.0.0/8, ::1", 0, 0, NULL,
+     "Relays whose Received lines are believed when looking for the client's address."},
+    {"rulesd", "phase", CONF_ENUM, AT(rulesd.phase), "pre", 0, 0, "pre post",
+     "pre: the caller can still refuse the mail; post: it cannot, and reject becomes quarantine."},
+    {"rulesd", "mode", CONF_ENUM, AT(rulesd.mode), "live", 0, 0, "live observe",
+     "observe: judge, log and compare with the scanner, but change nothing."},
+    {"rulesd", "scanner", CONF_LIST, AT(rulesd.scanner), "none", 0, 0, NULL,
+     "The filter behind the rules: rspamd+http://127.0.0.1:11333 or spamd://127.0.0.1:783 (several), or none."},
+    {"rulesd", "scanner_timeout_ms", CONF_INT, AT(rulesd.scanner_timeout_ms), "10000", 100, 600000, NULL,
+     "How many milliseconds the scanner has for one message."},
+    {"rulesd", "scanner_down", CONF_ENUM, AT(rulesd.scanner_down), "defer", 0, 0, "defer accept",
+     "What happens to mail while no scanner answers; accept: the rules alone decide."},
+    {"rulesd", "max_message", CONF_SIZE, AT(rulesd.max_message), "50M", 64 * KIB, 2 * GIB, NULL,
+     "The largest message that is read."},
+    {"rulesd", "threads", CONF_INT, AT(rulesd.threads), "0", 0, 256, NULL, "Worker threads; 0: one a processor."},
+    {"rulesd", "maillog", CONF_TEXT, AT(rulesd.maillog), "", 0, 0, NULL,
+     "The MTA's log, /var/log/mail.log, to follow its deliveries; empty: none."},
+
+    {"rules", "protected_symbols", CONF_LIST, AT(rules.protected_symbols), "", 0, 0, NULL,
+     "Further symbols of the scanner (virus, file type …) that no allow of a user cancels."},
+    {"rules", "authserv_id", CONF_TEXT, AT(rules.authserv_id), "", 0, 0, NULL,
+     "The Authentication-Results header of this name, above the first untrusted Received, is believed."},
+
+    {"trainer", "backend", CONF_LIST, AT(trainer.backend), "none", 0, 0, NULL,
+     "Who learns from reports: rspamd+http://127.0.0.1:11334 or spamd://127.0.0.1:783 (several), or none."},
+    {"trainer", "password", CONF_TEXT, AT(trainer.password), "", 0, 0, NULL, "The backend's password."},
+
+    {"delivery", "url", CONF_TEXT, AT(delivery.url), "", 0, 0, NULL,
+     "smtp://127.0.0.1:10025: where released mail is re-injected, a listener without milters."},
+
+    {"smtp", "url", CONF_TEXT, AT(smtp.url), "smtp://127.0.0.1:25", 0, 0, NULL,
+     "Where mail goes that Postern itself sends."},
+    {"smtp", "from", CONF_TEXT, AT(smtp.from), "Postern <postern@localhost>", 0, 0, NULL,
+     "The sender of mail that Postern itself sends."},
+
+    {"portal", "listen", CONF_TEXT, AT(portal.listen), "127.0.0.1:8080", 0, 0, NULL, "Where the portal listens."},
+    {"portal", "public_url", CONF_TEXT, AT(portal.public_url), "http://127.0.0.1:8080", 0, 0, NULL,
+     "The portal's address as people see it."},
+    {"portal", "trusted_proxies", CONF_LIST, AT(portal.trusted_proxies), "", 0, 0, NULL,
+     "Proxies whose X-Forwarded-For is believed."},
+};
+const size_t conf_nrows = COUNT(conf_rows);
