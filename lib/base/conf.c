@@ -182,6 +182,16 @@ static const struct conf_row *looks_like_key(const char *value)
     return NULL;
 }
 
+/* A value without its comment, which inih leaves on continuation lines. */
+static struct span without_comment(const char *value)
+{
+    const char *p = value;
+
+    while ((p = strchr(p, ';')) != NULL && p > value && p[-1] != ' ' && p[-1] != '\t')
+        p++;
+    return span_trim(p != NULL ? span_between(value, p) : span_of(value));
+}
+
 static int take_continuation(struct reading *r, const struct conf_row *row, struct text *t, const char *value)
 {
     const struct conf_row *hidden = looks_like_key(value);
@@ -190,7 +200,8 @@ static int take_continuation(struct reading *r, const struct conf_row *row, stru
     if (hidden != NULL)
         return fail(r, "\"%s\" is indented, so it would continue \"%s\"; start it at the line's beginning", hidden->key,
                     row->key);
-    t->value = arena_printf(&r->conf->arena, "%.*s%s%s", SPAN_ARG(t->value), between, value);
+    t->value = arena_printf(&r->conf->arena, "%.*s%s%.*s", SPAN_ARG(t->value), between,
+                            SPAN_ARG(without_comment(value)));
     return r->conf->arena.full ? fail(r, "\"%s\" is too long", row->key) : 1;
 }
 

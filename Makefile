@@ -1,0 +1,206 @@
+# Postern. What there is to say to it:
+#
+#   make            the programs, in ./build/
+#   make run        installs what is missing, builds, and starts everything on loopback with an example
+#   make check      installs what tests need, and runs them all: unit, unit under ASan+UBSan, system
+#   make unit       the unit tests alone             make unit T=rules_     those whose name has this in it
+#   make system     the system tests alone           make system T=spamd    the same
+#   make lint       formatting, static analysis, and who may include whom (make graph prints that)
+#   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
+#   make bench      how fast, beside Rspamd and spamd
+#   make install    DESTDIR= PREFIX=/usr/local
+#   make deps       installs the Debian packages that building needs; clean removes what was built
+#
+# What may be set on the command line:
+#
+#   CC       the compiler; gcc and clang build without a warning
+#   BUILD    where everything that is made goes
+#   SAN      1: AddressSanitizer and UBSan; thread: ThreadSanitizer. Has a folder of its own below BUILD
+#   COV      1: with coverage counters, in a folder of its own
+#   T        a part of the names of the tests to run
+#   J        how many jobs at once `make check` builds with
+CC      ?= cc
+BUILD   ?= build
+PREFIX  ?= /usr/local
+DESTDIR ?=
+SAN     ?=
+COV     ?=
+T       ?=
+MINUTES ?= 10
+J       ?= $(shell nproc)
+export BUILD T SAN
+
+OUT := $(BUILD)$(if $(SAN),/san-$(SAN))$(if $(COV),/cov)
+
+# ---- How a file is compiled -------------------------------------------------------------------------------
+
+WARN := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wold-style-definition \
+        -Wpointer-arith -Wformat=2 -Wno-format-nonliteral -Wundef -Wvla -Wwrite-strings
+HARD := -fstack-protector-strong -fstack-clash-protection -fcf-protection -fPIE
+LINK := -pie -Wl,-z,relro,-z,now -Wl,-z,noexecstack -Wl,--as-needed
+
+comma := ,
+ifeq ($(SAN),)
+HARD += -D_FORTIFY_SOURCE=2
+else
+KIND := -fsanitize=$(if $(filter thread,$(SAN)),thread,address$(comma)undefined) -fno-omit-frame-pointer
+KIND += $(if $(filter thread,$(SAN)),,-fno-sanitize-recover=undefined)
+endif
+KIND += $(if $(COV),--coverage)
+
+CFLAGS   ?= -O2 -g
+ALL_FLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(WARN) $(HARD) $(KIND) -pthread -MMD -MP
+
+# ---- The libraries, and what each needs from outside; a third-party header has one home (see graph) ---------
+
+LIBS := base db mail net rules store
+
+NEEDS_base  :=
+NEEDS_db    := base
+NEEDS_mail  := base
+NEEDS_net   := base
+NEEDS_rules := mail base
+NEEDS_store := rules mail db base
+NEEDS_all   := store rules net mail db base
+
+PKG_base  := inih libxxhash
+PKG_db    := sqlite3 libpq
+PKG_mail  := gmime-3.0 libidn2 libpsl
+PKG_net   := zlib libzstd libcurl hiredis libmicrohttpd
+PKG_rules := libpcre2-8 libcjson
+PKG_store := libsodium libcjson
+PKG_all   := libcjson libsodium
+
+pkg = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
+$(foreach l,$(LIBS) all,$(eval CFLAGS_$(l) := $(call pkg,$(PKG_$(l)),--cflags)))
+$(foreach l,$(LIBS) all,$(eval LDLIBS_$(l) := $(call pkg,$(PKG_$(l)),--libs)))
+
+# The compiler flags that a file gets besides: those of its library, or of all for a program or a test.
+flags_of = $(if $(filter lib/%,$(1)),$(CFLAGS_$(patsubst lib/%/,%,$(dir $(1)))),$(foreach l,$(LIBS) all,$(CFLAGS_$(l))))
+objects  = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
+# What to link for a library (or "all") and everything below it, the upper ones first.
+archives = $(foreach l,$(filter-out all,$(1)) $(NEEDS_$(1)),$(OUT)/lib$(l).a)
+ldlibs   = $(sort $(foreach l,$(1) $(NEEDS_$(1)),$(LDLIBS_$(l)))) -lm
+
+# A folder with C in it becomes a program of this name.
+PROGRAM_rulesd  := postern-rulesd
+PROGRAM_trainer := postern-trainer
+PROGRAM_digest  := postern-digest
+PROGRAM_portal  := postern-portal
+PROGRAM_cli     := postern
+FOLDERS  := $(foreach f,rulesd trainer digest portal cli,$(if $(wildcard $(f)/*.c),$(f)))
+PROGRAMS := $(foreach f,$(FOLDERS),$(OUT)/$(PROGRAM_$(f)))
+
+# ---- Building ---------------------------------------------------------------------------------------------
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.SECONDEXPANSION:
+.PHONY: all deps deps-test run check unit unit-build system lint format fuzz bench graph install clean help
+
+all: $(PROGRAMS)
+
+$(OUT)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) $(call flags_of,$<) -c -o $@ $<
+
+# The migrations become C, so that no program needs a file at run time.
+$(OUT)/gen/schema.c: schema/embed $(wildcard schema/*/*.sql)
+	@mkdir -p $(@D)
+	schema/embed $(filter %.sql,$^) > $@
+
+$(OUT)/obj/gen/schema.o: $(OUT)/gen/schema.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_FLAGS) -c -o $@ $<
+
+SOURCES_db_extra := $(if $(wildcard schema/embed),$(OUT)/obj/gen/schema.o)
+
+define library
+$(OUT)/lib$(1).a: $$(call objects,$$(wildcard lib/$(1)/*.c)) $$(SOURCES_$(1)_extra)
+	@mkdir -p $$(@D)
+	@rm -f $$@
+	$(AR) rcs $$@ $$^
+endef
+$(foreach l,$(LIBS),$(eval $(call library,$(l))))
+
+define program
+$(OUT)/$(PROGRAM_$(1)): $$(call objects,$$(wildcard $(1)/*.c)) $$(call archives,all)
+	$$(CC) $$(CFLAGS) $$(KIND) $$(LINK) -pthread -o $$@ $$^ $$(call ldlibs,all)
+endef
+$(foreach f,$(FOLDERS),$(eval $(call program,$(f))))
+
+# tests/unit/rules_pattern.c knows lib/rules and what lies below it; programs_x.c knows every library.
+UNIT_SOURCES := $(wildcard tests/unit/*.c)
+UNITS        := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SOURCES))
+UNITS_WANTED := $(foreach u,$(UNITS),$(if $(findstring $(T),$(notdir $(u))),$(u)))
+unit_lib      = $(or $(filter $(firstword $(subst _, ,$(1))),$(LIBS)),all)
+
+$(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call archives,$$(call unit_lib,$$*))
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(KIND) $(LINK) -pthread -o $@ $^ $(call ldlibs,$(call unit_lib,$*)) -lcmocka
+
+-include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
+
+# ---- Testing ----------------------------------------------------------------------------------------------
+
+unit-build: $(UNITS_WANTED)
+
+unit: $(UNITS_WANTED)
+	tests/run --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
+
+SYSTEM_TESTS  := $(wildcard tests/system/*.test.mjs)
+SYSTEM_WANTED := $(foreach t,$(SYSTEM_TESTS),$(if $(findstring $(T),$(notdir $(t))),$(t)))
+
+system: all
+	tests/run --system "system" $(SYSTEM_WANTED)
+
+# Everything, on a fresh machine too. The sanitized twins of the unit tests live in a folder of their own.
+check: deps deps-test
+	$(MAKE) -j$(J) --no-print-directory all unit-build
+	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
+	tests/run --unit "unit" $(UNITS_WANTED) \
+	          --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
+	          --system "system" $(SYSTEM_WANTED)
+
+graph:
+	@tests/graph
+
+lint:
+	tests/lint
+
+format:
+	clang-format -i $(wildcard lib/*/*.[ch] rulesd/*.[ch] trainer/*.[ch] digest/*.[ch] portal/*.[ch] cli/*.[ch] tests/*/*.[ch])
+
+fuzz:
+	tests/fuzz/run $(MINUTES) $(T)
+
+bench: all
+	tests/bench/run $(T)
+
+# ---- Running and installing -------------------------------------------------------------------------------
+
+DEPS := gcc make pkg-config libinih-dev libxxhash-dev libsqlite3-dev libpq-dev libgmime-3.0-dev libidn2-dev \
+        libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev libpcre2-dev \
+        libcjson-dev libsodium-dev
+DEPS_TEST := nodejs libcmocka-dev clang libclang-rt-14-dev postgresql redis-server spamc valgrind
+
+deps:
+	@.ci/packages "to build" $(DEPS)
+
+deps-test:
+	@.ci/packages "to test" $(DEPS_TEST)
+	@tests/peers
+
+run: deps
+	$(MAKE) -j$(J) --no-print-directory all
+	exec $(BUILD)/postern run --example run
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@sed -n '/^#/!q; s/^# \{0,1\}//p' Makefile
