@@ -6,7 +6,6 @@
 #include <sys/un.h>
 #include <netinet/in.h>
 
-#include "base/arena.h"
 #include "base/err.h"
 #include "base/ip.h"
 

@@ -30,7 +30,9 @@ struct wire_limits {
  * RSPAMC/…. UNDECIDED while the line is not complete and shorter than WIRE_LINE_MAX; else `fallback`. */
 enum wire_kind wire_detect(struct span in, enum wire_kind fallback);
 
-/* zlib (RFC 1950) and zstd, bounded: appends at most `max` bytes to out. -1 ERR_INVALID damaged, ERR_LIMIT too large. */
+/* zlib (RFC 1950) and zstd, bounded: appends at most `max` bytes to out, whose own ceiling must be higher.
+ * -1: ERR_INVALID damaged or cut short, ERR_LIMIT too large.
+ * zstd: several frames may follow each other; windows up to 8 MiB, what RFC 8878 asks of every decoder. */
 int wire_inflate(struct span in, size_t max, struct buf *out, struct err *e);
 int wire_unzstd(struct span in, size_t max, struct buf *out, struct err *e);
 
@@ -39,5 +41,21 @@ struct span_list {
     struct span *items;
     size_t       n, cap;
 };
+/* False when the arena is at its ceiling. */
+bool span_list_put(struct span_list *l, struct arena *a, struct span item);
+/* Puts the addresses of one Rcpt field: split at commas outside quoted strings, trimmed, empty ones dropped.
+ * False when the list would exceed `max` or the arena its ceiling. */
+bool wire_put_addresses(struct span_list *l, struct arena *a, struct span field, size_t max);
+
+/* The buffer moved from `old` to `now` (a growing `in`): makes a span into it point there again. */
+static inline void wire_rebase(struct span *s, const char *old, const char *now)
+{
+    if (s->p != NULL)
+        s->p = now + ((uintptr_t)s->p - (uintptr_t)old);
+}
+
+/* A number with at least one and at most `decimals` digits (1 … 6) behind the point, the rest rounded away: 15.0, -0.125.
+ * Never an exponent, NaN, infinity or -0.0: what is not finite comes out as 0.0, what is huge as 1e9. */
+void wire_put_decimal(struct buf *out, double v, int decimals);
 
 #endif
