@@ -16,8 +16,9 @@ struct rspamd_envelope {
     bool             pass_all;
     bool             body_block;
 };
-/* Reads all fields; refuses (e, -1) what must never be scanned as an empty message: Shm, File, Path, Message-Length.
- * tempfail-free: a bad IP is flagged and ignored. */
+/* Reads all fields in one pass; the first of a name counts. Refuses (-1) what must never be scanned as an empty message:
+ * Shm, File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT: 431).
+ * A bad IP is flagged and ignored. */
 int rspamd_read_envelope(const struct http_request *r, struct rspamd_envelope *out, struct err *e);
 
 enum rspamd_action { RSPAMD_NO_ACTION, RSPAMD_GREYLIST, RSPAMD_ADD_HEADER, RSPAMD_REWRITE_SUBJECT, RSPAMD_SOFT_REJECT,
@@ -53,7 +54,8 @@ struct rspamd_reply {
     bool               discard;        /* milter.reject = "discard" */
     double             time_real;
 };
-/* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". */
+/* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". Of symbols and removed headers
+ * of one name the first counts, since a repeated key is a list to Rspamd's parser. Never NaN, infinity or -0.0. */
 void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool legacy);
 
 #endif
