@@ -54,6 +54,14 @@ const struct conf_row conf_rows[] = {
     {"rulesd", "max_message", CONF_SIZE, AT(rulesd.max_message), "50M", 64 * KIB, 2 * GIB, NULL,
      "The largest message that is read."},
     {"rulesd", "threads", CONF_INT, AT(rulesd.threads), "0", 0, 256, NULL, "Worker threads; 0: one a processor."},
+    {"rulesd", "max_connections", CONF_INT, AT(rulesd.max_connections), "0", 0, 1000000, NULL,
+     "Connections at once; more are closed at once. 0: as many as the system's limit on open files allows."},
+    {"rulesd", "head_timeout_s", CONF_INT, AT(rulesd.head_timeout_s), "30", 1, 3600, NULL,
+     "How many seconds a client has for the head of a request, all of it together."},
+    {"rulesd", "body_timeout_s", CONF_INT, AT(rulesd.body_timeout_s), "300", 1, 3600, NULL,
+     "How many seconds a client then has for the message."},
+    {"rulesd", "idle_timeout_s", CONF_INT, AT(rulesd.idle_timeout_s), "60", 1, 3600, NULL,
+     "How many seconds a connection stays open between two requests."},
     {"rulesd", "maillog", CONF_TEXT, AT(rulesd.maillog), "", 0, 0, NULL,
      "The MTA's log, /var/log/mail.log, to follow its deliveries; empty: none."},
 
@@ -79,5 +87,9 @@ const struct conf_row conf_rows[] = {
      "The portal's address as people see it."},
     {"portal", "trusted_proxies", CONF_LIST, AT(portal.trusted_proxies), "", 0, 0, NULL,
      "Proxies whose X-Forwarded-For is believed."},
+
+    {"log", "target", CONF_ENUM, AT(log.target), "stderr", 0, 0, "stderr syslog", "Where the programs log to."},
+    {"log", "level", CONF_ENUM, AT(log.level), "info", 0, 0, "debug info warning error",
+     "The least important events that are logged; rulesd's line for each scan is info."},
 };
 const size_t conf_nrows = COUNT(conf_rows);

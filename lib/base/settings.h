@@ -29,6 +29,7 @@ struct settings {
         bool             envelope_lines;
         int              phase, mode, scanner_down;
         int64_t          scanner_timeout_ms, max_message, threads;
+        int64_t          max_connections, head_timeout_s, body_timeout_s, idle_timeout_s;
         const char      *maillog;
     } rulesd;
     struct {
@@ -49,6 +50,9 @@ struct settings {
         const char      *listen, *public_url;
         struct conf_list trusted_proxies;
     } portal;
+    struct {
+        int target, level; /* enum log_target, enum log_level */
+    } log;
 };
 
 extern const struct conf_row conf_rows[];
