@@ -5,12 +5,11 @@
  * is not an address. Results point into the input or the arena.
  *
  * The normal form   local part: unquoted, unescaped, ASCII letters in lower case, else as it is (UTF-8 is folded
- *                   by text_fold). domain: A-label, lower case, no final dot; a literal keeps its brackets. */
+ *                   by text_fold). domain: as mail/domain.h makes it. The last '@' of `full` is the one between. */
 #ifndef POSTERN_MAIL_ADDRESS_H
 #define POSTERN_MAIL_ADDRESS_H
 
-#include "base/arena.h"
-#include "base/err.h"
+#include "mail/domain.h"
 
 struct address {
     struct span local, domain; /* normal form */
@@ -25,28 +24,17 @@ struct address {
  * part, blanks around. -1 and e (with the offset) for anything else. A path without a domain is refused. */
 int address_parse_path(struct span text, struct arena *a, struct address *out, struct err *e);
 
-/* Walks the addresses of a header field body (unfolded or not). Zero-initialise, set rest. */
+/* Walks the addresses of a header field body (unfolded or not). Zero-initialise, set rest and arena. What is
+ * damaged is read as a mail reader would: "Bob bob@b.example" yields the address, and damaged is set. An empty
+ * group and "<>" are no addresses and no damage. */
 struct address_walk {
     struct span   rest;
     struct arena *arena;
     size_t        count;
     bool          damaged; /* something was skipped that was not an address, or a limit was hit */
+    bool          open_quote, open_comment; /* ours: no later one is closed either, so time stays linear */
+    bool          tail;    /* ours: an address ended without a comma behind it */
 };
 bool address_next(struct address_walk *w, struct address *out);
-
-/* The domain in normal form: IDN to A-label (libidn2, non-transitional), lower case, no final dot. -1 and e when it
- * cannot be a domain name (empty label, > 63 / > 253 bytes, forbidden characters). Underscore is let through. */
-int domain_normalise(struct span domain, struct arena *a, struct span *out, struct err *e);
-/* The U-label form for people to read; the input itself when it does not convert. */
-struct span domain_display(struct span domain, struct arena *a);
-
-/* Of a normalised domain: the organisational domain by the public suffix list (libpsl's built-in data); the domain
- * itself when it is a public suffix or a literal. A tail of the input. */
-struct span domain_org(struct span domain);
-bool        domain_is_public_suffix(struct span domain);
-/* A domain at which anybody may open a mailbox (a short list of the large ones, ours). */
-bool        domain_is_freemail(struct span domain);
-/* Is `domain` the same as, or below, `parent`? Both normalised. */
-bool domain_is_within(struct span domain, struct span parent);
 
 #endif
