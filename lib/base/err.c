@@ -41,6 +41,16 @@ static const struct {
     {ENAMETOOLONG, ERR_LIMIT}, {EMFILE, ERR_LIMIT},      {ENFILE, ERR_LIMIT},      {EINVAL, ERR_INVALID},
 };
 
+/* What was cut may end in half a character: without that one, and at most its four bytes. */
+static struct span without_last(struct span s)
+{
+    for (int i = 0; i < 4 && s.n > 0; i++) {
+        if ((s.p[--s.n] & 0xC0) != 0x80)
+            break;
+    }
+    return s;
+}
+
 /* Formats, and copies with control bytes escaped: what a stranger wrote may stand in the arguments. Text that
  * does not fit is cut between two characters. */
 static void set_text(struct err *e, const char *fmt, va_list ap)
@@ -49,11 +59,10 @@ static void set_text(struct err *e, const char *fmt, va_list ap)
     size_t n = 0;
     int    len = vsnprintf(raw, sizeof raw, fmt, ap);
 
-    if (len < 0)
-        len = 0;
-    struct span all = span_make(raw, (size_t)len < sizeof raw ? (size_t)len : sizeof raw - 1);
-    if ((size_t)len > all.n)
-        all.n = span_head(all, all.n - 3).n; /* perhaps half a character: looked at again below */
+    struct span all = span_make(raw, len < 0 ? 0 : (size_t)len < sizeof raw ? (size_t)len : sizeof raw - 1);
+
+    if (len >= (int)sizeof raw)
+        all = without_last(all);
     for (size_t at = 0; at < all.n;) {
         size_t more = utf8_next_safe(all, &at, safe);
 
