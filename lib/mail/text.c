@@ -20,21 +20,42 @@
 static uint16_t       fold_bmp[0x10000];
 static pthread_once_t fold_once = PTHREAD_ONCE_INIT;
 
+/* glib maps letters alone; numerals and circled letters have cases too, and so has one combining mark. */
 static void fold_build(void)
 {
     for (uint32_t c = 0; c < 0x10000; c++)
         fold_bmp[c] = (uint16_t)g_unichar_tolower(g_unichar_toupper(c));
+    for (uint16_t c = 0x2160; c < 0x2170; c++)
+        fold_bmp[c] = c + 0x10;
+    for (uint16_t c = 0x24B6; c < 0x24D0; c++)
+        fold_bmp[c] = c + 0x1A;
+    fold_bmp[0x0345] = 0x03B9;
+}
+
+/* The table must have been built. */
+static uint32_t fold_char(uint32_t cp)
+{
+    return cp < 0x10000 ? fold_bmp[cp] : g_unichar_tolower(g_unichar_toupper(cp));
 }
 
 uint32_t text_fold_char(uint32_t cp)
 {
     pthread_once(&fold_once, fold_build);
-    return cp < 0x10000 ? fold_bmp[cp] : g_unichar_tolower(g_unichar_toupper(cp));
+    return fold_char(cp);
 }
 
 static inline unsigned char lower_ascii(unsigned char c)
 {
     return (unsigned char)(c | (unsigned char)((unsigned char)(c - 'A') < 26) << 5);
+}
+
+/* The same for eight ASCII bytes: the high bit of each tells whether it lies between 'A' and 'Z'. */
+#define EACH(byte) (0x0101010101010101 * (uint64_t)(byte))
+static inline uint64_t lower_word(uint64_t w)
+{
+    uint64_t from_a = w + EACH(0x80 - 'A'), behind_z = w + EACH(0x80 - 'Z' - 1);
+
+    return w | ((from_a ^ behind_z) & EACH(0x80)) >> 2;
 }
 
 /* 1 for a byte that folding would touch or has to look at. */
@@ -82,7 +103,7 @@ static size_t ascii_run(struct span s)
     return i;
 }
 
-static void fold_ascii(char *to, const char *from, size_t n)
+static void fold_ascii(char *restrict to, const char *restrict from, size_t n)
 {
     size_t i = 0;
 
@@ -94,43 +115,59 @@ static void fold_ascii(char *to, const char *from, size_t n)
         to[i] = (char)lower_ascii((unsigned char)from[i]);
 }
 
-static size_t utf8_len(uint32_t cp)
-{
-    return cp < 0x80 ? 1 : cp < 0x800 ? 2 : cp < 0x10000 ? 3 : 4;
-}
-
-/* Folds s into `to`, or only measures it when `to` is NULL. Returns the bytes it takes. */
-static size_t fold_into(char *to, struct span s)
+/* Folds s into `to`. Returns the bytes it takes, which may be more than `room`: then nothing behind room is written. */
+static size_t fold_into(char *to, size_t room, struct span s)
 {
     size_t at = 0, n = 0;
 
     while (at < s.n) {
-        size_t run = ascii_run(span_skip(s, at));
+        uint64_t word;
+        char     c[4];
+        size_t   len;
 
-        if (to != NULL)
-            fold_ascii(to + n, s.p + at, run);
-        n += run;
-        at += run;
-        while (at < s.n && (unsigned char)s.p[at] >= 0x80) {
-            uint32_t cp = text_fold_char(utf8_next(s, &at, NULL));
-
-            n += to != NULL ? utf8_put(cp, to + n) : utf8_len(cp);
+        if (s.n - at >= sizeof word && n + sizeof word <= room) { /* eight ASCII bytes at once */
+            memcpy(&word, s.p + at, sizeof word);
+            if ((word & EACH(0x80)) == 0) {
+                word = lower_word(word);
+                memcpy(to + n, &word, sizeof word);
+                n += sizeof word;
+                at += sizeof word;
+                continue;
+            }
         }
+        len = utf8_put(fold_char(utf8_next(s, &at, NULL)), c);
+        if (n + len <= room)
+            memcpy(to + n, c, len);
+        else
+            room = 0;
+        n += len;
     }
     return n;
 }
 
 struct span text_fold(struct span s, struct arena *a)
 {
-    size_t n;
+    size_t room = s.n + s.n / 32 + 32, n;
     char  *p;
 
     if (text_is_folded_ascii(s))
         return s;
-    n = ascii_run(s) == s.n ? s.n : fold_into(NULL, s);
-    if ((p = arena_alloc(a, n + 1)) == NULL)
+    pthread_once(&fold_once, fold_build);
+    if (ascii_run(s) == s.n) {
+        if ((p = arena_alloc(a, s.n + 1)) == NULL)
+            return SPAN_NONE;
+        fold_ascii(p, s.p, s.n);
+        p[s.n] = 0;
+        return span_make(p, s.n);
+    }
+    if ((p = arena_alloc(a, room + 1)) == NULL)
         return SPAN_NONE;
-    fold_into(p, s);
+    n = fold_into(p, room, s);
+    if (n > room) { /* it grew more than text does */
+        if ((p = arena_alloc(a, n + 1)) == NULL)
+            return SPAN_NONE;
+        fold_into(p, n, s);
+    }
     p[n] = 0;
     return span_make(p, n);
 }

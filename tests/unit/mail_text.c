@@ -18,6 +18,8 @@ static const struct {
     {"the long s is an s", "\xc5\xbf", "s"},
     {"the micro sign is a mu", "\xc2\xb5", "\xce\xbc"},
     {"sharp s stays one character", "\xc3\x9f\xe1\xba\x9e", "\xc3\x9f\xc3\x9f"},
+    {"Roman numerals and circled letters", "\xe2\x85\xa3\xe2\x92\xb6", "\xe2\x85\xb3\xe2\x93\x90"},
+    {"the iota below is an iota", "\xcd\x85\xce\x99", "\xce\xb9\xce\xb9"},
     {"beyond the basic plane", "\xf0\x90\x90\x80", "\xf0\x90\x90\xa8"},
     {"what has no case stays", "\xe4\xb8\xad\xe6\x96\x87", "\xe4\xb8\xad\xe6\x96\x87"},
     {"a bad byte is U+FFFD", "A\xff" "B", "a\xef\xbf\xbd" "b"},
