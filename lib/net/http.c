@@ -64,29 +64,6 @@ static enum wire_step bad(struct http_request *r, int status, const char *text)
     return WIRE_BAD;
 }
 
-/* The next line, its LF included, or false when it has not all come. */
-static bool next_line(struct http_request *r, const struct buf *in, struct span *line_out)
-{
-    const char *lf = r->scan < in->n ? memchr(in->p + r->scan, '\n', in->n - r->scan) : NULL;
-
-    r->scan = in->n;
-    if (lf == NULL)
-        return false;
-    *line_out = span_between(in->p + r->pos, lf + 1);
-    r->pos += line_out->n;
-    r->scan = r->pos;
-    return true;
-}
-
-/* A line of the head without its line end, which may be LF alone. */
-static struct span chop(struct span line)
-{
-    line.n--;
-    if (line.n > 0 && line.p[line.n - 1] == '\r')
-        line.n--;
-    return line;
-}
-
 /* ---- the request line ---- */
 
 static const struct {
@@ -167,7 +144,7 @@ static enum wire_step step_line(struct http_request *r, struct buf *in)
 {
     struct span line;
 
-    if (!next_line(r, in, &line)) {
+    if (!wire_line(in, &r->pos, &r->scan, &line)) {
         if (in->n - r->pos > WIRE_LINE_MAX)
             return bad(r, 414, "the request line is too long");
         return WIRE_MORE;
@@ -176,7 +153,7 @@ static enum wire_step step_line(struct http_request *r, struct buf *in)
         return bad(r, 414, "the request line is too long");
     if (r->pos > r->limits.head_max)
         return bad(r, 431, "the head is too large");
-    line = chop(line);
+    line = wire_chop(line);
     return line.n == 0 ? WIRE_MORE : read_request_line(r, line);
 }
 
@@ -360,10 +337,10 @@ static enum wire_step step_fields(struct http_request *r, struct buf *in)
 {
     struct span line;
 
-    while (next_line(r, in, &line)) {
+    while (wire_line(in, &r->pos, &r->scan, &line)) {
         if (r->pos > r->limits.head_max)
             return bad(r, 431, "the head is too large");
-        line = chop(line);
+        line = wire_chop(line);
         if (line.n == 0)
             return end_of_head(r);
         if (read_field(r, line) == WIRE_BAD)
@@ -401,7 +378,7 @@ static enum wire_step step_body(struct http_request *r, struct buf *in)
 /* A line of the chunk framing: CRLF alone ends it. WIRE_DONE: *line_out has it, without the end. */
 static enum wire_step chunk_line(struct http_request *r, struct buf *in, struct span *line_out)
 {
-    bool   whole = next_line(r, in, line_out);
+    bool   whole = wire_line(in, &r->pos, &r->scan, line_out);
     size_t n = whole ? line_out->n : in->n - r->pos;
 
     if (n > CHUNK_LINE_MAX)
@@ -482,7 +459,7 @@ static enum wire_step step_trailer(struct http_request *r, struct buf *in)
 {
     struct span line;
 
-    while (next_line(r, in, &line)) {
+    while (wire_line(in, &r->pos, &r->scan, &line)) {
         r->ntrailer += line.n;
         if (r->ntrailer > WIRE_LINE_MAX)
             break;

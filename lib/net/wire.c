@@ -26,6 +26,27 @@ enum wire_kind wire_detect(struct span in, enum wire_kind fallback)
     return fallback;
 }
 
+bool wire_line(const struct buf *in, size_t *pos, size_t *scan, struct span *line_out)
+{
+    const char *lf = *scan < in->n ? memchr(in->p + *scan, '\n', in->n - *scan) : NULL;
+
+    *scan = in->n;
+    if (lf == NULL)
+        return false;
+    *line_out = span_between(in->p + *pos, lf + 1);
+    *pos += line_out->n;
+    *scan = *pos;
+    return true;
+}
+
+struct span wire_chop(struct span line)
+{
+    line.n--;
+    if (line.n > 0 && line.p[line.n - 1] == '\r')
+        line.n--;
+    return line;
+}
+
 /* ---- decompression ---- */
 
 #define CHUNK (64 * 1024)
@@ -173,31 +194,37 @@ bool wire_put_addresses(struct span_list *l, struct arena *a, struct span field,
 
 /* ---- numbers ---- */
 
-void wire_put_decimal(struct buf *out, double v, int decimals)
+int64_t wire_scale(double v, int decimals)
 {
     static const uint32_t scales[] = {1, 10, 100, 1000, 10000, 100000, 1000000};
-    uint32_t              scale = scales[decimals];
-    char                  text[32], *end = text + sizeof text, *p = end;
 
     if (!isfinite(v))
-        v = 0;
+        return 0;
     v = v > 1e9 ? 1e9 : v < -1e9 ? -1e9 : v;
-    int64_t  scaled = llround(v * scale);
-    uint64_t whole = (uint64_t)(scaled < 0 ? -scaled : scaled), part = whole % scale;
+    return llround(v * scales[decimals]);
+}
 
-    whole /= scale;
-    bool seen = false;
-    for (int i = decimals; i > 0; i--, part /= 10) {
-        if (!seen && i > 1 && part % 10 == 0)
-            continue; /* trailing zeros, but for the first */
-        seen = true;
-        *--p = (char)('0' + part % 10);
+void wire_put_fixed(struct buf *out, int64_t scaled, int decimals)
+{
+    char     text[32], *end = text + sizeof text, *p = end;
+    uint64_t left = (uint64_t)(scaled < 0 ? -scaled : scaled);
+
+    for (int i = 0; i < decimals || i == decimals || left > 0; i++) {
+        if (i == decimals)
+            *--p = '.';
+        *--p = (char)('0' + left % 10);
+        left /= 10;
     }
-    *--p = '.';
-    do
-        *--p = (char)('0' + whole % 10);
-    while ((whole /= 10) != 0);
     if (scaled < 0)
         *--p = '-';
     buf_put(out, span_between(p, end));
+}
+
+void wire_put_decimal(struct buf *out, double v, int decimals)
+{
+    int64_t scaled = wire_scale(v, decimals);
+
+    for (; decimals > 1 && scaled % 10 == 0; decimals--)
+        scaled /= 10;
+    wire_put_fixed(out, scaled, decimals);
 }

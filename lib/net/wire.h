@@ -30,6 +30,12 @@ struct wire_limits {
  * RSPAMC/…. UNDECIDED while the line is not complete and shorter than WIRE_LINE_MAX; else `fallback`. */
 enum wire_kind wire_detect(struct span in, enum wire_kind fallback);
 
+/* The next line of a growing buffer, its LF included; *pos moves behind it. False when its end has not come yet. *scan
+ * remembers up to where no line end was found, so that slow senders cost no more than fast ones. Both start at 0. */
+bool wire_line(const struct buf *in, size_t *pos, size_t *scan, struct span *line_out);
+/* A line of wire_line() without its end, which may be LF alone. */
+struct span wire_chop(struct span line);
+
 /* zlib (RFC 1950) and zstd, bounded: appends at most `max` bytes to out, whose own ceiling must be higher.
  * -1: ERR_INVALID damaged or cut short, ERR_LIMIT too large.
  * zstd: several frames may follow each other; windows up to 8 MiB, what RFC 8878 asks of every decoder. */
@@ -54,8 +60,12 @@ static inline void wire_rebase(struct span *s, const char *old, const char *now)
         s->p = now + ((uintptr_t)s->p - (uintptr_t)old);
 }
 
-/* A number with at least one and at most `decimals` digits (1 … 6) behind the point, the rest rounded away: 15.0, -0.125.
- * Never an exponent, NaN, infinity or -0.0: what is not finite comes out as 0.0, what is huge as 1e9. */
+/* scaled / 10^decimals with exactly that many digits (1 … 6) behind the point: (-150, 1) is -15.0. */
+void wire_put_fixed(struct buf *out, int64_t scaled, int decimals);
+/* v * 10^decimals, rounded to the nearest. What is not finite counts as 0, what is huge as 1e9. */
+int64_t wire_scale(double v, int decimals);
+/* The same two in one, without zeros at the end but for the first digit behind the point: 15.0, -0.125.
+ * Never an exponent, NaN, infinity or -0.0. */
 void wire_put_decimal(struct buf *out, double v, int decimals);
 
 #endif
