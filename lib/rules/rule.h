@@ -97,6 +97,11 @@ struct rule_check {
 int rule_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
 /* Reads only the array of conditions (the database's column); fills conditions, nconditions and normal forms. */
 int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
+/* A line of import and export: the rule object with "scope" and "policy" beside its keys (p == NULL: not given). */
+int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct span *scope_out,
+                        struct span *policy_out, struct err *e);
+/* How many of its regexes have no required literal of 3 bytes: they count against SCOPE_SLOW_REGEX_MAX (scope.h). */
+size_t rule_slow_regexes(const struct rule *r);
 /* The whole rule / the conditions array; compact; defaults left out of conditions only where design.md shows none. */
 void rule_put_json(struct buf *out, const struct rule *r);
 void rule_put_conditions_json(struct buf *out, const struct rule *r);
