@@ -19,6 +19,7 @@
 #   COV      1: with coverage counters, in a folder of its own
 #   T        a part of the names of the tests to run
 #   J        how many jobs at once `make check` builds with
+#   V        1: show the whole commands
 CC      ?= cc
 BUILD   ?= build
 PREFIX  ?= /usr/local
@@ -28,7 +29,7 @@ COV     ?=
 T       ?=
 MINUTES ?= 10
 J       ?= $(shell nproc)
-export BUILD T SAN
+export BUILD OUT T SAN
 
 OUT := $(BUILD)$(if $(SAN),/san-$(SAN))$(if $(COV),/cov)
 
@@ -82,16 +83,21 @@ objects  = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 archives = $(foreach l,$(filter-out all,$(1)) $(NEEDS_$(1)),$(OUT)/lib$(l).a)
 ldlibs   = $(sort $(foreach l,$(1) $(NEEDS_$(1)),$(LDLIBS_$(l)))) -lm
 
-# A folder with C in it becomes a program of this name.
+# A folder with a main.c becomes a program of this name.
 PROGRAM_rulesd  := postern-rulesd
 PROGRAM_trainer := postern-trainer
 PROGRAM_digest  := postern-digest
 PROGRAM_portal  := postern-portal
 PROGRAM_cli     := postern
-FOLDERS  := $(foreach f,rulesd trainer digest portal cli,$(if $(wildcard $(f)/*.c),$(f)))
+PARTS    := rulesd trainer digest portal cli
+FOLDERS  := $(foreach f,$(PARTS),$(if $(wildcard $(f)/main.c),$(f)))
 PROGRAMS := $(foreach f,$(FOLDERS),$(OUT)/$(PROGRAM_$(f)))
 
 # ---- Building ---------------------------------------------------------------------------------------------
+
+# $(call say,CC,file): what is going on, in a word; V=1 shows the command instead.
+Q   := $(if $(V),,@)
+say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -102,42 +108,51 @@ all: $(PROGRAMS)
 
 $(OUT)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) $(call flags_of,$<) -c -o $@ $<
+	$(call say,CC,$<)
+	$(Q)$(CC) $(ALL_FLAGS) $(call flags_of,$<) -c -o $@ $<
 
 # The migrations become C, so that no program needs a file at run time.
 $(OUT)/gen/schema.c: schema/embed $(wildcard schema/*/*.sql)
 	@mkdir -p $(@D)
-	schema/embed $(filter %.sql,$^) > $@
+	$(call say,EMBED,schema)
+	$(Q)schema/embed $(filter %.sql,$^) > $@
 
 $(OUT)/obj/gen/schema.o: $(OUT)/gen/schema.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_FLAGS) -c -o $@ $<
+	$(Q)$(CC) $(ALL_FLAGS) -c -o $@ $<
 
 SOURCES_db_extra := $(if $(wildcard schema/embed),$(OUT)/obj/gen/schema.o)
 
 define library
-$(OUT)/lib$(1).a: $$(call objects,$$(wildcard lib/$(1)/*.c)) $$(SOURCES_$(1)_extra)
+$(OUT)/lib$(1).a: $$(call objects,$$(filter-out %/main.c,$$(wildcard $(2)/*.c))) $$(SOURCES_$(1)_extra)
 	@mkdir -p $$(@D)
 	@rm -f $$@
-	$(AR) rcs $$@ $$^
+	$$(call say,AR,$(2))
+	$$(Q)$(AR) rcs $$@ $$^
 endef
-$(foreach l,$(LIBS),$(eval $(call library,$(l))))
+$(foreach l,$(LIBS),$(eval $(call library,$(l),lib/$(l))))
+$(foreach f,$(PARTS),$(eval $(call library,$(f),$(f))))
 
 define program
-$(OUT)/$(PROGRAM_$(1)): $$(call objects,$$(wildcard $(1)/*.c)) $$(call archives,all)
-	$$(CC) $$(CFLAGS) $$(KIND) $$(LINK) -pthread -o $$@ $$^ $$(call ldlibs,all)
+$(OUT)/$(PROGRAM_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(1).a $$(call archives,all)
+	$$(call say,LINK,$$(@F))
+	$$(Q)$$(CC) $$(CFLAGS) $$(KIND) $$(LINK) -pthread -o $$@ $$^ $$(call ldlibs,all)
 endef
 $(foreach f,$(FOLDERS),$(eval $(call program,$(f))))
 
-# tests/unit/rules_pattern.c knows lib/rules and what lies below it; programs_x.c knows every library.
+# tests/unit/rules_pattern.c knows lib/rules and what lies below it; rulesd_cache.c knows rulesd/ (all but its main.c)
+# and every library; any other first word means every library too.
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNITS        := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SOURCES))
 UNITS_WANTED := $(foreach u,$(UNITS),$(if $(findstring $(T),$(notdir $(u))),$(u)))
-unit_lib      = $(or $(filter $(firstword $(subst _, ,$(1))),$(LIBS)),all)
+unit_word     = $(firstword $(subst _, ,$(1)))
+unit_lib      = $(or $(filter $(call unit_word,$(1)),$(LIBS)),all)
+unit_part     = $(patsubst %,$(OUT)/lib%.a,$(filter $(call unit_word,$(1)),$(PARTS)))
 
-$(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call archives,$$(call unit_lib,$$*))
+$(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_part,$$*) $$(call archives,$$(call unit_lib,$$*))
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS) $(KIND) $(LINK) -pthread -o $@ $^ $(call ldlibs,$(call unit_lib,$*)) -lcmocka
+	$(call say,LINK,unit/$*)
+	$(Q)$(CC) $(CFLAGS) $(KIND) $(LINK) -pthread -o $@ $^ $(call ldlibs,$(call unit_lib,$*)) -lcmocka
 
 -include $(shell find $(OUT)/obj -name '*.d' 2>/dev/null)
 
@@ -146,19 +161,19 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call archives,$$(call unit_lib,$$*))
 unit-build: $(UNITS_WANTED)
 
 unit: $(UNITS_WANTED)
-	tests/run --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
+	@tests/run --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
 
 SYSTEM_TESTS  := $(wildcard tests/system/*.test.mjs)
 SYSTEM_WANTED := $(foreach t,$(SYSTEM_TESTS),$(if $(findstring $(T),$(notdir $(t))),$(t)))
 
 system: all
-	tests/run --system "system" $(SYSTEM_WANTED)
+	@tests/run --system "system" $(SYSTEM_WANTED)
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in a folder of their own.
 check: deps deps-test
 	$(MAKE) -j$(J) --no-print-directory all unit-build
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
-	tests/run --unit "unit" $(UNITS_WANTED) \
+	@tests/run --unit "unit" $(UNITS_WANTED) \
 	          --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
 	          --system "system" $(SYSTEM_WANTED)
 

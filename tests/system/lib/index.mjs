@@ -1,0 +1,5 @@
+// All helpers of the system tests in one import.
+export * from "./process.mjs";
+export * from "./wire.mjs";
+export * from "./servers.mjs";
+export * from "./postern.mjs";
