@@ -1,0 +1,164 @@
+/* cli/init.c - postern init, migrate, config and audit: the database as a whole. */
+#include <stdio.h>
+
+#include "cli.h"
+#include "db/migrate.h"
+#include "store/account.h"
+#include "store/audit.h"
+
+static int add_admin(struct cli *c, const char *login, struct err *e)
+{
+    struct store_account a = {.admin = true, .active = true};
+    struct span          full;
+    struct uuid          id;
+
+    if (cli_parse_address(c, login, &full, NULL, NULL, e) < 0)
+        return -1;
+    if (full.n > STORE_ADDRESS_MAX)
+        return err_set(e, ERR_INVALID, "the address is longer than %d bytes", STORE_ADDRESS_MAX);
+    memcpy(a.login, full.p, full.n);
+    if (store_account_add(c->store, &c->actor, &a, &id, e) < 0)
+        return -1;
+    printf("Administrator %s added; give them a password with: postern account set %s --password-stdin\n", a.login, a.login);
+    return 0;
+}
+
+int cli_init(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char              *admin = NULL;
+    const struct args_option options[] = {
+        {"admin", "ADDRESS", .text = &admin, .help = "the first administrator"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
+        store_open(c->settings->store.url, STORE_CREATE, &c->store, e) < 0)
+        return -1;
+    printf("Database ready: %s\n", c->settings->store.url);
+    if (admin != NULL)
+        return add_admin(c, admin, e);
+    return 0;
+}
+
+static int look(const char *url, enum db_part part, const char *name, bool check, struct err *e)
+{
+    struct migrate_state state;
+    struct db           *db = NULL;
+    int                  rc = -1;
+
+    if (db_open(url, part, false, &db, e) < 0)
+        return -1;
+    if (!check && migrate_up(db, part, e) < 0)
+        goto out;
+    if (migrate_look(db, part, &state, e) < 0)
+        goto out;
+    printf("%-5s database at %d, this release knows %d, needs at least %d to share it\n", name, state.applied, state.known,
+           state.needs);
+    rc = check ? migrate_check(db, part, e) : 0;
+out:
+    db_close(&db);
+    return rc;
+}
+
+int cli_migrate(struct cli *c, int argc, char **argv, struct err *e)
+{
+    bool                     check = false;
+    const struct args_option options[] = {
+        {"check", NULL, .on = &check, .help = "change nothing; fail when this release cannot use the database"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0)
+        return -1;
+    if (look(c->settings->store.url, DB_MAIN, "main", check, e) < 0)
+        return -1;
+    return look(c->settings->store.url, DB_LOG, "log", check, e);
+}
+
+static int config_example(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct buf b;
+
+    (void)c;
+    if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
+        return -1;
+    buf_init(&b, 1 << 20);
+    conf_print_example(&b);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_fini(&b);
+    return 0;
+}
+
+static int config_check(struct cli *c, int argc, char **argv, struct err *e)
+{
+    if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
+        return -1;
+    printf("%s: no fault found\n", c->conf_path);
+    return 0;
+}
+
+int cli_config(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static const struct cli_verb verbs[] = {
+        {"example", "", "print every setting with its default and what it does", config_example},
+        {"check", "", "read the file and say what is wrong with it", config_check},
+    };
+
+    return cli_dispatch(c, "config", verbs, COUNT(verbs), argc, argv, e);
+}
+
+static int audit_verify(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct store_audit_verified v;
+
+    if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        store_audit_verify(c->store, &v, e) < 0)
+        return -1;
+    if (v.broken[0] != 0)
+        return err_set(e, ERR_CORRUPT, "the audit log is not as it was written: %s", v.broken);
+    printf("%lld rows of %lld nodes are as they were written; %lld payloads were erased\n", (long long)v.rows,
+           (long long)v.nodes, (long long)v.erased);
+    return 0;
+}
+
+static int audit_print(void *ctx, const struct store_audit_row *r)
+{
+    char at[28];
+
+    (void)ctx;
+    clock_format_utc(r->at_us, at);
+    printf("%.19sZ  ", at);
+    cli_print_padded(r->actor_name, 20);
+    fputs("  ", stdout);
+    cli_print_padded(r->action, 16);
+    fputs("  ", stdout);
+    cli_print(span_head(r->payload, 300));
+    putchar('\n');
+    return 0;
+}
+
+static int audit_list(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char              *limit_text = "50", *scope_text = NULL;
+    struct store_scope       scope;
+    int64_t                  limit;
+    const struct args_option options[] = {
+        {"limit", "N", .text = &limit_text, .help = "how many, the newest first"},
+        {"scope", "SCOPE", .text = &scope_text, .help = "only what concerns this scope"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
+        cli_number(limit_text, "--limit", 1, STORE_LIST_MAX, &limit, e) < 0 || cli_store(c, e) < 0)
+        return -1;
+    if (scope_text != NULL && cli_parse_scope(c, span_of(scope_text), &scope, e) < 0)
+        return -1;
+    return store_audit_list(c->store, scope_text != NULL ? &scope : NULL, INT64_MAX, (size_t)limit, audit_print, NULL, e);
+}
+
+int cli_audit(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static const struct cli_verb verbs[] = {
+        {"verify", "", "check the chain of every node", audit_verify},
+        {"list", "[--scope SCOPE] [--limit N]", "what was changed, the newest first", audit_list},
+    };
+
+    return cli_dispatch(c, "audit", verbs, COUNT(verbs), argc, argv, e);
+}
