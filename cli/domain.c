@@ -1,0 +1,243 @@
+/* cli/domain.c - postern domain: add, set, list, show, delete, alias. */
+#include <math.h>
+#include <stdio.h>
+
+#include "cli.h"
+#include "mail/address.h"
+
+/* What both add and set take. NULL: not given. */
+struct domain_options {
+    const char *kind, *state, *delimiter, *route;
+    const char *block_action, *greylisting, *regex_role, *mailbox_thresholds, *rules_max, *mailbox_rules_max;
+};
+
+#define DOMAIN_OPTIONS(o)                                                                                              \
+    {"kind", "local|relay|sdr", .text = &(o).kind, .help = "where its mailboxes are"},                                 \
+        {"state", "active|pending|disabled", .text = &(o).state, .help = "disabled: its mail is not judged"},          \
+        {"delimiter", "CHAR|off", .text = &(o).delimiter, .help = "between a mailbox and its +tag"},                   \
+        {"route", "URL", .text = &(o).route, .help = "delivery route of its own"},                                     \
+        {"block-action", "reject|quarantine|discard", .text = &(o).block_action, .help = "what a block does"},         \
+        {"greylisting", "on|off", .text = &(o).greylisting, .help = "defer what scores from the greylist threshold"},  \
+        {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role, .help = "who may write regular expressions"}, \
+        {"mailbox-thresholds", "on|off", .text = &(o).mailbox_thresholds, .help = "may mailboxes have their own"},     \
+        {"rules-max", "N", .text = &(o).rules_max, .help = "rules of the domain"},                                     \
+        {"mailbox-rules-max", "N", .text = &(o).mailbox_rules_max, .help = "rules of each of its mailboxes"}
+
+static int read_row(const struct domain_options *o, struct store_domain *d, struct err *e)
+{
+    int word;
+
+    if (o->kind != NULL) {
+        if (cli_word_index(domain_kind_words, o->kind, "--kind", &word, e) < 0)
+            return -1;
+        d->kind = (enum domain_kind)word;
+    }
+    if (o->state != NULL) {
+        if (cli_word_index(domain_state_words, o->state, "--state", &word, e) < 0)
+            return -1;
+        d->state = (enum domain_state)word;
+    }
+    if (o->delimiter != NULL) {
+        bool off = strcmp(o->delimiter, "off") == 0;
+
+        if (!off && (strlen(o->delimiter) != 1 || strchr("+-_.=#", o->delimiter[0]) == NULL))
+            return err_set(e, ERR_INVALID, "--delimiter is one of + - _ . = # or off");
+        d->delimiter = off ? 0 : o->delimiter[0];
+    }
+    if (o->route != NULL && (size_t)snprintf(d->route, sizeof d->route, "%s", o->route) >= sizeof d->route)
+        return err_set(e, ERR_INVALID, "--route is longer than %zu bytes", sizeof d->route - 1);
+    return 0;
+}
+
+static int read_switch(const char *text, const char *what, int *out, struct err *e)
+{
+    bool on;
+
+    if (text == NULL)
+        return 0;
+    if (cli_on_off(text, what, &on, e) < 0)
+        return -1;
+    *out = on;
+    return 0;
+}
+
+static bool any_setting(const struct domain_options *o)
+{
+    return o->block_action || o->greylisting || o->regex_role || o->mailbox_thresholds || o->rules_max ||
+           o->mailbox_rules_max;
+}
+
+static int write_settings(struct cli *c, const struct domain_options *o, struct uuid id, struct err *e)
+{
+    struct store_setting s;
+
+    if (!any_setting(o))
+        return 0;
+    if (store_setting_get(c->store, store_scope_domain(id), &s, e) < 0)
+        return -1;
+    if ((o->block_action && cli_word_index(block_action_words, o->block_action, "--block-action", &s.block_action, e) < 0) ||
+        (o->regex_role && cli_word_index(role_words, o->regex_role, "--regex-role", &s.regex_role, e) < 0) ||
+        read_switch(o->greylisting, "--greylisting", &s.greylisting, e) < 0 ||
+        read_switch(o->mailbox_thresholds, "--mailbox-thresholds", &s.mailbox_thresholds, e) < 0 ||
+        (o->rules_max && cli_number(o->rules_max, "--rules-max", 0, 100000000, &s.rules_max, e) < 0) ||
+        (o->mailbox_rules_max &&
+         cli_number(o->mailbox_rules_max, "--mailbox-rules-max", 0, 100000000, &s.mailbox_rules_max, e) < 0))
+        return -1;
+    return store_setting_set(c->store, &c->actor, store_scope_domain(id), &s, e);
+}
+
+static int domain_add(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct domain_options    o = {0};
+    struct store_domain      d = {.state = DOMAIN_ACTIVE, .delimiter = '+'};
+    const char              *name;
+    struct span              normal;
+    struct uuid              id;
+    const struct args_option options[] = {DOMAIN_OPTIONS(o)};
+
+    if (args_read(argc, argv, options, COUNT(options), "NAME", 1, 1, &name, NULL, e) < 0 || read_row(&o, &d, e) < 0 ||
+        domain_normalise(span_of(name), &c->arena, &normal, e) < 0 || cli_store(c, e) < 0)
+        return -1;
+    memcpy(d.name, normal.p, normal.n);
+    if (store_begin(c->store, e) < 0)
+        return -1;
+    if (store_domain_add(c->store, &c->actor, &d, &id, e) < 0 || write_settings(c, &o, id, e) < 0 ||
+        store_commit(c->store, e) < 0) {
+        store_rollback(c->store);
+        return -1;
+    }
+    printf("Domain %s added.\n", d.name);
+    return 0;
+}
+
+static int domain_set(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct domain_options    o = {0};
+    struct store_domain      d;
+    const char              *name;
+    const struct args_option options[] = {DOMAIN_OPTIONS(o)};
+
+    if (args_read(argc, argv, options, COUNT(options), "NAME", 1, 1, &name, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        cli_find_domain(c, name, &d, e) < 0 || read_row(&o, &d, e) < 0 || store_begin(c->store, e) < 0)
+        return -1;
+    if (store_domain_set(c->store, &c->actor, &d, e) < 0 || write_settings(c, &o, d.id, e) < 0 ||
+        store_commit(c->store, e) < 0) {
+        store_rollback(c->store);
+        return -1;
+    }
+    printf("Domain %s changed.\n", d.name);
+    return 0;
+}
+
+static int print_domain(void *ctx, const struct store_domain *d)
+{
+    struct span *last = ctx;
+    size_t       n = strlen(d->name);
+
+    memcpy((char *)last->p, d->name, n);
+    last->n = n;
+    printf("%-40s %-6s %s\n", d->name, domain_kind_words[d->kind], domain_state_words[d->state]);
+    return 0;
+}
+
+static int domain_list(struct cli *c, int argc, char **argv, struct err *e)
+{
+    char        name[STORE_DOMAIN_MAX + 1] = "";
+    struct span last = {name, 0};
+
+    if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0)
+        return -1;
+    for (;;) {
+        char        from[STORE_DOMAIN_MAX + 1];
+        struct span after = {from, last.n};
+
+        memcpy(from, name, last.n);
+        if (store_domain_list(c->store, after.n > 0 ? after : SPAN_NONE, STORE_LIST_MAX, print_domain, &last, e) < 0)
+            return -1;
+        if (span_eq(after, last))
+            return 0;
+    }
+}
+
+static int print_alias(void *ctx, struct span name, const struct uuid *domain)
+{
+    (void)ctx;
+    (void)domain;
+    printf("  also known as       %.*s\n", SPAN_ARG(name));
+    return 0;
+}
+
+static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct store_domain_view v;
+    struct store_domain      d;
+    const char              *name;
+
+    if (args_read(argc, argv, NULL, 0, "NAME", 1, 1, &name, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        cli_find_domain(c, name, &d, e) < 0 || store_domain_view(c->store, &d.id, &c->arena, &v, e) < 0)
+        return -1;
+    printf("%s: %s, %s\n", d.name, domain_kind_words[d.kind], domain_state_words[d.state]);
+    printf("  delimiter           %s%.1s\n", d.delimiter == 0 ? "off" : "", (char[2]){d.delimiter, 0});
+    printf("  thresholds          reject %g, add_header %g, greylist %g\n", v.thresholds.reject, v.thresholds.add_header,
+           v.thresholds.greylist);
+    printf("  a block             %s\n", block_action_words[v.block_action]);
+    printf("  greylisting         %s\n", v.greylisting ? "on" : "off");
+    printf("  regex-role          %s\n", role_words[v.regex_role]);
+    printf("  mailbox thresholds  %s\n", v.mailbox_thresholds ? "on" : "off");
+    printf("  rules               at most %lld, and %lld a mailbox\n", (long long)v.rules_max,
+           (long long)v.mailbox_rules_max);
+    printf("  global policies     %zu assigned\n", v.nassigned);
+    return store_domain_alias_list(c->store, d.id, print_alias, NULL, e);
+}
+
+static int domain_delete(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct store_domain      d;
+    const char              *name;
+    bool                     yes = false;
+    char                     what[400];
+    const struct args_option options[] = {{"yes", NULL, .on = &yes, .help = "do not ask"}};
+
+    if (args_read(argc, argv, options, COUNT(options), "NAME", 1, 1, &name, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        cli_find_domain(c, name, &d, e) < 0)
+        return -1;
+    snprintf(what, sizeof what, "delete the domain %s with its mailboxes, addresses and rules", d.name);
+    if (cli_confirm(yes, what, e) < 0 || store_domain_delete(c->store, &c->actor, d.id, e) < 0)
+        return -1;
+    printf("Domain %s deleted.\n", d.name);
+    return 0;
+}
+
+static int domain_alias(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct store_domain      d;
+    const char              *names[2];
+    struct span              normal;
+    bool                     remove = false;
+    const struct args_option options[] = {{"delete", NULL, .on = &remove, .help = "take the other name away"}};
+
+    if (args_read(argc, argv, options, COUNT(options), "NAME OTHER-NAME", 2, 2, names, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        cli_find_domain(c, names[0], &d, e) < 0 || domain_normalise(span_of(names[1]), &c->arena, &normal, e) < 0)
+        return -1;
+    if (remove)
+        return store_domain_alias_delete(c->store, &c->actor, normal, e);
+    if (store_domain_alias_add(c->store, &c->actor, d.id, normal, e) < 0)
+        return -1;
+    printf("%.*s is now another name of %s.\n", SPAN_ARG(normal), d.name);
+    return 0;
+}
+
+int cli_domain(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static const struct cli_verb verbs[] = {
+        {"add", "NAME [--kind local|relay|sdr] [--delimiter +] [--block-action …] [--greylisting on] …",
+         "filter a domain's mail", domain_add},
+        {"set", "NAME [the options of add] [--state active|disabled]", "change what was given", domain_set},
+        {"list", "", "all domains", domain_list},
+        {"show", "NAME", "what holds in a domain, inherited values included", domain_show},
+        {"alias", "NAME OTHER-NAME [--delete]", "another name of the same domain", domain_alias},
+        {"delete", "NAME [--yes]", "with its mailboxes, addresses and rules", domain_delete},
+    };
+
+    return cli_dispatch(c, "domain", verbs, COUNT(verbs), argc, argv, e);
+}
