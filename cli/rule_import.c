@@ -1,0 +1,405 @@
+/* cli/rule_import.c - postern rule import and export.
+ *
+ * Import reads the whole file, checks every line, and only then writes, in one transaction: on an error nothing has changed.
+ * Three forms come in:
+ *   json          a rule a line: {"scope": …, "policy": …, rule…}; what a line does not name comes from the options
+ *   spamassassin  welcomelist_from, blocklist_from (and the old names), welcomelist_auth, *_to lines of a local.cf; other lines
+ *                 are passed over and counted
+ *   map           an Rspamd map: one key a line, "#" comments, /regex/; --action says what a match does, --kind what a key is */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/map.h"
+#include "base/utf8.h"
+#include "cli.h"
+#include "store/policy.h"
+
+#define IMPORT_FILE_MAX ((size_t)4 << 30)
+#define IMPORT_ERRORS_SHOWN 20
+#define IMPORT_POLICIES_MAX 10000
+
+/* Where a line's rule goes: one a (scope, policy) pair that the file names. */
+struct target {
+    struct span        key; /* "scope\npolicy" */
+    struct store_scope scope;
+    struct uuid        policy;
+    size_t             slow;
+};
+
+enum format { FORMAT_JSON, FORMAT_SPAMASSASSIN, FORMAT_MAP };
+static const char *const format_words[] = {"json", "spamassassin", "map", NULL};
+
+struct import {
+    struct cli         *c;
+    enum format         format;
+    const char         *scope, *policy, *action, *kind;
+    bool                confirm;
+    struct map          by_key; /* -> struct target */
+    struct target      *targets[IMPORT_POLICIES_MAX];
+    size_t              ntargets;
+    struct arena        line;   /* of one line */
+    struct buf          json, conditions;
+    size_t              number, rules, passed_over, errors;
+    struct store_import *into;  /* second pass */
+    bool                tty;
+    size_t              bytes, done;
+};
+
+static void progress(const struct import *im, const char *what, bool last)
+{
+    int percent = im->bytes == 0 ? 100 : (int)(im->done * 100 / im->bytes);
+
+    if (!im->tty || (!last && im->number % 5000 != 0))
+        return;
+    fprintf(stderr, "\r%s [%-40.*s] %3d %%  %zu rules%s", what, percent * 40 / 100,
+            "########################################", percent, im->rules, last ? "\n" : "");
+}
+
+static int find_target(struct import *im, struct span scope, struct span policy, struct target **out, struct err *e)
+{
+    struct span         key = arena_printf(&im->line, "%.*s\n%.*s", SPAN_ARG(scope), SPAN_ARG(policy));
+    struct store_policy p;
+    struct target      *t = map_get(&im->by_key, key);
+
+    if (t == NULL) {
+        if (im->ntargets == IMPORT_POLICIES_MAX)
+            return err_set(e, ERR_LIMIT, "more than %d policies in one import", IMPORT_POLICIES_MAX);
+        if (scope.n == 0)
+            return err_set(e, ERR_INVALID, "the line names no scope; add \"scope\", or --scope");
+        if ((t = arena_zalloc(&im->c->arena, sizeof *t)) == NULL)
+            return err_set(e, ERR_LIMIT, "too many policies");
+        t->key = arena_dup(&im->c->arena, key);
+        if (cli_parse_scope(im->c, scope, &t->scope, e) < 0 ||
+            cli_default_policy(im->c, t->scope, policy.n > 0 ? arena_str(&im->line, policy) : NULL, &p, e) < 0)
+            return -1;
+        t->policy = p.id;
+        map_put(&im->by_key, t->key, t);
+        im->targets[im->ntargets++] = t;
+    }
+    *out = t;
+    return 0;
+}
+
+/* {"action":…,"conditions":[{"kind":…,"any":[words…]}]} in im->json. */
+static void put_list(struct import *im, const char *action, const char *kind, struct span words)
+{
+    struct span word;
+    bool        first = true;
+
+    buf_clear(&im->json);
+    buf_printf(&im->json, "{\"action\":\"%s\",\"conditions\":[{\"kind\":\"%s\",\"any\":[", action, kind);
+    while (span_next(&words, ' ', &word)) {
+        if (word.n == 0)
+            continue;
+        if (!first)
+            buf_putc(&im->json, ',');
+        json_put_string(&im->json, word);
+        first = false;
+    }
+    buf_puts(&im->json, "]}]}");
+}
+
+/* Tabs are blanks; a comment ends the line. */
+static struct span clean_line(struct import *im, struct span line)
+{
+    struct span copy = arena_dup(&im->line, span_trim(line));
+    char       *p = (char *)copy.p;
+
+    for (size_t i = 0; i < copy.n; i++)
+        if (p[i] == '\t')
+            p[i] = ' ';
+    return copy;
+}
+
+/* 1: im->json holds a rule, 0: not a line for us. */
+static int read_spamassassin(struct import *im, struct span line)
+{
+    static const struct {
+        const char *word, *action, *kind;
+    } known[] = {
+        {"welcomelist_from", "allow", "sender"}, {"whitelist_from", "allow", "sender"},
+        {"welcomelist_auth", "allow", "sender"}, {"whitelist_auth", "allow", "sender"},
+        {"blocklist_from", "block", "sender"},   {"blacklist_from", "block", "sender"},
+        {"welcomelist_to", "allow", "recipient"}, {"whitelist_to", "allow", "recipient"},
+        {"blocklist_to", "block", "recipient"},  {"blacklist_to", "block", "recipient"},
+    };
+    struct span text = clean_line(im, span_head(line, span_chr(line, '#')));
+    struct span word = span_head(text, span_chr(text, ' '));
+
+    for (size_t i = 0; i < COUNT(known); i++) {
+        if (!span_is(word, known[i].word) || span_trim(span_skip(text, word.n)).n == 0)
+            continue;
+        put_list(im, known[i].action, known[i].kind, span_trim(span_skip(text, word.n)));
+        return 1;
+    }
+    return 0;
+}
+
+static int read_map(struct import *im, struct span line)
+{
+    struct span text = clean_line(im, line), key;
+
+    if (text.n == 0 || text.p[0] == '#')
+        return 0;
+    if (text.p[0] == '/') { /* a regex may hold blanks */
+        key = span_head(text, span_rchr(text, '/') + 1);
+    } else {
+        key = span_head(text, span_chr(text, ' '));
+        if (key.p[0] == '@') /* Rspamd's "@domain" is our "*@domain" */
+            key = arena_printf(&im->line, "*%.*s", SPAN_ARG(key));
+    }
+    buf_clear(&im->json);
+    buf_printf(&im->json, "{\"action\":\"%s\",\"conditions\":[{\"kind\":\"%s\"", im->action, im->kind);
+    if (strcmp(im->kind, "subject") == 0)
+        buf_puts(&im->json, key.p[0] == '/' ? ",\"match\":\"regex\"" : ",\"match\":\"contains\"");
+    if (strcmp(im->kind, "subject") == 0 && key.p[0] == '/' && key.n > 2)
+        key = span_head(span_skip(key, 1), key.n - 2);
+    buf_puts(&im->json, ",\"any\":[");
+    json_put_string(&im->json, key);
+    buf_puts(&im->json, "]}]}");
+    return 1;
+}
+
+/* One line to a rule and its target. 1, 0 (nothing for us), -1. */
+static int read_line(struct import *im, struct span line, struct rule_check *check, struct rule *r, struct target **t,
+                     struct err *e)
+{
+    struct span json = span_trim(line), scope = SPAN_NONE, policy = SPAN_NONE;
+
+    if (json.n == 0)
+        return 0;
+    if (im->format != FORMAT_JSON) {
+        if ((im->format == FORMAT_SPAMASSASSIN ? read_spamassassin : read_map)(im, line) == 0) {
+            im->passed_over++;
+            return 0;
+        }
+        if (im->json.failed)
+            return err_set(e, ERR_LIMIT, "the line is too long");
+        json = buf_span(&im->json);
+    }
+    if (rule_line_from_json(json, &im->line, check, r, &scope, &policy, e) < 0)
+        return -1;
+    if (scope.n == 0)
+        scope = span_of(im->scope);
+    if (policy.n == 0)
+        policy = span_of(im->policy);
+    return find_target(im, scope, policy, t, e) < 0 ? -1 : 1;
+}
+
+static void complain(struct import *im, const char *file, const struct err *e)
+{
+    if (im->errors++ < IMPORT_ERRORS_SHOWN)
+        fprintf(stderr, "%s:%zu: %s\n", file, im->number, e->text);
+    else if (im->errors == IMPORT_ERRORS_SHOWN + 1)
+        fprintf(stderr, "… and more\n");
+}
+
+/* First pass: is every line good? */
+static int check_all(struct import *im, const char *file, struct span text, struct err *e)
+{
+    struct span rest = text, line;
+
+    for (im->number = 1; span_line(&rest, &line); im->number++) {
+        struct rule_check check = {.may_regex = true, .freemail_confirmed = im->confirm};
+        struct err        why = ERR_INIT;
+        struct target    *t;
+        struct rule       r;
+        int               rc = read_line(im, line, &check, &r, &t, &why);
+
+        if (rc < 0) {
+            if (why.code == ERR_CONFLICT && !im->confirm)
+                err_wrap(&why, "add --confirm if that is meant");
+            complain(im, file, &why);
+        } else if (rc > 0) {
+            im->rules++;
+            t->slow += (check.advice & ADVICE_SLOW_REGEX) != 0 ? rule_slow_regexes(&r) : 0;
+        }
+        arena_reset(&im->line);
+        im->done = text.n - rest.n;
+        progress(im, "checking ", false);
+    }
+    progress(im, "checking ", true);
+    if (im->errors > 0)
+        return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors, im->number - 1);
+    for (size_t i = 0; i < im->ntargets; i++)
+        if (cli_check_slow(im->c, im->targets[i]->scope, im->targets[i]->slow, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* Second pass: write. */
+static int put_all(struct import *im, struct span text, struct err *e)
+{
+    struct span rest = text, line;
+
+    im->passed_over = im->rules = 0;
+    for (im->number = 1; span_line(&rest, &line); im->number++) {
+        struct store_rule row;
+        struct target    *t;
+        struct rule       r;
+        int               rc = read_line(im, line, NULL, &r, &t, e);
+
+        if (rc < 0)
+            return -1;
+        if (rc > 0) {
+            buf_clear(&im->conditions);
+            rule_put_conditions_json(&im->conditions, &r);
+            cli_store_rule(&r, &t->policy, buf_span(&im->conditions), &row);
+            if (store_import_put(&im->into, &row, e) < 0)
+                return -1;
+            im->rules++;
+        }
+        arena_reset(&im->line);
+        im->done = text.n - rest.n;
+        progress(im, "importing", false);
+    }
+    progress(im, "importing", true);
+    return store_import_commit(&im->into, e);
+}
+
+static int import_text(struct import *im, const char *file, struct span text, struct err *e)
+{
+    struct uuid *policies;
+    int          rc;
+
+    im->bytes = text.n;
+    if (check_all(im, file, text, e) < 0)
+        return -1;
+    if (im->ntargets == 0) {
+        puts("Nothing to import in that file.");
+        return 0;
+    }
+    if ((policies = arena_array(&im->c->arena, im->ntargets, sizeof *policies)) == NULL)
+        return err_set(e, ERR_LIMIT, "too many policies");
+    for (size_t i = 0; i < im->ntargets; i++)
+        policies[i] = im->targets[i]->policy;
+    if (store_import_begin(im->c->store, &im->c->actor, policies, im->ntargets, &im->into, e) < 0)
+        return -1;
+    rc = put_all(im, text, e);
+    store_import_abort(&im->into);
+    if (rc == 0) {
+        printf("%zu rules imported.", im->rules);
+        if (im->passed_over > 0)
+            printf(" %zu lines were passed over.", im->passed_over);
+        putchar('\n');
+    }
+    return rc;
+}
+
+static int read_options(struct import *im, int argc, char **argv, const char **file, struct err *e)
+{
+    const char              *format = "json";
+    int                      word;
+    const struct args_option options[] = {
+        {"scope", "SCOPE", .text = &im->scope, .help = "for lines that name none"},
+        {"policy", "NAME", .text = &im->policy, .help = "for lines that name none; Rules unless said otherwise"},
+        {"format", "json|spamassassin|map", .text = &format, .help = "what the file is"},
+        {"action", "allow|block", .text = &im->action, .help = "map: what a match does"},
+        {"kind", "sender|recipient|ip|host|subject", .text = &im->kind, .help = "map: what a key is"},
+        {"confirm", NULL, .on = &im->confirm, .help = "free-mail domains are meant"},
+    };
+    static const char *const kinds[] = {"sender", "recipient", "ip", "host", "subject", NULL};
+    static const char *const actions[] = {"allow", "block", NULL};
+
+    if (args_read(argc, argv, options, COUNT(options), "FILE (- for standard input)", 1, 1, file, NULL, e) < 0 ||
+        cli_word_index(format_words, format, "--format", &word, e) < 0)
+        return -1;
+    im->format = (enum format)word;
+    if (im->format == FORMAT_MAP && (im->action == NULL || im->kind == NULL))
+        return err_set(e, ERR_INVALID, "a map says neither what its keys are nor what they do: --kind and --action");
+    if ((im->kind != NULL && cli_word_index(kinds, im->kind, "--kind", &word, e) < 0) ||
+        (im->action != NULL && cli_word_index(actions, im->action, "--action", &word, e) < 0))
+        return -1;
+    return 0;
+}
+
+int cli_rule_import(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static struct import im; /* large; one a process */
+    struct buf           text;
+    const char          *file;
+    int                  rc = -1;
+
+    memset(&im, 0, sizeof im);
+    im.c = c;
+    im.tty = isatty(STDERR_FILENO) != 0;
+    c->actor.over_quota = true;
+    buf_init(&text, IMPORT_FILE_MAX);
+    buf_init(&im.json, RULE_JSON_MAX);
+    buf_init(&im.conditions, RULE_JSON_MAX);
+    arena_init(&im.line, (size_t)64 << 20);
+    map_init(&im.by_key);
+    if (read_options(&im, argc, argv, &file, e) == 0 && cli_store(c, e) == 0 &&
+        fd_read_file(file, IMPORT_FILE_MAX, &text, e) == 0)
+        rc = import_text(&im, file, buf_span(&text), e);
+    map_fini(&im.by_key);
+    arena_fini(&im.line);
+    buf_fini(&im.conditions);
+    buf_fini(&im.json);
+    buf_fini(&text);
+    return rc;
+}
+
+/* ---- export ---- */
+
+struct exporter {
+    struct span  scope;
+    struct arena arena;
+    struct buf   line;
+    struct err  *e;
+    bool         failed;
+};
+
+static int export_rule(void *ctx, const struct store_rule *row)
+{
+    struct exporter *x = ctx;
+    struct rule      r = {.id = row->id, .name = row->name, .note = row->note, .action = row->action, .flow = row->flow,
+                          .priority = row->priority, .enabled = row->enabled, .require_proof = row->require_proof,
+                          .test_only = row->test_only, .expires_us = row->expires_us};
+
+    arena_reset(&x->arena);
+    if (rule_conditions_from_json(row->conditions, &x->arena, NULL, &r, x->e) < 0) {
+        x->failed = true;
+        return 1;
+    }
+    buf_clear(&x->line);
+    buf_puts(&x->line, "{\"scope\":");
+    json_put_string(&x->line, x->scope);
+    buf_puts(&x->line, ",\"policy\":");
+    json_put_string(&x->line, row->policy_name);
+    buf_putc(&x->line, ',');
+    fwrite(x->line.p, 1, x->line.n, stdout);
+    buf_clear(&x->line);
+    rule_put_json(&x->line, &r);
+    fwrite(x->line.p + 1, 1, x->line.n - 1, stdout); /* behind its opening brace */
+    putchar('\n');
+    return 0;
+}
+
+static int export_scope(struct cli *c, struct store_scope scope, struct err *e)
+{
+    struct exporter x = {.e = e};
+    int             rc;
+
+    if (cli_scope_text(c, scope, &x.scope, e) < 0)
+        return -1;
+    arena_init(&x.arena, (size_t)64 << 20);
+    buf_init(&x.line, RULE_JSON_MAX);
+    rc = store_rule_list(c->store, scope, NULL, NULL, 0, export_rule, &x, e);
+    buf_fini(&x.line);
+    arena_fini(&x.arena);
+    return x.failed ? -1 : rc;
+}
+
+int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char              *text = "global";
+    struct store_scope       scope;
+    const struct args_option options[] = {{"scope", "SCOPE", .text = &text, .help = "global unless said otherwise"}};
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        cli_parse_scope(c, span_of(text), &scope, e) < 0)
+        return -1;
+    return export_scope(c, scope, e);
+}
