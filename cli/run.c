@@ -1,0 +1,201 @@
+/* cli/run.c - postern run: starts the programs of Postern as children, starts again what dies, stops them all.
+ *
+ * One process, no threads: signals arrive through sigwaitinfo(2), so nothing happens in a handler. */
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "run.h"
+
+#define RESTART_FIRST_US 500000
+#define RESTART_MAX_US (60 * 1000000L)
+#define RUN_WELL_US (30 * 1000000L) /* who ran so long starts again without delay */
+#define STOP_US (20 * 1000000L)     /* then SIGKILL */
+
+struct child {
+    const char *name;
+    char        path[4096];
+    pid_t       pid;
+    int64_t     started_us, start_at_us, delay_us;
+};
+
+struct supervisor {
+    struct child children[4];
+    size_t       n;
+    const char  *conf_path;
+    sigset_t     signals;
+    bool         stopping;
+};
+
+/* The siblings of this program that are there. */
+static int find_programs(struct supervisor *s, struct err *e)
+{
+    static const char *const names[] = {"postern-rulesd", "postern-trainer", "postern-digest", "postern-portal"};
+    char                     self[3900];
+    ssize_t                  n = readlink("/proc/self/exe", self, sizeof self - 1);
+    char                    *slash;
+
+    if (n < 0)
+        return err_errno(e, "read /proc/self/exe");
+    self[n] = 0;
+    if ((slash = strrchr(self, '/')) == NULL)
+        return err_set(e, ERR_NOT_FOUND, "the folder of this program is not known");
+    *slash = 0;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct child *c = &s->children[s->n];
+
+        snprintf(c->path, sizeof c->path, "%s/%s", self, names[i]);
+        if (access(c->path, X_OK) < 0)
+            continue;
+        c->name = names[i];
+        c->delay_us = RESTART_FIRST_US;
+        s->n++;
+    }
+    return s->n > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "no program of Postern beside this one in %s", self);
+}
+
+static void start(struct supervisor *s, struct child *c)
+{
+    pid_t parent = getpid();
+
+    c->started_us = clock_mono_us();
+    if ((c->pid = fork()) != 0) {
+        if (c->pid < 0)
+            log_text(LOG_LEVEL_ERROR, "cannot start %s", c->name);
+        return;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGTERM); /* ours die with us, also by SIGKILL */
+    if (getppid() != parent)
+        _exit(1);
+    sigprocmask(SIG_UNBLOCK, &s->signals, NULL);
+    setpgid(0, 0); /* Ctrl-C comes to us alone: we stop them in order */
+    execl(c->path, c->name, "-c", s->conf_path, (char *)NULL);
+    _exit(127);
+}
+
+static void died(struct supervisor *s, pid_t pid, int status)
+{
+    for (size_t i = 0; i < s->n; i++) {
+        struct child *c = &s->children[i];
+
+        if (c->pid != pid)
+            continue;
+        c->pid = 0;
+        if (s->stopping)
+            return;
+        c->delay_us = clock_mono_us() - c->started_us > RUN_WELL_US ? RESTART_FIRST_US : c->delay_us * 2;
+        c->delay_us = c->delay_us < RESTART_MAX_US ? c->delay_us : RESTART_MAX_US;
+        c->start_at_us = clock_mono_us() + c->delay_us;
+        log_text(LOG_LEVEL_ERROR, "%s ended (%s %d); starting it again in %.1f s", c->name,
+                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
+                 (double)c->delay_us / 1e6);
+    }
+}
+
+static void signal_all(struct supervisor *s, int signal)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->children[i].pid > 0)
+            kill(s->children[i].pid, signal);
+}
+
+static void reap(struct supervisor *s)
+{
+    int   status;
+    pid_t pid;
+
+    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+        died(s, pid, status);
+}
+
+static bool any_alive(const struct supervisor *s)
+{
+    for (size_t i = 0; i < s->n; i++)
+        if (s->children[i].pid > 0)
+            return true;
+    return false;
+}
+
+/* Waits for one signal, at most a quarter of a second, and acts on it. */
+static void turn(struct supervisor *s)
+{
+    struct timespec quarter = {0, 250000000};
+    int             got = sigtimedwait(&s->signals, NULL, &quarter);
+
+    if (got == SIGTERM || got == SIGINT)
+        s->stopping = true;
+    else if (got == SIGHUP)
+        signal_all(s, SIGHUP);
+    reap(s);
+}
+
+static void stop_all(struct supervisor *s)
+{
+    int64_t until = clock_mono_us() + STOP_US;
+
+    s->stopping = true;
+    signal_all(s, SIGTERM);
+    while (any_alive(s) && clock_mono_us() < until)
+        turn(s);
+    signal_all(s, SIGKILL);
+    while (any_alive(s))
+        turn(s);
+}
+
+static int supervise(struct supervisor *s, struct cli *c, const char *example, const char *seed, struct err *e)
+{
+    bool shown = example == NULL;
+    int  rc = 0;
+
+    for (size_t i = 0; i < s->n; i++)
+        start(s, &s->children[i]);
+    while (!s->stopping) {
+        if (!shown) {
+            if ((rc = example_show(c, example, seed, e)) < 0)
+                break;
+            shown = true;
+        }
+        turn(s);
+        for (size_t i = 0; i < s->n && !s->stopping; i++)
+            if (s->children[i].pid <= 0 && clock_mono_us() >= s->children[i].start_at_us)
+                start(s, &s->children[i]);
+    }
+    stop_all(s);
+    return rc;
+}
+
+int cli_run(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static struct supervisor s;
+    const char              *example = NULL, *seed = "examples/quickstart";
+    struct conf             *conf = NULL;
+    int                      rc = -1;
+    const struct args_option options[] = {
+        {"example", "DIR", .text = &example, .help = "make a small example below DIR and run that"},
+        {"seed", "DIR", .text = &seed, .help = "where the example's rules and mail are"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || find_programs(&s, e) < 0)
+        return -1;
+    sigemptyset(&s.signals);
+    sigaddset(&s.signals, SIGTERM);
+    sigaddset(&s.signals, SIGINT);
+    sigaddset(&s.signals, SIGHUP);
+    sigaddset(&s.signals, SIGCHLD);
+    sigprocmask(SIG_BLOCK, &s.signals, NULL);
+    if (example == NULL || example_make(c, example, seed, &conf, e) == 0) {
+        s.conf_path = c->conf_path;
+        rc = supervise(&s, c, example, seed, e);
+    }
+    store_close(&c->store);
+    conf_free(&conf);
+    if (rc == 0 && example != NULL)
+        puts("Stopped.");
+    return rc;
+}
