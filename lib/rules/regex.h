@@ -1,16 +1,21 @@
 /* lib/rules/regex.h - PCRE2 on hostile patterns and hostile text, with caps that decide the same way each time.
  *
- * PCRE2 8-bit, JIT, UTF, UCP; caseless unless asked; multiline on bodies. Refused: a leading (*VERB), \C, callouts, more than
- * RULE_ENTRY_MAX bytes. Text is capped (4 KiB of a header, 64 KiB of body) by the caller. Matching runs in windows of 64 start
- * positions (PCRE2_USE_OFFSET_LIMIT), match limit 10,000 each; between windows the CPU clock is read against the budget. A
- * limit that is hit gives REGEX_LIMIT: the condition is unknown. Patterns are immutable once compiled; each thread has its own
- * match data and JIT stack. The first match compiles (and JITs) a lazily held pattern; threads may race, one wins. */
+ * PCRE2 8-bit, JIT, UTF, UCP; caseless unless asked; multiline on bodies (there CR, LF and CRLF end a line). Refused: (*VERB)s,
+ * \C, \G, callouts, more than REGEX_SOURCE_MAX bytes, more than REGEX_CODE_MAX when compiled. Text is valid UTF-8, as
+ * mail/text.h makes it, and capped (4 KiB of a header, 64 KiB of body, at a character) by the caller: neither is checked again.
+ * Matching runs in windows of 64 start positions (PCRE2_USE_OFFSET_LIMIT), match limit 10,000 at each start; the whole text is
+ * the subject, so lookbehind sees across windows. Between windows the clock is read against the budgets. A limit that is hit
+ * gives REGEX_LIMIT: the condition is unknown.
+ * Threads   Patterns are immutable once compiled; each thread has its own match data and JIT stack, freed when it ends. The
+ *           first match compiles (and JITs) a lazily held pattern; threads may race, one wins. */
 #ifndef POSTERN_RULES_REGEX_H
 #define POSTERN_RULES_REGEX_H
 
 #include "base/buf.h"
 #include "base/err.h"
 
+#define REGEX_SOURCE_MAX 1024
+#define REGEX_CODE_MAX 8192
 #define REGEX_HEADER_MAX 4096
 #define REGEX_BODY_MAX 65536
 #define REGEX_MATCH_LIMIT 10000
@@ -36,11 +41,12 @@ void          regex_init(struct regex *r, struct span source, unsigned flags);
 struct regex *regex_array(size_t n); /* zeroed, calloc'd; regex_at(array, i) */
 struct regex *regex_at(struct regex *array, size_t i);
 void          regex_array_free(struct regex **array, size_t n);
-/* budgets may be NULL. */
+/* Budgets may be NULL. One that has tripped stays so: every further match against it is REGEX_LIMIT. */
 enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope, struct regex_budget *message);
 size_t             regex_memory(const struct regex *r);
 /* Appends the longest literal (ASCII, lower-cased when caseless) that every match must contain; conservative: nothing when
- * in doubt (alternation at that level, optional parts, classes, inline options, lookarounds, \Q…\E is fine). True if any. */
+ * in doubt (alternation at that level, optional parts, classes, groups, inline options, lookarounds; \Q…\E is fine). True if
+ * any. Whatever a caseless regex matches holds its literal once it is folded by text_fold(). */
 bool regex_literal(struct span source, unsigned flags, struct buf *out);
 bool regex_jit_on(void);
 

@@ -1,24 +1,13 @@
-/* tests/unit/rules.h - what the tests of lib/rules share: a check that names its case, and an arena a test. */
+/* tests/unit/rules.h - what the tests of lib/rules share: checks that show what differs, an arena a test. */
 #ifndef POSTERN_TESTS_UNIT_RULES_H
 #define POSTERN_TESTS_UNIT_RULES_H
 
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 
-#include <cmocka.h>
-
 #include "base/arena.h"
 #include "base/err.h"
-
-#define CHECK(holds, condition)                                                                                        \
-    do {                                                                                                               \
-        if (!(condition))                                                                                              \
-            fail_msg("%s: not so: %s", (holds), #condition);                                                           \
-    } while (0)
+#include "check.h"
 
 /* Compares text, and shows both when they differ. */
 static inline void check_text(const char *holds, struct span got, const char *want)
