@@ -389,26 +389,30 @@ static void put_cp(struct buf *b, uint32_t cp)
     buf_put(b, span_make(c, n));
 }
 
-/* Returns false if a byte has no meaning. */
-static bool put_1252(struct buf *b, struct span bytes)
+uint32_t text_windows_1252(unsigned char c)
 {
     static const uint16_t c1[32] = {
         0x20ac, UTF8_BAD, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152,
         UTF8_BAD, 0x017d, UTF8_BAD, UTF8_BAD, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
         0x0161, 0x203a, 0x0153, UTF8_BAD, 0x017e, 0x0178,
     };
+
+    return c >= 0x80 && c < 0xa0 ? c1[c - 0x80] : c;
+}
+
+/* Returns false if a byte has no meaning. */
+static bool put_1252(struct buf *b, struct span bytes)
+{
     bool clean = true;
 
     for (size_t at = 0; at < bytes.n;) {
-        size_t        run = ascii_run(span_skip(bytes, at));
-        unsigned char c;
-        uint32_t      cp;
+        size_t   run = ascii_run(span_skip(bytes, at));
+        uint32_t cp;
 
         buf_put(b, span_make(bytes.p + at, run));
         if ((at += run) == bytes.n)
             break;
-        c = (unsigned char)bytes.p[at++];
-        cp = c < 0xa0 ? c1[c - 0x80] : c;
+        cp = text_windows_1252((unsigned char)bytes.p[at++]);
         clean &= cp != UTF8_BAD;
         put_cp(b, cp);
     }
