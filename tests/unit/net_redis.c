@@ -44,6 +44,7 @@ static void stop_server(void)
 static int begin(void **unused)
 {
     (void)unused;
+    signal(SIGPIPE, SIG_IGN); /* as every program of ours does */
     arena_init(&arena, 1 << 20);
     if (mkdtemp(folder) == NULL)
         return -1;
