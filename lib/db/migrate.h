@@ -1,7 +1,7 @@
 /* lib/db/migrate.h - numbered migrations, forward only.
  *
- * schema/NNNN-what.sql (both databases), or the twins NNNN-what.sqlite.sql and NNNN-what.pgsql.sql; the part is
- * the folder: schema/main/, schema/log/. They are compiled into the programs (no file is needed at run time).
+ * schema/NNNN-what.sql (both databases), or the twins NNNN-what.sqlite.sql and NNNN-what.pgsql.sql (where one
+ * database has nothing to do its twin is missing); the part is the folder: schema/main/, schema/log/. They are compiled into the programs (no file is needed at run time).
  * Each runs in one transaction and is recorded in schema_version(number, name, applied_us, contract). A line
  * `-- contract: N` says that programs that know only up to migration N cannot use the database any more:
  * releases expand first and contract one later, so two adjacent ones share a schema. */
@@ -9,6 +9,16 @@
 #define POSTERN_DB_MIGRATE_H
 
 #include "db/db.h"
+
+/* One file, as schema/embed.awk writes it into $(BUILD)/schema.c. Numbers count from 1 without a gap. */
+struct migration {
+    enum db_part part;
+    int          kind; /* enum db_kind, or -1: both */
+    int          number, contract;
+    const char  *name, *sql;
+};
+extern const struct migration migrations[];
+extern const size_t           nmigrations;
 
 struct migrate_state {
     int known;   /* the newest migration of this program */

@@ -1,7 +1,7 @@
 /* lib/store/change.h - the change feed: what a reader of rules has to look at again.
  *
  * A row is written in the transaction of the change itself. Invariants:
- *   1 seq order is commit order: the number comes from one row that serialises all writers.
+ *   1 seq order is commit order, without holes: the number comes from one row that serialises all writers.
  *   2 who has seen seq n and finds no gap has seen everything up to n.
  *   3 counting hits, logging and greylisting never move it.
  * Rows are kept for 7 days and at most 100,000; a reader that is behind the oldest reloads everything. */
@@ -20,7 +20,7 @@ enum change_kind {
     CHANGE_SETTING,    /* scope */
     CHANGE_LEARNED,    /* scope: the mailbox; object: the entry */
     CHANGE_DOMAIN,     /* scope: the domain, added, changed, deleted, or one of its aliases */
-    CHANGE_MAILBOX,    /* scope: the mailbox; its domain's addresses resolve anew */
+    CHANGE_MAILBOX,    /* scope: the mailbox; object: its domain, whose addresses resolve anew */
     CHANGE_ADDRESS,    /* scope: the domain whose addresses resolve anew; object: the address */
 };
 extern const char *const change_kind_words[];
@@ -37,8 +37,13 @@ typedef int (*store_change_fn)(void *ctx, const struct store_change *c);
 
 /* The number of the last change; 0: none yet. */
 int store_change_head(struct store *s, int64_t *seq_out, struct err *e);
-/* Every change after `after_seq`, in order. *gap_out: some of them are gone already, reload everything (fn is then
- * not called). A head smaller than after_seq (a restored backup) is a gap too. */
+/* Every change after `after_seq`, in order. *gap_out: some of them are gone already, reload everything (fn may
+ * not have been called). A head smaller than after_seq (a restored backup) is a gap too. */
 int store_changes(struct store *s, int64_t after_seq, bool *gap_out, store_change_fn fn, void *ctx, struct err *e);
+
+/* For the mutations of lib/store, inside their transaction and before they look at anything: it makes them wait
+ * for each other, so that what they check still holds when they write. */
+int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
+                      struct err *e);
 
 #endif

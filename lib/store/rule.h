@@ -39,9 +39,9 @@ int store_rule_set(struct store *s, const struct actor *by, const struct store_r
 int store_rule_enable(struct store *s, const struct actor *by, struct uuid id, bool on, struct err *e);
 int store_rule_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 int store_rule_get(struct store *s, struct uuid id, struct arena *a, struct store_rule *out, struct err *e);
-/* For a person who types the start of an id: the rule whose id starts with these hex digits (dashes optional).
- * ERR_CONFLICT when several do. */
-int store_rule_find(struct store *s, struct span id_prefix, struct uuid *id_out, struct err *e);
+/* For a person who types an id: the whole one, or the eight digits that replies and lists show (rule_short_id()).
+ * ERR_CONFLICT when those fit several. */
+int store_rule_find(struct store *s, struct span text, struct uuid *id_out, struct err *e);
 /* Of one scope, and of one of its policies when `policy` is given, disabled ones too, by age (id), those after
  * `after` (NULL: from the start). limit 0: all, for exports. */
 int store_rule_list(struct store *s, struct store_scope scope, const struct uuid *policy, const struct uuid *after,

@@ -30,9 +30,7 @@
 
 /* Owns its connections. */
 struct store {
-    struct db  *main, *log;
-    struct uuid node;      /* ours in table node; valid when has_node */
-    bool        has_node;
+    struct db *main, *log;
 };
 
 enum store_open_how {
@@ -43,6 +41,9 @@ int  store_open(const char *url, enum store_open_how how, struct store **out, st
 void store_close(struct store **s);
 /* Are both connections usable? Reconnects what can be. */
 int  store_ping(struct store *s, struct err *e);
+
+/* This machine's row in table node, by host name; made when missing. */
+int  store_node(struct store *s, struct uuid *out, struct err *e);
 
 /* Groups mutations of the main database. Not nested. */
 int  store_begin(struct store *s, struct err *e);

@@ -1,0 +1,186 @@
+/* lib/store/row.c - between rows and structs. */
+#include "store/row.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "base/utf8.h"
+
+struct uuid col_uuid(struct db_rows *r, int column)
+{
+    struct span s = db_text(r, column);
+    struct uuid u = {{0}};
+
+    if (s.n == sizeof u.b)
+        memcpy(u.b, s.p, sizeof u.b);
+    return u;
+}
+
+void col_str(struct db_rows *r, int column, char *out, size_t size)
+{
+    struct span s = db_text(r, column);
+    size_t      n = s.n < size ? s.n : size - 1;
+
+    if (n > 0)
+        memcpy(out, s.p, n);
+    out[n] = '\0';
+}
+
+int word_index(const char *const *words, struct span s)
+{
+    for (int i = 0; words[i] != NULL; i++)
+        if (span_is(s, words[i]))
+            return i;
+    return -1;
+}
+
+int col_word(struct db_rows *r, int column, const char *const *words) { return word_index(words, db_text(r, column)); }
+
+int row_first(struct db *db, const char *sql, const struct db_val *vals, size_t n, struct db_rows **out, struct err *e)
+{
+    int rc;
+
+    if (db_query(db, sql, vals, n, out, e) < 0)
+        return -1;
+    if ((rc = db_next(*out, e)) <= 0)
+        db_rows_free(out);
+    return rc;
+}
+
+int row_i64(struct db *db, const char *sql, const struct db_val *vals, size_t n, int64_t *out, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(db, sql, vals, n, &r, e);
+
+    if (rc > 0) {
+        *out = db_i64(r, 0);
+        db_rows_free(&r);
+    }
+    return rc;
+}
+
+int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n, int (*each)(void *ctx, struct db_rows *r),
+             void *ctx, struct err *e)
+{
+    struct db_rows *r;
+    int             rc;
+
+    if (db_query(db, sql, vals, n, &r, e) < 0)
+        return -1;
+    while ((rc = db_next(r, e)) > 0)
+        if (each(ctx, r) != 0) {
+            rc = 0;
+            break;
+        }
+    db_rows_free(&r);
+    return rc;
+}
+
+int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what, struct err *e)
+{
+    int64_t changed;
+
+    if (db_run(s->main, sql, vals, n, &changed, e) < 0)
+        return -1;
+    return changed == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such %s", what);
+}
+
+int row_begin(struct store *s, bool *mine_out, struct err *e)
+{
+    *mine_out = !db_in_transaction(s->main);
+    return *mine_out ? db_begin(s->main, e) : 0;
+}
+
+int row_end(struct store *s, bool mine, int rc, struct err *e)
+{
+    if (!mine)
+        return rc;
+    if (rc == 0)
+        rc = db_commit(s->main, e);
+    if (rc < 0)
+        db_rollback(s->main);
+    return rc;
+}
+
+int check_text(struct span s, size_t min, size_t max, const char *what, struct err *e)
+{
+    if (s.n < min)
+        return err_set(e, ERR_INVALID, "%s is missing", what);
+    if (s.n > max)
+        return err_set(e, ERR_INVALID, "%s has %zu bytes, at most %zu", what, s.n, max);
+    if (!utf8_valid(s))
+        return err_set(e, ERR_INVALID, "%s is not UTF-8", what);
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < 0x20 || s.p[i] == 0x7f)
+            return err_at(e, i, "%s has a control character at byte %zu", what, i);
+    return 0;
+}
+
+int say_conflict(struct err *e, const char *fmt, ...)
+{
+    char    text[sizeof e->text];
+    va_list ap;
+
+    if (e == NULL || e->code != ERR_CONFLICT)
+        return -1;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    return err_set(e, ERR_CONFLICT, "%s", text);
+}
+
+void payload_key(struct buf *b, const char *key)
+{
+    if (b->n > 0 && b->p[b->n - 1] != '{')
+        buf_putc(b, ',');
+    if (key != NULL) {
+        json_put_string(b, span_of(key));
+        buf_putc(b, ':');
+    }
+}
+
+void payload_text(struct buf *b, const char *key, struct span value)
+{
+    payload_key(b, key);
+    json_put_string(b, value);
+}
+
+void payload_str(struct buf *b, const char *key, const char *value) { payload_text(b, key, span_of(value)); }
+
+void payload_i64(struct buf *b, const char *key, int64_t value)
+{
+    payload_key(b, key);
+    buf_printf(b, "%lld", (long long)value);
+}
+
+void payload_f64(struct buf *b, const char *key, double value)
+{
+    payload_key(b, key);
+    if (isnan(value))
+        buf_puts(b, "null");
+    else
+        buf_printf(b, "%.15g", value);
+}
+
+void payload_bool(struct buf *b, const char *key, bool value)
+{
+    payload_key(b, key);
+    buf_puts(b, value ? "true" : "false");
+}
+
+void payload_uuid(struct buf *b, const char *key, const struct uuid *value)
+{
+    char text[UUID_TEXT + 1];
+
+    uuid_format(value, text);
+    payload_str(b, key, text);
+}
+
+void payload_open(struct buf *b, const char *key)
+{
+    payload_key(b, key);
+    buf_putc(b, '{');
+}
+
+void payload_close(struct buf *b) { buf_putc(b, '}'); }

@@ -1,0 +1,341 @@
+/* lib/store/setting.c - thresholds and settings. */
+#include "store/setting.h"
+
+#include <math.h>
+
+#include "store/audit.h"
+#include "store/change.h"
+#include "store/row.h"
+
+const struct thresholds  store_thresholds_built_in = {.reject = 15, .add_header = 6, .greylist = 4};
+const char *const        block_action_words[] = {"reject", "quarantine", "discard", NULL};
+
+static const struct store_setting built_in = {
+    .reject = 15, .add_header = 6, .greylist = 4, .block_action = BLOCK_REJECT, .greylisting = 0, .regex_role = ROLE_OWNER,
+    .mailbox_thresholds = 0, .rules_max = 5000, .mailbox_rules_max = 500,
+};
+
+#define COLUMNS                                                                                                       \
+    "reject, add_header, greylist, block_action, greylisting, regex_role, mailbox_thresholds, rules_max, mailbox_rules_max"
+static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
+static const char put_sql[] =
+    "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    " ON CONFLICT (scope_kind, scope_id) DO UPDATE SET reject = excluded.reject, add_header = excluded.add_header,"
+    " greylist = excluded.greylist, block_action = excluded.block_action, greylisting = excluded.greylisting,"
+    " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
+    " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max, updated_us = excluded.updated_us";
+static const char domain_sql[] = "SELECT name, state FROM domain WHERE id = $1";
+static const char assigned_sql[] = "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
+                                   " WHERE a.domain_id = $1 AND p.enabled = 1 AND p.scope_kind = 'global' ORDER BY p.id";
+static const char assigned_count_sql[] = "SELECT COUNT(*) FROM policy_assignment WHERE domain_id = $1";
+static const char mailbox_sql[] = "SELECT domain_id, enabled FROM mailbox WHERE id = $1";
+/* Every row that inherits from global, with what lies between; $1: of this domain alone, NULL: of all. */
+static const char heirs_sql[] =
+    "SELECT d.name, s.scope_kind, s.reject, s.add_header, s.greylist, t.reject, t.add_header, t.greylist"
+    " FROM setting s LEFT JOIN mailbox m ON m.id = s.mailbox_id JOIN domain d ON d.id = COALESCE(s.domain_id, m.domain_id)"
+    " LEFT JOIN setting t ON t.scope_kind = 'domain' AND t.scope_id = d.id AND s.scope_kind = 'mailbox'"
+    " WHERE s.scope_kind <> 'global' AND (d.id = $1 OR $2 = 1)";
+
+/* ---- reading ---- */
+
+static double col_f64(struct db_rows *r, int column) { return db_is_null(r, column) ? NAN : db_f64(r, column); }
+static int    col_bool(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column) != 0; }
+static int64_t col_i64(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column); }
+
+int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e)
+{
+    struct db_val   keys[] = {dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id)};
+    struct db_rows *r;
+    int             rc = row_first(s->main, get_sql, keys, COUNT(keys), &r, e);
+
+    *out = STORE_SETTING_NONE;
+    if (rc <= 0)
+        return rc;
+    *out = (struct store_setting){
+        .reject = col_f64(r, 0), .add_header = col_f64(r, 1), .greylist = col_f64(r, 2),
+        .block_action = col_word(r, 3, block_action_words), .greylisting = col_bool(r, 4),
+        .regex_role = col_word(r, 5, role_words), .mailbox_thresholds = col_bool(r, 6), .rules_max = col_i64(r, 7),
+        .mailbox_rules_max = col_i64(r, 8),
+    };
+    db_rows_free(&r);
+    return 0;
+}
+
+static double over_f64(double base, double own) { return isnan(own) ? base : own; }
+static int    over_int(int base, int own) { return own < 0 ? base : own; }
+static int64_t over_i64(int64_t base, int64_t own) { return own < 0 ? base : own; }
+
+/* What holds where `own` is set over `base`. */
+static struct store_setting over(struct store_setting base, const struct store_setting *own)
+{
+    base.reject = over_f64(base.reject, own->reject);
+    base.add_header = over_f64(base.add_header, own->add_header);
+    base.greylist = over_f64(base.greylist, own->greylist);
+    base.block_action = over_int(base.block_action, own->block_action);
+    base.greylisting = over_int(base.greylisting, own->greylisting);
+    base.regex_role = over_int(base.regex_role, own->regex_role);
+    base.mailbox_thresholds = over_int(base.mailbox_thresholds, own->mailbox_thresholds);
+    base.rules_max = over_i64(base.rules_max, own->rules_max);
+    base.mailbox_rules_max = over_i64(base.mailbox_rules_max, own->mailbox_rules_max);
+    return base;
+}
+
+/* Built in, global, and the domain's when there is one. */
+static int effective(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e)
+{
+    struct store_setting own;
+
+    if (store_setting_get(s, STORE_SCOPE_GLOBAL, &own, e) < 0)
+        return -1;
+    *out = over(built_in, &own);
+    if (domain == NULL)
+        return 0;
+    if (store_setting_get(s, store_scope_domain(*domain), &own, e) < 0)
+        return -1;
+    *out = over(*out, &own);
+    return 0;
+}
+
+static struct thresholds thresholds_of(const struct store_setting *x)
+{
+    return (struct thresholds){.reject = x->reject, .add_header = x->add_header, .greylist = x->greylist};
+}
+
+struct assigned_list {
+    struct uuid *ids;
+    size_t       n, max;
+};
+
+static int each_assigned(void *arg, struct db_rows *r)
+{
+    struct assigned_list *l = arg;
+
+    if (l->n == l->max)
+        return 1;
+    l->ids[l->n++] = col_uuid(r, 0);
+    return 0;
+}
+
+static int read_assigned(struct store *s, const struct uuid *domain, struct arena *a, struct store_domain_view *out,
+                         struct err *e)
+{
+    struct db_val        key = dbv_uuid(domain);
+    struct assigned_list l = {0};
+    int64_t              n = 0;
+
+    if (row_i64(s->main, assigned_count_sql, &key, 1, &n, e) < 0)
+        return -1;
+    if (n == 0)
+        return 0;
+    l.max = (size_t)n;
+    if ((l.ids = arena_array(a, l.max, sizeof *l.ids)) == NULL)
+        return err_set(e, ERR_LIMIT, "%lld policies are assigned to a domain: too many", (long long)n);
+    if (row_each(s->main, assigned_sql, &key, 1, each_assigned, &l, e) < 0)
+        return -1;
+    out->assigned = l.ids;
+    out->nassigned = l.n;
+    return 0;
+}
+
+static int read_domain(struct store *s, const struct uuid *domain, struct store_domain_view *out, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->main, domain_sql, (struct db_val[]){dbv_uuid(domain)}, 1, &r, e);
+
+    if (rc <= 0)
+        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such domain");
+    out->id = *domain;
+    col_str(r, 0, out->name, sizeof out->name);
+    out->active = span_is(db_text(r, 1), "active");
+    db_rows_free(&r);
+    return 0;
+}
+
+int store_domain_view(struct store *s, const struct uuid *domain, struct arena *a, struct store_domain_view *out,
+                      struct err *e)
+{
+    struct store_setting x;
+
+    *out = (struct store_domain_view){.active = true};
+    if (domain != NULL && (read_domain(s, domain, out, e) < 0 || read_assigned(s, domain, a, out, e) < 0))
+        return -1;
+    if (effective(s, domain, &x, e) < 0)
+        return -1;
+    out->thresholds = thresholds_of(&x);
+    out->block_action = (enum block_action)x.block_action;
+    out->greylisting = x.greylisting == 1;
+    out->mailbox_thresholds = x.mailbox_thresholds == 1;
+    out->regex_role = (enum role)x.regex_role;
+    out->rules_max = x.rules_max;
+    out->mailbox_rules_max = x.mailbox_rules_max;
+    return 0;
+}
+
+int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbox_view *out, struct err *e)
+{
+    struct store_setting x, own;
+    struct db_rows      *r;
+    int                  rc = row_first(s->main, mailbox_sql, (struct db_val[]){dbv_uuid(&mailbox)}, 1, &r, e);
+
+    *out = (struct store_mailbox_view){.id = mailbox};
+    if (rc <= 0)
+        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such mailbox");
+    out->domain = col_uuid(r, 0);
+    out->enabled = db_i64(r, 1) != 0;
+    db_rows_free(&r);
+    if (effective(s, &out->domain, &x, e) < 0 || store_setting_get(s, store_scope_mailbox(mailbox), &own, e) < 0)
+        return -1;
+    if (x.mailbox_thresholds == 1)
+        x = over(x, &own);
+    out->thresholds = thresholds_of(&x);
+    return 0;
+}
+
+/* ---- changing ---- */
+
+static void put_payload(struct buf *b, const char *key, const struct store_setting *x)
+{
+    payload_open(b, key);
+    payload_f64(b, "reject", x->reject);
+    payload_f64(b, "add_header", x->add_header);
+    payload_f64(b, "greylist", x->greylist);
+    if (x->block_action >= 0)
+        payload_str(b, "block_action", block_action_words[x->block_action]);
+    if (x->greylisting >= 0)
+        payload_bool(b, "greylisting", x->greylisting == 1);
+    if (x->regex_role >= 0)
+        payload_str(b, "regex_role", role_words[x->regex_role]);
+    if (x->mailbox_thresholds >= 0)
+        payload_bool(b, "mailbox_thresholds", x->mailbox_thresholds == 1);
+    if (x->rules_max >= 0)
+        payload_i64(b, "rules_max", x->rules_max);
+    if (x->mailbox_rules_max >= 0)
+        payload_i64(b, "mailbox_rules_max", x->mailbox_rules_max);
+    payload_close(b);
+}
+
+static int note(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *before,
+                const struct store_setting *after, struct err *e)
+{
+    struct buf b;
+    int        rc;
+
+    buf_init(&b, PAYLOAD_MAX);
+    payload_open(&b, NULL);
+    put_payload(&b, "before", before);
+    put_payload(&b, "after", after);
+    payload_close(&b);
+    rc = store_audit_note(s, by, "setting.set", "setting", NULL, scope, buf_span(&b), e);
+    buf_fini(&b);
+    return rc;
+}
+
+/* Walks all that inherit, and stops at the first whose order would be broken. */
+struct heirs {
+    struct store_setting global;
+    bool                 broken;
+    struct err           why;
+};
+
+static int each_heir(void *arg, struct db_rows *r)
+{
+    struct heirs        *h = arg;
+    struct store_setting own = STORE_SETTING_NONE, between = STORE_SETTING_NONE, x;
+    struct thresholds    t;
+    bool                 mailbox = col_word(r, 1, scope_kind_words) == SCOPE_MAILBOX;
+
+    own.reject = col_f64(r, 2);
+    own.add_header = col_f64(r, 3);
+    own.greylist = col_f64(r, 4);
+    between.reject = col_f64(r, 5);
+    between.add_header = col_f64(r, 6);
+    between.greylist = col_f64(r, 7);
+    x = over(h->global, &between);
+    x = over(x, &own);
+    t = thresholds_of(&x);
+    if (thresholds_check(&t, &h->why) == 0)
+        return 0;
+    h->broken = true;
+    err_wrap(&h->why, mailbox ? "a mailbox of %.*s has thresholds of its own that would no longer fit" : "the domain %.*s",
+             SPAN_ARG(db_text(r, 0)));
+    return 1;
+}
+
+/* With the new row in place: is every order still right that it can touch? */
+static int check_order(struct store *s, struct store_scope scope, struct err *e)
+{
+    struct heirs      h = {.why = ERR_INIT};
+    struct uuid       domain = scope.id;
+    struct thresholds t;
+    struct store_mailbox_view view;
+
+    if (effective(s, NULL, &h.global, e) < 0)
+        return -1;
+    t = thresholds_of(&h.global);
+    if (thresholds_check(&t, e) < 0)
+        return -1;
+    if (scope.kind == SCOPE_MAILBOX) {
+        if (store_mailbox_view(s, scope.id, &view, e) < 0)
+            return -1;
+        return thresholds_check(&view.thresholds, e);
+    }
+    if (row_each(s->main, heirs_sql, (struct db_val[]){dbv_uuid(&domain), dbv_i64(scope.kind == SCOPE_GLOBAL)}, 2, each_heir, &h,
+                 e) < 0)
+        return -1;
+    if (h.broken && e != NULL)
+        *e = h.why;
+    return h.broken ? -1 : 0;
+}
+
+static int check_mailbox(struct store *s, struct uuid mailbox, const struct store_setting *to, struct err *e)
+{
+    struct store_mailbox_view view;
+    struct store_setting      domain;
+
+    if (to->block_action >= 0 || to->greylisting >= 0 || to->regex_role >= 0 || to->mailbox_thresholds >= 0 ||
+        to->rules_max >= 0 || to->mailbox_rules_max >= 0)
+        return err_set(e, ERR_INVALID, "a mailbox has thresholds of its own, and no other settings");
+    if (store_mailbox_view(s, mailbox, &view, e) < 0 || effective(s, &view.domain, &domain, e) < 0)
+        return -1;
+    if (domain.mailbox_thresholds != 1 && !(isnan(to->reject) && isnan(to->add_header) && isnan(to->greylist)))
+        return err_set(e, ERR_DENIED, "the domain does not permit its mailboxes thresholds of their own");
+    return 0;
+}
+
+static struct db_val f64_or_null(double d) { return isnan(d) ? DBV_NULL : dbv_f64(d); }
+static struct db_val int_or_null(int64_t i) { return i < 0 ? DBV_NULL : dbv_i64(i); }
+
+static int set_in(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,
+                  struct err *e)
+{
+    struct store_setting before;
+    struct db_val        vals[] = {
+        DBV_SCOPE(&scope), f64_or_null(to->reject), f64_or_null(to->add_header), f64_or_null(to->greylist),
+        dbv_word(block_action_words, to->block_action), int_or_null(to->greylisting), dbv_word(role_words, to->regex_role),
+        int_or_null(to->mailbox_thresholds), int_or_null(to->rules_max), int_or_null(to->mailbox_rules_max),
+        dbv_i64(clock_wall_us()),
+    };
+
+    if (store_change_note(s, CHANGE_SETTING, scope, NULL, e) < 0 || store_setting_get(s, scope, &before, e) < 0)
+        return -1;
+    if (scope.kind == SCOPE_MAILBOX && check_mailbox(s, scope.id, to, e) < 0)
+        return -1;
+    if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain or mailbox") : -1;
+    if (check_order(s, scope, e) < 0)
+        return -1;
+    return note(s, by, scope, &before, to, e);
+}
+
+int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,
+                      struct err *e)
+{
+    bool own;
+
+    if (scope.kind == SCOPE_GLOBAL && !by->admin)
+        return err_set(e, ERR_DENIED, "global settings are the operator's");
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, set_in(s, by, scope, to, e), e);
+}
