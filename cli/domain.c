@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdio.h>
 
+#include "base/fd.h"
 #include "cli.h"
 #include "mail/address.h"
 
@@ -108,6 +109,49 @@ static int domain_add(struct cli *c, int argc, char **argv, struct err *e)
     }
     printf("Domain %s added.\n", d.name);
     return 0;
+}
+
+/* A name a line, all or none. */
+static int import_names(struct cli *c, struct span text, struct err *e)
+{
+    struct span line, normal;
+    struct uuid id;
+    size_t      number = 0, added = 0;
+
+    if (store_begin(c->store, e) < 0)
+        return -1;
+    while (span_line(&text, &line)) {
+        struct store_domain d = {.state = DOMAIN_ACTIVE, .delimiter = '+'};
+
+        number++;
+        line = span_trim(line);
+        if (line.n == 0 || line.p[0] == '#')
+            continue;
+        if (domain_normalise(line, &c->arena, &normal, e) < 0)
+            return err_wrap(e, "line %zu", number);
+        memcpy(d.name, normal.p, normal.n);
+        if (store_domain_add(c->store, &c->actor, &d, &id, e) < 0)
+            return err_wrap(e, "line %zu", number);
+        added++;
+    }
+    if (store_commit(c->store, e) < 0)
+        return -1;
+    printf("%zu domains added.\n", added);
+    return 0;
+}
+
+static int domain_import(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char *file;
+    struct buf  text;
+    int         rc = -1;
+
+    buf_init(&text, 256 << 20);
+    if (args_read(argc, argv, NULL, 0, "FILE (- for standard input)", 1, 1, &file, NULL, e) == 0 && cli_store(c, e) == 0 &&
+        fd_read_file(file, 256 << 20, &text, e) == 0 && (rc = import_names(c, buf_span(&text), e)) < 0)
+        store_rollback(c->store);
+    buf_fini(&text);
+    return rc;
 }
 
 static int domain_set(struct cli *c, int argc, char **argv, struct err *e)
@@ -233,6 +277,7 @@ int cli_domain(struct cli *c, int argc, char **argv, struct err *e)
         {"add", "NAME [--kind local|relay|sdr] [--delimiter +] [--block-action …] [--greylisting on] …",
          "filter a domain's mail", domain_add},
         {"set", "NAME [the options of add] [--state active|disabled]", "change what was given", domain_set},
+        {"import", "FILE", "a name a line, all or none", domain_import},
         {"list", "", "all domains", domain_list},
         {"show", "NAME", "what holds in a domain, inherited values included", domain_show},
         {"alias", "NAME OTHER-NAME [--delete]", "another name of the same domain", domain_alias},
