@@ -30,14 +30,15 @@ static void describe(struct buf *out, const struct spamd_request *r, enum wire_s
 /* The numbers of the Spam line agree with its word, as Exim demands. */
 static void check_spam_line(struct span reply, bool spam)
 {
-    size_t at = span_find(reply, SPAN("Spam: "));
-    char   line[64] = {0}, word[8];
-    double score, threshold;
+    struct span head = span_head(reply, span_find(reply, SPAN("\r\n\r\n")));
+    size_t      at = span_find(head, SPAN("\r\nSpam: "));
+    char        line[64] = {0}, word[8];
+    double      score, threshold;
 
-    if (at == reply.n)
+    if (at == head.n)
         return;
-    memcpy(line, reply.p + at, reply.n - at < 63 ? reply.n - at : 63);
-    REQUIRE(sscanf(line, "Spam: %7s ; %lf / %lf", word, &score, &threshold) == 3);
+    memcpy(line, head.p + at, head.n - at < 63 ? head.n - at : 63);
+    REQUIRE(sscanf(line, " Spam: %7s ; %lf / %lf", word, &score, &threshold) == 3);
     REQUIRE((score >= threshold) == spam && (strcmp(word, "True") == 0) == spam);
 }
 
