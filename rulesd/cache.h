@@ -3,10 +3,10 @@
  * audience  what an address means: resolved, its domain's settings and thresholds, and the slots of its scopes. Immutable,
  *           counted, kept in a table of 64 shards, each with a lock of its own; bounded (least recently used go); strangers'
  *           addresses are kept too (negative entries, bounded apart).
- * slot      one scope's place: the compiled scope that holds now, swapped whole when its rules change. Loading and compiling
- *           happen on the cache's own threads, never on a loop.
- * feed      one thread follows the change feed: within 200 ms of a commit new audiences and scopes hold. Small changes become
- *           overlays; large scopes are merged in the background. A change never stalls a reader: it swaps a pointer.
+ * slot      one scope's place (slot.h): the compiled scope that holds now, swapped whole when its rules change. Loading and
+ *           compiling happen on the cache's own threads (desk.h), never on a loop.
+ * feed      one thread follows the change feed (feed.h): within 200 ms of a commit new audiences and scopes hold. Small changes
+ *           become overlays; large scopes are merged in the background. A change never stalls a reader: it swaps a pointer.
  *
  * Database away: what is cached goes on deciding (stale, counted and logged once a minute); what is not cached fails with
  * ERR_LOST or ERR_BUSY, which callers turn into a temporary failure. Nothing is thrown out meanwhile. */
@@ -29,7 +29,7 @@ struct cache_limits {
 
 /* Opens the store, starts the threads, loads the global scope. -1: cannot start. */
 int  cache_new(const struct settings *settings, const struct cache_limits *limits, struct cache **out, struct err *e);
-void cache_free(struct cache **c); /* when no loop thread runs any more */
+void cache_free(struct cache **c); /* when no loop thread runs any more, and all audiences are dropped */
 /* Does everything that was asked for at the start stand compiled (global scope, large scopes)? For /ready. */
 bool cache_ready(struct cache *c);
 
@@ -39,14 +39,16 @@ int  cache_get(struct cache *c, struct span address, struct audience **out, stru
 void audience_drop(struct audience **a);
 
 /* Asks for what is missing: when every address is there (or failed), done(ctx) is called on a thread of the cache's; it must be
- * short (wake a loop). Addresses are copied. Same addresses asked at once are loaded once. Never blocks. */
+ * short (wake a loop). Addresses are copied. Same addresses asked at once are loaded once. Never blocks. done is called exactly
+ * once, at the latest by cache_free(): ctx has to live until then. A scope that is compiled for the first time is waited for,
+ * at most 3 s; then the address has failed for now (ERR_BUSY). */
 void cache_load(struct cache *c, const struct span *addresses, size_t n, void (*done)(void *ctx), void *ctx);
 
 const struct store_resolved    *audience_who(const struct audience *a);
 const struct store_domain_view *audience_domain(const struct audience *a);
 struct thresholds               audience_thresholds(const struct audience *a);
-/* The scope that holds now, held for the caller (drop it), or NULL where there is none (a stranger's domain, no mailbox).
- * A scope that is still being compiled for the first time: ERR_BUSY, after cache_get said 1 only while a huge one loads. */
+/* The scope that holds now, held for the caller (drop it), or NULL where there is none (a stranger's domain, no mailbox) or none
+ * with rules. ERR_BUSY: it was thrown out for want of memory since cache_get() said 1; ask cache_load() again. */
 int audience_scope(struct cache *c, const struct audience *a, enum scope_kind kind, struct scope **out, struct err *e);
 
 struct cache_stats {
