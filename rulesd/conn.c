@@ -1,0 +1,523 @@
+/* rulesd/conn.c - see conn.h.
+ *
+ * The way of a connection: read … (scan …) write … then read again, or drain, or the end. Each state is a function that
+ * does what it can at once and says how to go on. */
+#include "conn.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/log.h"
+
+#define ROOM_MIN ((size_t)4 << 10)    /* less free room than this, and the input grows */
+#define SMALL_INPUT ((size_t)8 << 10) /* what waits with less gets a buffer of its size */
+#define FREE_BYTES ((size_t)64 << 10) /* of input are not counted against the server's limit */
+#define KEEP_BYTES ((size_t)256 << 10)
+#define DRAIN_MAX ((size_t)64 << 20)
+#define RUN_MAX 16                    /* requests in a row before others come */
+#define WRITE_STEP ((size_t)64 << 10) /* a client that takes this much may go on taking */
+
+enum go { GO_ON, GO_WAIT, GO_AWAY };
+
+/* ---- memory ---- */
+
+/* Counts input beyond the first bytes against the server's limit; class scan may have half of it. */
+static bool charge(struct conn *c, size_t cap)
+{
+    struct server *s = c->loop->server;
+    size_t         more = cap > c->charged ? cap - c->charged : 0;
+    size_t         max = c->client.class == CLASS_MTA ? s->buffered_max : s->buffered_max / 2;
+
+    if (atomic_fetch_add_explicit(&s->buffered, more, memory_order_relaxed) + more > max) {
+        atomic_fetch_sub_explicit(&s->buffered, more, memory_order_relaxed);
+        return false;
+    }
+    c->charged += more;
+    return true;
+}
+
+static void uncharge(struct conn *c)
+{
+    if (c->charged > 0)
+        atomic_fetch_sub_explicit(&c->loop->server->buffered, c->charged, memory_order_relaxed);
+    c->charged = 0;
+}
+
+static void release_input(struct conn *c)
+{
+    if (c->in.cap > KEEP_BYTES)
+        buf_fini(&c->in);
+    loop_give_input(c->loop, &c->in);
+    uncharge(c);
+}
+
+static void end_exchange(struct conn *c)
+{
+    if (c->x == NULL)
+        return;
+    if (c->x->scan != NULL)
+        loop_give_scan(c->loop, &c->x->scan);
+    loop_give_exchange(c->loop, &c->x);
+}
+
+void conn_close(struct conn *c)
+{
+    loop_unwait(c->loop, c);
+    end_exchange(c);
+    release_input(c);
+    loop_give_output(c->loop, &c->out);
+    close(c->fd);
+    c->loop->nconns--;
+    atomic_store_explicit(&c->loop->metrics.open, (long long)c->loop->nconns, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&c->loop->server->connections, 1, memory_order_relaxed);
+    free(c);
+}
+
+bool conn_is_idle(const struct conn *c)
+{
+    return c->state == CONN_READ && c->in.n == 0;
+}
+
+/* ---- waiting ---- */
+
+/* What waits long shall not hold a large buffer for the little that has come. */
+static void settle_input(struct conn *c)
+{
+    struct buf small;
+
+    if (c->in.n == 0) {
+        release_input(c);
+    } else if (c->in.n <= SMALL_INPUT && c->in.cap > 2 * SMALL_INPUT) {
+        buf_init(&small, c->in.max);
+        buf_put(&small, buf_span(&c->in));
+        release_input(c);
+        c->in = small;
+    }
+}
+
+static bool watch(struct conn *c, bool out)
+{
+    struct epoll_event ev = {.events = EPOLLIN | EPOLLRDHUP | EPOLLET | (out ? EPOLLOUT : 0), .data.ptr = c};
+
+    if (c->watched && (c->watches_out || !out))
+        return true;
+    if (epoll_ctl(c->loop->epoll_fd, c->watched ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, c->fd, &ev) < 0)
+        return false;
+    c->watched = true;
+    c->watches_out = out;
+    return true;
+}
+
+static enum waiting reading_for(const struct conn *c)
+{
+    if (c->in.n == 0 && c->asked)
+        return WAIT_IDLE;
+    return c->x != NULL && c->session->head_done(c->x) ? WAIT_BODY : WAIT_HEAD;
+}
+
+static enum go wait_to_read(struct conn *c)
+{
+    settle_input(c);
+    if (!watch(c, false))
+        return GO_AWAY;
+    loop_wait(c->loop, c, reading_for(c));
+    return GO_WAIT;
+}
+
+/* ---- reading ---- */
+
+/* Room for what comes next: what is announced, but never much more than has already come, so that words cost nothing. */
+static size_t growth(const struct conn *c)
+{
+    size_t wanted = c->x != NULL ? c->session->wants(c->x, &c->in) : 0;
+    size_t fair = c->in.n > FREE_BYTES ? c->in.n : FREE_BYTES;
+
+    if (wanted == 0)
+        return c->in.n > 4 * ROOM_MIN ? c->in.n : 4 * ROOM_MIN;
+    return wanted < fair ? wanted + 1 : fair;
+}
+
+/* 1: got some; 0: nothing for now, or the end; -1: the connection is broken; -2: no memory for it. */
+static int receive(struct conn *c)
+{
+    if (c->in.cap == 0)
+        loop_take_input(c->loop, &c->in);
+    if (c->in.cap - c->in.n < ROOM_MIN) {
+        size_t more = growth(c);
+
+        if ((c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) || buf_reserve(&c->in, more) == NULL)
+            return -2;
+    }
+    size_t  room = c->in.cap - c->in.n;
+    ssize_t n = recv(c->fd, c->in.p + c->in.n, room, 0);
+    if (n < 0 && errno == EINTR)
+        return 1;
+    if (n < 0 && (errno != EAGAIN && errno != EWOULDBLOCK))
+        return -1;
+    c->readable = n > 0 && ((size_t)n == room || c->hung_up); /* less than asked for: that was all (epoll is told of more) */
+    c->eof = n == 0;
+    if (n > 0) {
+        c->in.n += (size_t)n;
+        c->in.p[c->in.n] = '\0';
+        c->parsed = false;
+    }
+    return n > 0;
+}
+
+/* Which protocol is it? The first line tells; the listener, where it does not. */
+static bool find_session(struct conn *c)
+{
+    enum wire_kind fallback = c->client.listener->kind, kind;
+
+    if (c->session != NULL)
+        return true;
+    kind = c->in.n > 0 ? wire_detect(buf_span(&c->in), fallback) : WIRE_UNDECIDED;
+    if (kind == WIRE_UNDECIDED && !c->eof)
+        return false;
+    if (kind == WIRE_UNDECIDED)
+        kind = fallback;
+    c->session = kind == WIRE_HTTP ? &session_http : &session_spamd;
+    return true;
+}
+
+static void begin_exchange(struct conn *c)
+{
+    if (c->x != NULL)
+        return;
+    c->x = loop_take_exchange(c->loop);
+    c->x->session = c->session;
+    c->x->client = &c->client;
+    c->x->server = c->loop->server;
+    c->x->metrics = &c->loop->metrics;
+    c->x->keep = c->x->linger = false;
+    c->x->used = 0;
+    c->session->begin(c->x, &c->loop->server->limits[c->client.class]);
+}
+
+static enum go start_writing(struct conn *c)
+{
+    loop_unwait(c->loop, c);
+    c->state = CONN_WRITE;
+    c->sent = 0;
+    return GO_ON;
+}
+
+/* Everything that ends a connection with a word: what is left of the input is read over before we close. */
+static enum go refuse(struct conn *c, void (*put)(struct exchange *x, struct buf *out))
+{
+    loop_take_output(c->loop, &c->out);
+    put(c->x, &c->out);
+    c->x->keep = false;
+    c->x->linger = true;
+    return start_writing(c);
+}
+
+/* ---- scans ---- */
+
+static void wake_conn(void *ctx)
+{
+    struct conn *c = ctx;
+
+    loop_post(c->loop, c);
+}
+
+static void run_on_worker(void *ctx)
+{
+    struct conn *c = ctx;
+
+    c->step = scan_run(c->x->scan);
+    loop_post(c->loop, c);
+}
+
+static enum go finish_scan(struct conn *c)
+{
+    struct scan    *s = c->x->scan;
+    struct metrics *m = &c->loop->metrics;
+
+    scan_count(s);
+    loop_take_output(c->loop, &c->out);
+    c->session->put_scan(c->x, &c->out);
+    if (c->out.failed) {
+        buf_clear(&c->out);
+        c->session->put_busy(c->x, &c->out);
+        c->x->keep = false;
+    }
+    int64_t now = clock_mono_us();
+    metrics_latency(m, now - s->started_us);
+    metric_add(&m->recipients, s->req.nrcpt);
+    metric_add(&m->bytes_in, s->req.message.n);
+    metric_add(&m->regex_limits, s->regex_limits);
+    if (!s->failed && !s->refused)
+        metric_add(&m->by_rule[s->outcome.rule], 1);
+    scan_log(s, now);
+    return start_writing(c);
+}
+
+static enum go hand_over(struct conn *c)
+{
+    c->x->scan->on_worker = true;
+    metric_add(&c->loop->metrics.on_worker, 1);
+    loop_wait(c->loop, c, WAIT_SCAN);
+    if (workers_put(c->loop->server->workers, run_on_worker, c))
+        return GO_WAIT;
+    c->x->scan->failed = true;
+    err_set(&c->x->scan->err, ERR_BUSY, "too many long scans are waiting");
+    loop_unwait(c->loop, c);
+    return finish_scan(c);
+}
+
+static enum go go_on_with(struct conn *c, enum scan_step step)
+{
+    switch (step) {
+    case SCAN_DONE:
+        return finish_scan(c);
+    case SCAN_HEAVY:
+        return hand_over(c);
+    case SCAN_ASKS: /* wake_conn() may have been called already: its post is looked at in this thread, and later */
+        metric_add(&c->loop->metrics.parked, 1);
+        loop_wait(c->loop, c, WAIT_SCAN);
+        return GO_WAIT;
+    }
+    return GO_AWAY;
+}
+
+static enum go start_scan(struct conn *c, const struct scan_request *req)
+{
+    struct scan *s = c->x->scan = loop_take_scan(c->loop);
+
+    loop_unwait(c->loop, c);
+    c->state = CONN_SCAN;
+    scan_begin(s, req, &c->loop->server->tools, c->loop->trust);
+    s->wake = wake_conn;
+    s->wake_ctx = c;
+    return go_on_with(c, scan_run(s));
+}
+
+static enum go answer(struct conn *c)
+{
+    struct scan_request req;
+
+    c->asked = true;
+    c->x->trust = c->loop->trust;
+    loop_take_output(c->loop, &c->out);
+    if (c->session->answer(c->x, &req, &c->out) == ANSWER_SCAN)
+        return start_scan(c, &req);
+    return start_writing(c);
+}
+
+static enum go parse(struct conn *c)
+{
+    begin_exchange(c);
+    c->parsed = true;
+    switch (c->session->step(c->x, &c->in, c->eof)) {
+    case WIRE_DONE:
+        return answer(c);
+    case WIRE_BAD:
+        return refuse(c, c->session->put_bad);
+    case WIRE_MORE:
+        break;
+    }
+    return c->eof ? GO_AWAY : GO_WAIT;
+}
+
+static enum go do_read(struct conn *c)
+{
+    for (;;) {
+        if ((!c->parsed || c->eof) && find_session(c)) {
+            if (c->eof && c->in.n == 0 && c->asked)
+                return GO_AWAY; /* the end between two requests */
+            enum go go = parse(c);
+            if (go != GO_WAIT || c->state != CONN_READ)
+                return go;
+        }
+        if (!c->readable)
+            return wait_to_read(c);
+        int got = receive(c);
+        if (got == -1)
+            return GO_AWAY;
+        if (got == -2) {
+            if (!find_session(c))
+                return GO_AWAY;
+            begin_exchange(c);
+            return refuse(c, c->session->put_busy);
+        }
+    }
+}
+
+/* ---- writing ---- */
+
+static enum go start_draining(struct conn *c)
+{
+    shutdown(c->fd, SHUT_WR);
+    end_exchange(c);
+    release_input(c);
+    c->state = CONN_DRAIN;
+    c->readable = true;
+    return GO_ON;
+}
+
+/* The reply is out. What of the input was behind this request is the next one. */
+static enum go next_request(struct conn *c)
+{
+    bool   keep = c->x->keep && !c->eof && !c->loop->closed;
+    bool   unread = c->x->linger || c->in.n > c->x->used;
+    size_t used = c->x->used;
+
+    loop_give_output(c->loop, &c->out);
+    if (!keep)
+        return !c->eof && unread ? start_draining(c) : GO_AWAY;
+    end_exchange(c);
+    if (used == c->in.n)
+        release_input(c);
+    else
+        buf_consume(&c->in, used);
+    c->parsed = c->in.n == 0;
+    c->state = CONN_READ;
+    if (c->in.n > 0 && ++c->run >= RUN_MAX) {
+        c->run = 0;
+        c->queued = true;
+        c->next = c->loop->again;
+        c->loop->again = c;
+        return GO_WAIT;
+    }
+    return GO_ON;
+}
+
+static enum go do_write(struct conn *c)
+{
+    while (c->sent < c->out.n) {
+        ssize_t n = send(c->fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK)
+            return GO_AWAY;
+        if (n < 0) {
+            if (!watch(c, true))
+                return GO_AWAY;
+            if (!c->waits)
+                loop_wait(c->loop, c, WAIT_WRITE);
+            return GO_WAIT;
+        }
+        if ((size_t)n >= WRITE_STEP)
+            loop_unwait(c->loop, c);
+        c->sent += (size_t)n;
+    }
+    loop_unwait(c->loop, c);
+    return next_request(c);
+}
+
+/* ---- draining ---- */
+
+static enum go do_drain(struct conn *c)
+{
+    char over[16 << 10];
+
+    while (c->readable && c->drained < DRAIN_MAX) {
+        ssize_t n = recv(c->fd, over, sizeof over, 0);
+
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+            return GO_AWAY;
+        if (n > 0)
+            c->drained += (size_t)n;
+        else if (errno != EINTR)
+            c->readable = false;
+    }
+    if (c->drained >= DRAIN_MAX || !watch(c, false))
+        return GO_AWAY;
+    if (!c->waits)
+        loop_wait(c->loop, c, WAIT_DRAIN);
+    return GO_WAIT;
+}
+
+/* ---- the machine ---- */
+
+static void run(struct conn *c, enum go go)
+{
+    while (go == GO_ON) {
+        switch (c->state) {
+        case CONN_READ:
+            go = do_read(c);
+            break;
+        case CONN_WRITE:
+            go = do_write(c);
+            break;
+        case CONN_DRAIN:
+            go = do_drain(c);
+            break;
+        case CONN_SCAN:
+            go = GO_WAIT;
+            break;
+        }
+    }
+    if (go == GO_AWAY)
+        conn_close(c);
+}
+
+void conn_open(struct loop *l, int fd, const struct client *client)
+{
+    struct conn *c = calloc(1, sizeof *c);
+
+    if (c == NULL)
+        panic("out of memory");
+    c->watch = WATCH_CONN;
+    c->fd = fd;
+    c->loop = l;
+    c->client = *client;
+    c->readable = true;
+    c->parsed = true;
+    buf_init(&c->in, l->server->in_max);
+    buf_init(&c->out, 2 * l->server->in_max);
+    l->nconns++;
+    atomic_store_explicit(&l->metrics.open, (long long)l->nconns, memory_order_relaxed);
+    atomic_fetch_add_explicit(&l->server->connections, 1, memory_order_relaxed);
+    metric_add(&l->metrics.accepted, 1);
+    run(c, GO_ON);
+}
+
+void conn_event(struct conn *c, uint32_t events)
+{
+    if (events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        c->readable = true;
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        c->hung_up = true;
+    if (c->state != CONN_SCAN && !c->queued)
+        run(c, GO_ON);
+}
+
+void conn_again(struct conn *c)
+{
+    c->next = NULL;
+    c->queued = false;
+    run(c, GO_ON);
+}
+
+void conn_resume(struct conn *c)
+{
+    struct scan *s = c->x->scan;
+
+    loop_unwait(c->loop, c);
+    run(c, go_on_with(c, s->on_worker ? c->step : scan_run(s)));
+}
+
+void conn_expire(struct conn *c)
+{
+    enum waiting was = c->waiting;
+
+    loop_unwait(c->loop, c);
+    metric_add(&c->loop->metrics.timeouts, 1);
+    if (was != WAIT_HEAD && was != WAIT_BODY) {
+        conn_close(c);
+        return;
+    }
+    if (c->session == NULL)
+        c->session = c->client.listener->kind == WIRE_HTTP ? &session_http : &session_spamd;
+    begin_exchange(c);
+    c->session->expire(c->x);
+    run(c, refuse(c, c->session->put_bad));
+}

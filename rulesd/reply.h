@@ -1,0 +1,22 @@
+/* rulesd/reply.h - what a scan's outcome looks like to callers: symbols, words for people, header fields (design.md 2.5, 7).
+ *
+ * Replies to class scan hold no rule. In observe mode the reply always is that nothing is the matter. All text is in the
+ * arena of the scan. */
+#ifndef POSTERN_RULESD_REPLY_H
+#define POSTERN_RULESD_REPLY_H
+
+#include "net/rspamd.h"
+#include "net/spamd.h"
+#include "scan.h"
+
+#define REPLY_VERSION "Postern"
+#define REPLY_SPAMD_THRESHOLD 6.0
+
+/* Towards Rspamd's clients. `milter`: with header fields and recipients to drop. */
+void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_reply *out);
+/* Towards spamd's, and RSPAMC. */
+void reply_spamd(struct scan *s, const char *host, struct spamd_result *out);
+/* For the counters. */
+enum metric_verdict reply_verdict(const struct scan *s);
+
+#endif

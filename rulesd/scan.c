@@ -1,0 +1,523 @@
+/* rulesd/scan.c - see scan.h. The way: read addresses, resolve them by the cache, judge, ask the greylist, decide. */
+#include "scan.h"
+
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+
+#define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
+#define ASK_ROUNDS 3                   /* an address that is still not there then is not to be had */
+
+struct scan_rcpt {
+    struct span      sent;
+    struct address   address; /* full.n == 0: nobody, or not readable */
+    struct audience *audience;
+    struct scope    *scopes[3]; /* those of the recipient; global is the scan's */
+    enum direction   direction;
+};
+
+struct scan *scan_new(void)
+{
+    struct scan *s = calloc(1, sizeof *s);
+
+    if (s == NULL)
+        panic("out of memory");
+    arena_init(&s->arena, SCAN_ARENA_MAX);
+    arena_alloc(&s->arena, ARENA_FIRST);
+    arena_reset(&s->arena);
+    return s;
+}
+
+void scan_free(struct scan **sp)
+{
+    if (*sp == NULL)
+        return;
+    scan_end(*sp);
+    arena_fini(&(*sp)->arena);
+    free(*sp);
+    *sp = NULL;
+}
+
+static void drop_scopes(struct scope *scopes[3])
+{
+    for (size_t i = 0; i < 3; i++)
+        if (scopes[i] != NULL)
+            scope_drop(&scopes[i]);
+}
+
+void scan_end(struct scan *s)
+{
+    struct arena arena = s->arena;
+
+    for (size_t i = 0; s->rcpts != NULL && i < s->nverdicts; i++) {
+        if (s->rcpts[i].audience != NULL)
+            audience_drop(&s->rcpts[i].audience);
+        drop_scopes(s->rcpts[i].scopes);
+    }
+    if (s->sender != NULL)
+        audience_drop(&s->sender);
+    drop_scopes(s->sender_scopes);
+    if (s->global != NULL)
+        scope_drop(&s->global);
+    trust_drop(&s->trust);
+    arena_reset(&arena);
+    memset(s, 0, sizeof *s);
+    s->arena = arena;
+}
+
+/* ---- reading what the request states ---- */
+
+static struct span lower(struct scan *s, struct span text)
+{
+    struct span copy = text.n > 0 ? arena_dup(&s->arena, text) : SPAN_NONE;
+
+    for (size_t i = 0; i < copy.n; i++)
+        if (copy.p[i] >= 'A' && copy.p[i] <= 'Z')
+            ((char *)copy.p)[i] |= 0x20;
+    return copy;
+}
+
+/* The verified name of the client. MTAs have several words for having none. */
+static struct span host_name(struct scan *s, struct span text)
+{
+    text = span_trim(text);
+    if (span_is_ci(text, "unknown") || span_is_ci(text, "<unknown>") || (text.n > 0 && text.p[0] == '['))
+        return SPAN_NONE;
+    if (text.n > 0 && text.p[text.n - 1] == '.')
+        text.n--;
+    return lower(s, text);
+}
+
+static void read_sender(struct scan *s)
+{
+    struct err e = ERR_INIT;
+
+    if (s->req.from.p == NULL)
+        return;
+    s->has_from = address_parse_path(s->req.from, &s->arena, &s->from, &e) == 0;
+    if (!s->has_from)
+        s->from = (struct address){0};
+}
+
+static bool read_rcpts(struct scan *s)
+{
+    struct err e = ERR_INIT;
+    size_t     n = s->req.nrcpt > 0 ? s->req.nrcpt : 1; /* without recipients: one that is nobody */
+
+    if ((s->rcpts = arena_array(&s->arena, n, sizeof *s->rcpts)) == NULL)
+        return false;
+    s->nverdicts = n;
+    for (size_t i = 0; i < s->req.nrcpt; i++) {
+        struct scan_rcpt *r = &s->rcpts[i];
+
+        r->sent = s->req.rcpt[i];
+        if (address_parse_path(r->sent, &s->arena, &r->address, &e) < 0)
+            r->address = (struct address){0};
+    }
+    return !s->arena.full;
+}
+
+/* The client's address, and its names where they are the client's and not a relay's. */
+static void read_client(struct scan *s)
+{
+    struct ip stated;
+    bool      has_stated = ip_parse(s->req.ip, true, &stated);
+
+    s->facts.has_ip = origin_client(&s->trust->origin, s->message, has_stated, &stated, &s->facts.ip);
+    if (has_stated && s->facts.has_ip && ip_cmp(&stated, &s->facts.ip) != 0)
+        return;
+    s->facts.host = host_name(s, s->req.hostname);
+    s->facts.helo = lower(s, span_trim(s->req.helo));
+}
+
+static void read_facts(struct scan *s)
+{
+    if ((s->message = message_open(s->req.message, &s->arena)) == NULL)
+        return;
+    s->facts = (struct facts){.message = s->message,
+                              .arena = &s->arena,
+                              .has_envelope_from = s->has_from,
+                              .envelope_from = s->from,
+                              .now_us = clock_wall_us()};
+    read_client(s);
+    if (s->trust->origin.authserv_id.n > 0)
+        origin_authres(&s->trust->origin, s->message, &s->arena, &s->facts.proof);
+}
+
+void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust)
+{
+    s->req = *req;
+    s->tools = tools;
+    s->trust = trust_hold(trust);
+    s->uid = uuid7_make();
+    s->started_us = clock_mono_us();
+    s->err = ERR_INIT;
+    if (req->class == CLASS_SCAN) {
+        s->req.user = SPAN_NONE; /* who is signed in is for the MTA to say */
+        s->refused = !allowance_take(tools->allowance, &req->peer, req->nrcpt, s->started_us);
+    }
+}
+
+/* ---- recipients to scopes, by the cache ---- */
+
+/* What the cache does not know yet, to be asked for at once. */
+struct missing {
+    struct span *addresses;
+    size_t       n;
+};
+
+/* -1: cannot be known now. */
+static int find_audience(struct scan *s, struct span address, struct audience **held, struct missing *missing)
+{
+    int rc = *held != NULL ? 1 : cache_get(s->tools->cache, address, held, &s->err);
+
+    if (rc == 0)
+        missing->addresses[missing->n++] = address;
+    return rc < 0 ? -1 : 0;
+}
+
+static int ask(struct scan *s, const struct missing *missing)
+{
+    if (s->asked++ >= ASK_ROUNDS)
+        return err_set(&s->err, ERR_BUSY, "the rules of %zu addresses cannot be read", missing->n);
+    cache_load(s->tools->cache, missing->addresses, missing->n, s->wake, s->wake_ctx);
+    return 1;
+}
+
+/* 0: everybody is known; 1: asked, to be woken; -1. */
+static int find_audiences(struct scan *s)
+{
+    struct missing missing = {arena_array(&s->arena, s->nverdicts + 1, sizeof *missing.addresses), 0};
+
+    if (missing.addresses == NULL)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    if (s->has_from && s->from.full.n > 0 && find_audience(s, s->from.full, &s->sender, &missing) < 0)
+        return -1;
+    for (size_t i = 0; i < s->nverdicts; i++)
+        if (find_audience(s, s->rcpts[i].address.full, &s->rcpts[i].audience, &missing) < 0)
+            return -1;
+    return missing.n > 0 ? ask(s, &missing) : 0;
+}
+
+static int hold_scopes(struct scan *s, const struct audience *a, struct scope *scopes[3])
+{
+    for (enum scope_kind kind = SCOPE_DOMAIN; kind <= SCOPE_MAILBOX; kind++)
+        if (audience_scope(s->tools->cache, a, kind, &scopes[kind], &s->err) < 0)
+            return -1;
+    return 0;
+}
+
+static bool ours(const struct audience *a)
+{
+    return a != NULL && audience_who(a)->ours;
+}
+
+/* Whose scopes hold: the recipient's, or, for what leaves us, the sender's. */
+static int find_scopes(struct scan *s)
+{
+    bool authenticated = s->req.user.n > 0, outbound = false;
+
+    if (audience_scope(s->tools->cache, s->rcpts[0].audience, SCOPE_GLOBAL, &s->global, &s->err) < 0)
+        return -1;
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        struct scan_rcpt *r = &s->rcpts[i];
+
+        if (s->req.nrcpt == 0)
+            break;
+        r->direction = origin_direction(authenticated, ours(s->sender), ours(r->audience));
+        if (r->direction == DIRECTION_OUTBOUND)
+            outbound = true;
+        else if (hold_scopes(s, r->audience, r->scopes) < 0)
+            return -1;
+    }
+    return outbound && ours(s->sender) ? hold_scopes(s, s->sender, s->sender_scopes) : 0;
+}
+
+static int resolve(struct scan *s)
+{
+    int rc;
+
+    if (s->rcpts == NULL) {
+        read_sender(s);
+        if (!read_rcpts(s))
+            return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    }
+    if ((rc = find_audiences(s)) != 0)
+        return rc;
+    if (find_scopes(s) < 0)
+        return -1;
+    read_facts(s);
+    if (s->message == NULL || s->arena.full)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    s->resolved = true;
+    return 0;
+}
+
+/* ---- judging ---- */
+
+static void rcpt_to_judge(const struct scan *s, const struct scan_rcpt *r, struct judge_rcpt *out)
+{
+    bool                            leaves = r->direction == DIRECTION_OUTBOUND;
+    const struct audience          *whose = leaves && ours(s->sender) ? s->sender : r->audience;
+    const struct store_resolved    *who = audience_who(r->audience);
+    const struct store_domain_view *domain = audience_domain(whose);
+
+    *out = (struct judge_rcpt){
+        .rcpt = {.given = r->address,
+                 .resolved = who->ours && who->has_mailbox ? span_of(who->mailbox_address) : SPAN_NONE,
+                 .resolved_domain = who->ours ? span_of(who->domain_name) : SPAN_NONE},
+        .scopes = {[SCOPE_GLOBAL] = s->global},
+        .assigned = {domain->assigned, domain->nassigned},
+        .thresholds = audience_thresholds(whose),
+        .block_action = domain->block_action,
+        .greylisting = domain->greylisting && r->direction == DIRECTION_INBOUND,
+        .role_address = !leaves && who->special,
+    };
+    struct scope *const *scopes = leaves ? s->sender_scopes : r->scopes;
+    out->scopes[SCOPE_DOMAIN] = scopes[SCOPE_DOMAIN];
+    out->scopes[SCOPE_MAILBOX] = scopes[SCOPE_MAILBOX];
+}
+
+/* A message has one direction a recipient, an evaluation one for all: those of one direction are judged together. */
+static int judge_direction(struct scan *s, enum direction direction, struct judge_rcpt *rcpts, size_t *at)
+{
+    const struct score_parts no_scanner = {0};
+    struct verdict          *verdicts;
+    struct evaluation       *evaluation;
+    size_t                   n = 0;
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        if (s->rcpts[i].direction != direction)
+            continue;
+        rcpt_to_judge(s, &s->rcpts[i], &rcpts[n]);
+        at[n++] = i;
+    }
+    if (n == 0)
+        return 0;
+    s->facts.direction = direction;
+    if (judge(&s->facts, rcpts, n, &no_scanner, false, &verdicts, &evaluation, &s->err) < 0)
+        return -1;
+    s->regex_limits += evaluation_regex_limits(evaluation);
+    for (size_t i = 0; i < n; i++)
+        s->verdicts[at[i]] = verdicts[i];
+    return 0;
+}
+
+static int judge_all(struct scan *s)
+{
+    struct judge_rcpt *rcpts = arena_array(&s->arena, s->nverdicts, sizeof *rcpts);
+    size_t            *at = arena_array(&s->arena, s->nverdicts, sizeof *at);
+
+    s->verdicts = arena_array(&s->arena, s->nverdicts, sizeof *s->verdicts);
+    if (rcpts == NULL || at == NULL || s->verdicts == NULL)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    s->facts.yield_us = s->on_worker ? 0 : SCAN_LOOP_US;
+    s->regex_limits = 0;
+    for (enum direction d = DIRECTION_INBOUND; d <= DIRECTION_LOCAL; d++)
+        if (judge_direction(s, d, rcpts, at) < 0)
+            return -1;
+    return 0;
+}
+
+/* Only a caller who could turn the sender away, and means it, moves the greylist. */
+static bool may_greylist(const struct scan *s)
+{
+    return s->req.class == CLASS_MTA && !s->req.listener->observe && !s->req.listener->post;
+}
+
+static void ask_greylist(struct scan *s)
+{
+    int64_t now = clock_mono_us();
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        struct verdict   *v = &s->verdicts[i];
+        struct judge_rcpt r;
+
+        if (!v->greylist_due)
+            continue;
+        rcpt_to_judge(s, &s->rcpts[i], &r);
+        s->facts.direction = s->rcpts[i].direction;
+        if (greylist_ask(s->tools->greylist, &s->facts, &r.rcpt, now) == GREY_NOT_YET)
+            *v = decide_deferred(v);
+    }
+}
+
+static int settle(struct scan *s)
+{
+    struct caller caller = {.drops_recipients = s->req.drops_recipients, .post = s->req.listener->post};
+
+    if (may_greylist(s))
+        ask_greylist(s);
+    return decide_outcome(s->verdicts, s->nverdicts, &caller, &s->arena, &s->outcome, &s->err);
+}
+
+static enum scan_step give_up(struct scan *s)
+{
+    s->failed = true;
+    return SCAN_DONE;
+}
+
+static enum scan_step run(struct scan *s)
+{
+    int rc = s->resolved ? 0 : resolve(s);
+
+    if (rc > 0)
+        return SCAN_ASKS;
+    if (rc < 0)
+        return give_up(s);
+    if (!s->on_worker && s->req.message.n > SCAN_LOOP_BYTES)
+        return SCAN_HEAVY;
+    if (judge_all(s) < 0)
+        return s->err.code == ERR_BUSY && !s->on_worker ? SCAN_HEAVY : give_up(s);
+    return settle(s) < 0 ? give_up(s) : SCAN_DONE;
+}
+
+enum scan_step scan_run(struct scan *s)
+{
+    if (s->refused)
+        return SCAN_DONE;
+    if (!log_wants(LOG_LEVEL_INFO))
+        return run(s);
+
+    int64_t        before = clock_thread_cpu_us();
+    enum scan_step step = run(s);
+    s->cpu_us += clock_thread_cpu_us() - before;
+    return step;
+}
+
+/* ---- afterwards ---- */
+
+struct span scan_rcpt_sent(const struct scan *s, size_t i)
+{
+    return s->rcpts[i].sent;
+}
+
+void scan_count(const struct scan *s)
+{
+    if (s->req.class != CLASS_MTA || s->failed || s->refused)
+        return;
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct decision *d = &s->verdicts[i].decision;
+
+        for (size_t k = 0; k < d->n; k++)
+            if (d->all[k].m.why == WHY_APPLIED || d->all[k].m.why == WHY_TEST_ONLY)
+                hits_count(s->tools->hits, &d->all[k].m, s->facts.now_us);
+    }
+}
+
+#define DECIDERS_MAX 8 /* named in one reply or line */
+
+static bool has_rule(const struct match *const *list, size_t n, const struct match *m)
+{
+    for (size_t i = 0; i < n; i++)
+        if (uuid_cmp(&list[i]->id, &m->id) == 0)
+            return true;
+    return false;
+}
+
+size_t scan_deciders(const struct scan *s, struct arena *a, const struct match ***out)
+{
+    const struct match **list = arena_array(a, DECIDERS_MAX, sizeof *list);
+    size_t               n = 0;
+
+    *out = list;
+    for (size_t i = 0; list != NULL && i < s->nverdicts && n < DECIDERS_MAX; i++) {
+        const struct layered *decider = s->verdicts[i].decision.decider;
+
+        if (decider == NULL || has_rule(list, n, &decider->m))
+            continue;
+        if (s->outcome.rule == VERDICT_NONE || s->verdicts[i].rule == s->outcome.rule)
+            list[n++] = &decider->m;
+    }
+    return n;
+}
+
+static const char *const rule_words[] = {[VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
+
+static void log_rules(const struct scan *s, struct log_line *l)
+{
+    char   ids[DECIDERS_MAX * 9 + 1] = "";
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->nverdicts && n + 10 <= sizeof ids; i++) {
+        const struct layered *decider = s->verdicts[i].decision.decider;
+        char                  id[9];
+
+        if (decider == NULL)
+            continue;
+        rule_short_id(&decider->m.id, id);
+        if (strstr(ids, id) != NULL)
+            continue;
+        if (n > 0)
+            ids[n++] = ',';
+        memcpy(ids + n, id, sizeof id);
+        n += sizeof id - 1;
+    }
+    if (n > 0)
+        log_str(l, "rule", ids);
+}
+
+static void log_verdict(const struct scan *s, struct log_line *l)
+{
+    if (s->failed || s->refused) {
+        log_str(l, "verdict", s->failed ? "failed" : "refused");
+        log_str(l, "why", s->refused                   ? "too many recipients a minute for class scan"
+                          : s->req.class == CLASS_MTA ? s->err.text
+                                                       : err_word(s->err.code));
+        return;
+    }
+    log_str(l, "verdict", rule_words[s->outcome.rule]);
+    log_str(l, "action", action_word(s->outcome.action));
+    log_f64(l, "score", s->outcome.score, 1);
+    if (s->req.class == CLASS_MTA)
+        log_rules(s, l);
+    if (s->outcome.nremoved > 0)
+        log_i64(l, "removed", (int64_t)s->outcome.nremoved);
+    if (s->regex_limits > 0)
+        log_i64(l, "regex_limits", (int64_t)s->regex_limits);
+    if (s->req.listener->observe)
+        log_str(l, "mode", "observe");
+}
+
+static void log_envelope(const struct scan *s, struct log_line *l)
+{
+    char ip[IP_TEXT];
+
+    if (s->req.from.p != NULL)
+        log_span(l, "from", s->has_from && s->from.full.n == 0 ? SPAN("<>") : span_head(s->req.from, 320));
+    if (s->req.nrcpt == 1)
+        log_span(l, "to", span_head(s->req.rcpt[0], 320));
+    if (s->facts.has_ip) {
+        ip_format(&s->facts.ip, ip);
+        log_str(l, "ip", ip);
+    }
+    if (s->req.user.n > 0)
+        log_span(l, "user", span_head(s->req.user, 320));
+    if (s->req.queue_id.n > 0)
+        log_span(l, "queue_id", span_head(s->req.queue_id, 128));
+}
+
+void scan_log(const struct scan *s, int64_t now_us)
+{
+    struct log_line l;
+    char            text[PEER_TEXT], uid[UUID_TEXT + 1];
+
+    if (!log_wants(s->failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO))
+        return;
+    log_begin(&l, s->failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "scan");
+    uuid_format(&s->uid, uid);
+    log_str(&l, "uid", uid);
+    log_str(&l, "listener", s->req.listener->at.text);
+    log_str(&l, "class", caller_class_word(s->req.class));
+    peer_format(&s->req.peer, text);
+    log_str(&l, "peer", text);
+    if (s->req.class == CLASS_MTA)
+        log_envelope(s, &l);
+    log_i64(&l, "recipients", (int64_t)s->req.nrcpt);
+    log_verdict(s, &l);
+    log_i64(&l, "size", (int64_t)s->req.message.n);
+    log_f64(&l, "ms", (double)(now_us - s->started_us) / 1000, 3);
+    log_i64(&l, "cpu_us", s->cpu_us);
+    log_end(&l);
+}

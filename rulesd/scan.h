@@ -1,0 +1,103 @@
+/* rulesd/scan.h - one message on its way to its verdicts: from a decoded request to what happens (design.md 5).
+ *
+ * A scan is a small machine that never waits: scan_run() goes on from where it stands until it is done or needs somebody.
+ * SCAN_DONE   look at `failed`, `refused` and `outcome`.
+ * SCAN_ASKS   the cache is reading what is missing; it calls `wake` (on a thread of its own), then run again.
+ * SCAN_HEAVY  large, or taking long: set on_worker, and run again on a worker thread.
+ * One thread at a time; the threads may differ from run to run. */
+#ifndef POSTERN_RULESD_SCAN_H
+#define POSTERN_RULESD_SCAN_H
+
+#include "cache.h"
+#include "caller.h"
+#include "greylist.h"
+#include "hits.h"
+#include "listener.h"
+#include "metrics.h"
+#include "rules/judge.h"
+
+#define SCAN_ARENA_MAX ((size_t)64 << 20)
+#define SCAN_LOOP_BYTES ((size_t)256 << 10) /* larger messages go to a worker at once */
+#define SCAN_LOOP_US 5000                   /* of judging on a loop's thread */
+
+/* What the protocols decode into. Spans are as sent, and belong to the request, which outlives the scan. */
+struct scan_request {
+    enum metric_protocol   protocol;
+    enum caller_class      class;
+    const struct listener *listener;
+    struct peer            peer;
+    struct span            message;
+    struct span            from;     /* p == NULL: not stated; "<>" or "": the null sender */
+    const struct span     *rcpt;
+    size_t                 nrcpt;
+    struct span            ip, helo, hostname, user, queue_id;
+    bool                   drops_recipients; /* the caller acts on milter.del_rcpt */
+};
+
+struct scan_tools {
+    struct cache     *cache;
+    struct greylist  *greylist;
+    struct hits      *hits;
+    struct allowance *allowance;
+};
+
+enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY };
+
+struct scan_rcpt;
+
+/* Lives from the last byte of a request to the last byte of its reply; then scan_end() makes it ready for the next.
+ * Owns     the arena, and through it addresses, verdicts and what replies are made of.
+ * Holds    trust, audiences and scopes: a change meanwhile makes newer ones, never different ones.
+ * Borrows  the request, and through it the message. */
+struct scan {
+    struct arena             arena;
+    struct scan_request      req;
+    const struct scan_tools *tools;
+    struct trust            *trust;
+    struct uuid              uid;
+    int64_t                  started_us; /* monotonic */
+    int64_t                  cpu_us;     /* spent so far; only counted while somebody logs it */
+    void                   (*wake)(void *ctx);
+    void                    *wake_ctx;
+    bool                     on_worker;
+
+    /* how it came out */
+    bool            failed;   /* err says why: the caller should try again */
+    bool            refused;  /* over the allowance of class scan */
+    struct err      err;
+    struct outcome  outcome;  /* what to answer */
+    struct verdict *verdicts; /* one a recipient, in their order; one for nobody */
+    size_t          nverdicts;
+    struct message *message;
+    size_t          regex_limits;
+
+    /* the machine's own */
+    bool              resolved;
+    unsigned          asked;
+    struct address    from;
+    bool              has_from;
+    struct scan_rcpt *rcpts; /* nverdicts of them */
+    struct audience  *sender;
+    struct scope     *global, *sender_scopes[3];
+    struct facts      facts;
+};
+
+struct scan *scan_new(void);
+void         scan_free(struct scan **s);
+
+/* Starts with a copy of req. trust is held. */
+void           scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
+enum scan_step scan_run(struct scan *s);
+/* Counts hits (class mta alone). Once, when the reply is made. */
+void scan_count(const struct scan *s);
+/* One line that says what was asked, and what came of it; for class scan without any address. */
+void scan_log(const struct scan *s, int64_t now_us);
+/* Drops what it holds; the memory is kept for the next. */
+void scan_end(struct scan *s);
+
+/* The rules that made the outcome what it is: their deciders' matches, each rule once. In the arena. */
+size_t scan_deciders(const struct scan *s, struct arena *a, const struct match ***out);
+/* The recipient as the caller wrote it. */
+struct span scan_rcpt_sent(const struct scan *s, size_t i);
+
+#endif

@@ -1,0 +1,191 @@
+/* rulesd/session_spamd.c - the spamd protocol, and the text form RSPAMC that Exim's variant=rspamd speaks. */
+#include "base/clock.h"
+#include "reply.h"
+#include "session.h"
+
+static void begin(struct exchange *x, const struct wire_limits *limits)
+{
+    spamd_begin(&x->spamd, &x->arena, &x->plain, limits);
+}
+
+static enum wire_step step(struct exchange *x, struct buf *in, bool eof)
+{
+    enum wire_step got = spamd_step(&x->spamd, in, eof);
+
+    x->used = x->spamd.used;
+    return got;
+}
+
+static bool head_done(const struct exchange *x)
+{
+    return spamd_head_done(&x->spamd);
+}
+
+static size_t wants(const struct exchange *x, const struct buf *in)
+{
+    return spamd_wants(&x->spamd, in);
+}
+
+static enum metric_protocol protocol(const struct exchange *x)
+{
+    return x->spamd.rspamc ? METRIC_RSPAMC : METRIC_SPAMD;
+}
+
+static void count(struct exchange *x, enum metric_verb verb, enum metric_verdict verdict)
+{
+    metrics_request(x->metrics, protocol(x), verb, verdict);
+}
+
+static void expire(struct exchange *x)
+{
+    spamd_expire(&x->spamd);
+}
+
+static void put_bad(struct exchange *x, struct buf *out)
+{
+    spamd_put_bad(out, &x->spamd);
+    if (x->spamd.code != 0) /* 0: came and went */
+        count(x, METRIC_OTHER, METRIC_REFUSED);
+}
+
+static void put_busy(struct exchange *x, struct buf *out)
+{
+    spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "busy, try again");
+    count(x, METRIC_OTHER, METRIC_FAILED);
+}
+
+/* ---- whom a message is for ---- */
+
+/* spamd knows one user; where that is an address, it is the recipient. */
+static void take_user(struct exchange *x, struct scan_request *req)
+{
+    struct span user = span_trim(x->spamd.user);
+
+    if (!x->spamd.has_user || span_chr(user, '@') == user.n)
+        return;
+    x->rcpt = user;
+    req->rcpt = &x->rcpt;
+    req->nrcpt = 1;
+}
+
+/* The lines at the very top that some MTAs put there. A sender can write them too, so they count only where the listener says
+ * that its caller always does; then they come off in any case. */
+static void take_envelope_lines(struct exchange *x, struct scan_request *req)
+{
+    struct envelope_lines lines;
+    struct span           rest;
+
+    if (!x->client->listener->envelope_lines || req->class != CLASS_MTA)
+        return;
+    if (origin_envelope_lines(req->message, &x->arena, &lines, &rest) < 0)
+        return;
+    req->message = rest;
+    if (lines.has_from)
+        req->from = lines.from;
+    if (lines.nto > 0) {
+        req->rcpt = lines.to;
+        req->nrcpt = lines.nto;
+    }
+}
+
+/* RSPAMC states the envelope in its head; Exim puts the lines into the message too. */
+static void take_rspamc(struct exchange *x, struct scan_request *req)
+{
+    const struct spamd_request *r = &x->spamd;
+    struct envelope_lines       lines;
+    struct span                 rest;
+
+    if (origin_envelope_lines(req->message, &x->arena, &lines, &rest) == 0)
+        req->message = rest;
+    if (r->has_from)
+        req->from = r->from.p != NULL ? r->from : SPAN("");
+    req->rcpt = r->rcpt.items;
+    req->nrcpt = r->rcpt.n;
+    if (r->rcpt.n == 0 && r->deliver_to.n > 0) {
+        x->rcpt = r->deliver_to;
+        req->rcpt = &x->rcpt;
+        req->nrcpt = 1;
+    }
+    req->ip = r->ip;
+    req->helo = r->helo;
+    req->hostname = r->hostname;
+    req->user = r->has_user ? r->user : SPAN_NONE;
+    req->queue_id = r->queue_id;
+}
+
+static enum answer do_scan(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    (void)out;
+    *req = (struct scan_request){.protocol = protocol(x),
+                                 .class = x->client->class,
+                                 .listener = x->client->listener,
+                                 .peer = x->client->peer,
+                                 .message = x->spamd.body};
+    if (x->spamd.rspamc) {
+        take_rspamc(x, req);
+    } else {
+        take_user(x, req);
+        take_envelope_lines(x, req);
+    }
+    return ANSWER_SCAN;
+}
+
+static enum answer do_ping(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    (void)req;
+    spamd_put_pong(out);
+    count(x, METRIC_PING, METRIC_OK);
+    return ANSWER_READY;
+}
+
+/* A report may only be taken by who can keep it, and nothing that learns runs here. */
+static enum answer do_tell(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    (void)req;
+    if (x->server->trainer)
+        spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "the trainer is not running, try again later");
+    else
+        spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
+    count(x, METRIC_LEARN, METRIC_REFUSED);
+    return ANSWER_READY;
+}
+
+static enum answer do_skip(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    (void)req;
+    (void)out;
+    count(x, METRIC_SKIP, METRIC_OK);
+    return ANSWER_READY;
+}
+
+static enum answer (*const verbs[])(struct exchange *x, struct scan_request *req, struct buf *out) = {
+    [SPAMD_PING] = do_ping,   [SPAMD_CHECK] = do_scan,         [SPAMD_SYMBOLS] = do_scan,
+    [SPAMD_REPORT] = do_scan, [SPAMD_REPORT_IFSPAM] = do_scan, [SPAMD_PROCESS] = do_scan,
+    [SPAMD_HEADERS] = do_scan, [SPAMD_TELL] = do_tell,         [SPAMD_SKIP] = do_skip,
+};
+
+static enum answer answer(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    x->keep = false;
+    x->linger = true; /* clients are known to send more than their Content-length */
+    return verbs[x->spamd.verb](x, req, out);
+}
+
+static void put_scan(struct exchange *x, struct buf *out)
+{
+    struct spamd_result result;
+
+    count(x, METRIC_SCAN, reply_verdict(x->scan));
+    if (x->scan->refused) {
+        spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "too many recipients in a minute, try again later");
+        return;
+    }
+    if (x->scan->failed) {
+        spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, "the rules cannot be read at the moment");
+        return;
+    }
+    reply_spamd(x->scan, x->server->host, &result);
+    spamd_put_result(out, &x->spamd, &result);
+}
+
+const struct session session_spamd = {begin, step, head_done, wants, expire, put_bad, put_busy, answer, put_scan};
