@@ -2,7 +2,22 @@
  *
  * Pure: facts in, matches out; no clock but the CPU budget, no files. An evaluation belongs to one message and one thread; it
  * keeps, per scope, what depends on the message alone, so that 10,000 recipients of one domain cost one pass over the message
- * and a look at the rules that could still match. Memory comes from the arena of the facts. */
+ * and a look at the rules that could still match. Memory comes from the arena of the facts.
+ *
+ * What a condition is when a fact is missing
+ *   sender     no From field: no address, so false (and its `not` true). Unreadable addresses: unknown, unless those that can
+ *              be read settle it. Envelope not stated: unknown. `<>` asks the envelope, whatever `source` says.
+ *   recipient  none given: false; so is every receiving side.
+ *   ip, host   not stated: unknown; `no_host` makes it false. No configured next hop: false; its address not known: unknown.
+ *   signed_by  unknown where nothing can prove, else true or false.
+ *   text       an absent field is the empty text. A field, text or file name that cannot be decoded, or that a limit cut,
+ *              makes the condition unknown unless some other one makes it true.
+ * Several From addresses   A block needs one for which the condition holds, its `not` included; an allow needs all. `any` is
+ *              true when the From side is, or the envelope is.
+ * Proof        Asked of each sender condition without `not` that holds because of the sending side, each by the address that
+ *              it looked at: DMARC speaks for a single From address alone, never for the envelope; for `<>` the From
+ *              addresses count. A true `ip` (the client's) or `signed_by` condition without `not` in the rule is proof too.
+ * HELO         Makes a host condition true for a block without `not`, nothing else. */
 #ifndef POSTERN_RULES_EVALUATE_H
 #define POSTERN_RULES_EVALUATE_H
 
@@ -28,13 +43,15 @@ struct facts {
     struct address  envelope_from;   /* full.n == 0: the null sender */
     bool            has_ip;
     struct ip       ip;
-    struct span     host;            /* verified name of the connecting server, lower case; empty: none */
+    struct span     host;            /* verified name of the connecting server, lower case; empty: not known */
+    bool            no_host;         /* it is known to have none */
     struct span     helo;            /* lower case */
     enum direction  direction;       /* outbound: only rules with flow to or from_or_to */
     struct proof    proof;
     int64_t         now_us;          /* wall clock, for expiry */
-    int64_t         yield_us;        /* CPU after which evaluate_* give up with ERR_BUSY, so that a loop thread can hand the
-                                        whole scan to a worker (which sets 0: never) */
+    int64_t         yield_us;        /* CPU since evaluation_new() after which evaluate_* give up with ERR_BUSY, so that a
+                                        loop thread can hand the whole scan to a worker, which sets 0 (never) and may go on
+                                        with the same evaluation */
 };
 
 struct rcpt_facts {
@@ -64,9 +81,11 @@ struct match {
     enum rule_action           action;
     int32_t                    priority;
     enum match_why             why;
-    uint16_t                   condition;
-    uint32_t                   entry;      /* of the first condition with entries: which of its entries matched */
+    uint16_t                   condition;  /* unknown, false, not proven: that one; else the first with entries and no `not` */
+    uint32_t                   entry;      /* of that condition: which of its entries made it true */
     const char                *limit;      /* WHY_UNKNOWN: "match limit", "time", "depth", "charset" …; static text */
+    struct span                seen;       /* a text that the condition looked at, for match_sentence(); never another
+                                              recipient's address */
     bool                       by_helo;    /* a host entry that only the HELO matched (blocks only) */
     bool                       by_resolved; /* matched the resolved address, not the one given */
 };
@@ -74,15 +93,18 @@ struct match {
 struct evaluation; /* in the arena */
 struct evaluation *evaluation_new(const struct facts *facts);
 
-/* Every enabled, unexpired rule that matches, would match, or is unknown (never WHY_FALSE), in order of id. The list is in the
- * arena. ERR_LIMIT when the arena is full. rcpt may be NULL: recipient-side conditions are false. */
+#define EVALUATE_CPU_US 1000000 /* CPU of one message; later conditions are unknown ("time") */
+
+/* Every enabled, unexpired rule that applies, would apply (WHY_TEST_ONLY, WHY_NOT_PROVEN), or was tried and is unknown (never
+ * WHY_FALSE), in order of id. A rule whose anchor (scope.h) is unknown is not tried: evaluate_all() shows it. The list is in the
+ * arena, and may be shared between recipients. ERR_LIMIT when the arena is full. rcpt may be NULL. */
 int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
                    size_t *n_out, struct err *e);
 /* The same by trying every rule, without any index, and with WHY_FALSE … in the list: for explain, and the tests' oracle. */
 int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
                  size_t *n_out, struct err *e);
 
-/* Can the verdict be told from the envelope alone (no applied-or-possible rule asks for content)? */
+/* Did any rule ask for the text of the body, or for attachments? (Header fields do not count.) */
 bool evaluation_touched_body(const struct evaluation *ev);
 /* Regexes that hit a limit in this evaluation: for /metrics and the log. */
 size_t evaluation_regex_limits(const struct evaluation *ev);
