@@ -87,6 +87,42 @@ static int config_example(struct cli *c, int argc, char **argv, struct err *e)
     return 0;
 }
 
+/* Roff takes a backslash, and a leading dot or quote, for its own. */
+static void print_roff(const char *text)
+{
+    if (text[0] == '.' || text[0] == '\'')
+        fputs("\\&", stdout);
+    for (; *text != 0; text++)
+        fputs(*text == '\\' ? "\\e" : (char[2]){*text, 0}, stdout);
+    putchar('\n');
+}
+
+/* postern.conf(5), from the table of settings. */
+static int config_man(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char *section = "";
+
+    (void)c;
+    if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
+        return -1;
+    puts(".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n.Nd the settings of Postern's programs\n"
+         ".Sh DESCRIPTION\nAn INI file that all programs read; every key has a default, so an empty file runs.\nAn unknown key is an error.\n"
+         "Lines are at most 199 bytes long; a long list continues on lines that start with a blank.\nA comment starts with a semicolon.\n"
+         "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post");
+    for (size_t i = 0; i < conf_nrows; i++) {
+        const struct conf_row *r = &conf_rows[i];
+
+        if (strcmp(section, r->section) != 0) {
+            printf("%s.Sh [%s]\n.Bl -tag -width Ds\n", section[0] != 0 ? ".El\n" : "", r->section);
+            section = r->section;
+        }
+        printf(".It Cm %s No = Ar %s\n", r->key, r->fallback[0] != 0 ? r->fallback : "(empty)");
+        print_roff(r->help);
+    }
+    puts(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /etc/postern/postern.conf\n.El\n.Sh SEE ALSO\n.Xr postern 1 ,\n.Xr postern-rulesd 8");
+    return 0;
+}
+
 static int config_check(struct cli *c, int argc, char **argv, struct err *e)
 {
     if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
@@ -99,6 +135,7 @@ int cli_config(struct cli *c, int argc, char **argv, struct err *e)
 {
     static const struct cli_verb verbs[] = {
         {"example", "", "print every setting with its default and what it does", config_example},
+        {"man", "", "print postern.conf(5)", config_man},
         {"check", "", "read the file and say what is wrong with it", config_check},
     };
 

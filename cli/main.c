@@ -23,7 +23,7 @@ static const struct command {
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
     {"migrate", "[--check]", "bring the database up to this release", cli_migrate},
-    {"config", "show|example|check", "the settings", cli_config},
+    {"config", "example|man|check", "the settings", cli_config},
     {"run", "[--example DIR]", "start the programs of Postern as children of this one", cli_run},
 };
 
