@@ -444,6 +444,12 @@ void loop_join(struct loop *l)
     pthread_join(l->thread, NULL);
 }
 
+void loop_let_go(struct loop *l)
+{
+    for (struct conn *c = l->waiting[WAIT_SCAN].first; c != NULL; c = c->next)
+        scan_end(c->x->scan);
+}
+
 static void close_conns(struct loop *l)
 {
     for (struct conn *c = l->again, *next; c != NULL; c = next) {

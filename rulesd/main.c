@@ -332,11 +332,13 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     return start_loops(sv, n, trust, e);
 }
 
-/* Who may still post to a loop ends before the loops are freed. */
+/* Who may still post to a loop ends before the loops are freed, and lets go of the cache before that ends. */
 static void stop(struct server *sv)
 {
     listeners_close(sv->listeners, sv->nlisteners);
     workers_free(&sv->workers);
+    for (size_t i = 0; i < sv->nloops; i++)
+        loop_let_go(sv->loops[i]);
     cache_free(&sv->tools.cache);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_free(&sv->loops[i]);

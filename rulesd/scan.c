@@ -42,8 +42,7 @@ void scan_free(struct scan **sp)
 static void drop_scopes(struct scope *scopes[3])
 {
     for (size_t i = 0; i < 3; i++)
-        if (scopes[i] != NULL)
-            scope_drop(&scopes[i]);
+        scope_drop(&scopes[i]);
 }
 
 void scan_end(struct scan *s)
@@ -51,15 +50,12 @@ void scan_end(struct scan *s)
     struct arena arena = s->arena;
 
     for (size_t i = 0; s->rcpts != NULL && i < s->nverdicts; i++) {
-        if (s->rcpts[i].audience != NULL)
-            audience_drop(&s->rcpts[i].audience);
+        audience_drop(&s->rcpts[i].audience);
         drop_scopes(s->rcpts[i].scopes);
     }
-    if (s->sender != NULL)
-        audience_drop(&s->sender);
+    audience_drop(&s->sender);
     drop_scopes(s->sender_scopes);
-    if (s->global != NULL)
-        scope_drop(&s->global);
+    scope_drop(&s->global);
     trust_drop(&s->trust);
     arena_reset(&arena);
     memset(s, 0, sizeof *s);
@@ -234,6 +230,24 @@ static int find_scopes(struct scan *s)
     return outbound && ours(s->sender) ? hold_scopes(s, s->sender, s->sender_scopes) : 0;
 }
 
+/* A scope was thrown out between the look-up and now: everybody once more. */
+static int ask_for_all(struct scan *s)
+{
+    struct missing all = {arena_array(&s->arena, s->nverdicts + 1, sizeof *all.addresses), 0};
+
+    if (all.addresses == NULL)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    if (s->sender != NULL)
+        all.addresses[all.n++] = s->from.full;
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        all.addresses[all.n++] = s->rcpts[i].address.full;
+        drop_scopes(s->rcpts[i].scopes);
+    }
+    drop_scopes(s->sender_scopes);
+    scope_drop(&s->global);
+    return ask(s, &all);
+}
+
 static int resolve(struct scan *s)
 {
     int rc;
@@ -246,7 +260,7 @@ static int resolve(struct scan *s)
     if ((rc = find_audiences(s)) != 0)
         return rc;
     if (find_scopes(s) < 0)
-        return -1;
+        return s->err.code == ERR_BUSY ? ask_for_all(s) : -1;
     read_facts(s);
     if (s->message == NULL || s->arena.full)
         return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
