@@ -37,7 +37,7 @@ struct part {
 /* Immutable but for refs. Owns a reference on its part and its slots. */
 struct audience {
     atomic_size_t         refs;
-    int64_t               as_of;
+    int64_t               as_of, loaded_us;
     bool                  settled; /* the address is a mailbox's own: nothing but its domain and mailbox can change it */
     struct part          *part;
     struct thresholds     thresholds;
@@ -144,7 +144,7 @@ static bool fresh(struct cache *c, const struct audience *a)
         if (a->slots[i] != NULL && !slot_loaded(a->slots[i]))
             return false;
     }
-    return current(c, a);
+    return current(c, a) && clock_mono_us() - a->loaded_us < SLOT_AGE_US;
 }
 
 /* ---- Audiences --------------------------------------------------------------------------------------------------- */
@@ -248,6 +248,7 @@ static struct audience *audience_new(const struct store_resolved *who, int64_t a
         panic("out of memory");
     atomic_store(&a->refs, 1);
     a->as_of = as_of;
+    a->loaded_us = clock_mono_us();
     if (who->ours)
         a->who[0] = *who;
     return a;

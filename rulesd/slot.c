@@ -55,7 +55,7 @@ struct slot {
     size_t        bytes, nrules;
     struct job   *parked;
     struct err   *error; /* of the last attempt; NULL: it went well */
-    int64_t       retry_us, heavy_since_us;
+    int64_t       retry_us, heavy_since_us, read_us;
     struct slot  *next, *prev;    /* all of them, a ring */
     struct slot  *watched_next;   /* those that slots_tick() looks at */
     bool          watched;
@@ -308,11 +308,19 @@ void slots_preload(struct slots *all, struct store_scope scope)
 
 static bool dirty(const struct slot *s) { return s->whole || s->notes.n > 0 || s->light_on; }
 
+/* Hits move the end of a learned entry without a word in the feed. */
+static bool outlived(const struct slot *s, int64_t now)
+{
+    return s->scope.kind == SCOPE_MAILBOX && now - s->read_us > SLOT_AGE_US;
+}
+
 static int await_locked(struct slot *s, struct job *j, struct err *e)
 {
     int64_t now = clock_mono_us();
     bool    failing = s->error != NULL && now < s->retry_us;
 
+    if (atomic_load(&s->loaded) && outlived(s, now))
+        s->whole = true;
     if (atomic_load(&s->loaded) && (!dirty(s) || failing || s->nrules > SLOT_LIGHT_MAX))
         return 1;
     if (failing) {
@@ -697,6 +705,7 @@ static void publish(struct slot *s, struct scope *fresh)
     s->all->stats.bytes += bytes - s->bytes;
     s->bytes = bytes;
     s->nrules = nrules;
+    s->read_us = clock_mono_us();
     pthread_mutex_unlock(&s->all->lock);
 }
 
