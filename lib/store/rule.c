@@ -25,7 +25,7 @@ static const char list_policy_sql[] =
     "SELECT " COLUMNS ", r.note" FROM OF_SCOPE " AND r.policy_id = $5 AND r.id > $3 ORDER BY r.id LIMIT $4";
 static const char short_sql[] = "SELECT id FROM rule WHERE substr(id, 13, 4) = $1 LIMIT 2";
 static const char count_sql[] = "SELECT COUNT(*)" FROM OF_SCOPE;
-static const char count_to_sql[] = "SELECT COUNT(*) FROM (SELECT 1 AS one" FROM OF_SCOPE " LIMIT $3) AS some";
+static const char count_to_sql[] = "SELECT COUNT(*) FROM (SELECT 1 AS one" FROM OF_SCOPE " LIMIT $3) AS x";
 static const char count_all_sql[] = "SELECT COUNT(*) FROM rule";
 static const char domain_of_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
 static const char insert_sql[] =
