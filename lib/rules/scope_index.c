@@ -32,7 +32,9 @@ static void *must(void *p)
 
 unsigned condition_regex_flags(enum condition_kind kind, bool case_sensitive)
 {
-    return (case_sensitive ? 0 : REGEX_CASELESS) | (kind == COND_BODY ? REGEX_MULTILINE : 0);
+    bool text = kind == COND_SUBJECT || kind == COND_BODY || kind == COND_HEADER;
+
+    return (text && case_sensitive ? 0 : REGEX_CASELESS) | (kind == COND_BODY ? REGEX_MULTILINE : 0);
 }
 
 /* ---- The hash table ---- */
