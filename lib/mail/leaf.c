@@ -41,17 +41,12 @@ static bool base64_is_clean(struct span s, bool *unpadded_out)
     return digits % 4 != 1;
 }
 
-static bool is_hex(char c)
-{
-    return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F') || (c >= 'a' && c <= 'f');
-}
-
 /* Damage in quoted-printable: a '=' that begins neither a byte nor a soft line break (which may have blanks behind). */
 static bool qp_is_clean(struct span s)
 {
     for (size_t i = span_chr(s, '='); i < s.n; i += span_chr(span_skip(s, i), '=')) {
         i++;
-        if (i + 1 < s.n && is_hex(s.p[i]) && is_hex(s.p[i + 1])) {
+        if (i + 1 < s.n && text_hex_value(s.p[i]) >= 0 && text_hex_value(s.p[i + 1]) >= 0) {
             i += 2;
             continue;
         }

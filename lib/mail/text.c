@@ -546,7 +546,7 @@ static bool word_at(struct span s, struct word *out)
     return true;
 }
 
-static int hex_value(char c)
+int text_hex_value(char c)
 {
     if (c >= '0' && c <= '9')
         return c - '0';
@@ -559,8 +559,8 @@ static bool decode_q(struct buf *b, struct span s)
     bool clean = true;
 
     for (size_t i = 0; i < s.n; i++) {
-        int hi = i + 2 < s.n ? hex_value(s.p[i + 1]) : -1;
-        int lo = i + 2 < s.n ? hex_value(s.p[i + 2]) : -1;
+        int hi = i + 2 < s.n ? text_hex_value(s.p[i + 1]) : -1;
+        int lo = i + 2 < s.n ? text_hex_value(s.p[i + 2]) : -1;
 
         if (s.p[i] == '=' && hi >= 0 && lo >= 0) {
             buf_putc(b, (char)(hi << 4 | lo));

@@ -27,6 +27,8 @@ struct span text_decode_header(struct span body, size_t max, struct arena *a, bo
  * that mail uses: no other converter of the C library ever sees a stranger's bytes. None or us-ascii: UTF-8, else
  * windows-1252 and not clean. Unknown charset: the same, and never clean unless all is ASCII. A leading BOM is dropped. */
 struct span text_from_charset(struct span bytes, struct span charset, struct arena *a, bool *clean_out);
+/* The value of a hexadecimal digit, or -1. */
+int text_hex_value(char c);
 /* What a byte of windows-1252 means; U+FFFD for its five holes. */
 uint32_t text_windows_1252(unsigned char c);
 
