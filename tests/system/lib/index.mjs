@@ -3,3 +3,4 @@ export * from "./process.mjs";
 export * from "./wire.mjs";
 export * from "./servers.mjs";
 export * from "./postern.mjs";
+export * from "./peers.mjs";

@@ -90,6 +90,11 @@ export function userOf(name) {
     }
 }
 
+export function groupOf(name) {
+    const line = readFileSync("/etc/group", "utf8").split("\n").find((l) => l.startsWith(`${name}:`));
+    return line ? Number(line.split(":")[2]) : null;
+}
+
 // Starts a program and waits until `ready(process)` is true; its output goes to a file, see log().
 //   { dir, env, cwd, user, ready, seconds, input }
 export async function start(name, command, args, { dir, env, cwd, user, ready, seconds = 30 } = {}) {
