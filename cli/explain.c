@@ -20,9 +20,10 @@ struct explain {
     struct buf        raw;
     struct facts      facts;
     struct judge_rcpt judged[EXPLAIN_RCPTS_MAX];
+    enum direction    directions[EXPLAIN_RCPTS_MAX];
     struct scope     *scopes[EXPLAIN_RCPTS_MAX][3];
     size_t            n;
-    struct verdict   *verdicts;
+    struct verdict    verdicts[EXPLAIN_RCPTS_MAX];
 };
 
 /* ---- gathering: what rulesd would know ---- */
@@ -110,17 +111,16 @@ static int load_rcpt(struct explain *x, size_t i, const struct store_resolved *s
         return -1;
     j->rcpt.resolved = arena_dup(&x->c->arena, span_of(who.ours ? who.mailbox_address : ""));
     j->rcpt.resolved_domain = arena_dup(&x->c->arena, span_of(who.ours ? who.domain_name : ""));
-    if (i == 0)
-        x->facts.direction = origin_direction(x->user != NULL, sender_known && sender->ours, who.ours);
-    if (x->facts.direction == DIRECTION_OUTBOUND && sender_known)
+    x->directions[i] = origin_direction(x->user != NULL, sender_known && sender->ours, who.ours);
+    j->role_address = who.ours && who.special && x->directions[i] != DIRECTION_OUTBOUND;
+    if (x->directions[i] == DIRECTION_OUTBOUND && sender_known && sender->ours)
         who = *sender;
     if (store_domain_view(x->c->store, who.ours ? &who.domain : NULL, &x->c->arena, &view, e) < 0)
         return -1;
     j->assigned = (struct assigned){view.assigned, view.nassigned};
     j->thresholds = view.thresholds;
     j->block_action = view.block_action;
-    j->greylisting = view.greylisting && x->facts.direction == DIRECTION_INBOUND;
-    j->role_address = who.ours && who.special;
+    j->greylisting = view.greylisting && x->directions[i] == DIRECTION_INBOUND;
     if (who.ours && who.has_mailbox) {
         if (store_mailbox_view(x->c->store, who.mailbox, &mailbox, e) < 0)
             return -1;
@@ -225,7 +225,7 @@ static void print_rcpt(struct explain *x, size_t i)
 
     printf("%s", i > 0 ? "\n" : "");
     cli_print(j->rcpt.given.full);
-    printf(" (%s", directions[x->facts.direction]);
+    printf(" (%s", directions[x->directions[i]]);
     if (j->rcpt.resolved.n > 0 && !span_eq(j->rcpt.resolved, j->rcpt.given.full)) {
         fputs(", the mailbox ", stdout);
         cli_print(j->rcpt.resolved);
@@ -311,6 +311,19 @@ static int print_json(struct explain *x, struct err *e)
     return failed ? err_set(e, ERR_LIMIT, "the trace is too long") : 0;
 }
 
+/* Each by themselves: the direction is the recipient's. */
+static int judge_one(struct explain *x, size_t i, const struct score_parts *score, struct err *e)
+{
+    struct evaluation *evaluation;
+    struct verdict    *verdict;
+
+    x->facts.direction = x->directions[i];
+    if (judge(&x->facts, &x->judged[i], 1, score, true, &verdict, &evaluation, e) < 0)
+        return -1;
+    x->verdicts[i] = *verdict;
+    return 0;
+}
+
 static int explain(struct explain *x, struct err *e)
 {
     struct score_parts score = {0};
@@ -321,9 +334,11 @@ static int explain(struct explain *x, struct err *e)
         if (*end != 0 || !(score.total > -10000 && score.total < 10000))
             return err_set(e, ERR_INVALID, "--score: \"%s\" is not a score", x->score);
     }
-    if (cli_store(x->c, e) < 0 || read_facts(x, e) < 0 || load_all(x, e) < 0 ||
-        judge(&x->facts, x->judged, x->n, &score, true, &x->verdicts, NULL, e) < 0)
+    if (cli_store(x->c, e) < 0 || read_facts(x, e) < 0 || load_all(x, e) < 0)
         return -1;
+    for (size_t i = 0; i < x->n; i++)
+        if (judge_one(x, i, &score, e) < 0)
+            return -1;
     if (x->json)
         return print_json(x, e);
     for (size_t i = 0; i < x->n; i++)

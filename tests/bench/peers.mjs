@@ -1,0 +1,59 @@
+// Rspamd and spamd as lean as they can be made: they do what the bench's rules say, and nothing else.
+import { chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+
+import { must, startRspamdBare, startSpamd, tempDir, userOf } from "../system/lib/index.mjs";
+
+
+// The worker processes of a server, by the parent's pid.
+export function children(pid) {
+    return readdirSync("/proc").filter((p) => /^\d+$/.test(p)).map(Number).filter((p) => {
+        try { return Number(readFileSync(`/proc/${p}/stat`, "utf8").replace(/.*\) /s, "").split(" ")[1]) === pid; } catch { return false; }
+    });
+}
+
+// Rspamd with multimap alone. maps: { sender, domain, ip, subject }: lines "recipient domain|value". lua: { contains, regexes, files }.
+export async function startBenchRspamd(maps = {}, lua) {
+    const dir = tempDir("bench-rspamd");
+    const user = userOf("_rspamd");
+    const selectors = { sender: "rcpts:domain.first;from('smtp'):addr", domain: "rcpts:domain.first;from('smtp'):domain", ip: "rcpts:domain.first;ip", subject: "rcpts:domain.first;header('Subject').lower" };
+    const rules = [];
+
+    for (const [kind, lines] of Object.entries(maps)) {
+        const path = join(dir, `${kind}.map`);
+        writeFileSync(path, `${lines.join("\n")}\n`);
+        rules.push(`BENCH_${kind.toUpperCase()} { type = "selector"; selector = "${selectors[kind]}"; delimiter = "|"; map = "${path}"; score = 100.0; }`);
+    }
+    if (lua) {
+        for (const [kind, lines, type] of [["contains", lua.contains.map((t) => `/${t}/i`), "content"], ["regexes", lua.regexes.map((t) => `/${t}/i`), "content"], ["files", lua.files.map((t) => `/^${t.replace(/[.]/g, "\\.").replace(/[*]/g, ".*")}$/i`), "filename"]]) {
+            const path = join(dir, `${kind}.map`);
+            writeFileSync(path, `${lines.join("\n")}\n`);
+            rules.push(`BENCH_${kind.toUpperCase()} { type = "${type}"; ${type === "content" ? 'filter = "text";' : ""} regexp = true; map = "${path}"; score = 100.0; }`);
+        }
+    }
+    chownSync(dir, user.uid, user.gid);
+    const server = await startRspamdBare({ multimap: rules.join("\n") });
+    return { ...server, pids: async () => children(server.pid) };
+}
+
+// spamd with no rules of its own, preferences per domain from SQL.
+export async function startBenchSpamd(prefs) {
+    const dir = tempDir("bench-spamd"), db = join(dir, "prefs.db"), empty = join(dir, "rules");
+    const user = userOf("debian-spamd");
+
+    mkdirSync(empty);
+    writeFileSync(join(empty, "10_bench.cf"), [
+        "header USER_IN_BLOCKLIST eval:check_from_in_blocklist()", "score USER_IN_BLOCKLIST 100",
+        "header USER_IN_WELCOMELIST eval:check_from_in_welcomelist()", "score USER_IN_WELCOMELIST -100", ""].join("\n"));
+    await must("sqlite3", [db], { input: `CREATE TABLE p(username TEXT, preference TEXT, value TEXT); CREATE INDEX i ON p(username); BEGIN;
+${prefs.map((r) => `INSERT INTO p VALUES(${r.map((v) => `'${v}'`).join(",")});`).join("\n")} COMMIT;` });
+    for (const path of [dir, db]) chownSync(path, user.uid, user.gid);
+    const server = await startSpamd({
+        bare: empty,
+        local: [`user_scores_dsn DBI:SQLite:dbname=${db}`,
+            "user_scores_sql_custom_query SELECT preference, value FROM p WHERE username = '%' || _DOMAIN_", "skip_rbl_checks 1", "dns_available no"].join("\n"),
+        args: ["-q", "--min-children", "2", "--max-children", "2", "--max-conn-per-child", "1000000"],
+    });
+    return { ...server, pids: async () => children(server.pid) };
+}
+
