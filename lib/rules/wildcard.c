@@ -45,11 +45,23 @@ struct wildcard_item wildcard_next(struct wildcard_walk *w)
     return item;
 }
 
+/* Most entries hold none of the special characters, and there are many entries. */
+static bool is_ordinary(struct span text)
+{
+    for (size_t i = 0; i < text.n; i++) {
+        if (text.p[i] == '*' || text.p[i] == '?' || text.p[i] == '[' || text.p[i] == '\\')
+            return false;
+    }
+    return true;
+}
+
 bool wildcard_is(struct span text)
 {
     struct wildcard_walk w = {.pattern = text};
     struct wildcard_item item;
 
+    if (is_ordinary(text))
+        return false;
     while ((item = wildcard_next(&w)).kind != WILDCARD_END) {
         if (item.kind != WILDCARD_LITERAL)
             return true;
@@ -65,6 +77,8 @@ int wildcard_check(struct span pattern, struct err *e)
 
     if (pattern.n > WILDCARD_MAX)
         return err_at(e, WILDCARD_MAX, "%zu bytes are too long for a wildcard, at most %d", pattern.n, WILDCARD_MAX);
+    if (is_ordinary(pattern))
+        return 0;
     while ((item = wildcard_next(&w)).kind != WILDCARD_END) {
         if (item.cut)
             return err_at(e, item.at, "nothing behind \"\\\" - write \"\\\\\" for the character itself");
