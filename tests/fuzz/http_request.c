@@ -1,5 +1,6 @@
 /* HTTP requests mean the same however they are cut, one after the other on one connection; their envelope is read, and the
- * JSON that answers them is well formed. */
+ * JSON that answers them is well formed.
+ * Aims at lib/net/http.c, lib/net/rspamd.c and lib/net/wire.c. */
 #include <math.h>
 
 #include "base/utf8.h"

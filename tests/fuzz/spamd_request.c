@@ -1,4 +1,5 @@
-/* A request on the spamd port means the same however it is cut, and every reply to it is well formed. */
+/* A request on the spamd port means the same however it is cut, and every reply to it is well formed.
+ * Aims at lib/net/spamd.c, lib/net/spamd_reply.c and lib/net/wire.c. */
 #include "net.h"
 #include "net/spamd.h"
 
