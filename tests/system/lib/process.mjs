@@ -96,8 +96,8 @@ export function groupOf(name) {
 }
 
 // Starts a program and waits until `ready(process)` is true; its output goes to a file, see log().
-//   { dir, env, cwd, user, ready, seconds, input }
-export async function start(name, command, args, { dir, env, cwd, user, ready, seconds = 30 } = {}) {
+//   { dir, env, cwd, user, ready, seconds: to get ready, patience: seconds to stop before it is killed }
+export async function start(name, command, args, { dir, env, cwd, user, ready, seconds = 30, patience = 10 } = {}) {
     const logFile = join(dir ?? tempDir(name), `${name}.log`);
     const fd = openSync(logFile, "a");
     const who = user && isRoot ? userOf(user) : {};
@@ -108,11 +108,13 @@ export async function start(name, command, args, { dir, env, cwd, user, ready, s
         name, pid: child.pid, logFile, exit: null,
         log: () => readFileSync(logFile, "utf8"),
         signal: (signal) => { try { process.kill(-child.pid, signal); } catch { /* it is gone already */ } },
-        // SIGTERM, and SIGKILL for what is still there after ten seconds. Resolves to the exit code or signal.
+        // SIGTERM, and SIGKILL for what is still there later. Resolves to the exit code or signal.
         stop: async (signal = "SIGTERM") => {
+            child.ref();
             if (p.exit === null) p.signal(signal);
-            await Promise.race([gone, sleep(10_000).then(() => p.signal("SIGKILL"))]);
+            const timer = setTimeout(() => p.signal("SIGKILL"), patience * 1000);
             await gone;
+            clearTimeout(timer);
             p.signal("SIGKILL"); // what else is in its group
             running.delete(p);
             return p.exit;
