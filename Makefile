@@ -189,7 +189,12 @@ format:
 fuzz:
 	tests/fuzz/run $(MINUTES) $(T)
 
-bench: all
+BENCHES := $(patsubst tests/bench/%.c,$(OUT)/bench-%,$(wildcard tests/bench/*.c))
+
+$(OUT)/bench-%: $(OUT)/obj/tests/bench/%.o $$(call archives,all)
+	$(CC) $(CFLAGS) $(KIND) $(LINK) -pthread -o $@ $^ $(call ldlibs,all)
+
+bench: all deps-test $(BENCHES)
 	tests/bench/run $(T)
 
 # ---- Running and installing -------------------------------------------------------------------------------
