@@ -208,7 +208,8 @@ static void gather_server(struct gathering *g)
 
 static void gather_header(struct gathering *g, const struct stored_field *f, size_t header)
 {
-    struct span folded = message_header_folded(g->ev->message, header, NULL);
+    bool        clean; /* what is not makes a condition unknown later */
+    struct span folded = message_header_folded(g->ev->message, header, &clean);
 
     if (f->exact)
         look_up(g, span_hash(span_trim(folded)), PLACE_HEADER + (uint32_t)(f - g->rs->fields));
