@@ -43,7 +43,17 @@ static const char version_sql[] = "PRAGMA data_version";
 
 static struct lite *lite_of(struct db *db) { return (struct lite *)db; }
 
-static enum err_code code_of(int rc, int system_errno)
+static const struct {
+    enum err_code code;
+    const char   *cure;
+} cures[] = {
+    {ERR_FULL, "no space is left for it"},
+    {ERR_BUSY, "somebody else holds its lock"},
+    {ERR_TIMEOUT, "it took too long"},
+    {ERR_CORRUPT, "restore it from a backup"},
+};
+
+static enum err_code code_of(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
@@ -51,8 +61,6 @@ static enum err_code code_of(int rc, int system_errno)
         return ERR_BUSY;
     case SQLITE_FULL:
         return ERR_FULL;
-    case SQLITE_IOERR:
-        return system_errno == ENOSPC || system_errno == EDQUOT || system_errno == EFBIG ? ERR_FULL : ERR_IO;
     case SQLITE_CONSTRAINT:
         return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID
                    ? ERR_CONFLICT : ERR_INVALID;
@@ -71,18 +79,47 @@ static enum err_code code_of(int rc, int system_errno)
     return ERR_IO;
 }
 
+/* What the system said to the last failure of this file; 0: nothing. */
+static int errno_of(sqlite3_file *f)
+{
+    int n = 0;
+
+    if (f != NULL && f->pMethods != NULL)
+        f->pMethods->xFileControl(f, SQLITE_FCNTL_LAST_ERRNO, &n);
+    return n;
+}
+
+/* SQLite knows ENOSPC for a full disk, but not a quota or a limit: those say so to the file that was written. */
+static bool out_of_space(sqlite3 *h)
+{
+    sqlite3_file *files[2] = {NULL, NULL};
+
+    sqlite3_file_control(h, "main", SQLITE_FCNTL_FILE_POINTER, &files[0]);
+    sqlite3_file_control(h, "main", SQLITE_FCNTL_JOURNAL_POINTER, &files[1]);
+    for (size_t i = 0; i < COUNT(files); i++) {
+        int n = errno_of(files[i]);
+
+        if (n == ENOSPC || n == EDQUOT || n == EFBIG)
+            return true;
+    }
+    return false;
+}
+
 /* Before anything else is called on the handle: the next call overwrites what it knows. */
 static int failed(struct lite *l, struct err *e, const char *doing)
 {
     int           rc = sqlite3_extended_errcode(l->h);
-    enum err_code code = code_of(rc, sqlite3_system_errno(l->h));
-    const char   *cure = code == ERR_FULL      ? ": no space left for it"
-                         : code == ERR_BUSY    ? ": somebody else holds its lock"
-                         : code == ERR_TIMEOUT ? ": it took too long"
-                         : code == ERR_CORRUPT ? ": restore it from a backup"
-                                               : "";
+    enum err_code code = code_of(rc);
+    const char   *cure = "";
+    char          said[256];
 
-    return err_set(e, code, "%s in %s: %s%s", doing, l->path, sqlite3_errmsg(l->h), cure);
+    snprintf(said, sizeof said, "%s", sqlite3_errmsg(l->h));
+    if ((rc & 0xff) == SQLITE_IOERR && out_of_space(l->h))
+        code = ERR_FULL;
+    for (size_t i = 0; i < COUNT(cures); i++)
+        if (cures[i].code == code)
+            cure = cures[i].cure;
+    return err_set(e, code, "%s in %s: %s%s%s", doing, l->path, said, *cure ? ": " : "", cure);
 }
 
 static int over_deadline(void *arg)

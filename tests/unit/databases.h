@@ -55,10 +55,11 @@ struct world {
     } while (0)
 
 static struct {
-    char  dir[PATH_MAX - 128], bin[PATH_MAX - 128];
-    pid_t pid;
-    bool  tried;
-    int   databases;
+    char        dir[PATH_MAX - 128], bin[PATH_MAX - 128];
+    pid_t       pid;
+    bool        tried;
+    int         databases;
+    const char *pattern; /* the database that new ones are copied from, or NULL */
 } postgres;
 
 static inline int remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
@@ -70,6 +71,9 @@ static inline int remove_one(const char *path, const struct stat *st, int kind, 
 }
 
 static inline void remove_tree(const char *path) { nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS); }
+
+/* Nothing here has to survive: memory spares the disk thousands of syncs. */
+static inline const char *memory_dir(void) { return access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp"; }
 
 /* As user postgres when we are root, whom PostgreSQL refuses; it dies with us. */
 static inline pid_t spawn_postgres(const char *const argv[])
@@ -160,7 +164,7 @@ static inline bool postgres_ready(void)
     if (postgres.tried)
         return postgres.pid > 0;
     postgres.tried = true;
-    snprintf(postgres.dir, sizeof postgres.dir, "%s/postern-pg-XXXXXX", access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+    snprintf(postgres.dir, sizeof postgres.dir, "%s/postern-pg-XXXXXX", memory_dir());
     if (!find_postgres() || mkdtemp(postgres.dir) == NULL)
         return false;
     if (getuid() == 0 && (user = getpwnam("postgres")) != NULL && chown(postgres.dir, user->pw_uid, user->pw_gid) < 0)
@@ -188,11 +192,11 @@ static inline int world_begin(void **state)
 {
     struct world *w = calloc(1, sizeof *w);
     struct db    *admin;
-    char          sql[64], name[32];
+    char          sql[96], name[32];
 
     w->kind = *state == NULL ? DB_SQLITE : DB_PGSQL;
     *state = w;
-    snprintf(w->dir, sizeof w->dir, "/tmp/postern-test-XXXXXX");
+    snprintf(w->dir, sizeof w->dir, "%s/postern-test-XXXXXX", memory_dir());
     if (mkdtemp(w->dir) == NULL)
         return -1;
     if (w->kind == DB_SQLITE) {
@@ -202,7 +206,7 @@ static inline int world_begin(void **state)
     if (!postgres_ready())
         return 0;
     snprintf(name, sizeof name, "t%d", ++postgres.databases);
-    snprintf(sql, sizeof sql, "CREATE DATABASE %s", name);
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name, postgres.pattern ? postgres.pattern : "template1");
     admin = postgres_admin();
     OK(w, db_script(admin, sql, &w->e));
     db_close(&admin);

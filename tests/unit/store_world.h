@@ -24,11 +24,29 @@ static inline struct store *open_store(struct world *w)
     return s;
 }
 
+/* Migrations run once; the other tests start from a copy. */
+static inline void make_pattern(void)
+{
+    char          url[PATH_MAX];
+    struct world  w = {0};
+    struct store *s = NULL;
+    struct db    *admin = postgres_admin();
+
+    OK(&w, db_script(admin, "CREATE DATABASE migrated", &w.e));
+    db_close(&admin);
+    postgres_url(url, sizeof url, "migrated");
+    OK(&w, store_open(url, STORE_CREATE, &s, &w.e));
+    store_close(&s);
+    postgres.pattern = "migrated";
+}
+
 static inline int store_begin_world(void **state)
 {
     struct world *w;
     struct store *s = NULL;
 
+    if (*state != NULL && postgres_ready() && postgres.pattern == NULL)
+        make_pattern();
     if (world_begin(state) < 0)
         return -1;
     w = *state;
