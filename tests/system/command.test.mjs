@@ -1,0 +1,241 @@
+// The administrator's command, as an administrator uses it: on SQLite and on PostgreSQL.
+import assert from "node:assert/strict";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { after, before, describe, test } from "node:test";
+
+import { makeSite, root, startPostgres } from "./lib/index.mjs";
+
+const mail = (name) => readFileSync(join(root, "examples/quickstart/mail", name), "utf8");
+const explain = async (site, args, message) => JSON.parse(await site.must("explain", "--json", ...args, "-", { input: message })).recipients[0];
+
+// Everything below holds on both databases.
+function suite(makeConfig) {
+    let site;
+    const must = (...args) => site.must(...args);
+    const refused = async (...args) => {
+        const { code, stderr } = await site.postern(args);
+        assert.notEqual(code, 0, `postern ${args.join(" ")} should have been refused`);
+        return stderr;
+    };
+
+    before(async () => {
+        site = await makeSite(await makeConfig());
+        await must("init", "--admin", "root@ops.example");
+        await must("domain", "add", "ours.example");
+        await must("mailbox", "add", "anna@ours.example");
+    });
+    after(() => site.remove());
+
+    test("init may be run again, and changes nothing", async () => {
+        await must("init");
+        assert.match(await must("account", "list"), /root@ops\.example +admin/);
+    });
+
+    test("without a database the error says what to do", async () => {
+        const other = await makeSite();
+        const { code, stderr } = await other.postern(["domain", "list"]);
+        assert.equal(code, 66);
+        assert.match(stderr, /postern init/);
+        other.remove();
+    });
+
+    test("a domain is added once, listed, shown, and a typing error is named", async () => {
+        await must("domain", "add", "MÜNCHEN.example");
+        assert.match(await must("domain", "list"), /xn--mnchen-3ya\.example +local +active/);
+        assert.match(await refused("domain", "add", "ours.example"), /ours\.example/);
+        assert.match(await refused("domain", "add", "not a domain"), /not a domain|label|character/i);
+        assert.match(await must("domain", "show", "ours.example"), /reject 15, add_header 6, greylist 4/);
+    });
+
+    test("an unknown option offers those that exist", async () => {
+        assert.match(await refused("domain", "add", "x.example", "--greylist", "on"), /--greylisting/);
+    });
+
+    test("deleting asks first", async () => {
+        await must("domain", "add", "short.example");
+        assert.match(await refused("domain", "delete", "short.example"), /--yes/);
+        await must("domain", "delete", "short.example", "--yes");
+        assert.match(await refused("domain", "show", "short.example"), /domain add/);
+    });
+
+    test("an account has a role and a password, and a short one is refused", async () => {
+        await must("account", "add", "otto@ours.example", "--name", "Otto", "--owner", "ours.example");
+        const { code, stderr } = await site.postern(["account", "set", "otto@ours.example", "--password-stdin"], { input: "short\n" });
+        assert.notEqual(code, 0);
+        assert.match(stderr, /10/);
+        await site.must("account", "set", "otto@ours.example", "--password-stdin", { input: "correct horse battery\n" });
+    });
+
+    test("an address says whose rules judge it", async () => {
+        await must("address", "add", "chief@ours.example", "--to", "anna@ours.example");
+        await must("address", "add", "team@ours.example", "--to", "anna@ours.example", "--to", "x@elsewhere.example");
+        assert.match(await must("address", "resolve", "chief@ours.example"), /the mailbox anna@ours\.example/);
+        assert.match(await must("address", "resolve", "anna+tag@ours.example"), /the mailbox anna@ours\.example/);
+        assert.match(await must("address", "resolve", "team@ours.example"), /the rules of ours\.example alone/);
+        assert.match(await must("address", "resolve", "x@elsewhere.example"), /not an address of ours/);
+    });
+
+    test("a rule is added, shown, switched off, deleted; explain follows each step", async () => {
+        const out = await must("rule", "add", "--scope", "mailbox:anna@ours.example", "--name", "No lotteries", "block", "--subject", "jackpot", "--subject", "jäckpot");
+        const id = /Rule ([0-9a-f]{8}) added/.exec(out)[1];
+        const why = () => explain(site, ["--rcpt", "anna@ours.example"], mail("lottery.eml"));
+
+        let r = await why();
+        assert.deepEqual([r.verdict, r.action, r.layer, r.rule.name], ["block", "reject", "mailbox", "No lotteries"]);
+        assert.ok(r.score >= 100);
+        assert.match(await must("rule", "list", "--scope", "mailbox:anna@ours.example"), new RegExp(`${id} +block`));
+        assert.match(await must("rule", "show", id), /No lotteries/);
+        await must("rule", "disable", id);
+        assert.equal((await why()).verdict, "none");
+        await must("rule", "enable", id);
+        assert.equal((await why()).verdict, "block");
+        await must("rule", "delete", id);
+        r = await why();
+        assert.equal(r.verdict, "none");
+        assert.match(await refused("rule", "show", id), /there is no rule/);
+    });
+
+    test("explain tells a person which condition failed and why others lost", async () => {
+        await must("rule", "add", "--scope", "domain:ours.example", "--name", "Domain says no", "block", "--subject", "lunch");
+        await must("rule", "add", "--scope", "mailbox:anna@ours.example", "--name", "Anna says yes", "--no-proof", "allow", "--sender", "friends.example");
+        await must("rule", "add", "--scope", "mailbox:anna@ours.example", "--name", "Not this one", "block", "--subject", "lunch", "--sender", "nobody.example");
+        const text = await site.must("explain", "--rcpt", "anna@ours.example", "-", { input: mail("hello.eml") });
+
+        assert.match(text, /allow by the mailbox rule "Anna says yes"/);
+        assert.match(text, /Domain says no[^]*a stronger layer decides/);
+        assert.match(text, /- block "Not this one"[^]*condition/);
+    });
+
+    test("a refused rule names position, reason and cure, and nothing is stored", async () => {
+        const add = (...more) => refused("rule", "add", "--scope", "domain:ours.example", ...more);
+        const before = await must("rule", "export", "--scope", "domain:ours.example");
+
+        assert.match(await add("block", "--subject", "inv-[0-9", "--match", "regex"), /conditions\[0\]\.any\[0\]/);
+        assert.match(await add("block", "--ip", "192.0.2.1/24"), /192\.0\.2\.0\/24/);
+        assert.match(await add("block", "--sender", "*@shop.[de|dk"), /\[/);
+        assert.match(await add("allow", "--sender", "*"), /every/i);
+        assert.match(await add("allow", "--sender", "co.uk"), /public suffix/i);
+        assert.match(await add("allow", "--sender", "gmail.com"), /--confirm/);
+        assert.match(await add("block"), /condition/);
+        assert.match(await add("forbid", "--subject", "x"), /allow|block/);
+        assert.equal(await must("rule", "export", "--scope", "domain:ours.example"), before);
+    });
+
+    test("thresholds inherit, can be set and reset, and keep their order", async () => {
+        await must("thresholds", "set", "domain:ours.example", "reject=12.5", "greylist=off");
+        assert.match(await must("thresholds", "show", "domain:ours.example"), /reject +12\.5\n +add_header +6 +\(inherited\)\n +greylist +off/);
+        assert.match(await refused("thresholds", "set", "domain:ours.example", "add_header=13"), /add_header|reject/);
+        assert.match(await refused("thresholds", "set", "domain:ours.example", "reject=-1"), /-1/);
+        assert.match(await refused("thresholds", "set", "mailbox:anna@ours.example", "reject=9"), /permit|allow|domain/i);
+        await must("domain", "set", "ours.example", "--mailbox-thresholds", "on");
+        await must("thresholds", "set", "mailbox:anna@ours.example", "reject=9");
+        const r = await explain(site, ["--rcpt", "anna@ours.example", "--score", "9"], mail("invoice.eml"));
+        assert.equal(r.action, "reject");
+        await must("thresholds", "reset", "mailbox:anna@ours.example");
+        await must("thresholds", "reset", "domain:ours.example");
+        assert.match(await must("thresholds", "show", "domain:ours.example"), /reject +15 +\(inherited\)/);
+    });
+
+    test("policies: a global one acts when assigned, locked or default, and is called inert otherwise", async () => {
+        await must("policy", "add", "global", "Shared");
+        await must("rule", "add", "--scope", "global", "--policy", "Shared", "--name", "Shared block", "block", "--subject", "invoice");
+        const why = () => explain(site, ["--rcpt", "anna@ours.example"], mail("invoice.eml"));
+
+        assert.match(await must("policy", "list"), /Shared.*inert/);
+        assert.equal((await why()).verdict, "none");
+        await must("policy", "assign", "Shared", "ours.example");
+        assert.deepEqual([(await why()).verdict, (await why()).layer], ["block", "domain"]);
+        await must("policy", "unassign", "Shared", "ours.example");
+        assert.equal((await why()).verdict, "none");
+        await must("policy", "set", "global", "Shared", "--default", "on");
+        assert.deepEqual([(await why()).verdict, (await why()).layer], ["block", "default"]);
+        await must("policy", "set", "global", "Shared", "--default", "off", "--locked", "on");
+        assert.equal((await why()).verdict, "block");
+        await must("policy", "delete", "global", "Shared", "--yes");
+        assert.equal((await why()).verdict, "none");
+    });
+
+    test("what was exported can be imported again, and says the same", async () => {
+        await must("domain", "add", "copy.example");
+        const lines = (await must("rule", "export", "--scope", "domain:ours.example")).replaceAll("domain:ours.example", "domain:copy.example");
+        await site.must("rule", "import", "-", { input: lines });
+        assert.equal(await must("rule", "export", "--scope", "domain:copy.example"), lines);
+    });
+
+    test("an import with one bad line changes nothing, and names the line", async () => {
+        const before = await must("rule", "export", "--scope", "domain:ours.example");
+        const good = '{"scope":"domain:ours.example","action":"block","conditions":[{"kind":"subject","any":["fine"]}]}';
+        const { code, stderr } = await site.postern(["rule", "import", "-"], { input: `${good}\n${good.replace('"fine"', "7")}\n${good}\n` });
+
+        assert.equal(code, 65);
+        assert.match(stderr, /^-:2: .*conditions\[0\]\.any\[0\]/m);
+        assert.match(stderr, /nothing was changed/);
+        assert.equal(await must("rule", "export", "--scope", "domain:ours.example"), before);
+    });
+
+    test("SpamAssassin's lists come in, under their old names too", async () => {
+        await must("domain", "add", "sa.example");
+        const cf = "# local.cf\nrequired_score 5\nwelcomelist_from good@ext.example *@fine.example\nblacklist_from *@bad.example   # old name\nscore GTUBE 0\n";
+        const out = await site.must("rule", "import", "--scope", "domain:sa.example", "--format", "spamassassin", "-", { input: cf });
+
+        assert.match(out, /2 rules imported\. 3 lines were passed over/);
+        const message = "From: x@bad.example\r\nSubject: s\r\n\r\nb\r\n";
+        assert.equal((await explain(site, ["--rcpt", "a@sa.example"], message)).verdict, "block");
+    });
+
+    test("Rspamd's maps come in, addresses, domains and regexes", async () => {
+        await must("domain", "add", "map.example");
+        const map = "# blocked\nspammer@ext.example\n@whole.example 1\nworse.example\n/^bulk-\\d+@/i\n";
+        const out = await site.must("rule", "import", "--scope", "domain:map.example", "--format", "map", "--kind", "sender", "--action", "block", "-", { input: map });
+
+        assert.match(out, /4 rules imported/);
+        for (const [from, verdict] of [["spammer@ext.example", "block"], ["x@whole.example", "block"], ["x@sub.whole.example", "none"], ["x@sub.worse.example", "block"], ["bulk-7@any.example", "block"], ["fine@any.example", "none"]])
+            assert.equal((await explain(site, ["--rcpt", "a@map.example"], `From: ${from}\r\n\r\nb\r\n`)).verdict, verdict, from);
+    });
+
+    test("every change is in the audit log, and the chain is unbroken", async () => {
+        assert.match(await must("audit", "list"), /rule\.(add|import)/);
+        assert.match(await must("audit", "verify"), /are as they were written/);
+    });
+
+    test("the database fits this release", async () => {
+        assert.match(await must("migrate", "--check"), /main +database at \d+/);
+    });
+
+    test("10,000 rules come in by one transaction", async () => {
+        await must("domain", "add", "many.example");
+        const file = join(site.dir, "many.jsonl");
+        writeFileSync(file, Array.from({ length: 10_000 }, (_, i) => JSON.stringify({ scope: "domain:many.example", action: "block", conditions: [{ kind: "sender", any: [`s${i}@bad.example`] }] })).join("\n"));
+        assert.match(await must("rule", "import", file), /10000 rules imported/);
+        assert.equal((await explain(site, ["--rcpt", "a@many.example"], "From: s9999@bad.example\r\n\r\nb\r\n")).verdict, "block");
+    });
+}
+
+describe("postern on SQLite", () => suite(async () => ({})));
+
+describe("postern on PostgreSQL", () => {
+    let pg;
+    after(() => pg?.stop());
+    suite(async () => { pg = await startPostgres(); return { store: { url: pg.url } }; });
+});
+
+test("help is there for every noun", async () => {
+    const site = await makeSite();
+    for (const noun of ["domain", "account", "mailbox", "address", "policy", "rule", "thresholds", "audit", "config"])
+        assert.match(await site.must(noun, "help"), new RegExp(`postern ${noun} `));
+    assert.match(await site.must("help"), /explain/);
+    site.remove();
+});
+
+test("the settings' example file is a settings file, and their manual page is one", async () => {
+    const site = await makeSite();
+    writeFileSync(site.conf, await site.must("config", "example"));
+    assert.match(await site.must("config", "check"), /no fault/);
+    assert.match(await site.must("config", "man"), /^\.Dt POSTERN\.CONF 5$/m);
+    writeFileSync(site.conf, "[rulesd]\nlisten_spam = 127.0.0.1:1\n");
+    const { code, stderr } = await site.postern(["config", "check"]);
+    assert.equal(code, 65);
+    assert.match(stderr, /postern\.conf:2.*listen_spamd/);
+    site.remove();
+});
