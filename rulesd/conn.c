@@ -131,15 +131,17 @@ static enum go wait_to_read(struct conn *c)
 
 /* ---- reading ---- */
 
-/* Room for what comes next: what is announced, but never much more than has already come, so that words cost nothing. */
+/* Room for what comes next: what is announced, but never much more than has already come, so that words cost nothing; and
+ * never beyond the ceiling, so that the codec is the one who says what is too much. */
 static size_t growth(const struct conn *c)
 {
     size_t wanted = c->x != NULL ? c->session->wants(c->x, &c->in) : 0;
     size_t fair = c->in.n > FREE_BYTES ? c->in.n : FREE_BYTES;
+    size_t left = c->in.max - c->in.n, more = wanted < fair ? wanted + 1 : fair;
 
     if (wanted == 0)
-        return c->in.n > 4 * ROOM_MIN ? c->in.n : 4 * ROOM_MIN;
-    return wanted < fair ? wanted + 1 : fair;
+        more = c->in.n > 4 * ROOM_MIN ? c->in.n : 4 * ROOM_MIN;
+    return left > 0 && left < more ? left : more;
 }
 
 /* 1: got some; 0: nothing for now, or the end; -1: the connection is broken; -2: no memory for it. */
