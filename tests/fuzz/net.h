@@ -7,6 +7,7 @@
 
 #include "base/arena.h"
 #include "base/buf.h"
+#include "net/wire.h"
 
 #define REQUIRE(condition)                                                                                             \
     do {                                                                                                               \
@@ -70,6 +71,18 @@ static inline void require_same(const struct buf *a, const struct buf *b)
     if (!span_eq(buf_span(a), buf_span(b)))
         fprintf(stderr, "--- whole\n%.*s\n--- cut\n%.*s\n", SPAN_ARG(buf_span(a)), SPAN_ARG(buf_span(b)));
     REQUIRE(span_eq(buf_span(a), buf_span(b)));
+}
+
+/* Once the first bytes tell the protocol, more of them do not tell another. */
+static inline void require_detection(struct span bytes)
+{
+    enum wire_kind so_far = WIRE_UNDECIDED, now;
+
+    for (size_t n = 0; n <= bytes.n; n = n < 100 ? n + 1 : 2 * n) {
+        now = wire_detect(span_head(bytes, n), WIRE_HTTP);
+        REQUIRE(so_far == WIRE_UNDECIDED || now == so_far);
+        so_far = now;
+    }
 }
 
 #endif

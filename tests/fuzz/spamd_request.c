@@ -118,6 +118,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (size < 4)
         return 0;
     p = plan_of(data, size);
+    require_detection(p.bytes);
     buf_init(&whole, 8 << 20);
     buf_init(&cut, 8 << 20);
     run(&whole, &p, true, data, size);
