@@ -152,7 +152,7 @@ static int receive(struct conn *c)
     if (c->in.cap - c->in.n < ROOM_MIN) {
         size_t more = growth(c);
 
-        if ((c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) || buf_reserve(&c->in, more) == NULL)
+        if (more == 0 || (c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) || buf_reserve(&c->in, more) == NULL)
             return -2;
     }
     size_t  room = c->in.cap - c->in.n;
