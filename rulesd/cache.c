@@ -267,13 +267,17 @@ static void take_slots(struct cache *c, struct audience *a, const struct store_r
 static int mailbox_thresholds(struct store *s, const struct store_resolved *who, struct thresholds *out, struct err *e)
 {
     struct store_mailbox_view view;
-    struct err                mine = ERR_INIT, *why = e ? e : &mine;
+    struct err                why = ERR_INIT;
 
     if (!who->has_mailbox)
         return 0;
-    if (store_mailbox_view(s, who->mailbox, &view, why) < 0)
-        return why->code == ERR_NOT_FOUND ? 0 : -1;
-    *out = view.thresholds;
+    if (store_mailbox_view(s, who->mailbox, &view, &why) == 0)
+        *out = view.thresholds;
+    else if (why.code != ERR_NOT_FOUND) {
+        if (e != NULL)
+            *e = why;
+        return -1;
+    }
     return 0;
 }
 

@@ -691,8 +691,10 @@ static void publish(struct slot *s, struct scope *fresh)
     struct scope *old;
     size_t        bytes = fresh ? scope_memory(fresh) : 0, nrules = fresh ? scope_nrules(fresh) : 0;
 
-    if (nrules == 0)
+    if (nrules == 0) {
         scope_drop(&fresh);
+        bytes = 0;
+    }
     pthread_mutex_lock(&s->lock);
     old = s->now;
     s->now = fresh;
@@ -781,10 +783,11 @@ static void settle(struct work *w, int rc, const struct err *e)
 
 /* ---- Throwing out ------------------------------------------------------------------------------------------------ */
 
-/* Under the table's lock: nobody works on it, and nobody has asked for it since the last round. */
-static bool may_go(struct slot *s, const struct slot *keep)
+/* Under the table's lock: nobody works on it, and nobody has asked for it since the last round. Who was read a moment ago
+ * stays, or the scopes of one recipient could push out each other for ever. */
+static bool may_go(struct slot *s, int64_t now)
 {
-    if (s == keep || s->scope.kind == SCOPE_GLOBAL || s->bytes == 0 || s->light_on || s->heavy_on)
+    if (s->scope.kind == SCOPE_GLOBAL || s->bytes == 0 || s->light_on || s->heavy_on || now - s->read_us < SLOT_KEEP_US)
         return false;
     return !atomic_exchange(&s->used, false);
 }
@@ -806,9 +809,11 @@ static void throw_out(struct slots *all, struct slot *s, struct scope **now_out,
     s->bytes = s->nrules = 0;
 }
 
-/* At most two rounds: the first may find all of them used. `keep` was published just now. */
-static void make_room(struct slots *all, const struct slot *keep)
+/* At most two rounds: the first may find all of them used. */
+static void make_room(struct slots *all)
 {
+    int64_t started_us = clock_mono_us();
+
     for (size_t i = 0;; i++) {
         struct scope *now = NULL, *base = NULL;
         bool          done;
@@ -817,7 +822,7 @@ static void make_room(struct slots *all, const struct slot *keep)
         done = all->stats.bytes <= all->bytes_max || i >= 2 * all->stats.slots;
         if (!done) {
             all->ring = all->ring->next;
-            if (may_go(all->ring, keep))
+            if (may_go(all->ring, started_us))
                 throw_out(all, all->ring, &now, &base);
         }
         pthread_mutex_unlock(&all->lock);
@@ -840,7 +845,7 @@ static void light_run(struct job *j, struct hand *h)
     if (rc == 0 && w.build) {
         publish(s, w.fresh);
         w.fresh = NULL;
-        make_room(s->all, s);
+        make_room(s->all);
     }
     scope_drop(&w.fresh);
     scope_drop(&w.compiled);

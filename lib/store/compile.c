@@ -280,19 +280,21 @@ int scope_patch_read(struct scope_patch *p, struct store *s, const struct uuid *
 {
     struct patch_row *to = arena_zalloc(&p->arena, sizeof *to);
     struct store_rule row;
-    struct err        mine = ERR_INIT, *why = e ? e : &mine;
+    struct err        why = ERR_INIT;
 
     if (to == NULL)
         return err_set(e, ERR_LIMIT, "too many changes for one patch");
     arena_reset(&p->row);
     to->id = *rule;
     to->seq = seq;
-    if (store_scope_load_one(s, *rule, &p->row, &row, why) == 0) {
+    if (store_scope_load_one(s, *rule, &p->row, &row, &why) == 0) {
         if (patch_parse(p, &row, to, e) < 0)
             return -1;
-    } else if (why->code == ERR_NOT_FOUND) {
+    } else if (why.code == ERR_NOT_FOUND) {
         to->gone = true;
     } else {
+        if (e != NULL)
+            *e = why;
         return -1;
     }
     p->readings++;

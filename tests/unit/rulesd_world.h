@@ -64,10 +64,12 @@ static inline struct uuid add_block(struct world *w, struct store *s, struct uui
     char              json[256];
     struct store_rule r = a_rule(policy, sender);
     struct uuid       id = uuid_zero;
+    struct actor      by = root;
 
+    by.over_quota = true;
     snprintf(json, sizeof json, "[{\"kind\":\"sender\",\"any\":[\"%s\"]}]", sender);
     r.conditions = span_of(json);
-    OK(w, store_rule_add(s, &root, &r, &id, &w->e));
+    OK(w, store_rule_add(s, &by, &r, &id, &w->e));
     return id;
 }
 
