@@ -262,8 +262,6 @@ static void gather_texts(struct gathering *g, enum place place)
         return;
     evaluation_texts(g->ev, place == PLACE_SOURCE, &list, &n);
     for (size_t i = 0; i < n && !g->ev->busy; i++) {
-        if (list[i].html_source && place == PLACE_BODY)
-            continue;
         look_up(g, span_hash(span_trim(list[i].folded)), place);
         scan(g, g->rs->literals[place], list[i].folded);
     }

@@ -392,8 +392,6 @@ static struct finding body_finding(const struct question *q)
     struct finding             best = no();
 
     for (size_t i = 0; i < n && best.truth != FACT_YES; i++) {
-        if (list[i].html_source && !source)
-            continue;
         if (q->ev->busy)
             return unknown(TIME);
         best = finding_or(best, text_finding(q, list[i].text, list[i].folded, REGEX_BODY_MAX));

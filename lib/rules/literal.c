@@ -312,24 +312,26 @@ static enum step look(struct scan *s, const struct bucket_table *t, uint64_t has
     return step;
 }
 
+/* Nothing in here is loaded anew after a byte that hits nothing, which most are. */
 static inline __attribute__((always_inline)) enum step roll(struct scan *s, size_t c, size_t width)
 {
     const struct bucket_table *t = &s->set->tables[c];
     const uint64_t            *bitmap = t->bitmap;
     const char                *p = s->text.p;
-    uint64_t                   multiplier = s->set->multiplier;
-    enum step                  step = STEP_ON;
+    const uint64_t             multiplier = s->set->multiplier;
+    const unsigned             shift = 64 - t->map_bits;
+    const size_t               n = s->text.n;
 
     if (t->bits == 0)
         return STEP_ON;
-    for (size_t at = 0; at + width <= s->text.n && step == STEP_ON; at++) {
-        uint64_t hash = window_hash(multiplier, window(p + at, width));
-        size_t   bit = map_bit(t, hash);
+    for (size_t at = 0; at + width <= n; at++) {
+        uint64_t  hash = window_hash(multiplier, window(p + at, width)), bit = hash >> shift;
+        enum step step;
 
-        if (bitmap[bit / 64] >> bit % 64 & 1)
-            step = look(s, t, hash, at);
+        if (__builtin_expect(bitmap[bit / 64] >> bit % 64 & 1, 0) && (step = look(s, t, hash, at)) != STEP_ON)
+            return step;
     }
-    return step;
+    return STEP_ON;
 }
 
 int literal_scan(const struct literal_set *set, struct span text, bool (*found)(void *ctx, uint32_t id, size_t at), void *ctx)
