@@ -1,8 +1,8 @@
 /* lib/net/http.c - see http.h.
  *
  * The way of a request: HTTP_LINE (empty lines, then the request line), HTTP_FIELDS (line by line, framing fields are
- * understood as they pass), then HTTP_BODY with a length or the HTTP_CHUNK states without one, HTTP_OVER. Each state is a
- * function that moves to the next one, asks for more, or refuses. */
+ * understood as they pass), then HTTP_BODY with a length or the HTTP_CHUNK states without one, HTTP_OVER. Each state is
+ * a function that moves to the next one, asks for more, or refuses. */
 #include <stdio.h>
 
 #include "base/utf8.h"
@@ -15,13 +15,13 @@
 /* What may stand in a method or a field name (RFC 9110, token). */
 static const bool token_char[256] = {
     ['!'] = 1, ['#'] = 1, ['$'] = 1, ['%'] = 1, ['&'] = 1, ['\''] = 1, ['*'] = 1, ['+'] = 1, ['-'] = 1, ['.'] = 1,
-    ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0'] = 1, ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
-    ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1, ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1,
-    ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1, ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1,
-    ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1, ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1,
-    ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1, ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
-    ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1, ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1,
-    ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1, ['z'] = 1,
+    ['^'] = 1, ['_'] = 1, ['`'] = 1, ['|'] = 1, ['~'] = 1, ['0'] = 1,  ['1'] = 1, ['2'] = 1, ['3'] = 1, ['4'] = 1,
+    ['5'] = 1, ['6'] = 1, ['7'] = 1, ['8'] = 1, ['9'] = 1, ['A'] = 1,  ['B'] = 1, ['C'] = 1, ['D'] = 1, ['E'] = 1,
+    ['F'] = 1, ['G'] = 1, ['H'] = 1, ['I'] = 1, ['J'] = 1, ['K'] = 1,  ['L'] = 1, ['M'] = 1, ['N'] = 1, ['O'] = 1,
+    ['P'] = 1, ['Q'] = 1, ['R'] = 1, ['S'] = 1, ['T'] = 1, ['U'] = 1,  ['V'] = 1, ['W'] = 1, ['X'] = 1, ['Y'] = 1,
+    ['Z'] = 1, ['a'] = 1, ['b'] = 1, ['c'] = 1, ['d'] = 1, ['e'] = 1,  ['f'] = 1, ['g'] = 1, ['h'] = 1, ['i'] = 1,
+    ['j'] = 1, ['k'] = 1, ['l'] = 1, ['m'] = 1, ['n'] = 1, ['o'] = 1,  ['p'] = 1, ['q'] = 1, ['r'] = 1, ['s'] = 1,
+    ['t'] = 1, ['u'] = 1, ['v'] = 1, ['w'] = 1, ['x'] = 1, ['y'] = 1,  ['z'] = 1,
 };
 
 static bool is_token(struct span s)
@@ -44,7 +44,10 @@ static bool has_line_bytes(struct span s)
 
 static int hex_digit(char c)
 {
-    return c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+    return c >= '0' && c <= '9'   ? c - '0'
+           : c >= 'a' && c <= 'f' ? c - 'a' + 10
+           : c >= 'A' && c <= 'F' ? c - 'A' + 10
+                                  : -1;
 }
 
 static struct span trim_blanks(struct span s)
@@ -130,9 +133,11 @@ static enum wire_step read_request_line(struct http_request *r, struct span line
     if (first == line.n || first == last)
         return bad(r, 400, "the request line is not METHOD TARGET HTTP/1.1");
     if ((status = read_version(r, method, span_skip(line, last + 1))) != 0)
-        return bad(r, status, status == 505 ? "this server speaks HTTP/1.0 and HTTP/1.1" : "the request line has no HTTP version");
+        return bad(r, status,
+                   status == 505 ? "this server speaks HTTP/1.0 and HTTP/1.1" : "the request line has no HTTP version");
     if ((status = read_method(r, method)) != 0)
-        return bad(r, status, status == 405 ? "the method must be GET, HEAD, POST or PUT" : "the request line has no method");
+        return bad(r, status,
+                   status == 405 ? "the method must be GET, HEAD, POST or PUT" : "the request line has no method");
     if (!read_target(r, span_skip(span_head(line, last), first + 1)))
         return bad(r, 400, "the request target is damaged");
     r->state = HTTP_FIELDS;
@@ -219,9 +224,9 @@ static const struct {
     struct span name;
     enum wire_step (*on)(struct http_request *r, struct span value);
 } framing[] = {
-    {{"Content-Length", 14}, on_length},      {{"Transfer-Encoding", 17}, on_transfer},
-    {{"Compression", 11}, on_coding},         {{"Content-Encoding", 16}, on_coding},
-    {{"Connection", 10}, on_connection},      {{"Dictionary", 10}, on_dictionary},
+    {{"Content-Length", 14}, on_length}, {{"Transfer-Encoding", 17}, on_transfer},
+    {{"Compression", 11}, on_coding},    {{"Content-Encoding", 16}, on_coding},
+    {{"Connection", 10}, on_connection}, {{"Dictionary", 10}, on_dictionary},
 };
 
 /* Both kinds of fields have a ceiling of their own: a message may have many recipients. */

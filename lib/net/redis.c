@@ -124,7 +124,8 @@ static int greet(struct redis *r, const char *command, const char *argument, str
     int rc = 0;
     if (reply->type == REDIS_REPLY_ERROR) {
         lost(r, "greet", NULL);
-        rc = err_set(e, ERR_DENIED, "Redis at %s refuses %s: %s", r->path != NULL ? r->path : r->host, command, reply->str);
+        rc = err_set(e, ERR_DENIED, "Redis at %s refuses %s: %s", r->path != NULL ? r->path : r->host, command,
+                     reply->str);
     }
     freeReplyObject(reply);
     return rc;
@@ -153,8 +154,8 @@ static int connected(struct redis *r, struct err *e)
 
 /* ---- commands ---- */
 
-/* The reply to one command, to be freed, or NULL with e filled. A command is asked once: if the connection broke on the way,
- * nobody knows whether it was carried out, and the caller decides. */
+/* The reply to one command, to be freed, or NULL with e filled. A command is asked once: if the connection broke on the
+ * way, nobody knows whether it was carried out, and the caller decides. */
 static redisReply *ask(struct redis *r, int n, const struct span *words, struct err *e)
 {
     const char *argv[8];

@@ -1,6 +1,6 @@
-/* lib/net/redis.h - the few Redis commands that nodes share state with (hiredis). Blocking with a deadline; one thread at
- * a time; a lost connection is made again on the next call, after a back-off (0.1 … 5 s) during which calls fail at once.
- * hiredis writes without MSG_NOSIGNAL: the program ignores SIGPIPE. */
+/* lib/net/redis.h - the few Redis commands that nodes share state with (hiredis). Blocking with a deadline; one thread
+ * at a time; a lost connection is made again on the next call, after a back-off (0.1 … 5 s) during which calls fail at
+ * once. hiredis writes without MSG_NOSIGNAL: the program ignores SIGPIPE. */
 #ifndef POSTERN_NET_REDIS_H
 #define POSTERN_NET_REDIS_H
 

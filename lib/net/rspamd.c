@@ -117,7 +117,8 @@ static void read_basic(struct arena *a, struct rspamd_envelope *env, struct span
         env->password = span_skip(both, colon + 1);
 }
 
-static int read_field(const struct http_request *r, const struct http_header *h, struct rspamd_envelope *env, struct err *e)
+static int read_field(const struct http_request *r, const struct http_header *h, struct rspamd_envelope *env,
+                      struct err *e)
 {
     const struct field *f = field_named(h->name);
     struct span        *text;
@@ -167,8 +168,8 @@ int rspamd_read_envelope(const struct http_request *r, struct rspamd_envelope *o
 /* ---- writing ---- */
 
 static const char *const action_names[] = {
-    [RSPAMD_NO_ACTION] = "no action",   [RSPAMD_GREYLIST] = "greylist",
-    [RSPAMD_ADD_HEADER] = "add header", [RSPAMD_REWRITE_SUBJECT] = "rewrite subject",
+    [RSPAMD_NO_ACTION] = "no action",     [RSPAMD_GREYLIST] = "greylist",
+    [RSPAMD_ADD_HEADER] = "add header",   [RSPAMD_REWRITE_SUBJECT] = "rewrite subject",
     [RSPAMD_SOFT_REJECT] = "soft reject", [RSPAMD_REJECT] = "reject",
 };
 
@@ -432,7 +433,8 @@ static void put_default(struct buf *out, const struct rspamd_reply *reply)
 {
     bool first = false;
 
-    buf_puts(out, counts_as_spam(reply->action) ? "{\"default\":{\"is_spam\":true," : "{\"default\":{\"is_spam\":false,");
+    buf_puts(out,
+             counts_as_spam(reply->action) ? "{\"default\":{\"is_spam\":true," : "{\"default\":{\"is_spam\":false,");
     put_verdict(out, reply);
     put_subject(out, reply);
     put_symbols(out, reply, &first);

@@ -6,23 +6,29 @@
 
 /* The envelope that a request states. Values are as sent (brackets, ports): mail/address.h and endpoint.h read them. */
 struct rspamd_envelope {
-    struct span      from;       /* p == NULL: not stated; "<>" or "": the null sender */
-    struct span_list rcpt;       /* commas inside one field are split, respecting quotes */
-    struct span      ip;         /* without port and brackets; empty when absent or invalid */
+    struct span      from; /* p == NULL: not stated; "<>" or "": the null sender */
+    struct span_list rcpt; /* commas inside one field are split, respecting quotes */
+    struct span      ip;   /* without port and brackets; empty when absent or invalid */
     bool             ip_invalid;
     struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
-    struct span      password;   /* Password field, or the password of Basic authorisation (decoded into the arena) */
-    bool             milter;     /* Flags holds "milter": the caller can drop recipients and discard */
+    struct span      password; /* Password field, or the password of Basic authorisation (decoded into the arena) */
+    bool             milter;   /* Flags holds "milter": the caller can drop recipients and discard */
     bool             pass_all;
     bool             body_block;
 };
-/* Reads all fields in one pass; the first of a name counts. Refuses (-1) what must never be scanned as an empty message:
- * Shm, File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT: 431).
- * A bad IP is flagged and ignored. */
+/* Reads all fields in one pass; the first of a name counts. Refuses (-1) what must never be scanned as an empty
+ * message: Shm, File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT:
+ * 431). A bad IP is flagged and ignored. */
 int rspamd_read_envelope(const struct http_request *r, struct rspamd_envelope *out, struct err *e);
 
-enum rspamd_action { RSPAMD_NO_ACTION, RSPAMD_GREYLIST, RSPAMD_ADD_HEADER, RSPAMD_REWRITE_SUBJECT, RSPAMD_SOFT_REJECT,
-                     RSPAMD_REJECT };
+enum rspamd_action {
+    RSPAMD_NO_ACTION,
+    RSPAMD_GREYLIST,
+    RSPAMD_ADD_HEADER,
+    RSPAMD_REWRITE_SUBJECT,
+    RSPAMD_SOFT_REJECT,
+    RSPAMD_REJECT
+};
 const char *rspamd_action_name(enum rspamd_action a); /* "soft reject" … with blanks */
 
 struct rspamd_symbol {
@@ -37,25 +43,26 @@ struct rspamd_add_header {
     bool        plain;       /* a plain string (filter-rspamd), no order */
 };
 struct rspamd_reply {
-    enum rspamd_action action;
-    double             score, required_score;
-    double             reject, add_header, greylist; /* thresholds; >= 999: left out */
-    const struct rspamd_symbol *symbols;
-    size_t                      nsymbols;
-    struct span smtp_message;  /* no code, CR LF NUL stripped on writing; empty: none */
-    struct span subject, message_id;
-    struct span uid;           /* ours; key "uid" */
+    enum rspamd_action              action;
+    double                          score, required_score;
+    double                          reject, add_header, greylist; /* thresholds; >= 999: left out */
+    const struct rspamd_symbol     *symbols;
+    size_t                          nsymbols;
+    struct span                     smtp_message; /* no code, CR LF NUL stripped on writing; empty: none */
+    struct span                     subject, message_id;
+    struct span                     uid; /* ours; key "uid" */
     const struct rspamd_add_header *add_headers;
     size_t                          nadd_headers;
-    const struct span *remove_headers; /* all instances (0) */
-    size_t             nremove_headers;
-    const struct span *del_rcpt;
-    size_t             ndel_rcpt;
-    bool               discard;        /* milter.reject = "discard" */
-    double             time_real;
+    const struct span              *remove_headers; /* all instances (0) */
+    size_t                          nremove_headers;
+    const struct span              *del_rcpt;
+    size_t                          ndel_rcpt;
+    bool                            discard; /* milter.reject = "discard" */
+    double                          time_real;
 };
-/* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". Of symbols and removed headers
- * of one name the first counts, since a repeated key is a list to Rspamd's parser. Never NaN, infinity or -0.0. */
+/* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". Of symbols and removed
+ * headers of one name the first counts, since a repeated key is a list to Rspamd's parser. Never NaN, infinity or -0.0.
+ */
 void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool legacy);
 
 #endif

@@ -51,7 +51,8 @@ static enum body_kind body_of(const struct spamd_request *r)
     return NO_BODY;
 }
 
-/* "1.5" is 105. Versions compare as decimal numbers, so 1.25 lies below 1.3: the first digit behind the point counts. */
+/* "1.5" is 105. Versions compare as decimal numbers, so 1.25 lies below 1.3: the first digit behind the point counts.
+ */
 static bool read_version(struct span text, int *out)
 {
     size_t      dot = span_chr(text, '.');
@@ -76,8 +77,8 @@ static enum wire_step finish(struct spamd_request *r, const struct buf *in, size
 
 static enum wire_step read_line(struct spamd_request *r, struct buf *in, struct span line)
 {
-    size_t             blank = span_chr(line, ' ');
-    struct span        protocol = span_skip(line, blank + 1), version = span_skip(protocol, span_chr(protocol, '/') + 1);
+    size_t      blank = span_chr(line, ' ');
+    struct span protocol = span_skip(line, blank + 1), version = span_skip(protocol, span_chr(protocol, '/') + 1);
     const struct verb *v = verb_named(span_head(line, blank));
 
     r->command_line = line;
@@ -172,8 +173,9 @@ static enum wire_step on_compress(struct spamd_request *r, struct span value)
 
 static enum wire_step on_class(struct spamd_request *r, struct span value)
 {
-    r->message_class = span_is_ci(value, "spam") ? SPAMD_CLASS_SPAM : span_is_ci(value, "ham") ? SPAMD_CLASS_HAM
-                                                                                               : SPAMD_CLASS_NONE;
+    r->message_class = span_is_ci(value, "spam")  ? SPAMD_CLASS_SPAM
+                       : span_is_ci(value, "ham") ? SPAMD_CLASS_HAM
+                                                  : SPAMD_CLASS_NONE;
     return WIRE_MORE;
 }
 
@@ -397,8 +399,8 @@ void spamd_begin(struct spamd_request *r, struct arena *a, struct buf *inflated,
 
 static void rebase(struct spamd_request *r, const struct buf *in)
 {
-    struct span *spans[] = {&r->user,     &r->from,     &r->helo,       &r->hostname,
-                            &r->ip,       &r->queue_id, &r->deliver_to, &r->command_line};
+    struct span *spans[] = {&r->user, &r->from,     &r->helo,       &r->hostname,
+                            &r->ip,   &r->queue_id, &r->deliver_to, &r->command_line};
 
     if (r->base != NULL && r->base != in->p) {
         for (size_t i = 0; i < COUNT(spans); i++)

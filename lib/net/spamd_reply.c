@@ -1,4 +1,5 @@
-/* lib/net/spamd_reply.c - see spamd.h: the replies of the spamd port, byte for byte as protocols.md 1.4 … 1.6 has them. */
+/* lib/net/spamd_reply.c - see spamd.h: the replies of the spamd port, byte for byte as protocols.md 1.4 … 1.6 has them.
+ */
 #include "base/utf8.h"
 #include "net/spamd.h"
 
@@ -183,8 +184,8 @@ static void put_tests(struct buf *out, struct span symbols, const char *nl)
     }
 }
 
-/* Readers of the reply take " autolearn=" as the end of the tests, and the presence of X-Spam-Flag, whatever its value, as
- * spam: hence one autolearn right behind the tests, and no flag for ham (protocols.md 3.2, 4.1). */
+/* Readers of the reply take " autolearn=" as the end of the tests, and the presence of X-Spam-Flag, whatever its value,
+ * as spam: hence one autolearn right behind the tests, and no flag for ham (protocols.md 3.2, 4.1). */
 static void put_fields(struct buf *out, const struct spamd_result *result, const char *nl)
 {
     struct printed p = print_scores(result, 1);
@@ -289,7 +290,8 @@ static void put_rspamc(struct buf *out, const struct spamd_result *result)
 {
     struct printed p = print_scores(result, 2);
 
-    buf_puts(out, result->spam ? "RSPAMD/1.3 0 EX_OK\r\nMetric: default; True; " : "RSPAMD/1.3 0 EX_OK\r\nMetric: default; False; ");
+    buf_puts(out, result->spam ? "RSPAMD/1.3 0 EX_OK\r\nMetric: default; True; "
+                               : "RSPAMD/1.3 0 EX_OK\r\nMetric: default; False; ");
     wire_put_fixed(out, p.score, 2);
     buf_put(out, SPAN(" / "));
     wire_put_fixed(out, p.threshold, 2);

@@ -1,9 +1,9 @@
 /* lib/net/wire.h - what both protocols' codecs share.
  *
  * A codec is a state machine over one growing buffer `in` that its caller appends bytes to (by read(2) straight into
- * buf_reserve()): step() looks at what is new, keeps its place, and says what it needs. Nothing is copied: header values
- * and the body are spans into `in`, valid until the caller consumes or appends after WIRE_DONE. Input may be split
- * anywhere; the outcome is the same. Codecs never read, write or log.
+ * buf_reserve()): step() looks at what is new, keeps its place, and says what it needs. Nothing is copied: header
+ * values and the body are spans into `in`, valid until the caller consumes or appends after WIRE_DONE. Input may be
+ * split anywhere; the outcome is the same. Codecs never read, write or log.
  *
  * WIRE_DONE  a whole request; `used` bytes of `in` belong to it, what follows is the next one (or to be drained).
  * WIRE_BAD   refused; the reply is made by *_put_error(); the caller writes it, shuts down its side, and drains. */
@@ -20,10 +20,10 @@ enum wire_kind { WIRE_UNDECIDED, WIRE_HTTP, WIRE_SPAMC };
 #define WIRE_LINE_MAX 8192
 
 struct wire_limits {
-    size_t body_max;      /* bytes on the wire, and after decompression */
-    size_t head_max;      /* 1 MiB for trusted callers, else 80 KiB */
-    size_t rcpt_max;      /* Rcpt fields: 10,000 */
-    size_t headers_max;   /* other fields: 1,000 (HTTP); spamd has 255 lines */
+    size_t body_max;    /* bytes on the wire, and after decompression */
+    size_t head_max;    /* 1 MiB for trusted callers, else 80 KiB */
+    size_t rcpt_max;    /* Rcpt fields: 10,000 */
+    size_t headers_max; /* other fields: 1,000 (HTTP); spamd has 255 lines */
 };
 
 /* Whose protocol do these first bytes speak? The word after the last blank of the first line tells: HTTP/…, SPAMC/…,

@@ -1,6 +1,5 @@
-/* HTTP requests mean the same however they are cut, one after the other on one connection; their envelope is read, and the
- * JSON that answers them is well formed.
- * Aims at lib/net/http.c, lib/net/rspamd.c and lib/net/wire.c. */
+/* HTTP requests mean the same however they are cut, one after the other on one connection; their envelope is read, and
+ * the JSON that answers them is well formed. Aims at lib/net/http.c, lib/net/rspamd.c and lib/net/wire.c. */
 #include <math.h>
 
 #include "base/utf8.h"
@@ -9,7 +8,8 @@
 
 #define BODY_MAX 20000
 
-static const struct wire_limits limits = {.body_max = BODY_MAX, .head_max = 80 * 1024, .rcpt_max = 50, .headers_max = 200};
+static const struct wire_limits limits = {
+    .body_max = BODY_MAX, .head_max = 80 * 1024, .rcpt_max = 50, .headers_max = 200};
 
 static void describe(struct buf *out, const struct http_request *r)
 {
@@ -73,10 +73,12 @@ static void check_json(struct span s)
 
 static void check_reply(const struct http_request *r, const struct rspamd_envelope *env)
 {
-    double                   number = r->body.n >= sizeof number ? *(const double *)memcpy(&number, r->body.p, sizeof number) : 1;
-    struct span              options[] = {env->helo, r->body};
-    struct rspamd_symbol     symbols[] = {{env->from, env->user, number, options, 2}, {env->helo, SPAN_NONE, -number, NULL, 0}};
-    struct rspamd_add_header added[] = {{env->helo, r->body, (int)r->body.n - 5, r->keep_alive}, {env->user, env->from, 0, true}};
+    double      number = r->body.n >= sizeof number ? *(const double *)memcpy(&number, r->body.p, sizeof number) : 1;
+    struct span options[] = {env->helo, r->body};
+    struct rspamd_symbol     symbols[] = {{env->from, env->user, number, options, 2},
+                                          {env->helo, SPAN_NONE, -number, NULL, 0}};
+    struct rspamd_add_header added[] = {{env->helo, r->body, (int)r->body.n - 5, r->keep_alive},
+                                        {env->user, env->from, 0, true}};
     struct rspamd_reply      reply = {.action = r->body.n % 6,
                                       .score = number,
                                       .required_score = 15,

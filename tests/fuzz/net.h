@@ -1,4 +1,5 @@
-/* tests/fuzz/net.h - what the fuzz targets of lib/net share. The first four bytes of an input say how to cut the rest. */
+/* tests/fuzz/net.h - what the fuzz targets of lib/net share. The first four bytes of an input say how to cut the rest.
+ */
 #ifndef POSTERN_TESTS_FUZZ_NET_H
 #define POSTERN_TESTS_FUZZ_NET_H
 
@@ -38,7 +39,10 @@ static inline struct plan plan_of(const uint8_t *data, size_t size)
 
 static inline size_t plan_next(const struct plan *p, bool whole, size_t at)
 {
-    size_t left = p->bytes.n - at, n = whole ? left : at == 0 && p->first > 0 ? p->first : p->piece > 0 ? p->piece : left;
+    size_t left = p->bytes.n - at, n = whole                     ? left
+                                       : at == 0 && p->first > 0 ? p->first
+                                       : p->piece > 0            ? p->piece
+                                                                 : left;
 
     return n < left ? n : left;
 }

@@ -5,7 +5,8 @@
 
 #define BODY_MAX 20000
 
-static const struct wire_limits limits = {.body_max = BODY_MAX, .head_max = 80 * 1024, .rcpt_max = 50, .headers_max = 255};
+static const struct wire_limits limits = {
+    .body_max = BODY_MAX, .head_max = 80 * 1024, .rcpt_max = 50, .headers_max = 255};
 
 static void describe(struct buf *out, const struct spamd_request *r, enum wire_step got)
 {

@@ -33,7 +33,7 @@ before(async () => {
     guarded = await startSite({ rulesd: { ...settings, password: "secret" } });
     learning = await startSite({ rulesd: { ...settings, mta_from: "127.0.0.0/8" }, trainer: { backend: "spamd://127.0.0.1:9" } });
 });
-after(async () => { for (const s of [site, guarded, learning]) await s?.stop(); });
+after(async () => { for (const s of [site, guarded, learning]) if (s) assert.equal(await s.stop(), 0); });
 
 const HAM = "From: a@ext.test\r\nTo: anna@local.test\r\nSubject: hello\r\nMessage-ID: <m1@ext.test>\r\n\r\nhi\r\n";
 const SPAM = HAM.replace("hello", "wares");

@@ -29,8 +29,9 @@ static const struct {
     {"unix without a path", "unix:", 0, NULL, NULL},
     {"nothing", "", 0, NULL, NULL},
     {"a path too long",
-     "unix:/aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", 0,
-     NULL, NULL},
+     "unix:/"
+     "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+     0, NULL, NULL},
 };
 
 static void an_address_says_family_and_port(void **unused)

@@ -5,7 +5,8 @@
 #include "net.h"
 #include "net/http.h"
 
-static const struct wire_limits limits = {.body_max = 4096, .head_max = 80 * 1024, .rcpt_max = 100, .headers_max = 1000};
+static const struct wire_limits limits = {
+    .body_max = 4096, .head_max = 80 * 1024, .rcpt_max = 100, .headers_max = 1000};
 
 static const char *const method_names[] = {"GET", "HEAD", "POST", "PUT"};
 
@@ -19,7 +20,8 @@ static void describe(struct buf *out, const struct http_request *r, enum wire_st
         buf_puts(out, "more");
     if (got != WIRE_DONE)
         return;
-    buf_printf(out, "%s %.*s %d%s\n", method_names[r->method], SPAN_ARG(r->path), r->minor, r->keep_alive ? " keep" : "");
+    buf_printf(out, "%s %.*s %d%s\n", method_names[r->method], SPAN_ARG(r->path), r->minor,
+               r->keep_alive ? " keep" : "");
     for (size_t i = 0; i < r->nheaders; i++)
         buf_printf(out, "%.*s=%.*s\n", SPAN_ARG(r->headers[i].name), SPAN_ARG(r->headers[i].value));
     buf_printf(out, "[%.*s]", SPAN_ARG(r->body));
@@ -66,8 +68,8 @@ static const struct {
     {"35 a length frames the body", "POST /checkv2 HTTP/1.1\r\nHost: x\r\n" LEN "\r\n" MSG, false,
      "POST /checkv2 1 keep\nHost=x\nContent-Length=25\n[" MSG "]"},
     {"36 chunks frame it too",
-     "POST /checkv2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nFrom:\r\n1;x=y\r\n \r\n0003\r\na@b\r\n0\r\n\r\n", false,
-     "POST /checkv2 1 keep\nTransfer-Encoding=chunked\n[From: a@b]"},
+     "POST /checkv2 HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nFrom:\r\n1;x=y\r\n \r\n0003\r\na@b\r\n0\r\n\r\n",
+     false, "POST /checkv2 1 keep\nTransfer-Encoding=chunked\n[From: a@b]"},
     {"36 fields behind the chunks are read over",
      "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nFoo: bar\r\nBar: x\r\n\r\n", false,
      "POST / 1 keep\nTransfer-Encoding=chunked\n[a]"},
@@ -78,19 +80,20 @@ static const struct {
      "bad 400 a chunk's size is not a hexadecimal number"},
     {"36 a chunk's size has no sign", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n+1\r\n", false,
      "bad 400 a chunk's size is not a hexadecimal number"},
-    {"36 a chunk's size does not overflow", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000001\r\n", false,
+    {"36 a chunk's size does not overflow",
+     "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000001\r\n", false,
      "bad 400 a chunk's size is not a hexadecimal number"},
-    {"36 a chunk's size line ends in CRLF", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n", false,
-     "bad 400 a chunk's size line is damaged"},
-    {"36 a chunk ends where it says", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n", false,
-     "bad 400 a chunk is longer than its size"},
-    {"36 chunks together stay below the limit", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1000\r\n", false,
+    {"36 a chunk's size line ends in CRLF", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\na\r\n0\r\n\r\n",
+     false, "bad 400 a chunk's size line is damaged"},
+    {"36 a chunk ends where it says", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nab\r\n0\r\n\r\n",
+     false, "bad 400 a chunk is longer than its size"},
+    {"36 chunks together stay below the limit",
+     "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n1000\r\n", false,
      "bad 413 the message is too large"},
     {"36 chunked stands alone", "POST / HTTP/1.1\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", false,
      "bad 400 Transfer-Encoding must be chunked, once, and in HTTP/1.1"},
-    {"36 chunked stands once",
-     "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", false,
-     "bad 400 Transfer-Encoding must be chunked, once, and in HTTP/1.1"},
+    {"36 chunked stands once", "POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+     false, "bad 400 Transfer-Encoding must be chunked, once, and in HTTP/1.1"},
     {"36 HTTP/1.0 knows no chunks", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", false,
      "bad 400 Transfer-Encoding must be chunked, once, and in HTTP/1.1"},
     {"37 GET may have a body", "GET /checkv2 HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi", false,
@@ -104,13 +107,18 @@ static const struct {
      "GET /ping 1\nConnection=TE, close\n[]"},
     {"38 Expect changes nothing", "POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nhi", false,
      "POST / 1 keep\nExpect=100-continue\nContent-Length=2\n[hi]"},
-    {"40 a length has no sign", "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", false, "bad 400 Content-Length is not a number"},
-    {"40 not even a plus", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", false, "bad 400 Content-Length is not a number"},
-    {"40 a length is no word", "POST / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", false, "bad 400 Content-Length is not a number"},
+    {"40 a length has no sign", "POST / HTTP/1.1\r\nContent-Length: -5\r\n\r\n", false,
+     "bad 400 Content-Length is not a number"},
+    {"40 not even a plus", "POST / HTTP/1.1\r\nContent-Length: +5\r\n\r\n", false,
+     "bad 400 Content-Length is not a number"},
+    {"40 a length is no word", "POST / HTTP/1.1\r\nContent-Length: abc\r\n\r\n", false,
+     "bad 400 Content-Length is not a number"},
     {"40 a length fits", "POST / HTTP/1.1\r\nContent-Length: 1180591620717411303424\r\n\r\n", false,
      "bad 400 Content-Length is not a number"},
-    {"40 a length above the limit", "POST / HTTP/1.1\r\nContent-Length: 4197\r\n\r\n", false, "bad 413 the message is too large"},
-    {"41 an empty length", "POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", false, "bad 400 Content-Length is not a number"},
+    {"40 a length above the limit", "POST / HTTP/1.1\r\nContent-Length: 4197\r\n\r\n", false,
+     "bad 413 the message is too large"},
+    {"41 an empty length", "POST / HTTP/1.1\r\nContent-Length:\r\n\r\n", false,
+     "bad 400 Content-Length is not a number"},
     {"41 POST needs one", "POST / HTTP/1.1\r\nHost: x\r\n\r\n", false, "bad 411 Content-Length is missing"},
     {"42 what follows is not the request's", "POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\nhi there", false,
      "POST / 1 keep\nContent-Length=2\n[hi]"},
@@ -129,30 +137,38 @@ static const struct {
     {"45 nothing and the end", "", true, "bad 0 the connection closed before the head was complete"},
     {"46 a line without colon", "GET / HTTP/1.1\r\nHost\r\n\r\n", false, "bad 400 a field is not \"Name: value\""},
     {"46 a folded field", "GET / HTTP/1.1\r\nA: b\r\n c\r\n\r\n", false, "bad 400 a field is not \"Name: value\""},
-    {"46 a folded field with a colon", "GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", false, "bad 400 a field is not \"Name: value\""},
+    {"46 a folded field with a colon", "GET / HTTP/1.1\r\nA: b\r\n c: d\r\n\r\n", false,
+     "bad 400 a field is not \"Name: value\""},
     {"46 a CR within a value", "GET / HTTP/1.1\r\nA: b\rc\r\n\r\n", false, "bad 400 a field holds a NUL or a CR"},
-    {"47 a blank before the colon", "GET / HTTP/1.1\r\nFoo : x\r\n\r\n", false, "bad 400 a field is not \"Name: value\""},
+    {"47 a blank before the colon", "GET / HTTP/1.1\r\nFoo : x\r\n\r\n", false,
+     "bad 400 a field is not \"Name: value\""},
     {"47 no name", "GET / HTTP/1.1\r\n: x\r\n\r\n", false, "bad 400 a field is not \"Name: value\""},
     {"50 LF alone", "POST / HTTP/1.1\nContent-Length: 2\n\nhi", false, "POST / 1 keep\nContent-Length=2\n[hi]"},
     {"50 empty lines in front", "\r\n\n\r\nGET / HTTP/1.1\r\n\r\n", false, "GET / 1 keep\n[]"},
     {"50 HTTP/9.9", "GET / HTTP/9.9\r\n\r\n", false, "bad 505 this server speaks HTTP/1.0 and HTTP/1.1"},
     {"50 no version", "GET /\r\n\r\n", false, "bad 400 the request line is not METHOD TARGET HTTP/1.1"},
     {"50 no version, with a blank", "GET /a b\r\n\r\n", false, "bad 400 the request line has no HTTP version"},
-    {"51 an unknown method", "FOO /checkv2 HTTP/1.1\r\n\r\n", false, "bad 405 the method must be GET, HEAD, POST or PUT"},
+    {"51 an unknown method", "FOO /checkv2 HTTP/1.1\r\n\r\n", false,
+     "bad 405 the method must be GET, HEAD, POST or PUT"},
     {"51 a method in small letters", "post /checkv2 HTTP/1.1\r\n\r\n", false, "bad 400 the request line has no method"},
-    {"51 the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false, "bad 400 the request line has no HTTP version"},
+    {"51 the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", false,
+     "bad 400 the request line has no HTTP version"},
     {"51 not HTTP", "GET / HTTX/1.1\r\n\r\n", false, "bad 400 the request line has no HTTP version"},
     {"51 two blanks", "GET  / HTTP/1.1\r\n\r\n", false, "bad 400 the request target is damaged"},
-    {"52 an absolute address", "GET http://user@x.example:80/CheckV2?a=b HTTP/1.1\r\n\r\n", false, "GET /CheckV2 1 keep\na=b\n[]"},
-    {"52 query arguments are fields", "GET /checkv2?from=a%40b&ip=1.2.3.4&&User=a+b&empty=&bare HTTP/1.1\r\nHost: x\r\n\r\n", false,
+    {"52 an absolute address", "GET http://user@x.example:80/CheckV2?a=b HTTP/1.1\r\n\r\n", false,
+     "GET /CheckV2 1 keep\na=b\n[]"},
+    {"52 query arguments are fields",
+     "GET /checkv2?from=a%40b&ip=1.2.3.4&&User=a+b&empty=&bare HTTP/1.1\r\nHost: x\r\n\r\n", false,
      "GET /checkv2 1 keep\nHost=x\nfrom=a@b\nip=1.2.3.4\nUser=a b\nempty=\nbare=\n[]"},
     {"52 a damaged escape", "GET /?a=%4 HTTP/1.1\r\n\r\n", false, "bad 400 a query argument is damaged"},
     {"52 an escaped line end", "GET /?a=b%0d%0aX:+y HTTP/1.1\r\n\r\n", false, "bad 400 a query argument is damaged"},
     {"52 an escaped NUL", "GET /?a=b%00c HTTP/1.1\r\n\r\n", false, "bad 400 a query argument is damaged"},
     {"52 an argument without a name", "GET /?=x HTTP/1.1\r\n\r\n", false, "bad 400 a query argument is damaged"},
-    {"52 arguments cannot frame", "GET /?content-length=9 HTTP/1.1\r\n\r\n", false, "GET / 1 keep\ncontent-length=9\n[]"},
+    {"52 arguments cannot frame", "GET /?content-length=9 HTTP/1.1\r\n\r\n", false,
+     "GET / 1 keep\ncontent-length=9\n[]"},
     {"54 HEAD", "HEAD /ping HTTP/1.1\r\n\r\n", false, "HEAD /ping 1 keep\n[]"},
-    {"56 not zstd", "POST / HTTP/1.1\r\nCompression: zstd\r\nContent-Length: 2\r\n\r\nhi", false, "bad 400 the body is not zstd"},
+    {"56 not zstd", "POST / HTTP/1.1\r\nCompression: zstd\r\nContent-Length: 2\r\n\r\nhi", false,
+     "bad 400 the body is not zstd"},
     {"57 gzip", "POST / HTTP/1.1\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi", false,
      "bad 415 the body may be compressed by zstd alone"},
     {"57 a dictionary", "POST / HTTP/1.1\r\nDictionary: x\r\nContent-Length: 2\r\n\r\nhi", false,
@@ -291,7 +307,7 @@ static void zstd_comes_by_either_name_and_is_undone_once(void **unused)
 static void pipelined_requests_follow_each_other(void **unused)
 {
     struct span         bytes = SPAN("POST /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\n\r\n"
-                             "GET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\nContent-Length: 1\r\n\r\ny");
+                                             "GET /b HTTP/1.1\r\n\r\nPOST /c HTTP/1.1\r\nContent-Length: 1\r\n\r\ny");
     struct http_request r;
     struct arena        a;
     struct buf          in, plain, paths;
@@ -431,10 +447,10 @@ static void replies_are_framed_by_their_length(void **unused)
 static void a_typical_head_is_parsed_in_microseconds(void **unused)
 {
     struct span         bytes = SPAN("POST /checkv2 HTTP/1.1\r\nHost: 127.0.0.1:8099\r\nContent-Length: 5\r\n"
-                             "Queue-ID: 4jX4ny4xkSz1c6x8\r\nIP: 127.0.0.1:33060\r\nUser-Agent: Postfix 3.7.11\r\n"
-                             "MTA-Name: mx.example.test\r\nFlags: milter,body_block\r\nHelo: client.ext.test\r\n"
-                             "Hostname: localhost\r\nFrom: <sender@ext.test>\r\nRcpt: <anna@local.test>\r\n"
-                             "Mailer: smtp\r\n\r\nhello");
+                                             "Queue-ID: 4jX4ny4xkSz1c6x8\r\nIP: 127.0.0.1:33060\r\nUser-Agent: Postfix 3.7.11\r\n"
+                                             "MTA-Name: mx.example.test\r\nFlags: milter,body_block\r\nHelo: client.ext.test\r\n"
+                                             "Hostname: localhost\r\nFrom: <sender@ext.test>\r\nRcpt: <anna@local.test>\r\n"
+                                             "Mailer: smtp\r\n\r\nhello");
     struct http_request r;
     struct arena        a;
     struct buf          in, plain;

@@ -22,8 +22,8 @@ static bool start_server(void)
 
         dup2(null, STDOUT_FILENO);
         prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives its test */
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir", folder, "--save", "",
-               "--appendonly", "no", (char *)NULL);
+        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir", folder, "--save",
+               "", "--appendonly", "no", (char *)NULL);
         _exit(127);
     }
     for (int i = 0; i < 200 && access(socket_path, F_OK) < 0; i++)
@@ -155,10 +155,18 @@ static const struct {
     const char *url;
     bool        good;
 } urls[] = {
-    {"redis://127.0.0.1:6379/0", true}, {"redis://:secret@host.example/3", true}, {"redis://[::1]:6380", true},
-    {"redis://host", true},             {"redis+unix:/run/redis.sock", true},     {"redis+unix:", false},
-    {"redis://", false},                {"redis://host:0", false},                {"redis://host:70000", false},
-    {"redis://host/x", false},          {"http://host", false},                   {"", false},
+    {"redis://127.0.0.1:6379/0", true},
+    {"redis://:secret@host.example/3", true},
+    {"redis://[::1]:6380", true},
+    {"redis://host", true},
+    {"redis+unix:/run/redis.sock", true},
+    {"redis+unix:", false},
+    {"redis://", false},
+    {"redis://host:0", false},
+    {"redis://host:70000", false},
+    {"redis://host/x", false},
+    {"http://host", false},
+    {"", false},
 };
 
 static void an_address_is_checked_before_it_is_used(void **unused)

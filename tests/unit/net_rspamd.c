@@ -56,7 +56,8 @@ static const struct {
      "Rcpt: <anna@local.test>\r\nRcpt: <bob@local.test>\r\nMailer: smtp\r\nUser: anna@local.test\r\n",
      "from=<sender@ext.test>\nrcpt=<anna@local.test>\nrcpt=<bob@local.test>\nip=127.0.0.1\nhelo=client.ext.test\n"
      "hostname=localhost\nuser=anna@local.test\nqueue_id=4jX4\nmta_name=mx.example.test\nmilter body_block "},
-    {"OpenSMTPD", "From: sender@ext.test\r\nIp: 127.0.0.1\r\nMta-Name: mx\r\nPass: All\r\nQueue-Id: 86\r\nRcpt: a@b\r\n",
+    {"OpenSMTPD",
+     "From: sender@ext.test\r\nIp: 127.0.0.1\r\nMta-Name: mx\r\nPass: All\r\nQueue-Id: 86\r\nRcpt: a@b\r\n",
      "from=sender@ext.test\nrcpt=a@b\nip=127.0.0.1\nqueue_id=86\nmta_name=mx\npass_all "},
     {"no sender stated", "Rcpt: a@b\r\n", "rcpt=a@b\n"},
     {"the null sender, empty", "From:\r\n", "from=\n"},
@@ -68,7 +69,8 @@ static const struct {
     {"58 an empty one is none", "IP:\r\n", ""},
     {"several recipients in one field", "Rcpt: <\"a,b\"@c.example>, <d@e.example>\r\n",
      "rcpt=<\"a,b\"@c.example>\nrcpt=<d@e.example>\n"},
-    {"the first of a name counts", "From: a\r\nFrom: b\r\nDeliver-To: c\r\nDeliver-To: d\r\n", "from=a\ndeliver_to=c\n"},
+    {"the first of a name counts", "From: a\r\nFrom: b\r\nDeliver-To: c\r\nDeliver-To: d\r\n",
+     "from=a\ndeliver_to=c\n"},
     {"a password of its own", "Password: secret\r\n", "password=secret\n"},
     {"a password of Basic authorisation", "Authorization: Basic dTpwOmFzcw==\r\n", "password=p:ass\n"},
     {"Basic without a colon is none", "Authorization: Basic dXNlcg==\r\n", ""},
@@ -101,10 +103,8 @@ static const struct {
     const char   *fields;
     enum err_code code;
 } refused[] = {
-    {"Shm: /rhm.abc\r\n", ERR_INVALID},
-    {"File: /etc/passwd\r\n", ERR_INVALID},
-    {"PATH: /etc/passwd\r\n", ERR_INVALID},
-    {"Message-Length: 5\r\n", ERR_INVALID},
+    {"Shm: /rhm.abc\r\n", ERR_INVALID},     {"File: /etc/passwd\r\n", ERR_INVALID},
+    {"PATH: /etc/passwd\r\n", ERR_INVALID}, {"Message-Length: 5\r\n", ERR_INVALID},
     {"Rcpt: a,b,c,d,e,f\r\n", ERR_LIMIT},
 };
 
@@ -181,7 +181,8 @@ static void a_full_reply_has_the_shapes_that_the_proxy_acts_on(void **unused)
                "{\"is_skipped\":false,\"score\":100.0,\"required_score\":15.0,\"action\":\"reject\","
                "\"thresholds\":{\"reject\":15.0,\"add header\":6.25},\"symbols\":{"
                "\"POSTERN_BLOCK\":{\"name\":\"POSTERN_BLOCK\",\"score\":100.0,\"metric_score\":100.0,"
-               "\"description\":\"Blocked by a rule\",\"options\":[\"rule=0198\",\"say \\\"hi\\\"\\u0009\xc3\xa4\xef\xbf\xbd\"]},"
+               "\"description\":\"Blocked by a rule\",\"options\":[\"rule=0198\",\"say "
+               "\\\"hi\\\"\\u0009\xc3\xa4\xef\xbf\xbd\"]},"
                "\"MG\":{\"name\":\"MG\",\"score\":-0.04,\"metric_score\":-0.04}},"
                "\"messages\":{\"smtp_message\":\"Blocked by rule 7\"},\"message-id\":\"m@x\",\"uid\":\"0198\","
                "\"time_real\":0.000412,\"milter\":{\"remove_headers\":{\"X-Spam\":0,\"X-Spam-Score\":0},"
@@ -194,8 +195,14 @@ static void the_old_form_wraps_the_verdict(void **unused)
 {
     const struct rspamd_symbol symbol = {SPAN("MG"), SPAN_NONE, 7, NULL, 0};
     const struct span          removed = SPAN("X-Spam");
-    struct rspamd_reply        reply = {.action = RSPAMD_ADD_HEADER, .score = 7, .required_score = 15, .reject = 15,
-                                        .symbols = &symbol, .nsymbols = 1, .remove_headers = &removed, .nremove_headers = 1};
+    struct rspamd_reply        reply = {.action = RSPAMD_ADD_HEADER,
+                                        .score = 7,
+                                        .required_score = 15,
+                                        .reject = 15,
+                                        .symbols = &symbol,
+                                        .nsymbols = 1,
+                                        .remove_headers = &removed,
+                                        .nremove_headers = 1};
 
     (void)unused;
     check_json("2.2", &reply, true,
@@ -243,11 +250,20 @@ static void reading_and_writing_take_microseconds(void **unused)
     const struct span          options[] = {SPAN("rule=01981234")};
     const struct rspamd_symbol symbol = {SPAN("POSTERN_BLOCK"), SPAN("Blocked by a rule"), 100, options, 1};
     const struct span          removed[] = {SPAN("X-Spam"), SPAN("X-Spam-Score"), SPAN("X-Spam-Status")};
-    struct rspamd_reply        reply = {.action = RSPAMD_REJECT, .score = 100, .required_score = 15, .reject = 15,
-                                        .add_header = 6, .greylist = 4, .symbols = &symbol, .nsymbols = 1,
-                                        .smtp_message = SPAN("Blocked by rule 7"), .message_id = SPAN("abc@def.example"),
+    struct rspamd_reply        reply = {.action = RSPAMD_REJECT,
+                                        .score = 100,
+                                        .required_score = 15,
+                                        .reject = 15,
+                                        .add_header = 6,
+                                        .greylist = 4,
+                                        .symbols = &symbol,
+                                        .nsymbols = 1,
+                                        .smtp_message = SPAN("Blocked by rule 7"),
+                                        .message_id = SPAN("abc@def.example"),
                                         .uid = SPAN("019812345678-1234-1234-1234-1234567890"),
-                                        .remove_headers = removed, .nremove_headers = 3, .time_real = 0.00123};
+                                        .remove_headers = removed,
+                                        .nremove_headers = 3,
+                                        .time_real = 0.00123};
     struct buf                 out;
 
     (void)unused;
@@ -266,7 +282,8 @@ static void reading_and_writing_take_microseconds(void **unused)
         rspamd_read_envelope(&r, &env, &e);
     }
     int64_t read = clock_thread_cpu_us();
-    print_message("%lld ns a reply, %lld ns an envelope\n", (long long)(wrote - began) / 10, (long long)(read - wrote) / 10);
+    print_message("%lld ns a reply, %lld ns an envelope\n", (long long)(wrote - began) / 10,
+                  (long long)(read - wrote) / 10);
     assert_true((read - began) / 10000 < 100);
     buf_fini(&out);
 }

@@ -5,10 +5,11 @@
 #include "net.h"
 #include "net/spamd.h"
 
-static const struct wire_limits limits = {.body_max = 100000, .head_max = 80 * 1024, .rcpt_max = 1000, .headers_max = 255};
+static const struct wire_limits limits = {
+    .body_max = 100000, .head_max = 80 * 1024, .rcpt_max = 1000, .headers_max = 255};
 
-static const char *const verb_names[] = {"PING", "CHECK", "SYMBOLS", "REPORT", "REPORT_IFSPAM", "PROCESS", "HEADERS", "TELL",
-                                         "SKIP"};
+static const char *const verb_names[] = {"PING",    "CHECK",   "SYMBOLS", "REPORT", "REPORT_IFSPAM",
+                                         "PROCESS", "HEADERS", "TELL",    "SKIP"};
 
 static void put(struct buf *b, const char *name, struct span value)
 {
@@ -81,12 +82,16 @@ static const struct {
     {"2 without a length the end does", "CHECK SPAMC/1.5\r\n\r\n" MSG, true, "CHECK 105 [" MSG "]"},
     {"2 without a length and an end it waits", "CHECK SPAMC/1.5\r\n\r\n" MSG, false, "more"},
     {"3 a length within a line", "CHECK SPAMC/1.5\r\nContent-length: 4\r\n\r\n" MSG, false, "CHECK 105 [From]"},
-    {"4 what follows is read over", "CHECK SPAMC/1.5\r\nContent-length: 14\r\n\r\n" MSG "more\n", true, "CHECK 105 [" MSG "]"},
+    {"4 what follows is read over", "CHECK SPAMC/1.5\r\nContent-length: 14\r\n\r\n" MSG "more\n", true,
+     "CHECK 105 [" MSG "]"},
     {"5 a length too large", "CHECK SPAMC/1.5\r\nContent-length: 24\r\n\r\n" MSG, true,
      BAD76 "Content-Length mismatch: Expected 24 bytes, got 14 bytes\r\n"},
-    {"6 a sign", "CHECK SPAMC/1.5\r\nContent-length: -5\r\n\r\n", false, BAD76 "Content-Length contains non-numeric bytes\r\n"},
-    {"6 a plus", "CHECK SPAMC/1.5\r\nContent-length: +5\r\n\r\n", false, BAD76 "Content-Length contains non-numeric bytes\r\n"},
-    {"6 a word", "CHECK SPAMC/1.5\r\nContent-length: abc\r\n\r\n", false, BAD76 "Content-Length contains non-numeric bytes\r\n"},
+    {"6 a sign", "CHECK SPAMC/1.5\r\nContent-length: -5\r\n\r\n", false,
+     BAD76 "Content-Length contains non-numeric bytes\r\n"},
+    {"6 a plus", "CHECK SPAMC/1.5\r\nContent-length: +5\r\n\r\n", false,
+     BAD76 "Content-Length contains non-numeric bytes\r\n"},
+    {"6 a word", "CHECK SPAMC/1.5\r\nContent-length: abc\r\n\r\n", false,
+     BAD76 "Content-Length contains non-numeric bytes\r\n"},
     {"6 blanks around it may be", "CHECK SPAMC/1.5\r\nContent-length: 2 \r\n\r\nhi", false, "CHECK 105 [hi]"},
     {"7 a huge length", "CHECK SPAMC/1.5\r\nContent-length: 99999999999999999999\r\n\r\n", false,
      BAD76 "Content-Length is larger than this server takes\r\n"},
@@ -115,8 +120,10 @@ static const struct {
     {"19 SKIP", "SKIP SPAMC/1.4\r\n", false, "SKIP 104 []"},
     {"20 no colon", "CHECK SPAMC/1.5\r\nUser\r\n\r\n", false, BAD76 "header not in 'Name: value' format\r\n"},
     {"20 folded", "CHECK SPAMC/1.5\r\nUser: a\r\n b: c\r\n\r\n", false, BAD76 "header not in 'Name: value' format\r\n"},
-    {"a blank before the colon makes another field", "CHECK SPAMC/1.5\r\nContent-length : 2\r\n\r\nhi", true, "CHECK 105 [hi]"},
-    {"23 a TAB in User", "CHECK SPAMC/1.5\r\nUser: a\tb\r\n\r\n", false, BAD76 "User header contains control chars\r\n"},
+    {"a blank before the colon makes another field", "CHECK SPAMC/1.5\r\nContent-length : 2\r\n\r\nhi", true,
+     "CHECK 105 [hi]"},
+    {"23 a TAB in User", "CHECK SPAMC/1.5\r\nUser: a\tb\r\n\r\n", false,
+     BAD76 "User header contains control chars\r\n"},
     {"23 any text in User", "CHECK SPAMC/1.5\r\nUser: \"../\xc3\xa4\" @x\r\nContent-length: 0\r\n\r\n", false,
      "CHECK 105 user=\"../\xc3\xa4\" @x []"},
     {"23 an empty User", "CHECK SPAMC/1.5\r\nUser:\r\nContent-length: 0\r\n\r\n", false, "CHECK 105 user= []"},
@@ -128,16 +135,18 @@ static const struct {
      BAD76 "the compression must be zlib\r\n"},
     {"27 TELL learns", "TELL SPAMC/1.5\r\nMessage-class: spam\r\nSet: local\r\nContent-length: 2\r\n\r\nhi", false,
      "TELL 105 class=1 set=1 remove=0 [hi]"},
-    {"27 TELL revokes", "TELL SPAMC/1.5\r\nMessage-class: ham\r\nSet: local\r\nRemove: remote\r\nContent-length: 2\r\n\r\nhi", false,
+    {"27 TELL revokes",
+     "TELL SPAMC/1.5\r\nMessage-class: ham\r\nSet: local\r\nRemove: remote\r\nContent-length: 2\r\n\r\nhi", false,
      "TELL 105 class=2 set=1 remove=2 [hi]"},
-    {"27 TELL forgets", "TELL SPAMC/1.5\r\nRemove: local\r\nContent-length: 2\r\n\r\nhi", false, "TELL 105 class=0 set=0 remove=1 [hi]"},
+    {"27 TELL forgets", "TELL SPAMC/1.5\r\nRemove: local\r\nContent-length: 2\r\n\r\nhi", false,
+     "TELL 105 class=0 set=0 remove=1 [hi]"},
     {"27 TELL set and removed", "TELL SPAMC/1.5\r\nMessage-class: spam\r\nSet: local\r\nRemove: local\r\n\r\n", false,
      BAD76 "Set and Remove name the same place\r\n"},
     {"28 a class that is none", "TELL SPAMC/1.5\r\nMessage-class: zork\r\nSet: local\r\n\r\n", false,
      BAD76 "Message-class must be spam or ham\r\n"},
     {"28 no class", "TELL SPAMC/1.5\r\nSet: local\r\n\r\n", false, BAD76 "Message-class must be spam or ham\r\n"},
-    {"29 both places", "TELL SPAMC/1.5\r\nMessage-class: spam\r\nSet: local, remote\r\nContent-length: 0\r\n\r\n", false,
-     "TELL 105 class=1 set=3 remove=0 []"},
+    {"29 both places", "TELL SPAMC/1.5\r\nMessage-class: spam\r\nSet: local, remote\r\nContent-length: 0\r\n\r\n",
+     false, "TELL 105 class=1 set=3 remove=0 []"},
     {"30 nothing and the end", "", true, ""},
     {"31 the end within the head", "CHECK SPAMC/1.5\r\nUs", true, BAD76 "EOF during headers\r\n"},
     {"31 the end within the first line", "CHECK SP", true, BAD76 "EOF during headers\r\n"},
@@ -147,11 +156,14 @@ static const struct {
      "CHECK RSPAMC/1.3\r\nContent-length: 2\r\nQueue-Id: 1x-2\r\nFrom: <a@b>\r\nRecipient-Number: 2\r\nRcpt: <c@d>\r\n"
      "Rcpt: <e@f>\r\nHelo: h\r\nHostname: n\r\nIP: 192.0.2.55\r\nUser: joe\r\nDeliver-To: x\r\n\r\nhi",
      false,
-     "RSPAMC CHECK 103 user=joe from=<a@b> rcpt=<c@d> rcpt=<e@f> helo=h hostname=n ip=192.0.2.55 queue_id=1x-2 deliver_to=x [hi]"},
+     "RSPAMC CHECK 103 user=joe from=<a@b> rcpt=<c@d> rcpt=<e@f> helo=h hostname=n ip=192.0.2.55 queue_id=1x-2 "
+     "deliver_to=x [hi]"},
     {"60 a TAB in its fields", "CHECK RSPAMC/1.3\r\nHelo: a\tb\r\n\r\n", false, "RSPAMD/1.3 76 EX_PROTOCOL\r\n"},
-    {"61 Rspamd's form without a length", "CHECK RSPAMC/1.3\r\nFrom: x\r\n\r\n", false, "RSPAMD/1.3 76 EX_PROTOCOL\r\n"},
+    {"61 Rspamd's form without a length", "CHECK RSPAMC/1.3\r\nFrom: x\r\n\r\n", false,
+     "RSPAMD/1.3 76 EX_PROTOCOL\r\n"},
     {"61 its commands are two", "REPORT RSPAMC/1.3\r\n", false, "RSPAMD/1.3 76 EX_PROTOCOL\r\n"},
-    {"the envelope is Rspamd's alone", "CHECK SPAMC/1.5\r\nFrom: x\r\nRcpt: y\r\nContent-length: 0\r\n\r\n", false, "CHECK 105 []"},
+    {"the envelope is Rspamd's alone", "CHECK SPAMC/1.5\r\nFrom: x\r\nRcpt: y\r\nContent-length: 0\r\n\r\n", false,
+     "CHECK 105 []"},
 };
 
 static void a_request_means_the_same_however_it_is_cut(void **unused)
@@ -224,7 +236,8 @@ static void heads_have_limits(void **unused)
     buf_clear(&b);
     buf_puts(&b, "CHECK SPAMC/1.5\r\n\r\n");
     put_times(&b, "a", 100001);
-    check_bytes("2 a message without length and end", buf_span(&b), BAD76 "the message is larger than this server takes");
+    check_bytes("2 a message without length and end", buf_span(&b),
+                BAD76 "the message is larger than this server takes");
     buf_fini(&b);
 }
 
@@ -233,7 +246,8 @@ static void nul_bytes_are_refused_in_the_head_and_kept_in_the_message(void **unu
     (void)unused;
     check_bytes("24 in the first line", SPAN("CHECK SPAMC/1.5\0\r\n"), BAD76 "the version is not a number");
     check_bytes("24 in the command", SPAN("CH\0CK SPAMC/1.5\r\n"), BAD76 "unknown command (CH\\x00CK");
-    check_bytes("23 in User", SPAN("CHECK SPAMC/1.5\r\nUser: a\0b\r\n\r\n"), BAD76 "User header contains control chars");
+    check_bytes("23 in User", SPAN("CHECK SPAMC/1.5\r\nUser: a\0b\r\n\r\n"),
+                BAD76 "User header contains control chars");
     check_bytes("24 in the message", SPAN("CHECK SPAMC/1.5\r\nContent-length: 3\r\n\r\na\0b"), "CHECK 105 [a");
 }
 
@@ -262,7 +276,8 @@ static void a_zlib_message_is_undone_within_its_limit(void **unused)
     buf_clear(&b);
     buf_printf(&b, "CHECK SPAMC/1.5\r\nCompress: zlib\r\nContent-length: %lu\r\n\r\n", n);
     buf_put(&b, span_make(squeezed, n));
-    check_bytes("26 a bomb", buf_span(&b), "SPAMD/1.0 69 Service Unavailable: the message exceeds 100000 bytes once decompressed");
+    check_bytes("26 a bomb", buf_span(&b),
+                "SPAMD/1.0 69 Service Unavailable: the message exceeds 100000 bytes once decompressed");
     buf_fini(&b);
 }
 
@@ -304,17 +319,23 @@ static const struct spamd_result spam = {.spam = true,
                                          .version = {"Postern 1.0", 11},
                                          .host = {"mx", 2},
                                          .reject_threshold = 15};
-static const struct spamd_result ham = {.score = -100, .threshold = 6, .report = {"none\n", 5}, .version = {"Postern 1.0", 11},
-                                        .host = {"mx", 2}, .action = {"no action", 9}, .reject_threshold = 15};
+static const struct spamd_result ham = {.score = -100,
+                                        .threshold = 6,
+                                        .report = {"none\n", 5},
+                                        .version = {"Postern 1.0", 11},
+                                        .host = {"mx", 2},
+                                        .action = {"no action", 9},
+                                        .reject_threshold = 15};
 
 #define OK11 "SPAMD/1.1 0 EX_OK\r\n"
 #define TRUE_LINE "Spam: True ; 15.0 / 6.0\r\n"
 #define FALSE_LINE "Spam: False ; -100.0 / 6.0\r\n"
-#define SPAM_FIELDS                                                                                                       \
-    "X-Spam-Checker-Version: Postern 1.0 on mx\nX-Spam-Flag: YES\nX-Spam-Level: ***************\n"                        \
-    "X-Spam-Status: Yes, score=15.0 required=6.0 tests=A,B autolearn=no version=1.0\nX-Spam-Report:\n\t* one\n\t* two\n"
-#define HAM_FIELDS                                                                                                        \
-    "X-Spam-Checker-Version: Postern 1.0 on mx\r\nX-Spam-Level: \r\n"                                                     \
+#define SPAM_FIELDS                                                                                                    \
+    "X-Spam-Checker-Version: Postern 1.0 on mx\nX-Spam-Flag: YES\nX-Spam-Level: ***************\n"                     \
+    "X-Spam-Status: Yes, score=15.0 required=6.0 tests=A,B autolearn=no version=1.0\nX-Spam-Report:\n\t* one\n\t* "    \
+    "two\n"
+#define HAM_FIELDS                                                                                                     \
+    "X-Spam-Checker-Version: Postern 1.0 on mx\r\nX-Spam-Level: \r\n"                                                  \
     "X-Spam-Status: No, score=-100.0 required=6.0 tests=none autolearn=no version=1.0\r\n"
 
 static const struct {
@@ -332,13 +353,15 @@ static const struct {
     {"SYMBOLS without any", SPAMD_SYMBOLS, 103, MSG, &ham, OK11 "Content-length: 0\r\n" FALSE_LINE "\r\n"},
     {"REPORT", SPAMD_REPORT, 105, MSG, &spam, OK11 "Content-length: 8\r\n" TRUE_LINE "\r\none\ntwo\n"},
     {"15 REPORT 1.2, for Exim", SPAMD_REPORT, 102, MSG, &spam, OK11 TRUE_LINE "\r\none\r\ntwo\r\n"},
-    {"16 REPORT_IFSPAM, spam", SPAMD_REPORT_IFSPAM, 105, MSG, &spam, OK11 "Content-length: 8\r\n" TRUE_LINE "\r\none\ntwo\n"},
+    {"16 REPORT_IFSPAM, spam", SPAMD_REPORT_IFSPAM, 105, MSG, &spam,
+     OK11 "Content-length: 8\r\n" TRUE_LINE "\r\none\ntwo\n"},
     {"16 REPORT_IFSPAM, ham", SPAMD_REPORT_IFSPAM, 105, MSG, &ham, OK11 "Content-length: 0\r\n" FALSE_LINE "\r\n"},
     {"PROCESS 1.0", SPAMD_PROCESS, 100, MSG, &spam, "SPAMD/1.0 0 EX_OK\r\n" SPAM_FIELDS MSG},
     {"15 PROCESS 1.2", SPAMD_PROCESS, 102, MSG, &spam, OK11 "Content-length: 211\r\n\r\n" SPAM_FIELDS MSG},
     {"PROCESS", SPAMD_PROCESS, 105, MSG, &spam, OK11 "Content-length: 211\r\n" TRUE_LINE "\r\n" SPAM_FIELDS MSG},
     {"17 HEADERS of a CRLF message, X-Spam fields gone", SPAMD_HEADERS, 105,
-     "From x Sat\r\nReturn-Path:\r\n <a@b>\r\nX-SPAM-Flag: NO\r\n\tfolded\r\nA: b\r\nX-Spam: Yes\r\nX-Spamming: stays\r\n"
+     "From x Sat\r\nReturn-Path:\r\n <a@b>\r\nX-SPAM-Flag: NO\r\n\tfolded\r\nA: b\r\nX-Spam: Yes\r\nX-Spamming: "
+     "stays\r\n"
      "x-spam-status : No\r\n\r\nbody\r\n",
      &ham,
      OK11 "Content-length: 202\r\n" FALSE_LINE "\r\nFrom x Sat\r\nReturn-Path:\r\n <a@b>\r\n" HAM_FIELDS
@@ -354,7 +377,8 @@ static void replies_are_those_of_spamd_byte_for_byte(void **unused)
     (void)unused;
     buf_init(&out, 10000);
     for (size_t i = 0; i < COUNT(replies); i++) {
-        struct spamd_request r = {.verb = replies[i].verb, .version = replies[i].version, .body = span_of(replies[i].body)};
+        struct spamd_request r = {
+            .verb = replies[i].verb, .version = replies[i].version, .body = span_of(replies[i].body)};
 
         buf_clear(&out);
         spamd_put_result(&out, &r, replies[i].result);
@@ -392,8 +416,8 @@ static const struct {
     double      score;
     const char *line;
 } rounded[] = {
-    {false, 5.96, "Spam: False ; 5.9 / 6.0\r\n"}, {false, 6.0, "Spam: False ; 5.9 / 6.0\r\n"},
-    {true, 5.94, "Spam: True ; 6.0 / 6.0\r\n"},   {true, 14.94, "Spam: True ; 14.9 / 6.0\r\n"},
+    {false, 5.96, "Spam: False ; 5.9 / 6.0\r\n"},  {false, 6.0, "Spam: False ; 5.9 / 6.0\r\n"},
+    {true, 5.94, "Spam: True ; 6.0 / 6.0\r\n"},    {true, 14.94, "Spam: True ; 14.9 / 6.0\r\n"},
     {false, -0.01, "Spam: False ; 0.0 / 6.0\r\n"}, {false, -0.06, "Spam: False ; -0.1 / 6.0\r\n"},
 };
 
@@ -447,9 +471,10 @@ static void long_lists_of_tests_fold_behind_commas_with_one_autolearn_behind_the
     result.symbols = SPAN("POSTERN_BLOCK,SOME_RATHER_LONG_NAME,ANOTHER_RATHER_LONG_NAME,THIRD\r\nX: y");
     spamd_put_result(&out, &r, &result);
     size_t at = span_find(buf_span(&out), SPAN("X-Spam-Status"));
-    assert_true(span_starts(span_skip(buf_span(&out), at),
-                            SPAN("X-Spam-Status: Yes, score=15.0 required=6.0 tests=POSTERN_BLOCK,\n"
-                                 "\tSOME_RATHER_LONG_NAME,ANOTHER_RATHER_LONG_NAME,THIRD__X: y autolearn=no version=1.0\n")));
+    assert_true(
+        span_starts(span_skip(buf_span(&out), at),
+                    SPAN("X-Spam-Status: Yes, score=15.0 required=6.0 tests=POSTERN_BLOCK,\n"
+                         "\tSOME_RATHER_LONG_NAME,ANOTHER_RATHER_LONG_NAME,THIRD__X: y autolearn=no version=1.0\n")));
     buf_fini(&out);
 }
 
@@ -473,8 +498,9 @@ static void small_replies_are_exact(void **unused)
     check_same("27 nothing done", buf_span(&out), SPAN(OK11 "\r\n\r\n"));
     buf_clear(&out);
     spamd_put_error(&out, &r, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
-    check_same("27 refused", buf_span(&out),
-               SPAN("SPAMD/1.0 69 Service Unavailable: TELL commands are not enabled, set the --allow-tell switch.\r\n"));
+    check_same(
+        "27 refused", buf_span(&out),
+        SPAN("SPAMD/1.0 69 Service Unavailable: TELL commands are not enabled, set the --allow-tell switch.\r\n"));
     buf_clear(&out);
     spamd_put_error(&out, &legacy, SPAMD_EX_TEMPFAIL, "x");
     check_same("60 refused", buf_span(&out), SPAN("RSPAMD/1.3 75 EX_TEMPFAIL\r\n"));
