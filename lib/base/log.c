@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <syslog.h>
 #include <unistd.h>
@@ -22,25 +23,30 @@ static const struct {
     [LOG_LEVEL_ERROR] = {"error", LOG_ERR},
 };
 
-/* Written by log_open() in main, before there are threads. */
+/* Written by log_open() in main, before there are threads; `least` also later. */
 static struct {
     const char     *program;
     enum log_target target;
-    enum log_level  least;
+    atomic_int      least; /* enum log_level */
 } sink = {"postern", LOG_TO_STDERR, LOG_LEVEL_INFO};
 
 void log_open(const char *program, enum log_target target, enum log_level least)
 {
     sink.program = program;
     sink.target = target;
-    sink.least = least;
+    log_set_least(least);
     if (target == LOG_TO_SYSLOG)
         openlog(program, LOG_PID, LOG_MAIL);
 }
 
+void log_set_least(enum log_level least)
+{
+    atomic_store_explicit(&sink.least, least, memory_order_relaxed);
+}
+
 bool log_wants(enum log_level level)
 {
-    return level >= sink.least;
+    return (int)level >= atomic_load_explicit(&sink.least, memory_order_relaxed);
 }
 
 /* Once something did not fit, the line ends with "…" and takes no more. */

@@ -13,6 +13,7 @@ enum log_target { LOG_TO_STDERR, LOG_TO_SYSLOG };
 
 /* `program` is borrowed for ever. On stderr lines start with the UTC time and the level. */
 void log_open(const char *program, enum log_target target, enum log_level least);
+void log_set_least(enum log_level least); /* any thread, at any time */
 bool log_wants(enum log_level level);
 
 struct log_line {
