@@ -259,7 +259,7 @@ static void reload(struct server *sv, const struct options *o, const struct sett
         return;
     }
     const struct settings *now = conf_settings(conf);
-    log_open(PROGRAM, (enum log_target)was->log.target, (enum log_level)now->log.level);
+    log_set_least((enum log_level)now->log.level);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_trust(sv->loops[i], trust);
     name_others(was, now);
