@@ -10,10 +10,7 @@
 
 #include "base/log.h"
 
-const char *caller_class_word(enum caller_class c)
-{
-    return c == CLASS_MTA ? "mta" : "scan";
-}
+const char *caller_class_word(enum caller_class c) { return c == CLASS_MTA ? "mta" : "scan"; }
 
 void peer_format(const struct peer *p, char out[PEER_TEXT])
 {
@@ -34,7 +31,8 @@ static void *must_array(size_t n, size_t size)
     return p;
 }
 
-static int read_blocks(const struct conf_list *list, const char *key, struct ip_block **out, size_t *n_out, struct err *e)
+static int read_blocks(const struct conf_list *list, const char *key, struct ip_block **out, size_t *n_out,
+                       struct err *e)
 {
     *out = must_array(list->n, sizeof **out);
     for (size_t i = 0; i < list->n; i++) {
@@ -48,9 +46,9 @@ static int read_blocks(const struct conf_list *list, const char *key, struct ip_
 /* A user of the list as a uid. A name that this machine does not know is a warning: the default names several MTAs. */
 static bool find_user(const char *name, uid_t *out)
 {
-    struct passwd  pw, *found = NULL;
-    char           room[4096];
-    uint64_t       number;
+    struct passwd pw, *found = NULL;
+    char          room[4096];
+    uint64_t      number;
 
     if (span_u64(span_of(name), &number) && number < UINT32_MAX) {
         *out = (uid_t)number;
@@ -194,7 +192,8 @@ void allowance_free(struct allowance **ap)
 static uint64_t peer_key(const struct peer *p)
 {
     struct ip net = p->is_unix ? (struct ip){{0}} : ip_is_v4(&p->ip) ? p->ip : ip_network(&p->ip, 64);
-    uint64_t  hash = p->is_unix ? span_hash(span_make(&p->uid, sizeof p->uid)) : span_hash(span_make(net.b, sizeof net.b));
+    uint64_t  hash = p->is_unix ? span_hash(span_make(&p->uid, sizeof p->uid))
+                                : span_hash(span_make(net.b, sizeof net.b));
 
     return hash != 0 ? hash : 1;
 }

@@ -35,7 +35,7 @@ struct trust {
     size_t              nrelays;
     char               *password; /* NULL: nobody has one */
     char               *authserv_id;
-    struct origin_trust origin;   /* of the above, for lib/rules */
+    struct origin_trust origin; /* of the above, for lib/rules */
 };
 /* Copies what it needs. Unknown users are logged and left out; a damaged address or block is an error. */
 int           trust_new(const struct settings *settings, struct trust **out, struct err *e);

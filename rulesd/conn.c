@@ -78,10 +78,7 @@ void conn_close(struct conn *c)
     free(c);
 }
 
-bool conn_is_idle(const struct conn *c)
-{
-    return c->state == CONN_READ && c->in.n == 0;
-}
+bool conn_is_idle(const struct conn *c) { return c->state == CONN_READ && c->in.n == 0; }
 
 /* ---- waiting ---- */
 
@@ -152,7 +149,8 @@ static int receive(struct conn *c)
     if (c->in.cap - c->in.n < ROOM_MIN) {
         size_t more = growth(c);
 
-        if (more == 0 || (c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) || buf_reserve(&c->in, more) == NULL)
+        if (more == 0 || (c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) ||
+            buf_reserve(&c->in, more) == NULL)
             return -2;
     }
     size_t  room = c->in.cap - c->in.n;
@@ -161,7 +159,8 @@ static int receive(struct conn *c)
         return 1;
     if (n < 0 && (errno != EAGAIN && errno != EWOULDBLOCK))
         return -1;
-    c->readable = n > 0 && ((size_t)n == room || c->hung_up); /* less than asked for: that was all (epoll is told of more) */
+    c->readable = n > 0 &&
+                  ((size_t)n == room || c->hung_up); /* less than asked for: that was all (epoll is told of more) */
     c->eof = n == 0;
     if (n > 0) {
         c->in.n += (size_t)n;
@@ -276,10 +275,8 @@ static enum go hand_over(struct conn *c)
 static enum go go_on_with(struct conn *c, enum scan_step step)
 {
     switch (step) {
-    case SCAN_DONE:
-        return finish_scan(c);
-    case SCAN_HEAVY:
-        return hand_over(c);
+    case SCAN_DONE: return finish_scan(c);
+    case SCAN_HEAVY: return hand_over(c);
     case SCAN_ASKS: /* wake_conn() may have been called already: its post is looked at in this thread, and later */
         metric_add(&c->loop->metrics.parked, 1);
         loop_wait(c->loop, c, WAIT_SCAN);
@@ -317,12 +314,9 @@ static enum go parse(struct conn *c)
     begin_exchange(c);
     c->parsed = true;
     switch (c->session->step(c->x, &c->in, c->eof)) {
-    case WIRE_DONE:
-        return answer(c);
-    case WIRE_BAD:
-        return refuse(c, c->session->put_bad);
-    case WIRE_MORE:
-        break;
+    case WIRE_DONE: return answer(c);
+    case WIRE_BAD: return refuse(c, c->session->put_bad);
+    case WIRE_MORE: break;
     }
     return c->eof ? GO_AWAY : GO_WAIT;
 }
@@ -443,18 +437,10 @@ static void run(struct conn *c, enum go go)
 {
     while (go == GO_ON) {
         switch (c->state) {
-        case CONN_READ:
-            go = do_read(c);
-            break;
-        case CONN_WRITE:
-            go = do_write(c);
-            break;
-        case CONN_DRAIN:
-            go = do_drain(c);
-            break;
-        case CONN_SCAN:
-            go = GO_WAIT;
-            break;
+        case CONN_READ: go = do_read(c); break;
+        case CONN_WRITE: go = do_write(c); break;
+        case CONN_DRAIN: go = do_drain(c); break;
+        case CONN_SCAN: go = GO_WAIT; break;
         }
     }
     if (go == GO_AWAY)

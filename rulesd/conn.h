@@ -18,33 +18,33 @@ struct conn {
     struct client         client;
     enum conn_state       state;
     enum waiting          waiting;
-    bool                  waits;      /* is in the list of `waiting` */
-    bool                  watched;    /* epoll knows it */
+    bool                  waits;   /* is in the list of `waiting` */
+    bool                  watched; /* epoll knows it */
     bool                  watches_out;
-    bool                  readable;   /* there may be something to read */
-    bool                  hung_up;    /* the client has shut down its side: reads end with 0 */
-    bool                  eof;        /* … and did */
-    bool                  parsed;     /* nothing in `in` that the codec has not seen */
-    bool                  asked;      /* at least one request was answered */
-    bool                  queued;     /* is in the loop's `again` */
+    bool                  readable; /* there may be something to read */
+    bool                  hung_up;  /* the client has shut down its side: reads end with 0 */
+    bool                  eof;      /* … and did */
+    bool                  parsed;   /* nothing in `in` that the codec has not seen */
+    bool                  asked;    /* at least one request was answered */
+    bool                  queued;   /* is in the loop's `again` */
     const struct session *session;
-    struct exchange      *x;          /* the request that is being read or answered */
+    struct exchange      *x; /* the request that is being read or answered */
     struct buf            in, out;
     size_t                sent, drained, charged;
-    unsigned              run;        /* requests answered in a row */
-    enum scan_step        step;       /* what a worker's run of the scan came to */
+    unsigned              run;  /* requests answered in a row */
+    enum scan_step        step; /* what a worker's run of the scan came to */
     int64_t               deadline_us;
-    struct conn          *prev, *next;  /* in the list of `waiting`, or in `again` */
+    struct conn          *prev, *next; /* in the list of `waiting`, or in `again` */
     struct conn          *inbox_next;
 };
 
 /* A new connection, with whatever it has sent already. Takes fd. */
 void conn_open(struct loop *l, int fd, const struct client *client);
 void conn_event(struct conn *c, uint32_t events);
-void conn_resume(struct conn *c);  /* given back by the cache or a worker */
-void conn_again(struct conn *c);   /* its turn comes again */
-void conn_expire(struct conn *c);  /* its deadline passed */
-void conn_close(struct conn *c);   /* at once, also under way: when its loop ends */
+void conn_resume(struct conn *c);        /* given back by the cache or a worker */
+void conn_again(struct conn *c);         /* its turn comes again */
+void conn_expire(struct conn *c);        /* its deadline passed */
+void conn_close(struct conn *c);         /* at once, also under way: when its loop ends */
 bool conn_is_idle(const struct conn *c); /* no request has begun */
 
 #endif

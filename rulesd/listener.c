@@ -55,10 +55,12 @@ static int set_option(struct listener *l, struct span option, struct err *e)
             return err_set(e, ERR_INVALID, "%s is %s", options[i].key, options[i].values);
         return 0;
     }
-    return err_set(e, ERR_INVALID, "a listener has class, phase, mode and envelope_lines, but no \"%.*s\"", SPAN_ARG(option));
+    return err_set(e, ERR_INVALID, "a listener has class, phase, mode and envelope_lines, but no \"%.*s\"",
+                   SPAN_ARG(option));
 }
 
-static int read_listener(const char *text, const struct settings *s, enum wire_kind kind, struct listener *l, struct err *e)
+static int read_listener(const char *text, const struct settings *s, enum wire_kind kind, struct listener *l,
+                         struct err *e)
 {
     struct span query, option;
 
@@ -120,8 +122,7 @@ int listeners_open(const struct settings *s, size_t nloops, struct listener **ou
     *n_out = 0;
     if ((*out = calloc(most > 0 ? most : 1, sizeof **out)) == NULL)
         panic("out of memory");
-    if (most > 0 &&
-        open_list(&s->rulesd.listen_spamd, "listen_spamd", WIRE_SPAMC, s, nloops, *out, n_out, e) == 0 &&
+    if (most > 0 && open_list(&s->rulesd.listen_spamd, "listen_spamd", WIRE_SPAMC, s, nloops, *out, n_out, e) == 0 &&
         open_list(&s->rulesd.listen_http, "listen_http", WIRE_HTTP, s, nloops, *out, n_out, e) == 0)
         return 0;
     if (most == 0)

@@ -11,15 +11,15 @@
 
 struct listener {
     struct endpoint   at;
-    enum wire_kind    kind;  /* the protocol, where the first bytes do not tell */
+    enum wire_kind    kind; /* the protocol, where the first bytes do not tell */
     enum caller_class most;
     bool              post, observe, envelope_lines;
-    int              *fds;   /* one a loop; of a Unix socket the first alone */
+    int              *fds; /* one a loop; of a Unix socket the first alone */
     size_t            nfds;
 };
 
 /* Opens all. -1: nothing stays open, and e names the setting. */
-int  listeners_open(const struct settings *settings, size_t nloops, struct listener **out, size_t *n_out, struct err *e);
+int listeners_open(const struct settings *settings, size_t nloops, struct listener **out, size_t *n_out, struct err *e);
 /* Closes the sockets, and removes the files of Unix sockets. Loops must not use them any more. */
 void listeners_close(struct listener *all, size_t n);
 void listeners_free(struct listener **all, size_t n);

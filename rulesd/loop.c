@@ -28,8 +28,11 @@
 int64_t loop_deadline(const struct loop *l, enum waiting for_what)
 {
     const struct server *s = l->server;
-    const int64_t        after[WAITS] = {[WAIT_HEAD] = s->head_us, [WAIT_BODY] = s->body_us, [WAIT_IDLE] = s->idle_us,
-                                         [WAIT_WRITE] = WRITE_US,  [WAIT_DRAIN] = DRAIN_US};
+    const int64_t        after[WAITS] = {[WAIT_HEAD] = s->head_us,
+                                         [WAIT_BODY] = s->body_us,
+                                         [WAIT_IDLE] = s->idle_us,
+                                         [WAIT_WRITE] = WRITE_US,
+                                         [WAIT_DRAIN] = DRAIN_US};
 
     return for_what == WAIT_SCAN ? INT64_MAX : l->now_us + after[for_what];
 }
@@ -135,10 +138,7 @@ void loop_give_exchange(struct loop *l, struct exchange **xp)
     l->nexchanges++;
 }
 
-struct scan *loop_take_scan(struct loop *l)
-{
-    return l->nscans > 0 ? l->scans[--l->nscans] : scan_new();
-}
+struct scan *loop_take_scan(struct loop *l) { return l->nscans > 0 ? l->scans[--l->nscans] : scan_new(); }
 
 void loop_give_scan(struct loop *l, struct scan **s)
 {
@@ -243,7 +243,8 @@ static int accept_one(struct loop *l, struct door *d)
     }
     read_peer(fd, &from, d->listener->at.is_unix, &client.peer);
     client.class = caller_class(l->trust, &client.peer, d->listener->most);
-    if (atomic_load_explicit(&l->server->connections, memory_order_relaxed) >= (client.class == CLASS_MTA ? max : max / 4 * 3)) {
+    if (atomic_load_explicit(&l->server->connections, memory_order_relaxed) >=
+        (client.class == CLASS_MTA ? max : max / 4 * 3)) {
         turn_away(l, fd);
         return 1;
     }
@@ -358,16 +359,12 @@ static void go_on(struct loop *l)
 static void look_at(struct loop *l, const struct epoll_event *ev)
 {
     switch (*(enum watch *)ev->data.ptr) {
-    case WATCH_WAKE:
-        woken(l);
-        break;
+    case WATCH_WAKE: woken(l); break;
     case WATCH_LISTENER:
         if (!l->closed)
             accept_some(l, ev->data.ptr);
         break;
-    case WATCH_CONN:
-        conn_event(ev->data.ptr, ev->events);
-        break;
+    case WATCH_CONN: conn_event(ev->data.ptr, ev->events); break;
     }
 }
 
@@ -439,10 +436,7 @@ int loop_start(struct loop *l, struct err *e)
     return 0;
 }
 
-void loop_join(struct loop *l)
-{
-    pthread_join(l->thread, NULL);
-}
+void loop_join(struct loop *l) { pthread_join(l->thread, NULL); }
 
 void loop_let_go(struct loop *l)
 {

@@ -12,7 +12,7 @@
 #include "session.h"
 
 enum waiting {
-    WAIT_HEAD,  /* for a request, or the rest of its head */
+    WAIT_HEAD, /* for a request, or the rest of its head */
     WAIT_BODY,
     WAIT_IDLE,  /* for the next request */
     WAIT_WRITE, /* until the client takes more of the reply */
@@ -37,23 +37,23 @@ struct door { /* a listener's socket in one loop */
 };
 
 struct loop {
-    enum watch            wake; /* WATCH_WAKE: epoll's pointer for wake_fd */
-    struct server        *server;
-    size_t                index;
-    pthread_t             thread;
-    int                   epoll_fd, wake_fd, spare_fd;
-    struct door          *doors;
-    size_t                ndoors;
-    int64_t               now_us; /* monotonic, once a round */
-    struct trust         *trust;
+    enum watch              wake; /* WATCH_WAKE: epoll's pointer for wake_fd */
+    struct server          *server;
+    size_t                  index;
+    pthread_t               thread;
+    int                     epoll_fd, wake_fd, spare_fd;
+    struct door            *doors;
+    size_t                  ndoors;
+    int64_t                 now_us; /* monotonic, once a round */
+    struct trust           *trust;
     _Atomic(struct trust *) next_trust;
     _Atomic(struct conn *)  inbox; /* given back by other threads */
-    struct conn_list      waiting[WAITS];
-    struct conn          *again;   /* has more to do, but others come first */
-    size_t                nconns;
-    bool                  closed;  /* accepts nobody any more */
-    int64_t               complained_us;
-    struct metrics        metrics;
+    struct conn_list        waiting[WAITS];
+    struct conn            *again; /* has more to do, but others come first */
+    size_t                  nconns;
+    bool                    closed; /* accepts nobody any more */
+    int64_t                 complained_us;
+    struct metrics          metrics;
 
     /* kept to be used again */
     struct exchange *exchanges;

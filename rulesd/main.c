@@ -20,7 +20,7 @@
 #define PROGRAM "postern-rulesd"
 #define DEFAULT_CONF "/etc/postern/postern.conf"
 #define DRAIN_SECONDS 10
-#define LOOPS_MAX 8            /* unless asked for more */
+#define LOOPS_MAX 8             /* unless asked for more */
 #define FILES_FOR_OURSELVES 256 /* descriptors that connections must not take */
 #define QUEUE_MAX 1024
 #define BUFFERED_MIN ((size_t)512 << 20)
@@ -105,8 +105,8 @@ static void set_limits(struct server *sv, const struct settings *s)
 {
     size_t body = (size_t)s->rulesd.max_message;
 
-    sv->limits[CLASS_MTA] =
-        (struct wire_limits){.body_max = body, .head_max = 1 << 20, .rcpt_max = 10000, .headers_max = 1000};
+    sv->limits[CLASS_MTA] = (struct wire_limits){
+        .body_max = body, .head_max = 1 << 20, .rcpt_max = 10000, .headers_max = 1000};
     sv->limits[CLASS_SCAN] = sv->limits[CLASS_MTA];
     sv->limits[CLASS_SCAN].head_max = 80 << 10;
     sv->in_max = body + (1 << 20) + (128 << 10);
@@ -203,17 +203,12 @@ static bool same_setting(const struct conf_row *row, const struct settings *sa, 
     const char *a = (const char *)sa + row->offset, *b = (const char *)sb + row->offset;
 
     switch (row->type) {
-    case CONF_TEXT:
-        return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
-    case CONF_LIST:
-        return same_list((const struct conf_list *)a, (const struct conf_list *)b);
+    case CONF_TEXT: return strcmp(*(const char *const *)a, *(const char *const *)b) == 0;
+    case CONF_LIST: return same_list((const struct conf_list *)a, (const struct conf_list *)b);
     case CONF_INT:
-    case CONF_SIZE:
-        return *(const int64_t *)a == *(const int64_t *)b;
-    case CONF_BOOL:
-        return *(const bool *)a == *(const bool *)b;
-    case CONF_ENUM:
-        return *(const int *)a == *(const int *)b;
+    case CONF_SIZE: return *(const int64_t *)a == *(const int64_t *)b;
+    case CONF_BOOL: return *(const bool *)a == *(const bool *)b;
+    case CONF_ENUM: return *(const int *)a == *(const int *)b;
     }
     return true;
 }
@@ -221,8 +216,8 @@ static bool same_setting(const struct conf_row *row, const struct settings *sa, 
 /* Settings that hold from a SIGHUP on. */
 static bool is_live(const struct conf_row *row)
 {
-    static const char *const live[] = {"rulesd.password", "rulesd.mta_from",   "rulesd.mta_users", "rulesd.trusted_relays",
-                                       "rules.authserv_id", "log.level"};
+    static const char *const live[] = {"rulesd.password",       "rulesd.mta_from",   "rulesd.mta_users",
+                                       "rulesd.trusted_relays", "rules.authserv_id", "log.level"};
     char                     name[64];
 
     snprintf(name, sizeof name, "%s.%s", row->section, row->key);

@@ -1,7 +1,6 @@
 /* rulesd/metrics.c - see metrics.h. Names, kinds and help of everything that is told stand in tables. */
 #include "metrics.h"
 
-
 #include "base/clock.h"
 #include "cache.h"
 #include "greylist.h"
@@ -18,7 +17,8 @@ static const char *const verbs[METRIC_VERBS] = {
 static const char *const verdicts[METRIC_VERDICTS] = {
     [METRIC_PASS] = "pass",       [METRIC_TAG] = "tag", [METRIC_DEFER] = "defer",     [METRIC_REJECT] = "reject",
     [METRIC_DISCARD] = "discard", [METRIC_OK] = "ok",   [METRIC_REFUSED] = "refused", [METRIC_FAILED] = "failed"};
-static const char *const rule_words[3] = {[VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
+static const char *const rule_words[3] = {
+    [VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
 
 /* Upper bounds in microseconds; the last bucket has none. */
 static const int64_t bounds[METRIC_BUCKETS] = {50,    100,   200,    500,    1000,   2000,    5000,    10000,
@@ -45,7 +45,8 @@ static unsigned long long sum(const struct metrics_view *v, size_t offset)
     unsigned long long total = 0;
 
     for (size_t i = 0; i < v->nloops; i++)
-        total += atomic_load_explicit((const atomic_ullong *)((const char *)v->loops[i] + offset), memory_order_relaxed);
+        total += atomic_load_explicit((const atomic_ullong *)((const char *)v->loops[i] + offset),
+                                      memory_order_relaxed);
     return total;
 }
 #define SUM(v, field) sum(v, offsetof(struct metrics, field))
@@ -120,14 +121,17 @@ static size_t loop_numbers(const struct metrics_view *v, struct number *to)
         {"recipients_total", "counter", "Recipients judged.", (double)SUM(v, recipients)},
         {"message_bytes_total", "counter", "Bytes of messages judged.", (double)SUM(v, bytes_in)},
         {"connections_total", "counter", "Connections accepted.", (double)SUM(v, accepted)},
-        {"connections_turned_away_total", "counter", "Connections closed at once: too many.", (double)SUM(v, turned_away)},
+        {"connections_turned_away_total", "counter", "Connections closed at once: too many.",
+         (double)SUM(v, turned_away)},
         {"connections_open", "gauge", "Connections now.", (double)sum_open(v)},
         {"timeouts_total", "counter", "Clients that were too slow.", (double)SUM(v, timeouts)},
-        {"scans_on_worker_total", "counter", "Scans handed to a worker: large, or long to judge.", (double)SUM(v, on_worker)},
+        {"scans_on_worker_total", "counter", "Scans handed to a worker: large, or long to judge.",
+         (double)SUM(v, on_worker)},
         {"scans_parked_total", "counter", "Scans that waited for rules to be read.", (double)SUM(v, parked)},
         {"scans_waiting", "gauge", "Scans in the workers' queue.", (double)v->waiting},
         {"buffered_bytes", "gauge", "Bytes of requests in memory.", (double)v->buffered},
-        {"regex_limits_total", "counter", "Regexes that hit a limit: their condition was unknown.", (double)SUM(v, regex_limits)},
+        {"regex_limits_total", "counter", "Regexes that hit a limit: their condition was unknown.",
+         (double)SUM(v, regex_limits)},
         {"regex_jit", "gauge", "1 when regexes are compiled to machine code.", regex_jit_on() ? 1 : 0},
         {"start_time_seconds", "gauge", "When this process started.", (double)v->started_us / 1e6},
     };
@@ -217,15 +221,16 @@ void metrics_put_json(struct buf *out, const struct metrics_view *v)
 {
     unsigned long long pass = scans(v, METRIC_PASS), tag = scans(v, METRIC_TAG), defer = scans(v, METRIC_DEFER),
                        reject = scans(v, METRIC_REJECT), discard = scans(v, METRIC_DISCARD);
-    struct number      all[NUMBERS_MAX];
-    size_t             n = all_numbers(v, all);
+    struct number all[NUMBERS_MAX];
+    size_t        n = all_numbers(v, all);
 
-    buf_printf(out,
-               "{\"version\":\"" POSTERN_VERSION "\",\"uptime\":%lld,\"read_only\":true,\"scanned\":%llu,\"learned\":0,"
-               "\"actions\":{\"reject\":%llu,\"soft reject\":%llu,\"add header\":%llu,\"no action\":%llu,\"discard\":%llu},"
-               "\"spam_count\":%llu,\"ham_count\":%llu,\"statfiles\":[],\"fuzzy_hashes\":{}",
-               (long long)((clock_wall_us() - v->started_us) / 1000000), pass + tag + defer + reject + discard, reject,
-               defer, tag, pass, discard, tag + reject + discard, pass + defer);
+    buf_printf(
+        out,
+        "{\"version\":\"" POSTERN_VERSION "\",\"uptime\":%lld,\"read_only\":true,\"scanned\":%llu,\"learned\":0,"
+        "\"actions\":{\"reject\":%llu,\"soft reject\":%llu,\"add header\":%llu,\"no action\":%llu,\"discard\":%llu},"
+        "\"spam_count\":%llu,\"ham_count\":%llu,\"statfiles\":[],\"fuzzy_hashes\":{}",
+        (long long)((clock_wall_us() - v->started_us) / 1000000), pass + tag + defer + reject + discard, reject, defer,
+        tag, pass, discard, tag + reject + discard, pass + defer);
     for (size_t i = 0; i < n; i++)
         buf_printf(out, ",\"%s\":%.17g", all[i].name, all[i].value);
     buf_puts(out, "}");

@@ -9,14 +9,16 @@
 #include "base/buf.h"
 
 enum metric_protocol { METRIC_SPAMD, METRIC_RSPAMC, METRIC_HTTP, METRIC_PROTOCOLS };
-enum metric_verb {
-    METRIC_SCAN, METRIC_PING, METRIC_LEARN, METRIC_SKIP, METRIC_ASK, METRIC_OTHER, METRIC_VERBS
-};
+enum metric_verb { METRIC_SCAN, METRIC_PING, METRIC_LEARN, METRIC_SKIP, METRIC_ASK, METRIC_OTHER, METRIC_VERBS };
 enum metric_verdict {
-    METRIC_PASS, METRIC_TAG, METRIC_DEFER, METRIC_REJECT, METRIC_DISCARD, /* of scans, as carried out */
-    METRIC_OK,                                                          /* of everything else */
-    METRIC_REFUSED,                                                     /* not permitted, or damaged */
-    METRIC_FAILED,                                                      /* our fault: to be tried again */
+    METRIC_PASS,
+    METRIC_TAG,
+    METRIC_DEFER,
+    METRIC_REJECT,
+    METRIC_DISCARD, /* of scans, as carried out */
+    METRIC_OK,      /* of everything else */
+    METRIC_REFUSED, /* not permitted, or damaged */
+    METRIC_FAILED,  /* our fault: to be tried again */
     METRIC_VERDICTS
 };
 #define METRIC_BUCKETS 16
@@ -51,8 +53,8 @@ struct metrics_view {
     struct cache                *cache;
     struct greylist             *greylist;
     struct hits                 *hits;
-    size_t                       waiting;   /* scans in the workers' queue */
-    unsigned long long           buffered;  /* bytes of requests held in memory */
+    size_t                       waiting;    /* scans in the workers' queue */
+    unsigned long long           buffered;   /* bytes of requests held in memory */
     int64_t                      started_us; /* wall clock */
 };
 void metrics_put_prometheus(struct buf *out, const struct metrics_view *v);

@@ -20,16 +20,12 @@ static enum action carried_out(const struct scan *s)
 static enum rspamd_action rspamd_action_of(enum action a)
 {
     switch (a) {
-    case ACTION_PASS:
-        return RSPAMD_NO_ACTION;
-    case ACTION_TAG:
-        return RSPAMD_ADD_HEADER;
-    case ACTION_DEFER:
-        return RSPAMD_SOFT_REJECT;
+    case ACTION_PASS: return RSPAMD_NO_ACTION;
+    case ACTION_TAG: return RSPAMD_ADD_HEADER;
+    case ACTION_DEFER: return RSPAMD_SOFT_REJECT;
     case ACTION_QUARANTINE:
     case ACTION_DISCARD: /* with milter.reject = discard */
-    case ACTION_REJECT:
-        return RSPAMD_REJECT;
+    case ACTION_REJECT: return RSPAMD_REJECT;
     }
     return RSPAMD_NO_ACTION;
 }
@@ -109,30 +105,22 @@ static struct span refusal(struct scan *s, struct named named)
     struct span ids;
 
     switch (carried_out(s)) {
-    case ACTION_DEFER:
-        return SPAN("Greylisted, please try again in 5 minutes");
+    case ACTION_DEFER: return SPAN("Greylisted, please try again in 5 minutes");
     case ACTION_REJECT:
         if (s->outcome.rule != VERDICT_BLOCK)
             return SPAN("Rejected as spam");
         ids = join(&s->arena, named, " (", ")");
         return arena_printf(&s->arena, "Blocked by the %s rules%.*s", s->req.nrcpt > 1 ? "recipients'" : "recipient's",
                             SPAN_ARG(ids));
-    default:
-        return SPAN_NONE;
+    default: return SPAN_NONE;
     }
 }
 
-static double shown_score(const struct scan *s)
-{
-    return s->req.listener->observe ? 0 : s->outcome.score;
-}
+static double shown_score(const struct scan *s) { return s->req.listener->observe ? 0 : s->outcome.score; }
 
 /* ---- Rspamd ---- */
 
-static bool is_ours(struct span name)
-{
-    return span_is_ci(name, "X-Spam") || span_starts_ci(name, SPAN("X-Spam-"));
-}
+static bool is_ours(struct span name) { return span_is_ci(name, "X-Spam") || span_starts_ci(name, SPAN("X-Spam-")); }
 
 static bool has_name(const struct span *names, size_t n, struct span name)
 {
@@ -177,12 +165,11 @@ static void add_fields(struct scan *s, struct rspamd_reply *out)
     rule_symbol(s, &symbol);
     add[0] = (struct rspamd_add_header){
         .name = SPAN("X-Spam-Score"), .value = arena_printf(&s->arena, "%.1f", out->score + 0.0), .plain = true};
-    add[1] = (struct rspamd_add_header){
-        .name = SPAN("X-Spam-Status"),
-        .value = arena_printf(&s->arena, "%s, score=%.1f required=%.1f tests=%.*s",
-                              out->action == RSPAMD_ADD_HEADER ? "Yes" : "No", out->score + 0.0, out->add_header,
-                              SPAN_ARG(symbol.name)),
-        .plain = true};
+    add[1] = (struct rspamd_add_header){.name = SPAN("X-Spam-Status"),
+                                        .value = arena_printf(&s->arena, "%s, score=%.1f required=%.1f tests=%.*s",
+                                                              out->action == RSPAMD_ADD_HEADER ? "Yes" : "No",
+                                                              out->score + 0.0, out->add_header, SPAN_ARG(symbol.name)),
+                                        .plain = true};
     out->add_headers = add;
     out->nadd_headers = 2;
 }
@@ -253,12 +240,9 @@ static const char *describe(const struct scan *s)
     if (s->req.listener->observe)
         return "Postern only observes here.";
     switch (s->outcome.rule) {
-    case VERDICT_ALLOW:
-        return "Allowed by the recipient's rules.";
-    case VERDICT_BLOCK:
-        return "Blocked by the recipient's rules.";
-    default:
-        return "No rule of the recipient decided.";
+    case VERDICT_ALLOW: return "Allowed by the recipient's rules.";
+    case VERDICT_BLOCK: return "Blocked by the recipient's rules.";
+    default: return "No rule of the recipient decided.";
     }
 }
 
@@ -267,8 +251,8 @@ static struct span write_report(struct scan *s, struct named named, const struct
     struct span ids = join(&s->arena, named, "\nRule: ", "");
 
     return arena_printf(&s->arena, "Postern: %s\nAction: %.*s\nScore: %.1f, spam from %.1f on%.*s%s%.*s\n", describe(s),
-                        SPAN_ARG(r->action), r->score, r->threshold, SPAN_ARG(ids), r->symbols.n > 0 ? "\nSymbols: " : "",
-                        SPAN_ARG(r->symbols));
+                        SPAN_ARG(r->action), r->score, r->threshold, SPAN_ARG(ids),
+                        r->symbols.n > 0 ? "\nSymbols: " : "", SPAN_ARG(r->symbols));
 }
 
 static double spamd_score(const struct scan *s)

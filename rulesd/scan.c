@@ -204,10 +204,7 @@ static int hold_scopes(struct scan *s, const struct audience *a, struct scope *s
     return 0;
 }
 
-static bool ours(const struct audience *a)
-{
-    return a != NULL && audience_who(a)->ours;
-}
+static bool ours(const struct audience *a) { return a != NULL && audience_who(a)->ours; }
 
 /* Whose scopes hold: the recipient's, or, for what leaves us, the sender's. */
 static int find_scopes(struct scan *s)
@@ -402,10 +399,7 @@ enum scan_step scan_run(struct scan *s)
 
 /* ---- afterwards ---- */
 
-struct span scan_rcpt_sent(const struct scan *s, size_t i)
-{
-    return s->rcpts[i].sent;
-}
+struct span scan_rcpt_sent(const struct scan *s, size_t i) { return s->rcpts[i].sent; }
 
 void scan_count(const struct scan *s)
 {
@@ -472,13 +466,19 @@ static void log_rules(const struct scan *s, struct log_line *l)
         log_str(l, "rule", ids);
 }
 
+/* In words for the log; towards class scan without the addresses that an error may name. */
+static const char *why_not(const struct scan *s)
+{
+    if (s->refused)
+        return "too many recipients a minute for class scan";
+    return s->req.class == CLASS_MTA ? s->err.text : err_word(s->err.code);
+}
+
 static void log_verdict(const struct scan *s, struct log_line *l)
 {
     if (s->failed || s->refused) {
         log_str(l, "verdict", s->failed ? "failed" : "refused");
-        log_str(l, "why", s->refused                   ? "too many recipients a minute for class scan"
-                          : s->req.class == CLASS_MTA ? s->err.text
-                                                       : err_word(s->err.code));
+        log_str(l, "why", why_not(s));
         return;
     }
     log_str(l, "verdict", rule_words[s->outcome.rule]);

@@ -22,12 +22,12 @@
 
 /* What the protocols decode into. Spans are as sent, and belong to the request, which outlives the scan. */
 struct scan_request {
-    enum metric_protocol   protocol;
-    enum caller_class      class;
+    enum metric_protocol protocol;
+    enum caller_class class;
     const struct listener *listener;
     struct peer            peer;
     struct span            message;
-    struct span            from;     /* p == NULL: not stated; "<>" or "": the null sender */
+    struct span            from; /* p == NULL: not stated; "<>" or "": the null sender */
     const struct span     *rcpt;
     size_t                 nrcpt;
     struct span            ip, helo, hostname, user, queue_id;
@@ -57,13 +57,13 @@ struct scan {
     struct uuid              uid;
     int64_t                  started_us; /* monotonic */
     int64_t                  cpu_us;     /* spent so far; only counted while somebody logs it */
-    void                   (*wake)(void *ctx);
-    void                    *wake_ctx;
-    bool                     on_worker;
+    void (*wake)(void *ctx);
+    void *wake_ctx;
+    bool  on_worker;
 
     /* how it came out */
-    bool            failed;   /* err says why: the caller should try again */
-    bool            refused;  /* over the allowance of class scan */
+    bool            failed;  /* err says why: the caller should try again */
+    bool            refused; /* over the allowance of class scan */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
     struct verdict *verdicts; /* one a recipient, in their order; one for nobody */
@@ -86,7 +86,7 @@ struct scan *scan_new(void);
 void         scan_free(struct scan **s);
 
 /* Starts with a copy of req. trust is held. */
-void           scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
+void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
 enum scan_step scan_run(struct scan *s);
 /* Counts hits (class mta alone). Once, when the reply is made. */
 void scan_count(const struct scan *s);

@@ -15,20 +15,20 @@ struct server {
     size_t             nlisteners;
     struct loop      **loops;
     size_t             nloops;
-    struct wire_limits limits[2];      /* by enum caller_class */
-    size_t             in_max;         /* the ceiling of a connection's input: head, body and some */
-    size_t             buffered_max;   /* of `buffered`; half of it for class scan */
+    struct wire_limits limits[2];       /* by enum caller_class */
+    size_t             in_max;          /* the ceiling of a connection's input: head, body and some */
+    size_t             buffered_max;    /* of `buffered`; half of it for class scan */
     long               connections_max; /* three quarters of it for class scan */
     int64_t            head_us, body_us, idle_us;
-    int64_t            started_us;     /* wall clock */
-    bool               trainer;        /* a backend to learn is configured */
+    int64_t            started_us; /* wall clock */
+    bool               trainer;    /* a backend to learn is configured */
     char               host[64];
 
-    atomic_size_t buffered;    /* bytes of requests in memory, beyond the first of each connection */
+    atomic_size_t buffered; /* bytes of requests in memory, beyond the first of each connection */
     atomic_long   connections;
-    atomic_bool   draining;    /* accept nobody, finish what is under way */
-    atomic_uint   closed;      /* loops that accept nobody any more */
-    atomic_bool   stopping;    /* the time for that is over */
+    atomic_bool   draining; /* accept nobody, finish what is under way */
+    atomic_uint   closed;   /* loops that accept nobody any more */
+    atomic_bool   stopping; /* the time for that is over */
 };
 
 /* Everything that /metrics tells about. `room` has space for nloops pointers. */

@@ -13,7 +13,7 @@
 struct client {
     const struct listener *listener;
     struct peer            peer;
-    enum caller_class      class; /* by the connection; a password may raise it for one request */
+    enum caller_class class; /* by the connection; a password may raise it for one request */
 };
 
 struct session;
@@ -22,14 +22,14 @@ struct exchange {
     const struct session *session;
     const struct client  *client;
     const struct server  *server;
-    struct trust         *trust;   /* the loop's, for the time of a call */
+    struct trust         *trust; /* the loop's, for the time of a call */
     struct metrics       *metrics;
-    struct arena          arena;   /* of the codec */
-    struct buf            plain;   /* a decompressed body */
-    struct scan          *scan;    /* NULL while there is none */
-    size_t                used;    /* bytes of the input that were this request */
-    bool                  keep;    /* the connection may stay open behind this reply */
-    bool                  linger;  /* the client may still be sending: wait for its end before closing */
+    struct arena          arena;  /* of the codec */
+    struct buf            plain;  /* a decompressed body */
+    struct scan          *scan;   /* NULL while there is none */
+    size_t                used;   /* bytes of the input that were this request */
+    bool                  keep;   /* the connection may stay open behind this reply */
+    bool                  linger; /* the client may still be sending: wait for its end before closing */
     struct exchange      *next;
     union {
         struct http_request  http;
@@ -54,7 +54,7 @@ struct session {
     void (*put_bad)(struct exchange *x, struct buf *out);  /* after WIRE_BAD; nothing: close without a word */
     void (*put_busy)(struct exchange *x, struct buf *out); /* we are short of something: try again */
     enum answer (*answer)(struct exchange *x, struct scan_request *req, struct buf *out); /* after WIRE_DONE */
-    void (*put_scan)(struct exchange *x, struct buf *out); /* x->scan is done */
+    void (*put_scan)(struct exchange *x, struct buf *out);                                /* x->scan is done */
 };
 extern const struct session session_spamd, session_http;
 

@@ -25,25 +25,16 @@ static enum wire_step step(struct exchange *x, struct buf *in, bool eof)
     return got;
 }
 
-static bool head_done(const struct exchange *x)
-{
-    return http_head_done(&x->http);
-}
+static bool head_done(const struct exchange *x) { return http_head_done(&x->http); }
 
-static size_t wants(const struct exchange *x, const struct buf *in)
-{
-    return http_wants(&x->http, in);
-}
+static size_t wants(const struct exchange *x, const struct buf *in) { return http_wants(&x->http, in); }
 
 static void count(struct exchange *x, enum metric_verb verb, enum metric_verdict verdict)
 {
     metrics_request(x->metrics, METRIC_HTTP, verb, verdict);
 }
 
-static void expire(struct exchange *x)
-{
-    http_expire(&x->http);
-}
+static void expire(struct exchange *x) { http_expire(&x->http); }
 
 static void put_bad(struct exchange *x, struct buf *out)
 {
@@ -230,24 +221,12 @@ static enum answer do_post(struct exchange *x, struct scan_request *req, struct 
 }
 
 static const struct route routes[] = {
-    {"/checkv2", do_scan, false},
-    {"/check", do_scan, true},
-    {"/symbols", do_scan, true},
-    {"/scan", do_scan, true},
-    {"/process", do_scan, true},
-    {"/report", do_scan, true},
-    {"/report_ifspam", do_scan, true},
-    {"/skip", do_scan, true},
-    {"/ping", do_ping, false},
-    {"/healthz", do_health, false},
-    {"/healthy", do_health, false},
-    {"/ready", do_ready, false},
-    {"/metrics", do_metrics, false},
-    {"/stat", do_stat, false},
-    {"/auth", do_stat, false},
-    {"/learnspam", do_learn, false},
-    {"/learnham", do_learn, false},
-    {"/post", do_post, false},
+    {"/checkv2", do_scan, false},      {"/check", do_scan, true},      {"/symbols", do_scan, true},
+    {"/scan", do_scan, true},          {"/process", do_scan, true},    {"/report", do_scan, true},
+    {"/report_ifspam", do_scan, true}, {"/skip", do_scan, true},       {"/ping", do_ping, false},
+    {"/healthz", do_health, false},    {"/healthy", do_health, false}, {"/ready", do_ready, false},
+    {"/metrics", do_metrics, false},   {"/stat", do_stat, false},      {"/auth", do_stat, false},
+    {"/learnspam", do_learn, false},   {"/learnham", do_learn, false}, {"/post", do_post, false},
 };
 
 static const struct route *find_route(struct span path)

@@ -16,15 +16,9 @@ static enum wire_step step(struct exchange *x, struct buf *in, bool eof)
     return got;
 }
 
-static bool head_done(const struct exchange *x)
-{
-    return spamd_head_done(&x->spamd);
-}
+static bool head_done(const struct exchange *x) { return spamd_head_done(&x->spamd); }
 
-static size_t wants(const struct exchange *x, const struct buf *in)
-{
-    return spamd_wants(&x->spamd, in);
-}
+static size_t wants(const struct exchange *x, const struct buf *in) { return spamd_wants(&x->spamd, in); }
 
 static enum metric_protocol protocol(const struct exchange *x)
 {
@@ -36,10 +30,7 @@ static void count(struct exchange *x, enum metric_verb verb, enum metric_verdict
     metrics_request(x->metrics, protocol(x), verb, verdict);
 }
 
-static void expire(struct exchange *x)
-{
-    spamd_expire(&x->spamd);
-}
+static void expire(struct exchange *x) { spamd_expire(&x->spamd); }
 
 static void put_bad(struct exchange *x, struct buf *out)
 {
@@ -159,9 +150,9 @@ static enum answer do_skip(struct exchange *x, struct scan_request *req, struct 
 }
 
 static enum answer (*const verbs[])(struct exchange *x, struct scan_request *req, struct buf *out) = {
-    [SPAMD_PING] = do_ping,   [SPAMD_CHECK] = do_scan,         [SPAMD_SYMBOLS] = do_scan,
-    [SPAMD_REPORT] = do_scan, [SPAMD_REPORT_IFSPAM] = do_scan, [SPAMD_PROCESS] = do_scan,
-    [SPAMD_HEADERS] = do_scan, [SPAMD_TELL] = do_tell,         [SPAMD_SKIP] = do_skip,
+    [SPAMD_PING] = do_ping,    [SPAMD_CHECK] = do_scan,         [SPAMD_SYMBOLS] = do_scan,
+    [SPAMD_REPORT] = do_scan,  [SPAMD_REPORT_IFSPAM] = do_scan, [SPAMD_PROCESS] = do_scan,
+    [SPAMD_HEADERS] = do_scan, [SPAMD_TELL] = do_tell,          [SPAMD_SKIP] = do_skip,
 };
 
 static enum answer answer(struct exchange *x, struct scan_request *req, struct buf *out)
