@@ -15,6 +15,7 @@ struct lexer {
     struct span note;  /* inside of the last comment that was skipped */
     bool        open_quote, open_comment;
     bool        damaged;
+    bool        path; /* an envelope path: blanks and comments are marks, with no place in it */
 };
 
 static bool is_blank(char c)
@@ -99,7 +100,8 @@ static enum token next_token(struct lexer *l)
 {
     size_t n = 0;
 
-    skip_blanks(l);
+    if (!l->path)
+        skip_blanks(l);
     if (l->rest.n == 0)
         return take(l, 0, TOKEN_END);
     if (l->rest.p[0] == '"') {
@@ -110,7 +112,7 @@ static enum token next_token(struct lexer *l)
     }
     if (l->rest.p[0] == '[' && (n = literal_size(l->rest)) > 0)
         return take(l, n, TOKEN_LITERAL);
-    if (is_mark(l->rest.p[0]))
+    if (is_mark(l->rest.p[0]) || is_blank(l->rest.p[0]))
         return take(l, 1, TOKEN_MARK);
     while (n < l->rest.n && !is_blank(l->rest.p[n]) && !is_mark(l->rest.p[n]))
         n++;
@@ -263,31 +265,28 @@ static int read_path(struct lexer *l, struct element *el, const char *start, str
     return 0;
 }
 
-/* "@relay,@other:" in front of the address itself. */
-static struct span without_route(struct span s)
+/* Length of a source route, "@relay,@other:", in front of an address; 0 when there is none. Nobody follows routes, so what
+ * is no mark of another meaning will do for a domain. */
+static size_t route_size(struct span s)
 {
-    size_t colon;
+    size_t colon = span_chr(s, ':');
 
-    if (s.n == 0 || s.p[0] != '@')
-        return s;
-    colon = span_chr(s, ':');
-    return colon < s.n ? span_skip(s, colon + 1) : s;
-}
+    if (s.n == 0 || s.p[0] != '@' || colon == s.n)
+        return 0;
+    for (size_t i = 0; i <= colon; i++) {
+        bool first = i == 0 || s.p[i - 1] == ',';
 
-static bool has_blank_or_paren(struct span s)
-{
-    for (size_t i = 0; i < s.n && s.p[i] != '"'; i++) {
-        if (is_blank(s.p[i]) || s.p[i] == '(')
-            return true;
+        if (strchr("()<>;\"\\", s.p[i]) != NULL || is_blank(s.p[i]) || first != (s.p[i] == '@'))
+            return 0;
     }
-    return false;
+    return colon + 1;
 }
 
 int address_parse_path(struct span text, struct arena *a, struct address *out, struct err *e)
 {
     const char    *start = text.p;
     struct element el;
-    struct lexer   l = {.rest = span_trim(text)};
+    struct lexer   l = {.rest = span_trim(text), .path = true};
     struct err     why;
 
     *out = (struct address){.full = SPAN_NONE};
@@ -300,9 +299,7 @@ int address_parse_path(struct span text, struct arena *a, struct address *out, s
         return 0;
     if (l.rest.n > ADDRESS_MAX)
         return err_at(e, ADDRESS_MAX, "an address of %zu bytes, at most %d", l.rest.n, ADDRESS_MAX);
-    l.rest = without_route(l.rest);
-    if (has_blank_or_paren(l.rest))
-        return err_at(e, (size_t)(l.rest.p - start), "a blank or a comment in the address \"%.*s\"", SPAN_ARG(text));
+    l.rest = span_skip(l.rest, route_size(l.rest));
     if (read_path(&l, &el, start, e) < 0)
         return -1;
     switch (element_finish(&el, a, out)) {

@@ -622,8 +622,7 @@ enum fact message_texts(struct message *m, bool source, const struct message_tex
         for (size_t i = m->ntexts; i < m->ntexts + m->nsources; i++)
             put_text(m, &m->texts[i], m->texts[i].text, true, m->texts[i].clean);
         m->has_source = true;
-        if (m->arena->full)
-            m->texts_fact = FACT_UNKNOWN;
+        m->texts_fact = judge_texts(m);
     }
     *list_out = m->texts;
     *n_out = m->ntexts + (source ? m->nsources : 0);

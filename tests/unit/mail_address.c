@@ -36,11 +36,13 @@ static const struct {
     {"two words", "a b@c.example", NULL},
     {"two addresses", "a@b.example,c@d.example", NULL},
     {"a comment", "a(x)@b.example", NULL},
+    {"a comment behind quotes", "\"a\"@b.example(x", NULL},
     {"an open quote", "\"a@b.example", NULL},
     {"a backslash outside quotes", "a\\b@c.example", NULL},
     {"a control character", "a\x01@b.example", NULL},
     {"a quoted control character", "\"a\x07\"@b.example", NULL},
     {"a route without an address", "<@relay.example:>", NULL},
+    {"a route with brackets in it", "<@a.exa<>mple:j@d.example>", NULL},
     {"a domain with a blank", "a@b .example x", NULL},
 };
 
