@@ -75,8 +75,7 @@ static int read_facts(struct explain *x, struct err *e)
     f->host = lower(x->c, x->host);
     f->helo = lower(x->c, x->helo);
     f->now_us = clock_wall_us();
-    f->proof.can_prove = trust.authserv_id.n > 0;
-    origin_authres(&trust, f->message, f->arena, &f->proof);
+    origin_authres(&trust, f->message, has_stated, &stated, f->arena, &f->proof);
     return 0;
 }
 

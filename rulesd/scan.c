@@ -114,12 +114,13 @@ static bool read_rcpts(struct scan *s)
     return !s->arena.full;
 }
 
-/* The client's address, and its names where they are the client's and not a relay's. */
+/* The client's address, its names where they are the client's and not a relay's, and what proves the sender. */
 static void read_client(struct scan *s)
 {
     struct ip stated;
     bool      has_stated = ip_parse(s->req.ip, true, &stated);
 
+    origin_authres(&s->trust->origin, s->message, has_stated, &stated, &s->arena, &s->facts.proof);
     s->facts.has_ip = origin_client(&s->trust->origin, s->message, has_stated, &stated, &s->facts.ip);
     if (has_stated && s->facts.has_ip && ip_cmp(&stated, &s->facts.ip) != 0)
         return;
@@ -137,8 +138,6 @@ static void read_facts(struct scan *s)
                               .envelope_from = s->from,
                               .now_us = clock_wall_us()};
     read_client(s);
-    if (s->trust->origin.authserv_id.n > 0)
-        origin_authres(&s->trust->origin, s->message, &s->arena, &s->facts.proof);
 }
 
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust)

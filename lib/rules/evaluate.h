@@ -31,6 +31,7 @@ enum direction { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_LOCAL };
 struct proof {
     bool               can_prove;   /* a scanner or a configured authserv_id exists */
     bool               dmarc_pass;
+    struct span        dmarc_domain; /* the From domain that passed; empty: whichever there is */
     struct span        spf_domain;  /* the envelope (or, for <>, HELO) domain that passed SPF; empty: none */
     const struct span *dkim;        /* d= of valid signatures */
     size_t             ndkim;

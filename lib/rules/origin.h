@@ -14,19 +14,23 @@ struct origin_trust {
  * wrote (read from the top, at most 50); none: the stated one. False when nothing is known. */
 bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct ip *out);
 
-/* Proof from Authentication-Results fields (RFC 8601) of our authserv-id that stand above the first Received line which was not
- * written by us or a trusted relay: dmarc=pass, spf=pass with smtp.mailfrom/smtp.helo, dkim=pass with header.d. Adds to
- * *proof; can_prove is set when an authserv_id is configured. Returns the number of fields that counted. */
-size_t origin_authres(const struct origin_trust *t, struct message *m, struct arena *a, struct proof *proof);
+/* Proof from Authentication-Results fields (RFC 8601) of our authserv-id that stand above the first Received line which no
+ * trusted relay wrote: dmarc=pass, spf=pass with smtp.mailfrom/smtp.helo, dkim=pass with header.d. Fills *proof; can_prove is
+ * set when an authserv_id is configured. Returns the number of fields that counted. The border MTA has to remove fields that
+ * strangers wrote in its name (RFC 8601 5), as those that add such fields do. */
+size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct arena *a,
+                      struct proof *proof);
 
 /* Is an allow by this From (or envelope) address proven? Organisational domains by libpsl (design.md 2.1). */
 bool proof_covers(const struct proof *p, const struct address *sender);
 
-/* outbound: authenticated or ours to foreign; local: sender ours (or authenticated) and recipient ours; else inbound. */
+/* local: authenticated, to a recipient of ours; outbound: authenticated or ours, to a stranger; else inbound. A sender address
+ * of ours alone does not make mail local: anybody can write it, and local mail is neither greylisted nor refused by score. */
 enum direction origin_direction(bool authenticated, bool sender_ours, bool rcpt_ours);
 
 /* Over spamd from callers with envelope_lines: the "X-Envelope-From:" and "X-Envelope-To:" lines at the very top, after an
- * mbox From line; several To lines and comma lists. *rest_out is the message without them (what is matched and stored). */
+ * mbox From line; several To lines and comma lists. *rest_out is the message without them (what is matched and stored). -1: more
+ * than ADDRESS_LIST_MAX recipients, or the arena is full. */
 struct envelope_lines {
     bool         has_from;
     struct span  from;
