@@ -558,15 +558,18 @@ static void a_scope_that_was_thrown_out_is_read_again_when_it_is_needed(void **s
 
 static void a_huge_scope_compiles_in_the_background_and_ready_waits_for_it(void **state)
 {
-    struct scene       s = scene_of(state, NULL);
-    struct uuid        policy = domain_policy(&s);
+    struct scene        s = scene_of(state, NULL);
+    struct uuid         policy = domain_policy(&s);
     struct store_policy p;
-    struct cache_stats stats;
+    struct audience    *a = NULL;
+    struct cache_stats  stats;
 
     add_many(s.w, s.store, policy, SLOT_LIGHT_MAX + 1000);
     add_domain(s.w, "small.example");
     s.cache = cache_on(s.w, &roomy);
     assert_false(blocked(s.cache, "anna@small.example", SCOPE_DOMAIN, "a@spam.example")); /* who does not need it does not wait */
+    SOON(10 * SLOW_MS, (a = try_known(s.cache, "anna@ours.example", &s.w->e)) != NULL || s.w->e.code != ERR_BUSY);
+    audience_drop(&a);
     assert_true(blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user100999@bulk.example"));
     SOON(SLOW_MS, cache_ready(s.cache));
 
