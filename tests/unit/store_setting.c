@@ -1,0 +1,203 @@
+/* tests/unit/store_setting.c - twin of lib/store/setting.c. */
+#include <math.h>
+
+#include "store_world.h"
+
+/* Without the assigned policies: those went with the arena. */
+static struct store_domain_view view_of(struct world *w, const struct uuid *domain)
+{
+    struct arena             a;
+    struct store_domain_view v;
+
+    arena_init(&a, 1 << 20);
+    OK(w, store_domain_view(w->more, domain, &a, &v, &w->e));
+    arena_fini(&a);
+    return v;
+}
+
+static struct store_setting thresholds(double reject, double add_header, double greylist)
+{
+    struct store_setting x = STORE_SETTING_NONE;
+
+    x.reject = reject;
+    x.add_header = add_header;
+    x.greylist = greylist;
+    return x;
+}
+
+static void nothing_set_is_what_is_built_in(void **state)
+{
+    struct world            *w = world_of(state);
+    struct uuid              ours = add_domain(w, "ours.example");
+    struct store_domain_view v = view_of(w, &ours);
+
+    assert_true(v.thresholds.reject == 15 && v.thresholds.add_header == 6 && v.thresholds.greylist == 4);
+    assert_int_equal(v.block_action, BLOCK_REJECT);
+    assert_int_equal(v.regex_role, ROLE_OWNER);
+    assert_true(!v.greylisting && !v.mailbox_thresholds && v.active);
+    assert_int_equal(v.rules_max, 5000);
+    assert_int_equal(v.mailbox_rules_max, 500);
+    assert_string_equal(v.name, "ours.example");
+    assert_true(view_of(w, NULL).thresholds.reject == 15);
+}
+
+static void a_domain_inherits_what_it_has_not_set(void **state)
+{
+    struct world            *w = world_of(state);
+    struct store            *s = w->more;
+    struct uuid              ours = add_domain(w, "ours.example");
+    struct store_setting     global = thresholds(20, NAN, 2.5), own = thresholds(NAN, 7.25, NAN), got;
+    struct store_domain_view v;
+
+    global.greylisting = 1;
+    global.block_action = BLOCK_DISCARD;
+    own.block_action = BLOCK_QUARANTINE;
+    own.rules_max = 0;
+    OK(w, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &global, &w->e));
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    v = view_of(w, &ours);
+    assert_true(v.thresholds.reject == 20 && v.thresholds.add_header == 7.25 && v.thresholds.greylist == 2.5);
+    assert_true(v.greylisting && v.block_action == BLOCK_QUARANTINE && v.rules_max == 0);
+    OK(w, store_setting_get(s, store_scope_domain(ours), &got, &w->e));
+    assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 && got.block_action == BLOCK_QUARANTINE);
+    own = STORE_SETTING_NONE;
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    v = view_of(w, &ours);
+    assert_true(v.thresholds.add_header == 6 && v.block_action == BLOCK_DISCARD && v.rules_max == 5000);
+}
+
+static const struct {
+    const char *holds;
+    double      reject, add_header, greylist;
+    bool        fits;
+} orders[] = {
+    {"the usual order", 15, 6, 4, true},
+    {"decimals", 5.2, 5.1, 5, true},
+    {"the upper end", 998.9, 6, 4, true},
+    {"all off", THRESHOLD_OFF, THRESHOLD_OFF, THRESHOLD_OFF, true},
+    {"one that is off has no place in the order", 15, THRESHOLD_OFF, 4, true},
+    {"reject alone", 3, THRESHOLD_OFF, THRESHOLD_OFF, true},
+    {"add_header above reject", 5, 6, 4, false},
+    {"greylist above add_header", 15, 6, 7, false},
+    {"greylist above reject, add_header off", 5, THRESHOLD_OFF, 6, false},
+    {"two alike", 6, 6, 4, false},
+    {"zero", 15, 6, 0, false},
+    {"below zero", 15, -1, -2, false},
+    {"beyond the end", 1000, 6, 4, false},
+    {"inherited: greylist 4 above add_header", NAN, 3, NAN, false},
+    {"inherited: reject 15 below add_header", NAN, 16, NAN, false},
+    {"inherited, and in order", NAN, 5, NAN, true},
+};
+
+static void thresholds_keep_their_order_inherited_ones_included(void **state)
+{
+    struct world *w = world_of(state);
+    struct uuid   ours = add_domain(w, "ours.example");
+
+    for (size_t i = 0; i < COUNT(orders); i++) {
+        struct store_setting x = thresholds(orders[i].reject, orders[i].add_header, orders[i].greylist), got;
+        int                  rc = store_setting_set(w->more, &root, store_scope_domain(ours), &x, &w->e);
+
+        CHECK(orders[i].holds, (rc == 0) == orders[i].fits);
+        CHECK(orders[i].holds, rc == 0 || w->e.code == ERR_INVALID);
+        OK(w, store_setting_get(w->more, store_scope_domain(ours), &got, &w->e));
+        CHECK(orders[i].holds, rc < 0 || isnan(x.reject) || got.reject == x.reject);
+    }
+}
+
+static void a_change_from_above_does_not_break_the_order_below(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store        *s = w->more;
+    struct uuid          ours = add_domain(w, "ours.example"), box = add_mailbox(w, ours, "anna");
+    struct store_setting own = thresholds(NAN, 12, NAN), global = thresholds(10, 6, 4), mine = thresholds(NAN, NAN, 11);
+
+    own.mailbox_thresholds = 1;
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    REFUSED(w, ERR_INVALID, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &global, &w->e));
+    assert_non_null(strstr(w->e.text, "ours.example"));
+    assert_true(view_of(w, NULL).thresholds.reject == 15);
+    OK(w, store_setting_set(s, &root, store_scope_mailbox(box), &mine, &w->e));
+    own.add_header = 8;
+    REFUSED(w, ERR_INVALID, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    assert_non_null(strstr(w->e.text, "mailbox"));
+    global = thresholds(20, NAN, NAN);
+    OK(w, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &global, &w->e));
+}
+
+static void a_mailbox_has_its_own_where_the_domain_permits(void **state)
+{
+    struct world             *w = world_of(state);
+    struct store             *s = w->more;
+    struct uuid               ours = add_domain(w, "ours.example"), box = add_mailbox(w, ours, "anna");
+    struct store_setting      own = STORE_SETTING_NONE, mine = thresholds(NAN, NAN, 3), more = mine;
+    struct store_mailbox_view v;
+
+    REFUSED(w, ERR_DENIED, store_setting_set(s, &root, store_scope_mailbox(box), &mine, &w->e));
+    own.mailbox_thresholds = 1;
+    own.reject = 14;
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    OK(w, store_setting_set(s, &root, store_scope_mailbox(box), &mine, &w->e));
+    OK(w, store_mailbox_view(s, box, &v, &w->e));
+    assert_true(v.thresholds.reject == 14 && v.thresholds.add_header == 6 && v.thresholds.greylist == 3);
+    assert_true(v.enabled && uuid_eq(&v.domain, &ours));
+    more.greylisting = 1;
+    REFUSED(w, ERR_INVALID, store_setting_set(s, &root, store_scope_mailbox(box), &more, &w->e));
+    mine.greylist = 7;
+    REFUSED(w, ERR_INVALID, store_setting_set(s, &root, store_scope_mailbox(box), &mine, &w->e));
+    own.mailbox_thresholds = 0;
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    OK(w, store_mailbox_view(s, box, &v, &w->e));
+    assert_true(v.thresholds.greylist == 4);
+}
+
+static void assigned_policies_are_in_the_view_while_they_are_enabled(void **state)
+{
+    struct world            *w = world_of(state);
+    struct store            *s = w->more;
+    struct uuid              ours = add_domain(w, "ours.example"), ids[3];
+    struct store_policy      p = {.scope = STORE_SCOPE_GLOBAL, .priority = 10, .enabled = true};
+    struct store_domain_view v;
+    struct arena             a;
+
+    for (size_t i = 0; i < COUNT(ids); i++) {
+        snprintf(p.name, sizeof p.name, "p%zu", i);
+        p.enabled = i != 1;
+        OK(w, store_policy_add(s, &root, &p, &ids[i], &w->e));
+        OK(w, store_policy_assign(s, &root, ids[i], ours, &w->e));
+    }
+    arena_init(&a, 1 << 20);
+    OK(w, store_domain_view(s, &ours, &a, &v, &w->e));
+    assert_int_equal(v.nassigned, 2);
+    assert_true(uuid_eq(&v.assigned[0], &ids[0]) && uuid_eq(&v.assigned[1], &ids[2]));
+    OK(w, store_policy_unassign(s, &root, ids[0], ours, &w->e));
+    OK(w, store_domain_view(s, &ours, &a, &v, &w->e));
+    assert_int_equal(v.nassigned, 1);
+    arena_fini(&a);
+}
+
+static void whose_settings_they_are_decides_who_may_change_them(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_setting x = thresholds(20, NAN, NAN);
+    struct uuid          nobody = uuid7_make();
+
+    REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, STORE_SCOPE_GLOBAL, &x, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, store_setting_set(w->more, &root, store_scope_domain(nobody), &x, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, store_setting_set(w->more, &root, store_scope_mailbox(nobody), &x, &w->e));
+}
+
+int main(void)
+{
+    static const struct both_test tests[] = {
+        STORE(nothing_set_is_what_is_built_in),
+        STORE(a_domain_inherits_what_it_has_not_set),
+        STORE(thresholds_keep_their_order_inherited_ones_included),
+        STORE(a_change_from_above_does_not_break_the_order_below),
+        STORE(a_mailbox_has_its_own_where_the_domain_permits),
+        STORE(assigned_policies_are_in_the_view_while_they_are_enabled),
+        STORE(whose_settings_they_are_decides_who_may_change_them),
+    };
+
+    return run_on_both(tests, COUNT(tests));
+}
