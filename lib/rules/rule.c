@@ -308,10 +308,32 @@ static int vet_allow(const struct rule *r, struct rule_check *check, struct err 
                    SPAN_ARG(span_head(r->conditions[condition].any[entry].written, 100)));
 }
 
+/* No text of 3 bytes that every match must contain: nothing to look for first. */
+static bool regex_is_slow(const struct condition *c, const struct entry *t)
+{
+    struct buf literal;
+    bool       slow;
+
+    buf_init(&literal, REGEX_SOURCE_MAX);
+    slow = !regex_literal(t->text, entry_regex_flags(c), &literal) || literal.n < 3;
+    buf_fini(&literal);
+    return slow;
+}
+
+size_t rule_slow_regexes(const struct rule *r)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < r->nconditions; i++)
+        for (size_t k = 0; k < r->conditions[i].nany; k++)
+            if (r->conditions[i].any[k].kind == ENTRY_REGEX)
+                n += regex_is_slow(&r->conditions[i], &r->conditions[i].any[k]);
+    return n;
+}
+
 static int vet_regex(const struct condition *c, size_t condition, size_t entry, struct rule_check *check, struct err *e)
 {
     const struct entry *t = &c->any[entry];
-    struct buf          literal;
     size_t              at = 0, characters = 1;
 
     if (!check->may_regex)
@@ -325,10 +347,8 @@ static int vet_regex(const struct condition *c, size_t condition, size_t entry, 
             utf8_next(t->written, &at, NULL);
         return err_wrap(e, "conditions[%zu].any[%zu], character %zu", condition, entry, characters);
     }
-    buf_init(&literal, REGEX_SOURCE_MAX);
-    if (!regex_literal(t->text, entry_regex_flags(c), &literal) || literal.n < 3)
+    if (regex_is_slow(c, t))
         check->advice |= ADVICE_SLOW_REGEX;
-    buf_fini(&literal);
     return 0;
 }
 
