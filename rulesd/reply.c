@@ -41,7 +41,41 @@ enum metric_verdict reply_verdict(const struct scan *s)
     return of[carried_out(s)];
 }
 
-/* The rules behind the outcome, as the world may see them: short ids, and none for class scan. */
+/* A learned allow decided for everybody: it weighs on the score, and is no verdict by itself. */
+static bool all_learned(const struct scan *s)
+{
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct layered *d = s->verdicts[i].decision.decider;
+
+        if (d == NULL || d->layer != LAYER_LEARNED || d->m.action != RULE_ALLOW)
+            return false;
+    }
+    return true;
+}
+
+/* The one symbol that stands for what the rules said. */
+struct symbol {
+    struct span name, description;
+    double      score;
+};
+
+static bool rule_symbol(const struct scan *s, struct symbol *out)
+{
+    static const struct symbol allow = {{"POSTERN_ALLOW", 13}, {"Allowed by the recipient's rules", 32}, SCORE_ALLOW},
+                               block = {{"POSTERN_BLOCK", 13}, {"Blocked by the recipient's rules", 32}, SCORE_BLOCK},
+                               learned = {{"POSTERN_LEARNED", 15},
+                                          {"A sender whom the recipient reported as wanted", 46},
+                                          SCORE_LEARNED_ALLOW};
+    enum rule_verdict rule = s->outcome.rule;
+
+    if (s->req.listener->observe || (rule == VERDICT_NONE && !all_learned(s)))
+        return false;
+    *out = rule == VERDICT_ALLOW ? allow : rule == VERDICT_BLOCK ? block : learned;
+    return true;
+}
+
+/* The rules behind the outcome, as the world may see them: short ids; none for class scan, and none where recipients
+ * differ. */
 struct named {
     const struct span *ids;
     size_t             n;
@@ -50,7 +84,9 @@ struct named {
 static struct named name_rules(struct scan *s)
 {
     const struct match **deciders;
-    size_t               n = s->req.class == CLASS_MTA ? scan_deciders(s, &s->arena, &deciders) : 0;
+    struct symbol        symbol;
+    bool                 may = s->req.class == CLASS_MTA && rule_symbol(s, &symbol);
+    size_t               n = may ? scan_deciders(s, &s->arena, &deciders) : 0;
     struct span         *ids = n > 0 ? arena_array(&s->arena, n, sizeof *ids) : NULL;
 
     for (size_t i = 0; ids != NULL && i < n; i++) {
@@ -69,34 +105,6 @@ static struct span join(struct arena *a, struct named named, const char *before,
     for (size_t i = 0; i < named.n; i++)
         list = i == 0 ? named.ids[0] : arena_printf(a, "%.*s, %.*s", SPAN_ARG(list), SPAN_ARG(named.ids[i]));
     return list.n == 0 ? SPAN_NONE : arena_printf(a, "%s%.*s%s", before, SPAN_ARG(list), after);
-}
-
-static bool decided_by(const struct scan *s, enum layer layer)
-{
-    for (size_t i = 0; i < s->nverdicts; i++)
-        if (s->verdicts[i].decision.decider != NULL && s->verdicts[i].decision.decider->layer == layer)
-            return true;
-    return false;
-}
-
-/* The one symbol that stands for what the rules said. */
-struct symbol {
-    struct span name, description;
-    double      score;
-};
-
-static bool rule_symbol(const struct scan *s, struct symbol *out)
-{
-    if (s->req.listener->observe || s->outcome.rule == VERDICT_NONE)
-        return false;
-    if (s->outcome.rule == VERDICT_BLOCK)
-        *out = (struct symbol){SPAN("POSTERN_BLOCK"), SPAN("Blocked by the recipient's rules"), SCORE_BLOCK};
-    else if (decided_by(s, LAYER_LEARNED))
-        *out = (struct symbol){SPAN("POSTERN_LEARNED"), SPAN("A sender whom the recipient reported as wanted"),
-                               SCORE_LEARNED_ALLOW};
-    else
-        *out = (struct symbol){SPAN("POSTERN_ALLOW"), SPAN("Allowed by the recipient's rules"), SCORE_ALLOW};
-    return true;
 }
 
 /* What the sender reads in the refusal. */

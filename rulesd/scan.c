@@ -434,7 +434,7 @@ size_t scan_deciders(const struct scan *s, struct arena *a, const struct match *
 
         if (decider == NULL || has_rule(list, n, &decider->m))
             continue;
-        if (s->outcome.rule == VERDICT_NONE || s->verdicts[i].rule == s->outcome.rule)
+        if (s->verdicts[i].rule == s->outcome.rule)
             list[n++] = &decider->m;
     }
     return n;
@@ -482,6 +482,8 @@ static void log_verdict(const struct scan *s, struct log_line *l)
     }
     log_str(l, "verdict", rule_words[s->outcome.rule]);
     log_str(l, "action", action_word(s->outcome.action));
+    if (s->outcome.wish != s->outcome.action)
+        log_str(l, "wanted", action_word(s->outcome.wish)); /* what this caller cannot do, or we not yet */
     log_f64(l, "score", s->outcome.score, 1);
     if (s->req.class == CLASS_MTA)
         log_rules(s, l);
