@@ -34,8 +34,9 @@ struct layered {
     enum layer   layer;
 };
 /* Sorts all matches of one recipient as they decide (layer, policy priority, rule priority, allow before block, age), drops
- * inert ones (unless keep_inert), and picks the decider: the first applied of the strongest layer that has one.
- * only_global_locked: postmaster@ and abuse@. The default policy counts only when no stronger layer has an applied rule. */
+ * inert ones (unless keep_inert), and picks the decider: the first applied of the strongest layer that has one; so the default
+ * policy, the weakest, counts only when nothing above matched.
+ * only_global_locked: postmaster@ and abuse@. What is not locked and global is inert for them, and never decides. */
 struct decision {
     const struct layered *all;
     size_t                n;
@@ -57,12 +58,14 @@ struct score_parts {
 };
 
 struct verdict {
-    enum rule_verdict rule;
+    enum rule_verdict rule;           /* a learned allow is NONE: it shifts the score, and the thresholds decide */
     enum action       action;
+    enum action       after_defer;    /* what the retry of a deferred one gets; else the action */
+    double            total;          /* the scanner's score, whatever rules say */
     double            score;          /* shown: with −100/+100/−6 */
     struct thresholds thresholds;
     bool              greylist_due;   /* score in [greylist, reject) and greylisting applies: the caller asks the greylist */
-    bool              by_protected;
+    bool              by_protected;   /* a protected finding decided, over rule or score */
     struct decision   decision;
 };
 struct verdict_in {
@@ -73,18 +76,25 @@ struct verdict_in {
     bool               greylisting;   /* on for the domain, and inbound */
     bool               no_score_reject; /* local direction */
 };
+/* A learned block quarantines, whatever the domain's block_action is. Protected findings that would refuse the message do so
+ * over every rule, an allow as well as a block that would only hold it. */
 struct verdict decide_verdict(const struct verdict_in *in);
 /* The greylist said "not yet": the verdict with its action DEFER. Or it said "known": unchanged. */
 struct verdict decide_deferred(const struct verdict *v);
 
-/* What the caller can do. */
+/* What the caller can do. Quarantine and discard need both of the first two; else they are carried out as reject, so that the
+ * sender knows. Where the caller cannot refuse any more (post), a reject becomes quarantine; and where that cannot be carried
+ * out either, the message is tagged, so that nothing is lost. */
 struct caller {
     bool drops_recipients; /* Rspamd's milter reply: del_rcpt, discard */
     bool custody;          /* we hold copies: quarantine and discard can be carried out */
     bool post;             /* phase = post: cannot refuse any more */
 };
+/* rule, score and thresholds are those of the recipients who remain: all of them, unless some are removed. */
 struct outcome {
     enum action        action;    /* of the whole message: PASS, TAG, DEFER, REJECT, or DISCARD (accepted, nobody gets it) */
+    enum action        wish;      /* QUARANTINE or DISCARD where that is what all wanted and `action` is what it came to; else
+                                     the action. For the log, and for callers who can hold mail themselves */
     double             score;     /* what the one number should be */
     struct thresholds  thresholds; /* the strictest that apply */
     const size_t      *removed;   /* recipients to drop with del_rcpt */
@@ -96,8 +106,8 @@ struct outcome {
 int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct caller *caller, struct arena *a,
                    struct outcome *out, struct err *e);
 
-/* The number that spamd clients see, threshold always 6.0: allow −100.0; pass min(s, 5.9); tag clamp(s, 6.0, 14.9); reject or
- * block max(s, 100.0); one decimal, and rounding never crosses a border. */
+/* The number that spamd clients see, threshold always 6.0: allow −100.0; pass or defer min(s, 5.9); tag clamp(s, 6.0, 14.9);
+ * reject or block max(s, 100.0); one decimal, at most four digits before it, and rounding never crosses a border. */
 double decide_spamd_score(const struct outcome *o);
 
 #endif
