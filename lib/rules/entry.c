@@ -9,7 +9,8 @@
 
 static int no_memory(struct err *e) { return err_set(e, ERR_LIMIT, "no memory left for an entry"); }
 
-/* Moves the place of an error that was found in a part of the entry. Returns -1. */
+/* Moves the place of an error that was found in a part of the entry. Returns -1. The place in an A-label form can lie behind
+ * the end of what was written: entry_parse() sees to that. */
 static int behind(struct err *e, size_t before)
 {
     if (e != NULL)
@@ -334,9 +335,12 @@ int entry_parse(const struct condition *c, struct span written, struct arena *a,
         return err_at(e, RULE_ENTRY_MAX, "an entry of %zu bytes, at most %d", written.n, RULE_ENTRY_MAX);
     if (w.n == 0 && readers[c->kind].trim)
         return err_at(e, 0, "an empty entry");
-    if (readers[c->kind].read(c, w, a, out, e) < 0)
-        return w.n > 0 ? behind(e, (size_t)(w.p - written.p)) : -1;
-    return 0;
+    if (readers[c->kind].read(c, w, a, out, e) == 0)
+        return 0;
+    behind(e, w.n > 0 ? (size_t)(w.p - written.p) : 0);
+    if (e != NULL && e->at > written.n)
+        e->at = written.n;
+    return -1;
 }
 
 int entry_attachment_value(struct span written, bool dot, struct arena *a, struct span *out, struct err *e)
