@@ -18,15 +18,9 @@ struct lexer {
     bool        path; /* an envelope path: blanks and comments are marks, with no place in it */
 };
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-static bool is_mark(char c)
-{
-    return c != 0 && strchr("()<>[]:;@,.\"", c) != NULL;
-}
+static bool is_mark(char c) { return c != 0 && strchr("()<>[]:;@,.\"", c) != NULL; }
 
 /* Length of the quoted string or comment at the start of s, or 0 when it never ends. */
 static size_t quoted_size(struct span s)
@@ -303,12 +297,9 @@ int address_parse_path(struct span text, struct arena *a, struct address *out, s
     if (read_path(&l, &el, start, e) < 0)
         return -1;
     switch (element_finish(&el, a, out)) {
-    case 1:
-        return 0;
-    case 0:
-        break;
-    default:
-        return err_set(e, ERR_LIMIT, "no memory left for an address");
+    case 1: return 0;
+    case 0: break;
+    default: return err_set(e, ERR_LIMIT, "no memory left for an address");
     }
     why = ERR_INIT;
     if (domain_normalise(span_make(el.domain.p, el.domain.n), a, &text, &why) == 0)
@@ -348,10 +339,7 @@ static void read_angle(struct lexer *l, struct element *el, bool *empty_out)
 }
 
 /* The display name as written: from `from` up to the bracket. */
-static struct span phrase(const char *from, const char *to)
-{
-    return span_trim(span_between(from, to));
-}
+static struct span phrase(const char *from, const char *to) { return span_trim(span_between(from, to)); }
 
 /* One element up to its comma, semicolon or end, or behind its closing bracket. Groups dissolve: the name in front of a
  * colon is dropped, and what follows is an element. 1 an address, 0 none, -1 the arena is full. */

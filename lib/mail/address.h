@@ -31,9 +31,9 @@ struct address_walk {
     struct span   rest;
     struct arena *arena;
     size_t        count;
-    bool          damaged; /* something was skipped that was not an address, or a limit was hit */
+    bool          damaged;                  /* something was skipped that was not an address, or a limit was hit */
     bool          open_quote, open_comment; /* ours: no later one is closed either, so time stays linear */
-    bool          tail;    /* ours: an address ended without a comma behind it */
+    bool          tail;                     /* ours: an address ended without a comma behind it */
 };
 bool address_next(struct address_walk *w, struct address *out);
 

@@ -173,6 +173,7 @@ bool domain_is_public_suffix(struct span domain)
 }
 
 /* Sorted by bytes: searched by halving. */
+/* clang-format off */
 static const char *const freemail[] = {
     "126.com", "163.com", "aim.com", "alice.it", "aliyun.com", "aol.com", "aol.de", "arcor.de", "bk.ru", "bluewin.ch",
     "bol.com.br", "btinternet.com", "centrum.cz", "comcast.net", "daum.net", "email.cz", "fastmail.com", "fastmail.fm",
@@ -190,6 +191,7 @@ static const char *const freemail[] = {
     "yahoo.co.uk", "yahoo.com", "yahoo.com.ar", "yahoo.com.au", "yahoo.com.br", "yahoo.com.mx", "yahoo.de", "yahoo.es",
     "yahoo.fr", "yahoo.in", "yahoo.it", "yandex.com", "yandex.ru", "ymail.com", "zoho.com", "zohomail.com",
 };
+/* clang-format on */
 
 static int freemail_cmp(const void *key, const void *row)
 {

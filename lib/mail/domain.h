@@ -21,7 +21,7 @@ struct span domain_display(struct span domain, struct arena *a);
 struct span domain_org(struct span domain);
 bool        domain_is_public_suffix(struct span domain);
 /* A domain at which anybody may open a mailbox (a short list of the large ones, ours). */
-bool        domain_is_freemail(struct span domain);
+bool domain_is_freemail(struct span domain);
 /* Is `domain` the same as, or below, `parent`? */
 bool domain_is_within(struct span domain, struct span parent);
 

@@ -9,10 +9,7 @@ static size_t line_size(struct span s)
     return at < s.n ? at + 1 : s.n;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /* Length of the field name at the start of s, or 0 when there is no field. *colon_out: where its colon is. */
 static size_t name_size(struct span s, size_t *colon_out)

@@ -13,6 +13,7 @@
 
 /* ---- character references ---- */
 
+/* clang-format off */
 /* Sorted by bytes. `bare`: also read without its semicolon, as of old. */
 static const struct entity {
     char     name[17];
@@ -90,6 +91,7 @@ static const struct entity {
     {"yacute", 0xFD, 1}, {"yen", 0xA5, 1}, {"yuml", 0xFF, 1}, {"zacute", 0x17A, 0}, {"zcaron", 0x17E, 0},
     {"zdot", 0x17C, 0}, {"zeta", 0x3B6, 0}, {"zwj", 0x200D, 0}, {"zwnj", 0x200C, 0},
 };
+/* clang-format on */
 
 #define ENTITY_NAME_MAX 16
 #define BARE_NAME_MAX 6
@@ -104,20 +106,11 @@ static const struct entity *entity_find(struct span name)
     return bsearch(&name, entities, COUNT(entities), sizeof entities[0], entity_cmp);
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_alpha(char c)
-{
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+static bool is_alpha(char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); }
 
-static bool is_white(char c)
-{
-    return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f';
-}
+static bool is_white(char c) { return c == ' ' || c == '\t' || c == '\n' || c == '\r' || c == '\f'; }
 
 /* "&#8364;", "&#x20ac": the bytes it takes, or 0. */
 static size_t numeric_reference(struct span s, uint32_t *cp_out)
@@ -169,19 +162,20 @@ static size_t reference(struct span s, uint32_t *cp_out)
 /* ---- elements ---- */
 
 enum {
-    EL_VOID = 1 << 0,  /* has no content */
-    EL_LINE = 1 << 1,  /* stands on lines of its own */
-    EL_RAW = 1 << 2,   /* its content is not markup, and is not shown */
-    EL_GONE = 1 << 3,  /* its content is markup, and is not shown */
-    EL_ROOT = 1 << 4,  /* opened once, and never closed */
-    EL_PARA = 1 << 5,  /* ends where a block begins */
-    EL_ITEM = 1 << 6,  /* ends where the next one begins */
+    EL_VOID = 1 << 0, /* has no content */
+    EL_LINE = 1 << 1, /* stands on lines of its own */
+    EL_RAW = 1 << 2,  /* its content is not markup, and is not shown */
+    EL_GONE = 1 << 3, /* its content is markup, and is not shown */
+    EL_ROOT = 1 << 4, /* opened once, and never closed */
+    EL_PARA = 1 << 5, /* ends where a block begins */
+    EL_ITEM = 1 << 6, /* ends where the next one begins */
     EL_CELL = 1 << 7,
     EL_ROW = 1 << 8,
     EL_TABLE = 1 << 9, /* closed by its own end alone, as its cells are */
     EL_LIST = 1 << 10,
 };
 
+/* clang-format off */
 /* Sorted by bytes; what is not here is an inline element. */
 static const struct tag {
     char     name[12];
@@ -206,16 +200,11 @@ static const struct tag {
     {"thead", EL_LINE},        {"title", EL_RAW},       {"tr", EL_LINE | EL_ROW},   {"track", EL_VOID},
     {"ul", EL_LINE | EL_LIST}, {"wbr", EL_VOID},
 };
+/* clang-format on */
 
-static int tag_cmp(const void *key, const void *row)
-{
-    return strcmp(key, ((const struct tag *)row)->name);
-}
+static int tag_cmp(const void *key, const void *row) { return strcmp(key, ((const struct tag *)row)->name); }
 
-static char lower(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
+static char lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
 static unsigned tag_kind(struct span name)
 {
@@ -254,7 +243,7 @@ struct reader {
     size_t              at;
     char               *out;
     size_t              n;
-    enum gap            gap; /* white space that goes out before the next character */
+    enum gap            gap;                  /* white space that goes out before the next character */
     struct open_element open[HTML_DEPTH_MAX]; /* open[0] is the document */
     size_t              depth;
 };
@@ -269,8 +258,8 @@ static void widen(struct reader *r, enum gap gap)
 
 static bool is_wide_white(uint32_t cp)
 {
-    return cp == 0xA0 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F || cp == 0x205F ||
-           cp == 0x3000;
+    return cp == 0xA0 || (cp >= 0x2000 && cp <= 0x200A) || cp == 0x2028 || cp == 0x2029 || cp == 0x202F ||
+           cp == 0x205F || cp == 0x3000;
 }
 
 /* Characters without width: joiners, marks of direction, the soft hyphen, the BOM; and NUL, which browsers drop. */
@@ -358,7 +347,8 @@ static bool next_attribute(struct reader *r, struct attribute *out)
         while (at < n && is_white(p[at]))
             at++;
         if (at < n && (p[at] == '"' || p[at] == '\'')) {
-            out->value = span_head(span_make(p + at + 1, n - at - 1), span_chr(span_make(p + at + 1, n - at - 1), p[at]));
+            out->value = span_head(span_make(p + at + 1, n - at - 1),
+                                   span_chr(span_make(p + at + 1, n - at - 1), p[at]));
             at += out->value.n + 2;
         } else {
             from = at;
@@ -419,10 +409,7 @@ static bool is_nought(struct span value, bool *relative_out)
     return nought;
 }
 
-static void set_hide(unsigned *hide, unsigned bit, bool on)
-{
-    *hide = on ? *hide | bit : *hide & ~bit;
-}
+static void set_hide(unsigned *hide, unsigned bit, bool on) { *hide = on ? *hide | bit : *hide & ~bit; }
 
 /* What an element's style makes of `around`, the state of what is around it. */
 static unsigned apply_style(unsigned around, struct span style)

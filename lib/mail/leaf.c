@@ -116,7 +116,8 @@ static struct span pass_through(struct span raw, size_t max, bool *cut_out)
     return span_head(raw, max);
 }
 
-struct span leaf_decode(struct span raw, struct span encoding, size_t max, struct arena *a, bool *clean_out, bool *cut_out)
+struct span leaf_decode(struct span raw, struct span encoding, size_t max, struct arena *a, bool *clean_out,
+                        bool *cut_out)
 {
     GMimeContentEncoding how = GMIME_CONTENT_ENCODING_DEFAULT;
     bool                 unpadded = false;
@@ -130,7 +131,8 @@ struct span leaf_decode(struct span raw, struct span encoding, size_t max, struc
     } else if (span_is_ci(encoding, "quoted-printable")) {
         how = GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE;
         *clean_out = qp_is_clean(raw);
-    } else if (span_is_ci(encoding, "uuencode") || span_is_ci(encoding, "x-uuencode") || span_is_ci(encoding, "x-uue")) {
+    } else if (span_is_ci(encoding, "uuencode") || span_is_ci(encoding, "x-uuencode") ||
+               span_is_ci(encoding, "x-uue")) {
         how = GMIME_CONTENT_ENCODING_UUENCODE;
         raw = uu_body(raw, clean_out);
     } else {

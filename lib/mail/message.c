@@ -59,10 +59,7 @@ static void note_limit(struct message *m, const char *limit)
         m->limit = limit;
 }
 
-const char *message_limit(const struct message *m)
-{
-    return m->limit;
-}
+const char *message_limit(const struct message *m) { return m->limit; }
 
 /* ---- as a whole ---- */
 
@@ -82,10 +79,7 @@ struct message *message_open(struct span raw, struct arena *a)
     return m;
 }
 
-struct span message_raw(const struct message *m)
-{
-    return m->raw;
-}
+struct span message_raw(const struct message *m) { return m->raw; }
 
 /* Line ends that lack their CR, counted in runs of a constant length that compilers turn into vector code. `before` is
  * the byte in front of p. */
@@ -392,10 +386,7 @@ static bool is_ip(struct span s)
     return ip_parse(s, false, &unused);
 }
 
-static struct span without_tag(struct span s)
-{
-    return span_starts_ci(s, SPAN("IPv6:")) ? span_skip(s, 5) : s;
-}
+static struct span without_tag(struct span s) { return span_starts_ci(s, SPAN("IPv6:")) ? span_skip(s, 5) : s; }
 
 /* "[192.0.2.7]" somewhere in s, but not behind a '=': "helo=[…]" is the client's own word. */
 static struct span bracketed_ip(struct span s)

@@ -14,13 +14,13 @@
 #include "mail/address.h"
 #include "mail/header.h"
 
-#define MESSAGE_DEPTH_MAX 50          /* nested multiparts and message/rfc822 */
+#define MESSAGE_DEPTH_MAX 50 /* nested multiparts and message/rfc822 */
 #define MESSAGE_PARTS_MAX 1000
-#define MESSAGE_HEADERS_MAX 20000     /* fields that are indexed; more: unknown */
-#define MESSAGE_HEADER_MAX (64 << 10) /* bytes of one field that are looked at */
-#define MESSAGE_TEXT_MAX (1 << 20)    /* bytes of decoded text of one message that `body` conditions see */
+#define MESSAGE_HEADERS_MAX 20000          /* fields that are indexed; more: unknown */
+#define MESSAGE_HEADER_MAX (64 << 10)      /* bytes of one field that are looked at */
+#define MESSAGE_TEXT_MAX (1 << 20)         /* bytes of decoded text of one message that `body` conditions see */
 #define MESSAGE_HEADERS_TEXT_MAX (8 << 20) /* bytes of all fields that are decoded or read for addresses */
-#define MESSAGE_CPU_US 1000000        /* CPU time of finding and decoding the parts of one message */
+#define MESSAGE_CPU_US 1000000             /* CPU time of finding and decoding the parts of one message */
 
 /* Three-valued answers. UNKNOWN: a limit was hit, or something cannot be decoded. */
 enum fact { FACT_NO, FACT_YES, FACT_UNKNOWN };
@@ -47,21 +47,22 @@ struct span message_header_folded(struct message *m, size_t i, bool *clean_out);
 
 /* Addresses of all From fields. FACT_NO: none. FACT_UNKNOWN: some could not be read; those
  * that could are there. */
-enum fact message_from(struct message *m, const struct address **list_out, size_t *n_out);
+enum fact   message_from(struct message *m, const struct address **list_out, size_t *n_out);
 struct span message_id(struct message *m); /* without the angle brackets, bounded; may be empty */
 
 enum message_leaf_kind { LEAF_TEXT_PLAIN, LEAF_TEXT_HTML, LEAF_TEXT_OTHER, LEAF_MESSAGE, LEAF_OTHER };
 struct message_part {
     enum message_leaf_kind kind;
-    struct span            type;     /* "application/pdf", lower case; text/plain when absent or broken */
+    struct span            type; /* "application/pdf", lower case; text/plain when absent or broken */
     struct span            charset;
     struct span            encoding; /* Content-Transfer-Encoding, lower case */
-    struct span            filename; /* RFC 2231 (also continuations, charset) and 2047, filename before name; decoded; may be empty */
-    bool                   filename_clean;
-    bool                   detached;   /* its disposition says attachment */
-    bool                   attachment; /* has a file name, or disposition attachment, or is a message/rfc822 */
-    struct span            raw;        /* the leaf's body, still encoded */
-    size_t                 depth;      /* of the multiparts and messages around it */
+    struct span
+         filename; /* RFC 2231 (also continuations, charset) and 2047, filename before name; decoded; may be empty */
+    bool filename_clean;
+    bool detached;     /* its disposition says attachment */
+    bool attachment;   /* has a file name, or disposition attachment, or is a message/rfc822 */
+    struct span raw;   /* the leaf's body, still encoded */
+    size_t      depth; /* of the multiparts and messages around it */
 };
 /* Leaves in order; message/rfc822 is itself one (attachment) and is also descended into. A multipart in which no boundary
  * line was found is one leaf of plain text. *limit_hit_out: depth, parts or time ran out, so there may be more. */

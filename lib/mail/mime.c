@@ -3,15 +3,9 @@
 
 #include "mail/text.h"
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
-static char lower(char c)
-{
-    return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c);
-}
+static char lower(char c) { return (char)(c >= 'A' && c <= 'Z' ? c + 32 : c); }
 
 /* Skips blanks and comments. An unclosed comment takes the rest. */
 static struct span skip_blanks(struct span s)
@@ -47,10 +41,7 @@ struct span mime_value(struct span body, struct arena *a)
     return span_make(out, n);
 }
 
-static bool is_type_char(char c)
-{
-    return c > ' ' && c < 0x7f && strchr("()<>@,;:\\\"/[]?=", c) == NULL;
-}
+static bool is_type_char(char c) { return c > ' ' && c < 0x7f && strchr("()<>@,;:\\\"/[]?=", c) == NULL; }
 
 bool mime_is_type(struct span value)
 {

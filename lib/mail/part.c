@@ -17,10 +17,10 @@
 struct frame {
     struct span boundary; /* none: a message/rfc822 */
     uint64_t    hash;
-    size_t      part;     /* of a message: its index, since its end comes later */
-    const char *body;     /* of a multipart: where it begins */
-    bool        digest;   /* what is inside is a message unless it says otherwise */
-    bool        found;    /* a boundary line was seen */
+    size_t      part;   /* of a message: its index, since its end comes later */
+    const char *body;   /* of a multipart: where it begins */
+    bool        digest; /* what is inside is a message unless it says otherwise */
+    bool        found;  /* a boundary line was seen */
 };
 
 struct scanner {
@@ -192,9 +192,8 @@ static enum message_leaf_kind kind_of(struct span type)
         const char            *type;
         enum message_leaf_kind kind;
     } kinds[] = {
-        {"text/plain", LEAF_TEXT_PLAIN},           {"text/html", LEAF_TEXT_HTML},
-        {"application/xhtml+xml", LEAF_TEXT_HTML}, {"message/rfc822", LEAF_MESSAGE},
-        {"message/global", LEAF_MESSAGE},
+        {"text/plain", LEAF_TEXT_PLAIN},  {"text/html", LEAF_TEXT_HTML},    {"application/xhtml+xml", LEAF_TEXT_HTML},
+        {"message/rfc822", LEAF_MESSAGE}, {"message/global", LEAF_MESSAGE},
     };
 
     for (size_t i = 0; i < COUNT(kinds); i++) {

@@ -268,10 +268,7 @@ static const struct charset {
     {"x-sjis", HOW_ICONV, "CP932", 1},
 };
 
-static int charset_cmp(const void *key, const void *row)
-{
-    return strcmp(key, ((const struct charset *)row)->name);
-}
+static int charset_cmp(const void *key, const void *row) { return strcmp(key, ((const struct charset *)row)->name); }
 
 /* NULL for a name that is not in the table. */
 static const struct charset *charset_find(struct span name)
@@ -392,9 +389,9 @@ static void put_cp(struct buf *b, uint32_t cp)
 uint32_t text_windows_1252(unsigned char c)
 {
     static const uint16_t c1[32] = {
-        0x20ac, UTF8_BAD, 0x201a, 0x0192, 0x201e, 0x2026, 0x2020, 0x2021, 0x02c6, 0x2030, 0x0160, 0x2039, 0x0152,
-        UTF8_BAD, 0x017d, UTF8_BAD, UTF8_BAD, 0x2018, 0x2019, 0x201c, 0x201d, 0x2022, 0x2013, 0x2014, 0x02dc, 0x2122,
-        0x0161, 0x203a, 0x0153, UTF8_BAD, 0x017e, 0x0178,
+        0x20ac, UTF8_BAD, 0x201a,   0x0192, 0x201e,   0x2026,   0x2020, 0x2021,   0x02c6, 0x2030, 0x0160,
+        0x2039, 0x0152,   UTF8_BAD, 0x017d, UTF8_BAD, UTF8_BAD, 0x2018, 0x2019,   0x201c, 0x201d, 0x2022,
+        0x2013, 0x2014,   0x02dc,   0x2122, 0x0161,   0x203a,   0x0153, UTF8_BAD, 0x017e, 0x0178,
     };
 
     return c >= 0x80 && c < 0xa0 ? c1[c - 0x80] : c;
@@ -454,15 +451,11 @@ static bool put_charset(struct buf *b, struct span bytes, const struct charset *
     if (cs == NULL)
         return put_guess(b, bytes) && ascii_run(bytes) == bytes.n;
     switch (cs->how) {
-    case HOW_UTF8:
-        return put_utf8(b, bytes);
-    case HOW_1252:
-        return put_1252(b, bytes);
-    case HOW_GUESS:
-        return put_guess(b, bytes);
+    case HOW_UTF8: return put_utf8(b, bytes);
+    case HOW_1252: return put_1252(b, bytes);
+    case HOW_GUESS: return put_guess(b, bytes);
     case HOW_ICONV:
-    case HOW_ICONV_7:
-        break;
+    case HOW_ICONV_7: break;
     }
     if ((cd = converter(cs)) == (iconv_t)-1)
         return put_guess(b, bytes) && ascii_run(bytes) == bytes.n;
@@ -654,10 +647,7 @@ static void put_word(struct decoding *d, const struct word *w, struct span whole
     d->clean &= w->encoding == 'q' ? decode_q(&d->bytes, w->text) : decode_b(&d->bytes, w->text);
 }
 
-static bool all_blank(struct span s)
-{
-    return span_trim(s).n == 0;
-}
+static bool all_blank(struct span s) { return span_trim(s).n == 0; }
 
 static struct span decode_words(struct span s, struct arena *a, bool *clean_out)
 {

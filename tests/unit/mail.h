@@ -63,8 +63,8 @@ static inline struct span repeated(struct arena *a, const char *piece, size_t ti
         int64_t began_us = clock_thread_cpu_us();                                                                      \
         statement;                                                                                                     \
         int64_t took_us = clock_thread_cpu_us() - began_us;                                                            \
-        if (took_us > (ms) * 1000 * SLOWER)                                                                            \
-            fail_msg("%s: took %lld us, at most %d ms", (holds), (long long)took_us, (ms) * SLOWER);                   \
+        if (took_us > (ms)*1000 * SLOWER)                                                                              \
+            fail_msg("%s: took %lld us, at most %d ms", (holds), (long long)took_us, (ms)*SLOWER);                     \
     } while (0)
 
 #endif

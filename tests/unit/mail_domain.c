@@ -12,8 +12,14 @@ static const struct {
     {"umlauts become A-labels", "m\xc3\xbcnchen.example", "xn--mnchen-3ya.example"},
     {"upper-case umlauts too", "M\xc3\x9cNCHEN.Example", "xn--mnchen-3ya.example"},
     {"decomposed umlauts too", "mu\xcc\x88nchen.example", "xn--mnchen-3ya.example"},
-    {"non-transitional: sharp s is itself", "stra\xc3\x9f" "e.example", "xn--strae-oqa.example"},
-    {"an ideographic full stop is a dot", "a\xe3\x80\x82" "example", "a.example"},
+    {"non-transitional: sharp s is itself",
+     "stra\xc3\x9f"
+     "e.example",
+     "xn--strae-oqa.example"},
+    {"an ideographic full stop is a dot",
+     "a\xe3\x80\x82"
+     "example",
+     "a.example"},
     {"an A-label stays one, in lower case", "XN--MNCHEN-3YA.example", "xn--mnchen-3ya.example"},
     {"underscores are let through", "_dmarc.mail_1.example", "_dmarc.mail_1.example"},
     {"one label will do", "localhost", "localhost"},
@@ -113,7 +119,8 @@ static void the_organisational_domain_follows_the_public_suffix_list(void **unus
 
 static void free_mail_domains_are_known_by_name_alone(void **unused)
 {
-    static const char *const free_ones[] = {"126.com", "gmail.com", "gmx.net", "web.de", "yahoo.com", "zohomail.com", "qq.com"};
+    static const char *const free_ones[] = {"126.com",   "gmail.com",    "gmx.net", "web.de",
+                                            "yahoo.com", "zohomail.com", "qq.com"};
 
     (void)unused;
     for (size_t i = 0; i < COUNT(free_ones); i++)

@@ -38,7 +38,8 @@ static void a_header_block_falls_into_its_fields(void **unused)
         size_t        whole = 0;
 
         while (header_next(&rest, &h)) {
-            all = arena_printf(a, "%.*s%s%.*s=%.*s", SPAN_ARG(all), all.n ? "|" : "", SPAN_ARG(h.name), SPAN_ARG(h.body));
+            all = arena_printf(a, "%.*s%s%.*s=%.*s", SPAN_ARG(all), all.n ? "|" : "", SPAN_ARG(h.name),
+                               SPAN_ARG(h.body));
             CHECK(cases[i].holds, h.whole.p == cases[i].block + whole);
             whole += h.whole.n;
         }

@@ -25,13 +25,20 @@ static const struct {
     {"declarations go", "<!DOCTYPE html><?xml x?><![if !mso]>a<![endif]></ x>b", "ab"},
     {"a lone bracket is text", "1 < 2 <3 and a<", "1 < 2 <3 and a<"},
     {"references", "&lt;&amp;&gt;&quot;&euro;&auml;&apos;", "<&>\"\xe2\x82\xac\xc3\xa4'"},
-    {"references without semicolon", "&ltb&ampc &copy2 &eurox", "<b&c \xc2\xa9" "2 &eurox"},
+    {"references without semicolon", "&ltb&ampc &copy2 &eurox",
+     "<b&c \xc2\xa9"
+     "2 &eurox"},
     {"numeric references", "&#65;&#x42;&#X43;&#68", "ABCD"},
     {"numeric references to windows-1252", "&#150;", "\xe2\x80\x93"},
     {"numbers that are no characters", "&#0;&#xD800;&#99999999999;", "\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd"},
     {"no references", "& &; &# &#; &#x; &nosuch; a&b", "& &; &# &#; &#x; &nosuch; a&b"},
-    {"zero width", "V&#8203;i&shy;a\xe2\x80\x8dg&zwnj;r\xef\xbb\xbf" "a&ZeroWidthSpace;", "Viagra"},
-    {"a control character by reference", "a&#1;b", "a\x01" "b"},
+    {"zero width",
+     "V&#8203;i&shy;a\xe2\x80\x8dg&zwnj;r\xef\xbb\xbf"
+     "a&ZeroWidthSpace;",
+     "Viagra"},
+    {"a control character by reference", "a&#1;b",
+     "a\x01"
+     "b"},
     {"hidden", "a<span hidden>x</span>b", "ab"},
     {"display:none", "a<span style=\"display:none\">x<b>y</b></span>b", "ab"},
     {"written oddly", "a<SPAN sTyLe='color:red; DISPLAY : None !important'>x</SPAN>b", "ab"},
@@ -40,7 +47,8 @@ static const struct {
     {"the last one counts", "a<i style='display:none;display:inline'>x</i>b", "axb"},
     {"the first style counts", "a<i style='display:none' style=''>x</i>b", "ab"},
     {"visibility:hidden", "a<i style='visibility:hidden'>x<u style='visibility:visible'>y</u></i>b", "ayb"},
-    {"font-size:0", "a<i style='font-size:0px'>x<u style='font-size:12px'>y</u><u style='font-size:2em'>z</u></i>b", "ayb"},
+    {"font-size:0", "a<i style='font-size:0px'>x<u style='font-size:12px'>y</u><u style='font-size:2em'>z</u></i>b",
+     "ayb"},
     {"font-size:0.0em", "a<i style='font-size:0.0em'>x</i>b", "ab"},
     {"font-size:0.5em is seen", "a<i style='font-size:0.5em'>x</i>b", "axb"},
     {"font-size:10px is seen", "a<i style='font-size:10px'>x</i>b", "axb"},
@@ -61,7 +69,9 @@ static const struct {
     {"brackets in quotes", "<b title='a>b'>c</b>", "c"},
     {"a slash in a tag", "<br/>a<img src=x/>b", "ab"},
     {"attributes of no sense", "<b =\"x\" / = y>a", "a"},
-    {"bad UTF-8", "a\xff<b>b", "a\xef\xbf\xbd" "b"},
+    {"bad UTF-8", "a\xff<b>b",
+     "a\xef\xbf\xbd"
+     "b"},
     {"a tag cut off", "a<b", "a"},
 };
 
@@ -86,9 +96,10 @@ static void each_named_character_is_known(void **unused)
     static const struct {
         const char *name;
         uint32_t    cp;
-    } names[] = {{"AElig", 0xC6}, {"Tab", 9},          {"alefsym", 0x2135}, {"zwnj", 0x200C}, {"thetasym", 0x3D1}, {"quot", 34},
-                 {"nbsp", 0xA0},  {"yuml", 0xFF},      {"Yuml", 0x178},     {"hearts", 0x2665}, {"sup1", 0xB9},     {"frac14", 0xBC},
-                 {"lang", 0x2329}, {"there4", 0x2234}, {"OElig", 0x152},    {"epsilon", 0x3B5}, {"Epsilon", 0x395}, {"or", 0x2228}};
+    } names[] = {{"AElig", 0xC6},    {"Tab", 9},         {"alefsym", 0x2135}, {"zwnj", 0x200C},   {"thetasym", 0x3D1},
+                 {"quot", 34},       {"nbsp", 0xA0},     {"yuml", 0xFF},      {"Yuml", 0x178},    {"hearts", 0x2665},
+                 {"sup1", 0xB9},     {"frac14", 0xBC},   {"lang", 0x2329},    {"there4", 0x2234}, {"OElig", 0x152},
+                 {"epsilon", 0x3B5}, {"Epsilon", 0x395}, {"or", 0x2228}};
     struct arena *a = arena_of_test();
 
     (void)unused;
@@ -147,8 +158,10 @@ static void a_hidden_element_far_down_does_not_hide_what_follows(void **unused)
     struct span   deep = repeated(a, "<b>", 1000);
 
     (void)unused;
-    check_text("closed above the limit", html_seen(arena_printf(a, "<div hidden>x%.*s</div>a", SPAN_ARG(deep)), a), "a");
-    check_text("beyond the limit all is seen", html_seen(arena_printf(a, "%.*s<i hidden>a</i>", SPAN_ARG(deep)), a), "a");
+    check_text("closed above the limit", html_seen(arena_printf(a, "<div hidden>x%.*s</div>a", SPAN_ARG(deep)), a),
+               "a");
+    check_text("beyond the limit all is seen", html_seen(arena_printf(a, "%.*s<i hidden>a</i>", SPAN_ARG(deep)), a),
+               "a");
 }
 
 static void a_full_arena_gives_nothing(void **unused)

@@ -44,7 +44,7 @@ static void a_leaf_decodes_and_tells_damage(void **unused)
 
 static void no_more_than_asked_for_comes_out(void **unused)
 {
-    struct arena *a = arena_of_test();
+    struct arena            *a = arena_of_test();
     static const char *const encodings[] = {"base64", "quoted-printable", "8bit"};
 
     (void)unused;

@@ -5,10 +5,7 @@
 
 #include "mail.h"
 
-static struct message *opened(struct arena *a, const char *text)
-{
-    return message_open(span_of(text), a);
-}
+static struct message *opened(struct arena *a, const char *text) { return message_open(span_of(text), a); }
 
 static void header_and_body_part_at_the_empty_line(void **unused)
 {
@@ -42,7 +39,8 @@ static void size_counts_every_line_end_as_two_bytes(void **unused)
         const char *raw;
         size_t      size;
     } cases[] = {
-        {"", 0}, {"abc", 3}, {"a\r\nb\r\n", 6}, {"a\nb\n", 6}, {"a\nb\r\n\n", 8}, {"\n", 2}, {"\r", 1}, {"\r\r\n", 3}, {"From x\nab\n", 4},
+        {"", 0},   {"abc", 3}, {"a\r\nb\r\n", 6}, {"a\nb\n", 6},       {"a\nb\r\n\n", 8},
+        {"\n", 2}, {"\r", 1},  {"\r\r\n", 3},     {"From x\nab\n", 4},
     };
     struct arena *a = arena_of_test();
 
@@ -60,9 +58,11 @@ static void size_counts_every_line_end_as_two_bytes(void **unused)
 
 static void fields_are_found_by_name_in_order(void **unused)
 {
-    struct message *m = opened(arena_of_test(), "To: a\r\nReceived: 1\r\nSubject: s\r\nRECEIVED: 2\r\nX: y\r\nreceived : 3\r\n\r\nReceived: 4\r\n");
-    size_t          at = 0;
-    bool            limit_hit;
+    struct message *m = opened(
+        arena_of_test(),
+        "To: a\r\nReceived: 1\r\nSubject: s\r\nRECEIVED: 2\r\nX: y\r\nreceived : 3\r\n\r\nReceived: 4\r\n");
+    size_t at = 0;
+    bool   limit_hit;
 
     (void)unused;
     assert_int_equal(message_nheaders(m, &limit_hit), 6);
@@ -106,7 +106,8 @@ static void the_end_of_a_field_beyond_64_kilobytes_is_unknown(void **unused)
 {
     struct arena   *a = arena_of_test();
     struct span     big = repeated(a, "x", MESSAGE_HEADER_MAX + 1);
-    struct message *m = message_open(arena_printf(a, "Subject: %.*s\nFrom: a@b.example, %.*s@b.example\n\n", SPAN_ARG(big), SPAN_ARG(big)), a);
+    struct message *m = message_open(
+        arena_printf(a, "Subject: %.*s\nFrom: a@b.example, %.*s@b.example\n\n", SPAN_ARG(big), SPAN_ARG(big)), a);
     const struct address *list;
     size_t                n;
     bool                  clean;
@@ -156,8 +157,13 @@ static void a_message_id_stands_without_its_brackets(void **unused)
     static const struct {
         const char *raw, *id;
     } cases[] = {
-        {"Message-ID: <a@b>\n\n", "a@b"}, {"message-id:\r\n <a@b>\r\n\r\n", "a@b"}, {"Message-Id: a@b\n\n", "a@b"}, {"Message-Id: x <a@b> y\n\n", "a@b"},
-        {"Message-Id: <a@b\n\n", "a@b"},  {"Message-Id:\n\n", ""},                  {"X: y\n\n", ""},
+        {"Message-ID: <a@b>\n\n", "a@b"},
+        {"message-id:\r\n <a@b>\r\n\r\n", "a@b"},
+        {"Message-Id: a@b\n\n", "a@b"},
+        {"Message-Id: x <a@b> y\n\n", "a@b"},
+        {"Message-Id: <a@b\n\n", "a@b"},
+        {"Message-Id:\n\n", ""},
+        {"X: y\n\n", ""},
     };
     struct arena *a = arena_of_test();
 
@@ -215,13 +221,15 @@ static struct span all_texts(struct arena *a, struct message *m, bool source, en
 
     *fact_out = message_texts(m, source, &list, &n);
     for (size_t i = 0; i < n; i++)
-        all = arena_printf(a, "%.*s%s%s%.*s", SPAN_ARG(all), i ? "|" : "", list[i].html_source ? "src:" : "", SPAN_ARG(list[i].text));
+        all = arena_printf(a, "%.*s%s%s%.*s", SPAN_ARG(all), i ? "|" : "", list[i].html_source ? "src:" : "",
+                           SPAN_ARG(list[i].text));
     return all;
 }
 
 #define ALTERNATIVE                                                                                                    \
     "Content-Type: multipart/alternative; boundary=b\n\n--b\nContent-Type: text/plain; charset=utf-8\n"                \
-    "Content-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe\n--b\nContent-Type: text/html\n\n<b>Hi</b>\n--b--\n"
+    "Content-Transfer-Encoding: quoted-printable\n\nGr=C3=BC=C3=9Fe\n--b\nContent-Type: "                              \
+    "text/html\n\n<b>Hi</b>\n--b--\n"
 
 static const struct {
     const char *holds, *raw;
@@ -233,13 +241,27 @@ static const struct {
     {"no header at all", "Hello\n", false, FACT_YES, "Hello\n"},
     {"a header alone", "A: b\n", false, FACT_YES, ""},
     {"line ends are LF", "A: b\r\n\r\nx\r\ny\r\n\rz\r", false, FACT_YES, "x\ny\n\rz\r"},
-    {"text and HTML", ALTERNATIVE, false, FACT_YES, "Gr\xc3\xbc\xc3\x9f" "e|Hi"},
-    {"and its source", ALTERNATIVE, true, FACT_YES, "Gr\xc3\xbc\xc3\x9f" "e|Hi|src:<b>Hi</b>"},
+    {"text and HTML", ALTERNATIVE, false, FACT_YES,
+     "Gr\xc3\xbc\xc3\x9f"
+     "e|Hi"},
+    {"and its source", ALTERNATIVE, true, FACT_YES,
+     "Gr\xc3\xbc\xc3\x9f"
+     "e|Hi|src:<b>Hi</b>"},
     {"base64", "Content-Transfer-Encoding: base64\n\nSGVs\nbG8=\n", false, FACT_YES, "Hello"},
     {"base64 with junk", "Content-Transfer-Encoding: base64\n\nSGVs!\nbG8=\n", false, FACT_UNKNOWN, "Hello"},
     {"an unknown encoding", "Content-Transfer-Encoding: x-secret\n\nHello", false, FACT_UNKNOWN, "Hello"},
-    {"Latin 1", "Content-Type: text/plain; charset=\"ISO-8859-1\"\n\nGr\xfc\xdf" "e", false, FACT_YES, "Gr\xc3\xbc\xc3\x9f" "e"},
-    {"an unknown charset", "Content-Type: text/plain; charset=klingon\n\nGr\xfc\xdf" "e", false, FACT_UNKNOWN, "Gr\xc3\xbc\xc3\x9f" "e"},
+    {"Latin 1",
+     "Content-Type: text/plain; charset=\"ISO-8859-1\"\n\nGr\xfc\xdf"
+     "e",
+     false, FACT_YES,
+     "Gr\xc3\xbc\xc3\x9f"
+     "e"},
+    {"an unknown charset",
+     "Content-Type: text/plain; charset=klingon\n\nGr\xfc\xdf"
+     "e",
+     false, FACT_UNKNOWN,
+     "Gr\xc3\xbc\xc3\x9f"
+     "e"},
     {"a broken type is plain text", "Content-Type: nonsense\n\nHello", false, FACT_YES, "Hello"},
     {"other text is text", "Content-Type: text/calendar\n\nBEGIN", false, FACT_YES, "BEGIN"},
     {"no text", "Content-Type: image/png\n\nxx", false, FACT_NO, ""},
@@ -260,7 +282,10 @@ static void texts_are_what_people_read(void **unused)
 
         check_text(texts[i].holds, all_texts(a, m, texts[i].source, &fact), texts[i].texts);
         CHECK(texts[i].holds, fact == texts[i].fact);
-        check_text("asked the other way", all_texts(a, m, !texts[i].source, &fact), texts[i].source ? "Gr\xc3\xbc\xc3\x9f" "e|Hi" : all_texts(a, opened(a, texts[i].raw), true, &fact).p);
+        check_text("asked the other way", all_texts(a, m, !texts[i].source, &fact),
+                   texts[i].source ? "Gr\xc3\xbc\xc3\x9f"
+                                     "e|Hi"
+                                   : all_texts(a, opened(a, texts[i].raw), true, &fact).p);
     }
 }
 
@@ -284,7 +309,9 @@ static void folded_text_comes_with_it(void **unused)
     (void)unused;
     message_texts(m, true, &list, &n);
     assert_int_equal(n, 3);
-    check_text("plain", list[0].folded, "gr\xc3\xbc\xc3\x9f" "e");
+    check_text("plain", list[0].folded,
+               "gr\xc3\xbc\xc3\x9f"
+               "e");
     check_text("seen", list[1].folded, "hi");
     check_text("source", list[2].folded, "<b>hi</b>");
 }
@@ -337,10 +364,13 @@ static const struct {
     {"many From fields", "", "From: a@b.example\r\n", 1900000, "headers", 400},
     {"a From of groups", "From: ", "a:", 100000, "headers", 50},
     {"50 MB of text", "A: b\r\n\r\n", "0123456789012345678901234567890123456789\r\n", 50 << 20, "text", 1000},
-    {"50 MB of empty lines", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n", "\n", 50 << 20, "text", 1000},
-    {"50 MB of boundary-like lines", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n", "--y\n", 50 << 20, "text", 2000},
+    {"50 MB of empty lines", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n", "\n", 50 << 20, "text",
+     1000},
+    {"50 MB of boundary-like lines", "Content-Type: multipart/mixed; boundary=x\r\n\r\n--x\r\n\r\n", "--y\n", 50 << 20,
+     "text", 2000},
     {"a million boundaries", "Content-Type: multipart/mixed; boundary=x\r\n\r\n", "--x\n", 4000000, "parts", 200},
-    {"encoded words in 50 MB of headers", "", "X: =?koi8-r?Q?=C1=C2?= =?big5?Q?=A4=A4?= =?utf-8?B?w7Y=?=\n", 20 << 20, "headers", 2500},
+    {"encoded words in 50 MB of headers", "", "X: =?koi8-r?Q?=C1=C2?= =?big5?Q?=A4=A4?= =?utf-8?B?w7Y=?=\n", 20 << 20,
+     "headers", 2500},
     {"messages in messages", "", "Content-Type: message/rfc822\n\n", 3000000, "depth", 100},
     {"binary", "Content-Type: text/html; charset=utf-8\n\n", "<\xff\x00>&\n", 2000000, "text", 1000},
 };
@@ -404,9 +434,10 @@ static void a_full_arena_is_unknown_and_no_crash(void **unused)
 
 static void a_question_about_headers_touches_nothing_else(void **unused)
 {
-    struct arena   *a = arena_of_test();
-    struct span     body = repeated(a, "0123456789012345678901234567890123456789012345678901234567890123456789\r\n", 300);
-    struct span     raw = arena_printf(a, "From: a@b.example\r\nTo: c@d.example\r\nSubject: Hello\r\n\r\n%.*s", SPAN_ARG(body));
+    struct arena *a = arena_of_test();
+    struct span   body = repeated(a, "0123456789012345678901234567890123456789012345678901234567890123456789\r\n", 300);
+    struct span   raw = arena_printf(a, "From: a@b.example\r\nTo: c@d.example\r\nSubject: Hello\r\n\r\n%.*s",
+                                     SPAN_ARG(body));
     struct message *m;
     size_t          before = a->used, at = 0;
     bool            clean;
@@ -416,12 +447,13 @@ static void a_question_about_headers_touches_nothing_else(void **unused)
     assert_non_null(message_header_next(m, SPAN("Subject"), &at));
     message_header_text(m, at - 1, &clean);
     assert_true(a->used - before < 8192);
-    WITHIN_MS("a thousand of them", 30, for (int i = 0; i < 1000; i++) {
-        at = 0;
-        m = message_open(raw, a);
-        message_header_next(m, SPAN("Subject"), &at);
-        message_header_text(m, at - 1, &clean);
-    });
+    WITHIN_MS(
+        "a thousand of them", 30, for (int i = 0; i < 1000; i++) {
+            at = 0;
+            m = message_open(raw, a);
+            message_header_next(m, SPAN("Subject"), &at);
+            message_header_text(m, at - 1, &clean);
+        });
 }
 
 int main(void)

@@ -8,8 +8,13 @@ static void the_value_stands_before_the_parameters(void **unused)
     static const struct {
         const char *body, *value;
     } cases[] = {
-        {" Text/PLAIN; charset=x", "text/plain"}, {"\r\n text/html", "text/html"}, {"(a comment) base64", "base64"},
-        {"text/plain (a; b); x=y", "text/plain"}, {"", ""}, {";x=y", ""}, {"text/plain charset=utf-8", "text/plain"},
+        {" Text/PLAIN; charset=x", "text/plain"},
+        {"\r\n text/html", "text/html"},
+        {"(a comment) base64", "base64"},
+        {"text/plain (a; b); x=y", "text/plain"},
+        {"", ""},
+        {";x=y", ""},
+        {"text/plain charset=utf-8", "text/plain"},
         {"(((((open", ""},
     };
     struct arena *a = arena_of_test();
@@ -88,7 +93,8 @@ static const struct {
     {"filename before name", "attachment; filename=a.pdf", "application/pdf; name=b.pdf", "a.pdf", true},
     {"blanks without quotes", "attachment; filename=my file (1).pdf; size=3", "", "my file (1).pdf", true},
     {"encoded words", "attachment; filename=\"=?utf-8?Q?J=C3=B6rg=2Epdf?=\"", "", "J\xc3\xb6rg.pdf", true},
-    {"encoded words in a folded string", "attachment; filename=\"=?utf-8?Q?a?=\r\n =?utf-8?Q?b.pdf?=\"", "", "ab.pdf", true},
+    {"encoded words in a folded string", "attachment; filename=\"=?utf-8?Q?a?=\r\n =?utf-8?Q?b.pdf?=\"", "", "ab.pdf",
+     true},
     {"encoded words in pieces", "x; filename*0=\"=?utf-8?Q?a\"; filename*1=\"b?=.pdf\"", "", "ab.pdf", true},
     {"RFC 2231", "attachment; filename*=utf-8''J%C3%B6rg.pdf", "", "J\xc3\xb6rg.pdf", true},
     {"raw UTF-8", "attachment; filename=\"J\xc3\xb6rg.pdf\"", "", "J\xc3\xb6rg.pdf", true},
@@ -120,8 +126,9 @@ static void a_file_name_reads_as_a_mail_reader_would_save_it(void **unused)
 
 static void hostile_fields_take_linear_time(void **unused)
 {
-    static const char *const pieces[] = {";", "(", "(;", "; a=\"", "; name=x", "; name*1=x", "; name*0*=%41", "\\", "; \"", "; a=(",
-                                         "=", "; name*255=xxxxxxxx"};
+    static const char *const pieces[] = {
+        ";",  "(",    "(;",    "; a=\"", "; name=x",           "; name*1=x", "; name*0*=%41",
+        "\\", "; \"", "; a=(", "=",      "; name*255=xxxxxxxx"};
 
     (void)unused;
     for (size_t i = 0; i < COUNT(pieces); i++) {

@@ -22,7 +22,11 @@ static const struct {
     {"the iota below is an iota", "\xcd\x85\xce\x99", "\xce\xb9\xce\xb9"},
     {"beyond the basic plane", "\xf0\x90\x90\x80", "\xf0\x90\x90\xa8"},
     {"what has no case stays", "\xe4\xb8\xad\xe6\x96\x87", "\xe4\xb8\xad\xe6\x96\x87"},
-    {"a bad byte is U+FFFD", "A\xff" "B", "a\xef\xbf\xbd" "b"},
+    {"a bad byte is U+FFFD",
+     "A\xff"
+     "B",
+     "a\xef\xbf\xbd"
+     "b"},
     {"a cut character too", "A\xc3", "a\xef\xbf\xbd"},
     {"text that grows", "\xc8\xba", "\xe2\xb1\xa5"},
 };
@@ -94,7 +98,10 @@ static const struct {
     {"Cyrillic", "=?koi8-r?B?8NLJ18XU?=", "\xd0\x9f\xd1\x80\xd0\xb8\xd0\xb2\xd0\xb5\xd1\x82", true},
     {"Japanese", "=?ISO-2022-JP?B?GyRCRnxLXBsoQg==?=", "\xe6\x97\xa5\xe6\x9c\xac", true},
     {"Chinese", "=?gb2312?B?1tDOxA==?=", "\xe4\xb8\xad\xe6\x96\x87", true},
-    {"a language tag", "=?utf-8*de?Q?Gr=C3=BC=C3=9Fe?=", "Gr\xc3\xbc\xc3\x9f" "e", true},
+    {"a language tag", "=?utf-8*de?Q?Gr=C3=BC=C3=9Fe?=",
+     "Gr\xc3\xbc\xc3\x9f"
+     "e",
+     true},
     {"text around", "Re: =?utf-8?Q?x?= y", "Re: x y", true},
     {"blanks between words go", "=?utf-8?Q?a?= \r\n =?utf-8?Q?b?=", "ab", true},
     {"text between words keeps its blanks", "=?utf-8?Q?a?= b =?utf-8?Q?c?=", "a b c", true},
@@ -103,12 +110,18 @@ static const struct {
     {"two charsets", "=?utf-8?Q?=C3=B6?= =?iso-8859-1?Q?=F6?=", "\xc3\xb6\xc3\xb6", true},
     {"glued to text", "x=?utf-8?Q?y?=z", "xyz", true},
     {"blanks inside a word", "=?utf-8?Q?two words?=", "two words", true},
-    {"an empty word", "a =?utf-8?Q?" "?= b", "a  b", true},
+    {"an empty word",
+     "a =?utf-8?Q?"
+     "?= b",
+     "a  b", true},
     {"a word that breaks a line", "=?utf-8?Q?a=\r\n b?=", "a= b", false},
     {"raw UTF-8", "J\xc3\xb6rg", "J\xc3\xb6rg", true},
     {"raw Latin 1", "J\xf6rg", "J\xc3\xb6rg", false},
     {"an unknown charset stands as written", "a =?x-klingon?Q?b=20?= c", "a =?x-klingon?Q?b=20?= c", false},
-    {"bad UTF-8 in a word", "=?utf-8?Q?a=FFb?=", "a\xef\xbf\xbd" "b", false},
+    {"bad UTF-8 in a word", "=?utf-8?Q?a=FFb?=",
+     "a\xef\xbf\xbd"
+     "b",
+     false},
     {"bad hex in a word", "=?utf-8?Q?a=ZZb?=", "a=ZZb", false},
     {"junk in base64", "=?utf-8?B?SsO2!cmc=?=", "J\xc3\xb6rg", false},
     {"a word without end", "=?utf-8?Q?abc", "=?utf-8?Q?abc", true},
@@ -153,7 +166,10 @@ static const struct {
     {"US-ASCII with UTF-8 in it", "\xc3\xb6", "US-ASCII", "\xc3\xb6", true},
     {"UTF-8", "\xc3\xb6", "UTF-8", "\xc3\xb6", true},
     {"UTF-8 with bad bytes", "\xc3\xb6\xff\xc3", "utf8", "\xc3\xb6\xef\xbf\xbd\xef\xbf\xbd", false},
-    {"a BOM goes", "\xef\xbb\xbf" "a\xc3\xb6", "utf-8", "a\xc3\xb6", true},
+    {"a BOM goes",
+     "\xef\xbb\xbf"
+     "a\xc3\xb6",
+     "utf-8", "a\xc3\xb6", true},
     {"windows-1252", "\x84x\x93", "windows-1252", "\xe2\x80\x9ex\xe2\x80\x9c", true},
     {"windows-1252 has holes", "\x81", "windows-1252", "\xef\xbf\xbd", false},
     {"an unknown charset, ASCII", "abc", "x-klingon", "abc", true},
@@ -176,8 +192,8 @@ static void text_comes_from_its_charset(void **unused)
     (void)unused;
     for (size_t i = 0; i < COUNT(charset_cases); i++) {
         bool        clean = !charset_cases[i].clean;
-        struct span t =
-            text_from_charset(span_of(charset_cases[i].bytes), span_of(charset_cases[i].charset), a, &clean);
+        struct span t = text_from_charset(span_of(charset_cases[i].bytes), span_of(charset_cases[i].charset), a,
+                                          &clean);
 
         check_text(charset_cases[i].holds, t, charset_cases[i].text);
         CHECK(charset_cases[i].holds, clean == charset_cases[i].clean);
@@ -202,9 +218,36 @@ static void wide_charsets_are_read_in_either_order(void **unused)
 }
 
 static const char *const every_charset[] = {
-    "", "us-ascii", "utf-8", "iso-8859-1", "iso-8859-8-i", "iso-8859-15", "windows-1250", "windows-1255", "windows-1258",
-    "windows-874", "koi8-r", "koi8-u", "big5", "gb2312", "gb18030", "euc-jp", "euc-kr", "euc-tw", "iso-2022-jp",
-    "iso-2022-kr", "shift_jis", "utf-7", "utf-16", "utf-16be", "utf-32", "macintosh", "cp437", "cp866", "tis-620", "nonsense",
+    "",
+    "us-ascii",
+    "utf-8",
+    "iso-8859-1",
+    "iso-8859-8-i",
+    "iso-8859-15",
+    "windows-1250",
+    "windows-1255",
+    "windows-1258",
+    "windows-874",
+    "koi8-r",
+    "koi8-u",
+    "big5",
+    "gb2312",
+    "gb18030",
+    "euc-jp",
+    "euc-kr",
+    "euc-tw",
+    "iso-2022-jp",
+    "iso-2022-kr",
+    "shift_jis",
+    "utf-7",
+    "utf-16",
+    "utf-16be",
+    "utf-32",
+    "macintosh",
+    "cp437",
+    "cp866",
+    "tis-620",
+    "nonsense",
 };
 
 static void any_bytes_in_any_charset_are_valid_utf8_in_the_end(void **unused)
