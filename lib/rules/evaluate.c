@@ -16,11 +16,6 @@
 #define FIELD_NAME_MAX 256
 #define KEYS_TIDY 4096
 
-struct keys {
-    uint64_t *list;
-    size_t    n, cap;
-};
-
 /* What a rule's conditions are by the message alone; `done` has a bit a condition. */
 struct memo {
     uint32_t       done;
@@ -78,11 +73,25 @@ size_t evaluation_regex_limits(const struct evaluation *ev)
 
 /* ---- Gathering: from facts to keys ---- */
 
+/* At the places that all rules share, or, with `own`, at that of one condition. */
 struct gathering {
-    struct evaluation    *ev;
-    const struct ruleset *rs;
-    struct keys          *keys;
+    struct evaluation        *ev;
+    const struct ruleset     *rs;
+    struct keys              *keys;
+    uint32_t                  own;
+    const struct literal_set *own_literals;
+    bool                      incomplete; /* there may be more, or an entry that is not true may be unknown */
 };
+
+static bool uses(const struct gathering *g, enum place place)
+{
+    return g->own != 0 || ruleset_uses(g->rs, place);
+}
+
+static const struct literal_set *literals_at(const struct gathering *g, enum place place)
+{
+    return g->own != 0 ? g->own_literals : g->rs->literals[place];
+}
 
 static int key_order(const void *a, const void *b)
 {
@@ -134,7 +143,7 @@ static bool add_entry(struct gathering *g, uint32_t entry)
 
 static void look_up(struct gathering *g, uint64_t hash, uint32_t place)
 {
-    uint32_t ref = ruleset_find(g->rs, hash, place), entry;
+    uint32_t ref = ruleset_find(g->rs, hash, g->own != 0 ? g->own : place), entry;
 
     while (ref_next(g->rs, &ref, &entry) && add_entry(g, entry))
         ;
@@ -156,7 +165,8 @@ static void scan(struct gathering *g, const struct literal_set *set, struct span
 {
     if (set == NULL || folded.n == 0 || g->ev->busy)
         return;
-    literal_scan(set, folded, literal_found, g); /* a budget used up: what else occurs is unknown, and not tried */
+    if (literal_scan(set, folded, literal_found, g) < 0)
+        g->incomplete = true;
     evaluation_spend(g->ev, folded.n / 16);
 }
 
@@ -172,11 +182,11 @@ static void look_up_ip(struct gathering *g, const struct ip *ip, enum place plac
 
 static void gather_senders(struct gathering *g)
 {
-    const struct literal_set *literals = g->rs->literals[PLACE_SENDER];
+    const struct literal_set *literals = literals_at(g, PLACE_SENDER);
     const struct address     *list;
     size_t                    n;
 
-    if (!ruleset_uses(g->rs, PLACE_SENDER))
+    if (!uses(g, PLACE_SENDER))
         return;
     look_up_all(g, evaluation_sender_hashes(g->ev), PLACE_SENDER);
     if (literals == NULL)
@@ -188,22 +198,30 @@ static void gather_senders(struct gathering *g)
         scan(g, literals, g->ev->facts->envelope_from.full);
 }
 
-static void gather_server(struct gathering *g)
+static void gather_client(struct gathering *g)
+{
+    if (uses(g, PLACE_IP) && g->ev->facts->has_ip)
+        look_up_ip(g, &g->ev->facts->ip, PLACE_IP);
+}
+
+static void gather_host(struct gathering *g)
+{
+    if (!uses(g, PLACE_HOST))
+        return;
+    look_up_all(g, evaluation_server_hashes(g->ev), PLACE_HOST);
+    scan(g, literals_at(g, PLACE_HOST), evaluation_host(g->ev));
+    scan(g, literals_at(g, PLACE_HOST), evaluation_helo(g->ev));
+}
+
+static void gather_signers(struct gathering *g)
 {
     const struct proof *p = &g->ev->facts->proof;
 
-    if (ruleset_uses(g->rs, PLACE_IP) && g->ev->facts->has_ip)
-        look_up_ip(g, &g->ev->facts->ip, PLACE_IP);
-    if (ruleset_uses(g->rs, PLACE_HOST)) {
-        look_up_all(g, evaluation_server_hashes(g->ev), PLACE_HOST);
-        scan(g, g->rs->literals[PLACE_HOST], evaluation_host(g->ev));
-        scan(g, g->rs->literals[PLACE_HOST], evaluation_helo(g->ev));
-    }
-    if (ruleset_uses(g->rs, PLACE_SIGNED)) {
-        look_up_all(g, evaluation_signer_hashes(g->ev), PLACE_SIGNED);
-        for (size_t i = 0; i < p->ndkim; i++)
-            scan(g, g->rs->literals[PLACE_SIGNED], p->dkim[i]);
-    }
+    if (!uses(g, PLACE_SIGNED))
+        return;
+    look_up_all(g, evaluation_signer_hashes(g->ev), PLACE_SIGNED);
+    for (size_t i = 0; i < p->ndkim; i++)
+        scan(g, literals_at(g, PLACE_SIGNED), p->dkim[i]);
 }
 
 static void gather_header(struct gathering *g, const struct stored_field *f, size_t header)
@@ -211,9 +229,18 @@ static void gather_header(struct gathering *g, const struct stored_field *f, siz
     bool        clean; /* what is not makes a condition unknown later */
     struct span folded = message_header_folded(g->ev->message, header, &clean);
 
-    if (f->exact)
+    if (f->exact || g->own != 0)
         look_up(g, span_hash(span_trim(folded)), PLACE_HEADER + (uint32_t)(f - g->rs->fields));
-    scan(g, f->literals, folded);
+    scan(g, g->own != 0 ? g->own_literals : f->literals, folded);
+}
+
+static void gather_field(struct gathering *g, const struct stored_field *f)
+{
+    struct span name = ruleset_text(g->rs, f->name, f->n);
+    size_t      at = 0;
+
+    while (!g->ev->busy && message_header_next(g->ev->message, name, &at) != NULL)
+        gather_header(g, f, at - 1);
 }
 
 static bool field_is_filed(const struct stored_field *f)
@@ -225,16 +252,13 @@ static bool field_is_filed(const struct stored_field *f)
 static void gather_headers(struct gathering *g)
 {
     struct message *m = g->ev->message;
-    size_t          n = g->rs->nfields, at;
+    size_t          n = g->rs->nfields;
     char            lower[FIELD_NAME_MAX];
     bool            limit_hit;
 
     for (size_t i = 0; n <= FIELDS_FEW && i < n; i++) {
-        const struct stored_field *f = &g->rs->fields[i];
-
-        at = 0;
-        while (field_is_filed(f) && !g->ev->busy && message_header_next(m, ruleset_text(g->rs, f->name, f->n), &at) != NULL)
-            gather_header(g, f, at - 1);
+        if (field_is_filed(&g->rs->fields[i]))
+            gather_field(g, &g->rs->fields[i]);
     }
     if (n <= FIELDS_FEW)
         return;
@@ -258,12 +282,12 @@ static void gather_texts(struct gathering *g, enum place place)
     const struct message_text *list;
     size_t                     n;
 
-    if (!ruleset_uses(g->rs, place) || g->ev->busy)
+    if (!uses(g, place) || g->ev->busy)
         return;
     evaluation_texts(g->ev, place == PLACE_SOURCE, &list, &n);
     for (size_t i = 0; i < n && !g->ev->busy; i++) {
         look_up(g, span_hash(span_trim(list[i].folded)), place);
-        scan(g, g->rs->literals[place], list[i].folded);
+        scan(g, literals_at(g, place), list[i].folded);
     }
 }
 
@@ -274,22 +298,25 @@ static void gather_attachments(struct gathering *g)
     size_t                   n;
     bool                     limit_hit;
 
-    if (!(g->rs->places & places) || g->ev->busy)
+    if ((g->own == 0 && !(g->rs->places & places)) || g->ev->busy)
         return;
     list = evaluation_attachments(g->ev, &n, &limit_hit);
+    g->incomplete |= limit_hit;
     look_up(g, span_hash(n > 0 ? ATTACHED_YES : ATTACHED_NO), PLACE_ATTACHED);
     for (size_t i = 0; i < n && !g->ev->busy; i++) {
+        g->incomplete |= !list[i].clean;
         look_up(g, span_hash(list[i].extension), PLACE_EXTENSION);
         look_up(g, span_hash(list[i].type), PLACE_MIME);
         look_up(g, span_hash(list[i].name), PLACE_FILENAME);
-        scan(g, g->rs->literals[PLACE_FILENAME], list[i].name);
+        scan(g, literals_at(g, PLACE_FILENAME), list[i].name);
     }
 }
 
-/* Everything that the message alone says. False when it has to be done again. */
+/* Everything that the message alone says. Where that is incomplete, what was not found is not tried, and so does not apply:
+ * these are anchors, and have no `not`. False when it has to be done again. */
 static bool gather_message(struct evaluation *ev, const struct ruleset *rs, struct set_state *st)
 {
-    struct gathering g = {ev, rs, &st->keys};
+    struct gathering g = {.ev = ev, .rs = rs, .keys = &st->keys};
 
     st->keys.n = 0;
     for (size_t i = 0; i < rs->nalways; i++) {
@@ -297,7 +324,9 @@ static bool gather_message(struct evaluation *ev, const struct ruleset *rs, stru
         evaluation_spend(ev, 1);
     }
     gather_senders(&g);
-    gather_server(&g);
+    gather_client(&g);
+    gather_host(&g);
+    gather_signers(&g);
     gather_headers(&g);
     gather_attachments(&g);
     gather_texts(&g, PLACE_BODY);
@@ -314,30 +343,94 @@ static bool gather_message(struct evaluation *ev, const struct ruleset *rs, stru
 
 static void gather_name(struct gathering *g, struct span whole, struct span domain, enum place place)
 {
-    struct hashes h = {0};
+    struct hashes *h = &g->ev->rcpt_hashes;
 
-    hashes_add(g->ev, &h, whole);
-    hashes_add_domain(g->ev, &h, domain);
-    look_up_all(g, &h, place);
-    scan(g, g->rs->literals[place], whole);
+    h->n = 0;
+    hashes_add(g->ev, h, whole);
+    hashes_add_domain(g->ev, h, domain);
+    look_up_all(g, h, place);
+    scan(g, literals_at(g, place), whole);
 }
 
-static void gather_rcpt(struct evaluation *ev, const struct ruleset *rs, const struct rcpt_facts *rcpt, struct keys *out)
+static void gather_rcpt(struct gathering *g, const struct rcpt_facts *rcpt)
 {
-    struct gathering g = {ev, rs, out};
-
-    if (rcpt == NULL)
+    if (!uses(g, PLACE_RCPT))
         return;
-    if (ruleset_uses(rs, PLACE_RCPT)) {
-        gather_name(&g, rcpt->given.full, rcpt->given.domain, PLACE_RCPT);
-        if (rcpt->resolved.n > 0 && !span_eq(rcpt->resolved, rcpt->given.full))
-            gather_name(&g, rcpt->resolved, rcpt->resolved_domain, PLACE_RCPT);
+    gather_name(g, rcpt->given.full, rcpt->given.domain, PLACE_RCPT);
+    if (rcpt->resolved.n > 0 && !span_eq(rcpt->resolved, rcpt->given.full))
+        gather_name(g, rcpt->resolved, rcpt->resolved_domain, PLACE_RCPT);
+}
+
+static void gather_nexthop(struct gathering *g, const struct rcpt_facts *rcpt)
+{
+    if (uses(g, PLACE_NEXTHOP))
+        gather_name(g, rcpt->nexthop, rcpt->nexthop, PLACE_NEXTHOP);
+}
+
+static void gather_nexthop_ip(struct gathering *g, const struct rcpt_facts *rcpt)
+{
+    if (uses(g, PLACE_NEXTHOP_IP) && rcpt->has_nexthop_ip)
+        look_up_ip(g, &rcpt->nexthop_ip, PLACE_NEXTHOP_IP);
+}
+
+/* Everything that the recipient says. Valid until the next recipient. */
+static const struct keys *gather_recipient(struct evaluation *ev, const struct ruleset *rs, const struct rcpt_facts *rcpt)
+{
+    struct gathering g = {.ev = ev, .rs = rs, .keys = &ev->rcpt_keys};
+
+    g.keys->n = 0;
+    if (rcpt != NULL) {
+        gather_rcpt(&g, rcpt);
+        gather_nexthop(&g, rcpt);
+        gather_nexthop_ip(&g, rcpt);
+        tidy(g.keys);
     }
-    if (ruleset_uses(rs, PLACE_NEXTHOP))
-        gather_name(&g, rcpt->nexthop, rcpt->nexthop, PLACE_NEXTHOP);
-    if (ruleset_uses(rs, PLACE_NEXTHOP_IP) && rcpt->has_nexthop_ip)
-        look_up_ip(&g, &rcpt->nexthop_ip, PLACE_NEXTHOP_IP);
-    tidy(out);
+    return g.keys;
+}
+
+/* The entries of a condition that is filed by itself which could be true by the message, or by the recipient; all others are
+ * false. NULL: that cannot be told, so all have to be tried. */
+static const struct keys *gather_own(struct evaluation *ev, const struct ruleset *rs, const struct stored_condition *c,
+                                     const struct rcpt_facts *rcpt, bool by_rcpt)
+{
+    uint32_t         index = (uint32_t)(c - rs->conditions);
+    struct gathering g = {.ev = ev, .rs = rs, .keys = &ev->own_keys, .own = PLACE_OWN + index,
+                          .own_literals = ruleset_own(rs, index)};
+
+    g.keys->n = 0;
+    look_up(&g, span_hash(NOT_FILED), 0);
+    switch ((enum condition_kind)c->kind) {
+    case COND_SENDER:
+    case COND_RECIPIENT:
+        if (!by_rcpt)
+            gather_senders(&g);
+        else if (rcpt != NULL)
+            gather_rcpt(&g, rcpt);
+        if (!by_rcpt && !ev->facts->has_envelope_from)
+            look_up(&g, span_hash(SPAN("<>")), 0); /* then that is unknown */
+        break;
+    case COND_IP:
+        if (!by_rcpt)
+            gather_client(&g);
+        else if (rcpt != NULL)
+            gather_nexthop_ip(&g, rcpt);
+        break;
+    case COND_HOST:
+        if (!by_rcpt)
+            gather_host(&g);
+        else if (rcpt != NULL)
+            gather_nexthop(&g, rcpt);
+        break;
+    case COND_SUBJECT:
+    case COND_HEADER: gather_field(&g, &rs->fields[c->extra]); break;
+    case COND_BODY: gather_texts(&g, c->match == MATCH_REGEX ? PLACE_SOURCE : PLACE_BODY); break;
+    case COND_ATTACHMENT: gather_attachments(&g); break;
+    case COND_SIGNED_BY: gather_signers(&g); break;
+    case COND_SIZE:
+    case COND_KINDS: break;
+    }
+    tidy(g.keys);
+    return g.incomplete ? NULL : g.keys;
 }
 
 /* ---- One rule ---- */
@@ -363,6 +456,12 @@ static struct finding ask(const struct trial *t, const struct stored_condition *
         q.some = true;
         q.keys = rcpt ? t->by_rcpt : t->by_message;
         q.nkeys = rcpt ? t->nby_rcpt : t->nby_message;
+    } else if (!t->explain && (c->flags & CONDITION_FILED)) {
+        const struct keys *own = gather_own(t->ev, t->rs, c, t->rcpt, rcpt);
+
+        q.some = own != NULL;
+        q.keys = own != NULL ? own->list : NULL;
+        q.nkeys = own != NULL ? own->n : 0;
     }
     return rcpt ? condition_by_rcpt(&q, t->rcpt) : condition_by_message(&q);
 }
@@ -671,13 +770,11 @@ static struct list evaluate_set(struct evaluation *ev, struct scope_state *state
                                 uint32_t offset, const struct rcpt_facts *rcpt)
 {
     struct trial t = {.ev = ev, .state = state, .rs = rs, .rcpt = rcpt, .offset = offset};
-    struct keys  by_rcpt = {0};
     struct list  out = {0};
 
     if (rs->nrules == 0 || (!st->gathered && !gather_message(ev, rs, st)))
         return out;
-    gather_rcpt(ev, rs, rcpt, &by_rcpt);
-    try_keys(&t, st, &by_rcpt, &out);
+    try_keys(&t, st, gather_recipient(ev, rs, rcpt), &out);
     return out;
 }
 

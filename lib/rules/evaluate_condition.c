@@ -80,17 +80,21 @@ static struct regex_budget slice_of(const struct evaluation *ev)
     return slice;
 }
 
-/* The text is valid UTF-8. */
-static struct finding regex_finding(const struct question *q, const struct stored_entry *e, struct span text)
+/* The text is valid UTF-8. `folded` holds all of it: without the literal of the regex there is no match, and so no limit that
+ * could be hit on the way, whoever looks. */
+static struct finding regex_finding(const struct question *q, const struct stored_entry *e, struct span text, struct span folded)
 {
-    struct evaluation  *ev = q->ev;
+    const struct stored_pattern *p = &q->rs->patterns[e->extra];
+    struct evaluation           *ev = q->ev;
     struct regex_budget slice = slice_of(ev), scope_before = *q->scope_budget;
     int64_t             given = slice.left_us;
     enum regex_outcome  out;
 
+    if (p->n > 0 && span_find(folded, ruleset_text(q->rs, p->literal, p->n)) == folded.n)
+        return no();
     if (evaluation_spend(ev, 16 + text.n / 64))
         return unknown(TIME);
-    out = regex_match(regex_at(q->rs->regexes, q->rs->patterns[e->extra].regex), text, q->scope_budget, &slice);
+    out = regex_match(regex_at(q->rs->regexes, p->regex), text, q->scope_budget, &slice);
     if (out == REGEX_LIMIT && slice.tripped && !ev->regex_budget.tripped && given < ev->regex_budget.left_us) {
         *q->scope_budget = scope_before; /* it starts again elsewhere */
         ev->busy = true;
@@ -120,7 +124,10 @@ static struct finding name_entry(const struct question *q, const struct stored_e
     case ENTRY_DOMAIN_ALONE: yes = span_eq(domain, text); break;
     case ENTRY_SUBDOMAINS: yes = domain.n > text.n && domain_is_within(domain, text); break;
     case ENTRY_WILDCARD: yes = wildcard_match(text, whole); break;
-    case ENTRY_REGEX: return regex_finding(q, e, utf8_valid(whole) ? whole : text_fold(whole, q->ev->arena));
+    case ENTRY_REGEX:
+        if (!utf8_valid(whole))
+            whole = text_fold(whole, q->ev->arena);
+        return regex_finding(q, e, whole, whole);
     case ENTRY_TEXT:
     case ENTRY_NULL_SENDER: /* asked for by itself */
     case ENTRY_IP:
@@ -340,7 +347,7 @@ static struct finding text_finding(const struct question *q, struct span text, s
         if (evaluation_spend(q->ev, 1 + hay.n / 64))
             return finding_or(best, unknown(TIME));
         if (e->kind == ENTRY_REGEX)
-            best = finding_or(best, regex_finding(q, e, head));
+            best = finding_or(best, regex_finding(q, e, head, folded));
         else if (text_matches((enum rule_match)q->condition->match, hay, entry_text(q->rs, e)))
             best = by_entry(q, e);
     }
@@ -514,6 +521,8 @@ struct finding condition_by_rcpt(const struct question *q, const struct rcpt_fac
 
     if (rcpt == NULL)
         return no();
+    if (q->ev->late)
+        return unknown(TIME);
     switch ((enum condition_kind)q->condition->kind) {
     case COND_SENDER: return to ? rcpt_finding(q, rcpt) : no();
     case COND_RECIPIENT: return rcpt_finding(q, rcpt);

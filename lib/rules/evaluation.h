@@ -15,6 +15,12 @@ struct hashes {
     bool      made;
 };
 
+/* What look-ups yield: rule << 32 | entry. */
+struct keys {
+    uint64_t *list;
+    size_t    n, cap;
+};
+
 /* An attachment as conditions see it: folded. */
 struct attachment {
     struct span name, extension, type;
@@ -58,6 +64,8 @@ struct evaluation {
     struct hashes sender, server, signers;
     struct table  scopes;
     void         *scratch; /* a memo of evaluate.c */
+    struct hashes rcpt_hashes;        /* these three are used anew for each recipient or condition */
+    struct keys   rcpt_keys, own_keys;
 };
 
 /* ---- evaluate_facts.c ---- */

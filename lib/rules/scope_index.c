@@ -10,6 +10,7 @@
 #include "rules/wildcard.h"
 
 #define LITERAL_MIN 3 /* shorter ones of wildcards and regexes find too much */
+#define OWN_MIN 16    /* entries: fewer are tried one after the other */
 
 /* How much a look-up there lets through; the lower, the better. A body is asked for late: it has to be decoded. */
 enum rank {
@@ -20,7 +21,8 @@ enum rank {
 struct filing {
     struct ruleset          *rs;
     struct literal_builder **literals; /* one a place, PLACE_HEADER + nfields; NULL until used */
-    size_t                   nused, ncap, nlinks_cap;
+    struct literal_builder  *own;      /* of the condition that is being filed by itself */
+    size_t                   nused, nlinks_cap, nown_cap;
 };
 
 static void *must(void *p)
@@ -98,15 +100,21 @@ static void file_hash(struct filing *f, uint64_t hash, uint32_t place, uint32_t 
 static void file_text(struct filing *f, struct span text, uint32_t place, uint32_t entry)
 {
     file_hash(f, span_hash(text), place, entry);
-    if (place >= PLACE_HEADER)
+    if (place >= PLACE_HEADER && place < PLACE_OWN)
         f->rs->fields[place - PLACE_HEADER].exact = true;
+    if (place < PLACE_HEADER)
+        f->rs->places |= 1u << place;
 }
 
 static void file_literal(struct filing *f, struct span text, uint32_t place, uint32_t entry)
 {
-    if (f->literals[place] == NULL)
-        f->literals[place] = literal_builder_new();
-    literal_add(f->literals[place], text, entry);
+    struct literal_builder **b = place >= PLACE_OWN ? &f->own : &f->literals[place];
+
+    if (*b == NULL)
+        *b = literal_builder_new();
+    literal_add(*b, text, entry);
+    if (place < PLACE_HEADER)
+        f->rs->places |= 1u << place;
 }
 
 /* ---- IP blocks ---- */
@@ -152,13 +160,18 @@ static struct ip beside_middle(const struct ip *ip, unsigned bits, bool bit)
     return out;
 }
 
-static void file_prefix(struct filing *f, const struct ip *ip, unsigned bits, enum place place, uint32_t entry)
+static void file_prefix(struct filing *f, const struct ip *ip, unsigned bits, uint32_t place, uint32_t entry)
 {
-    f->rs->prefixes[place == PLACE_NEXTHOP_IP][bits] = true;
+    if (place != PLACE_NEXTHOP_IP)
+        f->rs->prefixes[0][bits] = true;
+    if (place != PLACE_IP)
+        f->rs->prefixes[1][bits] = true;
+    if (place < PLACE_HEADER)
+        f->rs->places |= 1u << place;
     file_hash(f, prefix_hash(ip, bits), place, entry);
 }
 
-static void file_block(struct filing *f, const struct ip_block *b, enum place place, uint32_t entry)
+static void file_block(struct filing *f, const struct ip_block *b, uint32_t place, uint32_t entry)
 {
     unsigned  bits = common_bits(&b->first, &b->last);
     struct ip lower, upper;
@@ -264,8 +277,6 @@ static void file_at(struct filing *f, const struct stored_condition *c, uint32_t
     const struct stored_entry *e = &rs->entries[entry];
     bool                       pattern = e->kind == ENTRY_REGEX || e->kind == ENTRY_WILDCARD;
 
-    if (place < PLACE_HEADER)
-        f->rs->places |= 1u << place;
     if (e->kind == ENTRY_IP)
         file_block(f, &rs->ips[e->extra], place, entry);
     else if (pattern || (e->kind == ENTRY_TEXT && c->match != MATCH_EXACT))
@@ -274,19 +285,19 @@ static void file_at(struct filing *f, const struct stored_condition *c, uint32_t
         file_text(f, literal_of(rs, e), place, entry);
 }
 
-/* Of a file name, a type and an extension, the first that can be looked up; else under "some attachment". */
-static void file_attachment(struct filing *f, uint32_t entry)
+/* Of a file name, a type and an extension, the first that can be looked up; else under "some attachment". own: 0, or the place
+ * where all of them are filed. */
+static void file_attachment(struct filing *f, uint32_t entry, uint32_t own)
 {
     static const enum place         places[] = {PLACE_EXTENSION, PLACE_MIME, PLACE_FILENAME};
     struct ruleset                 *rs = f->rs;
     const struct stored_attachment *a = &rs->attachments[rs->entries[entry].extra];
-    enum place                      place = PLACE_ATTACHED;
+    uint32_t                        place = PLACE_ATTACHED;
     bool                            some = !a->has_present || a->present;
     struct span                     text = some ? ATTACHED_YES : ATTACHED_NO;
 
     if (some && a->literal_n >= LITERAL_MIN) {
-        file_literal(f, ruleset_text(rs, a->literal, a->literal_n), PLACE_FILENAME, entry);
-        rs->places |= 1u << PLACE_FILENAME;
+        file_literal(f, ruleset_text(rs, a->literal, a->literal_n), own ? own : PLACE_FILENAME, entry);
         return;
     }
     for (size_t i = 0; some && i < COUNT(places) && place == PLACE_ATTACHED; i++) {
@@ -297,8 +308,7 @@ static void file_attachment(struct filing *f, uint32_t entry)
             text = key;
         }
     }
-    rs->places |= 1u << place;
-    file_text(f, text, place, entry);
+    file_text(f, text, own ? own : place, entry);
 }
 
 static void file_entry(struct filing *f, const struct stored_condition *c, uint32_t entry, unsigned flow)
@@ -330,7 +340,7 @@ static void file_entry(struct filing *f, const struct stored_condition *c, uint3
     case COND_HEADER: file_at(f, c, entry, PLACE_HEADER + c->extra); break;
     case COND_BODY: file_at(f, c, entry, e->kind == ENTRY_REGEX ? PLACE_SOURCE : PLACE_BODY); break;
     case COND_SIGNED_BY: file_at(f, c, entry, PLACE_SIGNED); break;
-    case COND_ATTACHMENT: file_attachment(f, entry); break;
+    case COND_ATTACHMENT: file_attachment(f, entry, 0); break;
     case COND_SIZE:
     case COND_KINDS: break;
     }
@@ -349,6 +359,47 @@ static void file_rule(struct filing *f, uint32_t index)
     c->flags |= CONDITION_ANCHOR;
     for (uint32_t i = 0; i < c->nentries; i++)
         file_entry(f, c, c->entries + i, r->flow);
+}
+
+/* A condition of many entries that is no anchor, at a place of its own. */
+static void file_own(struct filing *f, uint32_t index)
+{
+    struct ruleset          *rs = f->rs;
+    struct stored_condition *c = &rs->conditions[index];
+
+    if ((c->flags & CONDITION_ANCHOR) || c->nentries < OWN_MIN)
+        return;
+    c->flags |= CONDITION_FILED;
+    for (uint32_t entry = c->entries; entry < c->entries + c->nentries; entry++) {
+        if (c->kind == COND_ATTACHMENT)
+            file_attachment(f, entry, PLACE_OWN + index);
+        else if (entry_rank(rs, c, &rs->entries[entry]) == RANK_NONE)
+            file_text(f, NOT_FILED, PLACE_OWN + index, entry);
+        else
+            file_at(f, c, entry, PLACE_OWN + index);
+    }
+    if (f->own == NULL)
+        return;
+    if (rs->nown == f->nown_cap) {
+        f->nown_cap = f->nown_cap > 0 ? 2 * f->nown_cap : 4;
+        rs->own = must(realloc(rs->own, f->nown_cap * sizeof *rs->own));
+    }
+    rs->own[rs->nown++] = (struct stored_literals){index, literal_build(&f->own)};
+}
+
+const struct literal_set *ruleset_own(const struct ruleset *rs, uint32_t condition)
+{
+    size_t lo = 0, hi = rs->nown;
+
+    while (lo < hi) {
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (rs->own[mid].condition < condition)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < rs->nown && rs->own[lo].condition == condition ? rs->own[lo].set : NULL;
 }
 
 static void init_regexes(struct ruleset *rs)
@@ -377,6 +428,8 @@ void ruleset_file(struct ruleset *rs)
     rs->always = must(malloc((rs->nrules + 1) * sizeof *rs->always));
     for (uint32_t i = 0; i < rs->nrules; i++)
         file_rule(&f, i);
+    for (uint32_t i = 0; i < rs->nconditions; i++)
+        file_own(&f, i);
     rs->always = must(realloc(rs->always, (rs->nalways + 1) * sizeof *rs->always));
     rs->links = must(realloc(rs->links, (rs->nlinks + 1) * sizeof *rs->links));
     for (size_t i = 0; i < PLACE_HEADER + rs->nfields; i++) {
@@ -392,6 +445,8 @@ void ruleset_fini(struct ruleset *rs)
         literal_free(&rs->literals[i]);
     for (size_t i = 0; i < rs->nfields; i++)
         literal_free(&rs->fields[i].literals);
+    for (size_t i = 0; i < rs->nown; i++)
+        literal_free(&rs->own[i].set);
     if (rs->regexes != NULL)
         regex_array_free(&rs->regexes, rs->nregexes);
     map_fini(&rs->fields_by_name);
@@ -405,6 +460,7 @@ void ruleset_fini(struct ruleset *rs)
     free(rs->sizes);
     free(rs->fields);
     free(rs->written);
+    free(rs->own);
     free(rs->always);
     free(rs->slots);
     free(rs->links);
@@ -425,6 +481,8 @@ size_t ruleset_memory(const struct ruleset *rs)
         bytes += literal_memory(rs->literals[i]);
     for (size_t i = 0; i < rs->nfields; i++)
         bytes += literal_memory(rs->fields[i].literals);
+    for (size_t i = 0; i < rs->nown; i++)
+        bytes += sizeof *rs->own + literal_memory(rs->own[i].set);
     for (size_t i = 0; i < rs->nregexes; i++)
         bytes += regex_memory(regex_at(rs->regexes, i));
     return bytes;

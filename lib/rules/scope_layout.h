@@ -5,7 +5,8 @@
  * 2. Each rule has one anchor at most: a condition that is not negated, all of whose entries are filed. Whatever makes an
  *    entry of it true is then among the facts that are looked up; so the entries that a look-up yields are a superset of the
  *    true ones, and to judge an anchor nothing but those has to be tried. Rules without one are in `always`.
- * 3. The hash table holds 32 bits of a key's hash and no key: what it yields is tried, never believed. */
+ * 3. A condition of many entries that is no anchor is filed at a place of its own, so that its entries need not all be tried.
+ * 4. The hash table holds 32 bits of a key's hash and no key: what it yields is tried, never believed. */
 #ifndef POSTERN_RULES_SCOPE_LAYOUT_H
 #define POSTERN_RULES_SCOPE_LAYOUT_H
 
@@ -23,6 +24,7 @@ enum place {
     PLACE_BODY, PLACE_SOURCE, /* SOURCE: what regexes see of the body */
     PLACE_HEADER,             /* and all above: PLACE_HEADER + index of the field */
 };
+#define PLACE_OWN 0x80000000u /* + index of the condition */
 
 enum { RULE_PROOF = 1, RULE_TEST = 2, RULE_ASKS_RCPT = 4 };
 struct stored_rule {
@@ -36,7 +38,7 @@ struct stored_rule {
     uint8_t     flags : 4, flow : 2, action : 1;
 };
 
-enum { CONDITION_NOT = 1, CONDITION_CASE = 2, CONDITION_ANCHOR = 4, CONDITION_ASKS_RCPT = 8 };
+enum { CONDITION_NOT = 1, CONDITION_CASE = 2, CONDITION_ANCHOR = 4, CONDITION_ASKS_RCPT = 8, CONDITION_FILED = 16 };
 struct stored_condition {
     uint32_t rule, entries; /* its rule; its first entry */
     uint32_t extra;         /* subject, header: the field; size: the row of sizes */
@@ -74,6 +76,10 @@ struct stored_field {
     bool                exact;    /* something is filed under a hash of the field's text */
     struct literal_set *literals; /* or NULL */
 };
+struct stored_literals {
+    uint32_t            condition;
+    struct literal_set *set;
+};
 struct stored_written {
     uint32_t text;
     uint16_t n;
@@ -100,10 +106,11 @@ struct ruleset {
     struct stored_size       *sizes;
     struct stored_field      *fields;
     struct stored_written    *written; /* one an entry, or NULL */
+    struct stored_literals   *own;     /* of conditions that are filed at places of their own, in order */
     uint32_t                 *always;
     struct slot              *slots;
     struct entry_link        *links;
-    size_t ntext, nrules, nconditions, nentries, npatterns, nattachments, nips, nsizes, nfields, nalways, nslots, nlinks;
+    size_t ntext, nrules, nconditions, nentries, npatterns, nattachments, nips, nsizes, nfields, nalways, nslots, nlinks, nown;
 
     struct regex       *regexes;
     size_t              nregexes, nslow;
@@ -136,6 +143,9 @@ uint32_t ruleset_find(const struct ruleset *rs, uint64_t hash, uint32_t place);
 uint64_t prefix_hash(const struct ip *ip, unsigned bits);
 #define ATTACHED_YES SPAN("+")
 #define ATTACHED_NO SPAN("-")
+#define NOT_FILED SPAN("*") /* at a place of its own: the entries that have to be tried always */
+/* The literals of a condition that is filed by itself, or NULL. */
+const struct literal_set *ruleset_own(const struct ruleset *rs, uint32_t condition);
 /* The flags that a regex of this condition is compiled with. */
 unsigned condition_regex_flags(enum condition_kind kind, bool case_sensitive);
 
