@@ -22,7 +22,7 @@
 #include "store/greylist.h"
 
 #define SHARDS 64
-#define GRAINS_MAX 500000       /* of each kind; some 75 MB when full */
+#define GRAINS_MAX 250000       /* of each kind; some 40 MB when full */
 #define ERRANDS_MAX 100000      /* more are dropped: what others know is then learned the next time */
 #define ROUND_MS 50             /* errands are collected that long */
 #define RETRY_MS 1000           /* after the store failed */
