@@ -85,10 +85,7 @@ static struct arena_block *block_for(struct arena *a, size_t n)
     return fresh;
 }
 
-void arena_init(struct arena *a, size_t max)
-{
-    *a = (struct arena){.max = max};
-}
+void arena_init(struct arena *a, size_t max) { *a = (struct arena){.max = max}; }
 
 static void free_from(struct arena_block *b)
 {
@@ -167,10 +164,7 @@ struct span arena_dup(struct arena *a, struct span s)
     return span_make(p, s.n);
 }
 
-char *arena_str(struct arena *a, struct span s)
-{
-    return (char *)arena_dup(a, s).p;
-}
+char *arena_str(struct arena *a, struct span s) { return (char *)arena_dup(a, s).p; }
 
 struct span arena_printf(struct arena *a, const char *fmt, ...)
 {

@@ -27,10 +27,7 @@ static void set_length(struct buf *b, size_t n)
         b->p[n] = '\0';
 }
 
-void buf_init(struct buf *b, size_t max)
-{
-    *b = (struct buf){.p = nothing, .max = max};
-}
+void buf_init(struct buf *b, size_t max) { *b = (struct buf){.p = nothing, .max = max}; }
 
 void buf_fini(struct buf *b)
 {
@@ -83,15 +80,9 @@ void buf_put(struct buf *b, struct span s)
     set_length(b, b->n + s.n);
 }
 
-void buf_puts(struct buf *b, const char *s)
-{
-    buf_put(b, span_of(s));
-}
+void buf_puts(struct buf *b, const char *s) { buf_put(b, span_of(s)); }
 
-void buf_putc(struct buf *b, char c)
-{
-    buf_put(b, span_make(&c, 1));
-}
+void buf_putc(struct buf *b, char c) { buf_put(b, span_make(&c, 1)); }
 
 void buf_put_u64(struct buf *b, uint64_t v)
 {

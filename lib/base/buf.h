@@ -17,9 +17,9 @@ struct buf {
 };
 
 void  buf_init(struct buf *b, size_t max);
-void  buf_fini(struct buf *b);         /* frees; the struct may be initialised again */
-void  buf_clear(struct buf *b);        /* n = 0, failed = false; keeps the memory */
-void  buf_trim(struct buf *b, size_t keep); /* n = 0, and gives memory above `keep` bytes back */
+void  buf_fini(struct buf *b);                 /* frees; the struct may be initialised again */
+void  buf_clear(struct buf *b);                /* n = 0, failed = false; keeps the memory */
+void  buf_trim(struct buf *b, size_t keep);    /* n = 0, and gives memory above `keep` bytes back */
 char *buf_reserve(struct buf *b, size_t more); /* room for `more` bytes behind n, or NULL at the ceiling */
 void  buf_put(struct buf *b, struct span s);
 void  buf_puts(struct buf *b, const char *s);

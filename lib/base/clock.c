@@ -19,20 +19,11 @@ static int64_t read_us(clockid_t which)
     return (int64_t)t.tv_sec * SECOND_US + t.tv_nsec / 1000;
 }
 
-int64_t clock_wall_us(void)
-{
-    return read_us(CLOCK_REALTIME);
-}
+int64_t clock_wall_us(void) { return read_us(CLOCK_REALTIME); }
 
-int64_t clock_mono_us(void)
-{
-    return read_us(CLOCK_MONOTONIC);
-}
+int64_t clock_mono_us(void) { return read_us(CLOCK_MONOTONIC); }
 
-int64_t clock_thread_cpu_us(void)
-{
-    return read_us(CLOCK_THREAD_CPUTIME_ID);
-}
+int64_t clock_thread_cpu_us(void) { return read_us(CLOCK_THREAD_CPUTIME_ID); }
 
 /* 60 bits of time: milliseconds since 1970, and 4096ths of one. Each call gives more than the last did, so ids
  * made at once, or after the clock stepped back, count on from there. */
@@ -40,7 +31,8 @@ static uint64_t next_tick(void)
 {
     static _Atomic uint64_t last;
     int64_t                 now_us = clock_wall_us();
-    uint64_t before = atomic_load(&last), now = (uint64_t)(now_us / 1000) << 12 | (uint64_t)(now_us % 1000 * 4096 / 1000);
+    uint64_t                before = atomic_load(&last),
+             now = (uint64_t)(now_us / 1000) << 12 | (uint64_t)(now_us % 1000 * 4096 / 1000);
     uint64_t mine;
 
     do
@@ -64,10 +56,7 @@ struct uuid uuid7_make(void)
     return u;
 }
 
-static bool dash_at(size_t i)
-{
-    return i == 8 || i == 13 || i == 18 || i == 23;
-}
+static bool dash_at(size_t i) { return i == 8 || i == 13 || i == 18 || i == 23; }
 
 void uuid_format(const struct uuid *u, char out[UUID_TEXT + 1])
 {

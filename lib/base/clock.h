@@ -19,9 +19,9 @@ struct uuid {
 
 /* A version 7 UUID, strictly greater than every one made before in this process, also when the clock steps
  * back (then it counts on from the last). Thread-safe. Random bits from getrandom(2). */
-struct uuid uuid7_make(void);
-void        uuid_format(const struct uuid *u, char out[UUID_TEXT + 1]); /* lower case */
-bool        uuid_parse(struct span text, struct uuid *out);
+struct uuid       uuid7_make(void);
+void              uuid_format(const struct uuid *u, char out[UUID_TEXT + 1]); /* lower case */
+bool              uuid_parse(struct span text, struct uuid *out);
 static inline int uuid_cmp(const struct uuid *a, const struct uuid *b) { return memcmp(a->b, b->b, 16); }
 
 /* "2026-11-21T22:57:02.123456Z"; 27 characters and a NUL. */

@@ -294,10 +294,7 @@ static bool to_word(struct span s, const char *words, int *out)
     return false;
 }
 
-static bool is_separator(char c)
-{
-    return c == ',' || c == ' ' || c == '\t';
-}
+static bool is_separator(char c) { return c == ',' || c == ' ' || c == '\t'; }
 
 /* The next item of a list; *rest moves behind it. */
 static bool next_item(struct span *rest, struct span *item_out)
@@ -335,18 +332,12 @@ static bool convert(const struct conf_row *row, struct span value, struct conf *
     void *field = (char *)&c->settings + row->offset;
 
     switch (row->type) {
-    case CONF_TEXT:
-        return (*(const char **)field = arena_str(&c->arena, value)) != NULL;
-    case CONF_LIST:
-        return to_list(&c->arena, value, field);
-    case CONF_BOOL:
-        return to_bool(value, field);
-    case CONF_ENUM:
-        return to_word(value, row->words, field);
-    case CONF_INT:
-        return span_i64(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
-    case CONF_SIZE:
-        return to_size(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
+    case CONF_TEXT: return (*(const char **)field = arena_str(&c->arena, value)) != NULL;
+    case CONF_LIST: return to_list(&c->arena, value, field);
+    case CONF_BOOL: return to_bool(value, field);
+    case CONF_ENUM: return to_word(value, row->words, field);
+    case CONF_INT: return span_i64(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
+    case CONF_SIZE: return to_size(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
     }
     return false;
 }
@@ -356,18 +347,10 @@ static void put_accepted(struct buf *b, const struct conf_row *row)
 {
     switch (row->type) {
     case CONF_TEXT:
-    case CONF_LIST:
-        buf_puts(b, "a shorter value");
-        break;
-    case CONF_BOOL:
-        buf_puts(b, "on or off");
-        break;
-    case CONF_ENUM:
-        buf_printf(b, "one of: %s", row->words);
-        break;
-    case CONF_INT:
-        buf_printf(b, "a number from %lld to %lld", (long long)row->min, (long long)row->max);
-        break;
+    case CONF_LIST: buf_puts(b, "a shorter value"); break;
+    case CONF_BOOL: buf_puts(b, "on or off"); break;
+    case CONF_ENUM: buf_printf(b, "one of: %s", row->words); break;
+    case CONF_INT: buf_printf(b, "a number from %lld to %lld", (long long)row->min, (long long)row->max); break;
     case CONF_SIZE:
         buf_printf(b, "a size such as 512K, 50M or 2G, from %lld", (long long)row->min);
         if (row->max < INT64_MAX)
@@ -430,10 +413,7 @@ void conf_free(struct conf **c)
     *c = NULL;
 }
 
-const struct settings *conf_settings(const struct conf *c)
-{
-    return &c->settings;
-}
+const struct settings *conf_settings(const struct conf *c) { return &c->settings; }
 
 void conf_print_example(struct buf *b)
 {

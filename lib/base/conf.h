@@ -14,12 +14,12 @@
 #include "base/err.h"
 
 enum conf_type {
-    CONF_TEXT,  /* const char * */
-    CONF_LIST,  /* struct conf_list: comma- or blank-separated; the single word "none" is the empty list */
-    CONF_INT,   /* int64_t, bounds min..max */
-    CONF_SIZE,  /* int64_t bytes: 50M, 2G, 1024 */
-    CONF_BOOL,  /* bool: on/off, yes/no, true/false */
-    CONF_ENUM,  /* int: index into the blank-separated words of `words` */
+    CONF_TEXT, /* const char * */
+    CONF_LIST, /* struct conf_list: comma- or blank-separated; the single word "none" is the empty list */
+    CONF_INT,  /* int64_t, bounds min..max */
+    CONF_SIZE, /* int64_t bytes: 50M, 2G, 1024 */
+    CONF_BOOL, /* bool: on/off, yes/no, true/false */
+    CONF_ENUM, /* int: index into the blank-separated words of `words` */
 };
 
 struct conf_list {
@@ -30,11 +30,11 @@ struct conf_list {
 struct conf_row {
     const char    *section, *key;
     enum conf_type type;
-    size_t         offset;  /* of the field in the caller's struct; CONF_OTHER for a row known but not read */
+    size_t         offset; /* of the field in the caller's struct; CONF_OTHER for a row known but not read */
     const char    *fallback;
     int64_t        min, max;
-    const char    *words;   /* CONF_ENUM */
-    const char    *help;    /* one sentence */
+    const char    *words; /* CONF_ENUM */
+    const char    *help;  /* one sentence */
 };
 #define CONF_OTHER ((size_t)-1)
 
@@ -45,8 +45,8 @@ struct conf; /* owns the strings */
 
 /* Loads `path` (NULL: defaults alone). On -1, *out is NULL and e names file, line and cure.
  * `missing_ok`: a file that does not exist counts as empty. */
-int  conf_load(const char *path, bool missing_ok, struct conf **out, struct err *e);
-void conf_free(struct conf **c);
+int                    conf_load(const char *path, bool missing_ok, struct conf **out, struct err *e);
+void                   conf_free(struct conf **c);
 const struct settings *conf_settings(const struct conf *c);
 /* Prints the whole table as an example file with its help, defaults commented out. */
 void conf_print_example(struct buf *b);

@@ -149,15 +149,9 @@ int err_wrap(struct err *e, const char *fmt, ...)
     return -1;
 }
 
-const char *err_word(enum err_code code)
-{
-    return (size_t)code < COUNT(codes) ? codes[code].word : "unknown";
-}
+const char *err_word(enum err_code code) { return (size_t)code < COUNT(codes) ? codes[code].word : "unknown"; }
 
-int err_exit_code(enum err_code code)
-{
-    return (size_t)code < COUNT(codes) ? codes[code].exit_code : EX_SOFTWARE;
-}
+int err_exit_code(enum err_code code) { return (size_t)code < COUNT(codes) ? codes[code].exit_code : EX_SOFTWARE; }
 
 void panic_at(const char *file, int line, const char *fmt, ...)
 {

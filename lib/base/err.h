@@ -22,9 +22,9 @@ enum err_code {
     ERR_LOST,      /* connection lost or not to be had: try again */
     ERR_FULL,      /* no space left */
     ERR_TIMEOUT,
-    ERR_CORRUPT,   /* stored data is damaged */
-    ERR_VERSION,   /* made by a newer or too old release */
-    ERR_IO,        /* any other failure of the system */
+    ERR_CORRUPT, /* stored data is damaged */
+    ERR_VERSION, /* made by a newer or too old release */
+    ERR_IO,      /* any other failure of the system */
 };
 
 struct err {

@@ -48,10 +48,7 @@ int fd_write_all(int fd, struct span bytes, struct err *e)
     return 0;
 }
 
-int fd_sync(int fd, struct err *e)
-{
-    return fsync(fd) < 0 ? err_errno(e, "sync to disk") : 0;
-}
+int fd_sync(int fd, struct err *e) { return fsync(fd) < 0 ? err_errno(e, "sync to disk") : 0; }
 
 int fd_nonblock(int fd, struct err *e)
 {
@@ -132,18 +129,18 @@ static const struct {
     uint32_t    magic;
     const char *name;
 } network_magics[] = {
-    {0x00006969, "nfs"},    {0xFF534D42, "cifs"}, {0xFE534D42, "smb"},   {0x0000517B, "smbfs"},
-    {0x01021997, "9p"},     {0x00C36400, "ceph"}, {0x0BD00BD0, "lustre"}, {0x47504653, "gpfs"},
-    {0x5346414F, "afs"},    {0x6B414653, "afs"},  {0x73757245, "coda"},  {0x7461636F, "ocfs2"},
-    {0x01161970, "gfs2"},   {0x0000564C, "ncpfs"},
+    {0x00006969, "nfs"},  {0xFF534D42, "cifs"},   {0xFE534D42, "smb"},  {0x0000517B, "smbfs"}, {0x01021997, "9p"},
+    {0x00C36400, "ceph"}, {0x0BD00BD0, "lustre"}, {0x47504653, "gpfs"}, {0x5346414F, "afs"},   {0x6B414653, "afs"},
+    {0x73757245, "coda"}, {0x7461636F, "ocfs2"},  {0x01161970, "gfs2"}, {0x0000564C, "ncpfs"},
 };
 
 /* … and those that FUSE hides behind one number, by their name in mountinfo. */
 #define FUSE_MAGIC 0x65735546
 static const char *const network_fuses[] = {
-    "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs",   "fuse.rclone",  "fuse.ceph",    "fuse.ceph-fuse",  "fuse.davfs",
-    "davfs",      "fuse.curlftpfs", "fuse.goofys", "fuse.gcsfuse", "fuse.juicefs", "fuse.mount-s3",   "fuse.seaweedfs",
-    "fuse.moosefs", "fuse.lizardfs", "fuse.smbnetfs", "fuse.blobfuse", "fuse.blobfuse2", "virtiofs",
+    "fuse.sshfs",     "fuse.glusterfs", "fuse.s3fs",     "fuse.rclone",    "fuse.ceph",
+    "fuse.ceph-fuse", "fuse.davfs",     "davfs",         "fuse.curlftpfs", "fuse.goofys",
+    "fuse.gcsfuse",   "fuse.juicefs",   "fuse.mount-s3", "fuse.seaweedfs", "fuse.moosefs",
+    "fuse.lizardfs",  "fuse.smbnetfs",  "fuse.blobfuse", "fuse.blobfuse2", "virtiofs",
 };
 
 /* "36 35 98:0 /root /at opts shared:1 - TYPE source opts": the line of this device names its type. */
@@ -183,16 +180,18 @@ static const char *network_fuse(dev_t dev)
 /* The nearest parent of path that exists, path itself included. */
 static bool nearest_existing(const char *path, char out[PATH_MAX], struct stat *st)
 {
-    if (strlen(path) >= PATH_MAX)
+    size_t n = strlen(path);
+
+    if (n >= PATH_MAX)
         return false;
-    strcpy(out, path);
+    memcpy(out, path, n + 1);
     while (stat(out, st) < 0) {
         char *slash = strrchr(out, '/');
 
         if (errno != ENOENT && errno != ENOTDIR)
             return false;
         if (slash == NULL)
-            strcpy(out, ".");
+            memcpy(out, ".", 2);
         else
             slash[slash == out] = '\0';
     }

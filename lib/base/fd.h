@@ -10,9 +10,9 @@ int  fd_write_all(int fd, struct span bytes, struct err *e);
 int  fd_sync(int fd, struct err *e);
 int  fd_nonblock(int fd, struct err *e);
 /* Reads a whole file (or stdin for "-") up to `max` bytes into b (initialised by the caller). */
-int  fd_read_file(const char *path, size_t max, struct buf *b, struct err *e);
+int fd_read_file(const char *path, size_t max, struct buf *b, struct err *e);
 /* Creates a directory and its parents, mode for the new ones. Existing is fine. */
-int  fd_mkdirs(const char *path, unsigned mode, struct err *e);
+int fd_mkdirs(const char *path, unsigned mode, struct err *e);
 /* True when path (or its nearest existing parent) lies on a network file system (NFS, CIFS, 9p, FUSE network
  * kinds, …); name_out gets the kind's name. */
 bool fd_on_network(const char *path, const char **name_out);

@@ -12,9 +12,9 @@ struct ip {
 
 /* "192.0.2.7", "2001:db8::1", "[2001:db8::1]", "IPv6:2001:db8::1"; with ":port" behind only when `port_ok` (Rspamd's
  * proxy sends it so). No scope ids. */
-bool ip_parse(struct span text, bool port_ok, struct ip *out);
-bool ip_is_v4(const struct ip *ip);
-void ip_format(const struct ip *ip, char out[IP_TEXT]);
+bool              ip_parse(struct span text, bool port_ok, struct ip *out);
+bool              ip_is_v4(const struct ip *ip);
+void              ip_format(const struct ip *ip, char out[IP_TEXT]);
 static inline int ip_cmp(const struct ip *a, const struct ip *b) { return memcmp(a->b, b->b, 16); }
 
 /* A closed range. */

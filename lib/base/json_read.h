@@ -15,7 +15,7 @@
 enum json_type { JSON_NULL, JSON_BOOL, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
 
 struct json_read {
-    struct span   in;    /* borrowed: strings without escapes point into it */
+    struct span   in; /* borrowed: strings without escapes point into it */
     size_t        at;
     struct arena *arena;
     bool          first; /* ours: no item of the open container was read yet */

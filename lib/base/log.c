@@ -39,15 +39,9 @@ void log_open(const char *program, enum log_target target, enum log_level least)
         openlog(program, LOG_PID, LOG_MAIL);
 }
 
-void log_set_least(enum log_level least)
-{
-    atomic_store_explicit(&sink.least, least, memory_order_relaxed);
-}
+void log_set_least(enum log_level least) { atomic_store_explicit(&sink.least, least, memory_order_relaxed); }
 
-bool log_wants(enum log_level level)
-{
-    return (int)level >= atomic_load_explicit(&sink.least, memory_order_relaxed);
-}
+bool log_wants(enum log_level level) { return (int)level >= atomic_load_explicit(&sink.least, memory_order_relaxed); }
 
 /* Once something did not fit, the line ends with "…" and takes no more. */
 static void put(struct log_line *l, const char *p, size_t n)
@@ -63,10 +57,7 @@ static void put(struct log_line *l, const char *p, size_t n)
     l->n += n;
 }
 
-static void put_str(struct log_line *l, const char *s)
-{
-    put(l, s, strlen(s));
-}
+static void put_str(struct log_line *l, const char *s) { put(l, s, strlen(s)); }
 
 static void put_escaped(struct log_line *l, struct span s, bool quoted)
 {
@@ -118,10 +109,7 @@ void log_span(struct log_line *l, const char *key, struct span value)
         put_str(l, "\"");
 }
 
-void log_str(struct log_line *l, const char *key, const char *value)
-{
-    log_span(l, key, span_of(value));
-}
+void log_str(struct log_line *l, const char *key, const char *value) { log_span(l, key, span_of(value)); }
 
 void log_i64(struct log_line *l, const char *key, int64_t value)
 {

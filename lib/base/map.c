@@ -9,10 +9,7 @@
 
 static const char grave[1];
 
-static bool is_grave(const struct map_slot *s)
-{
-    return s->value == NULL && s->key.p == grave;
-}
+static bool is_grave(const struct map_slot *s) { return s->value == NULL && s->key.p == grave; }
 
 /* The slot that holds key; else the first one where it may be put. The table has a free slot at any time. */
 static struct map_slot *slot_of(const struct map *m, struct span key, uint64_t hash)
@@ -50,10 +47,7 @@ static void rebuild(struct map *m)
     free(old.slots);
 }
 
-void map_init(struct map *m)
-{
-    *m = (struct map){0};
-}
+void map_init(struct map *m) { *m = (struct map){0}; }
 
 void map_fini(struct map *m)
 {
@@ -61,10 +55,7 @@ void map_fini(struct map *m)
     *m = (struct map){0};
 }
 
-void *map_get(const struct map *m, struct span key)
-{
-    return m->n > 0 ? slot_of(m, key, span_hash(key))->value : NULL;
-}
+void *map_get(const struct map *m, struct span key) { return m->n > 0 ? slot_of(m, key, span_hash(key))->value : NULL; }
 
 void *map_put(struct map *m, struct span key, void *value)
 {

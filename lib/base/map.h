@@ -25,6 +25,6 @@ void *map_get(const struct map *m, struct span key);
 void *map_put(struct map *m, struct span key, void *value);
 void *map_del(struct map *m, struct span key); /* the removed value, or NULL */
 /* Start with *at = 0; false at the end. */
-bool  map_next(const struct map *m, size_t *at, struct span *key_out, void **value_out);
+bool map_next(const struct map *m, size_t *at, struct span *key_out, void **value_out);
 
 #endif

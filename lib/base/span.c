@@ -8,10 +8,7 @@
 
 #include "base/err.h"
 
-static unsigned char fold(char c)
-{
-    return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : (unsigned char)c;
-}
+static unsigned char fold(char c) { return c >= 'A' && c <= 'Z' ? (unsigned char)(c | 0x20) : (unsigned char)c; }
 
 static bool same_ci(const char *a, const char *b, size_t n)
 {
@@ -22,10 +19,7 @@ static bool same_ci(const char *a, const char *b, size_t n)
     return true;
 }
 
-static struct span tail(struct span a, size_t n)
-{
-    return span_skip(a, a.n - n);
-}
+static struct span tail(struct span a, size_t n) { return span_skip(a, a.n - n); }
 
 int span_cmp(struct span a, struct span b)
 {
@@ -35,15 +29,9 @@ int span_cmp(struct span a, struct span b)
     return order != 0 ? order : (a.n > b.n) - (a.n < b.n);
 }
 
-bool span_eq_ci(struct span a, struct span b)
-{
-    return a.n == b.n && same_ci(a.p, b.p, a.n);
-}
+bool span_eq_ci(struct span a, struct span b) { return a.n == b.n && same_ci(a.p, b.p, a.n); }
 
-bool span_is_ci(struct span a, const char *s)
-{
-    return span_eq_ci(a, span_of(s));
-}
+bool span_is_ci(struct span a, const char *s) { return span_eq_ci(a, span_of(s)); }
 
 bool span_starts(struct span a, struct span prefix)
 {
@@ -55,10 +43,7 @@ bool span_starts_ci(struct span a, struct span prefix)
     return a.n >= prefix.n && span_eq_ci(span_head(a, prefix.n), prefix);
 }
 
-bool span_ends(struct span a, struct span suffix)
-{
-    return a.n >= suffix.n && span_eq(tail(a, suffix.n), suffix);
-}
+bool span_ends(struct span a, struct span suffix) { return a.n >= suffix.n && span_eq(tail(a, suffix.n), suffix); }
 
 bool span_ends_ci(struct span a, struct span suffix)
 {
@@ -100,10 +85,7 @@ size_t span_find_ci(struct span a, struct span needle)
     return a.n;
 }
 
-static bool is_blank(char c)
-{
-    return c == ' ' || c == '\t' || c == '\r' || c == '\n';
-}
+static bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r' || c == '\n'; }
 
 struct span span_trim(struct span a)
 {
@@ -179,10 +161,7 @@ static uint64_t hash_seed(void)
     return atomic_compare_exchange_strong(&seed, &now, fresh) ? fresh : now;
 }
 
-uint64_t span_hash(struct span a)
-{
-    return XXH3_64bits_withSeed(a.p ? a.p : "", a.n, hash_seed());
-}
+uint64_t span_hash(struct span a) { return XXH3_64bits_withSeed(a.p ? a.p : "", a.n, hash_seed()); }
 
 char *span_strdup(struct span a)
 {

@@ -14,7 +14,7 @@ uint32_t utf8_next(struct span s, size_t *at, bool *ok_out);
 size_t   utf8_put(uint32_t cp, char out[4]); /* bytes written */
 bool     utf8_valid(struct span s);
 /* Length of the valid prefix of s that is at most n bytes, never cutting a character. */
-size_t   utf8_clip(struct span s, size_t n);
+size_t utf8_clip(struct span s, size_t n);
 
 /* The character at *at as one-line safe text: itself, or \n, \t, \r, \xNN (also each bad byte) or \u{NNNN} for what
  * utf8_put_escaped() names. Returns the bytes written, not NUL-terminated. For who writes into fixed memory. */

@@ -15,10 +15,7 @@ static void *make_many(void *ids)
     return NULL;
 }
 
-static int by_bytes(const void *a, const void *b)
-{
-    return uuid_cmp(a, b);
-}
+static int by_bytes(const void *a, const void *b) { return uuid_cmp(a, b); }
 
 static void ids_grow_strictly_within_a_thread_and_never_repeat(void **state)
 {
@@ -90,12 +87,9 @@ static void times_are_written_in_utc_with_microseconds(void **state)
         int64_t     us;
         const char *text;
     } cases[] = {
-        {0, "1970-01-01T00:00:00.000000Z"},
-        {1795301822123456, "2026-11-21T22:57:02.123456Z"},
-        {-1, "1969-12-31T23:59:59.999999Z"},
-        {951782400000000, "2000-02-29T00:00:00.000000Z"},
-        {INT64_MIN, "0001-01-01T00:00:00.000000Z"},
-        {INT64_MAX, "9999-12-31T23:59:59.999999Z"},
+        {0, "1970-01-01T00:00:00.000000Z"},         {1795301822123456, "2026-11-21T22:57:02.123456Z"},
+        {-1, "1969-12-31T23:59:59.999999Z"},        {951782400000000, "2000-02-29T00:00:00.000000Z"},
+        {INT64_MIN, "0001-01-01T00:00:00.000000Z"}, {INT64_MAX, "9999-12-31T23:59:59.999999Z"},
     };
 
     (void)state;

@@ -29,8 +29,8 @@ static void the_code_follows_errno(void **state)
     static const struct {
         int           number;
         enum err_code code;
-    } cases[] = {{ENOSPC, ERR_FULL}, {EDQUOT, ERR_FULL}, {ENOENT, ERR_NOT_FOUND}, {EACCES, ERR_DENIED},
-                 {ECONNREFUSED, ERR_LOST}, {EIO, ERR_IO}};
+    } cases[] = {{ENOSPC, ERR_FULL},   {EDQUOT, ERR_FULL},       {ENOENT, ERR_NOT_FOUND},
+                 {EACCES, ERR_DENIED}, {ECONNREFUSED, ERR_LOST}, {EIO, ERR_IO}};
 
     (void)state;
     for (size_t i = 0; i < COUNT(cases); i++) {

@@ -37,10 +37,19 @@ static int read_all(struct span json, char *met, size_t max, struct err *e)
     return json_end(&r, e);
 }
 
-static const struct { const char *json, *met; } good[] = {
-    {"null", "z"},      {" true ", "b"},         {"[false,-1.5e+3]", "[bn]"}, {"{}", "{}"},
-    {"[]", "[]"},       {"[[],[[]],{}]", "[[][[]]{}]"}, {"{\"a\":[1,{\"b\":\"c\"}],\"d\":0}", "{[n{s}]n}"},
-    {"\"\\u00fc\"", "s"}, {"\t{\r\n\"a\" : 1 }\n", "{n}"}, {"0", "n"},
+static const struct {
+    const char *json, *met;
+} good[] = {
+    {"null", "z"},
+    {" true ", "b"},
+    {"[false,-1.5e+3]", "[bn]"},
+    {"{}", "{}"},
+    {"[]", "[]"},
+    {"[[],[[]],{}]", "[[][[]]{}]"},
+    {"{\"a\":[1,{\"b\":\"c\"}],\"d\":0}", "{[n{s}]n}"},
+    {"\"\\u00fc\"", "s"},
+    {"\t{\r\n\"a\" : 1 }\n", "{n}"},
+    {"0", "n"},
 };
 
 static void good_json_is_read_in_order(void **unused)
@@ -106,7 +115,9 @@ static void bad_json_is_refused_with_the_byte(void **unused)
     }
 }
 
-static const struct { const char *json, *text; } texts[] = {
+static const struct {
+    const char *json, *text;
+} texts[] = {
     {"\"plain\"", "plain"},
     {"\"\"", ""},
     {"\"a\\\"b\\\\c\\/d\"", "a\"b\\c/d"},
@@ -131,9 +142,18 @@ static void texts_come_out_decoded(void **unused)
 
 static void whole_numbers_are_told_from_others(void **unused)
 {
-    static const struct { const char *json; bool whole; int64_t is; } numbers[] = {
-        {"0", true, 0}, {"-17", true, -17}, {"9223372036854775807", true, INT64_MAX}, {"9223372036854775808", false, 0},
-        {"1.0", false, 0}, {"1e3", false, 0}, {"-0", false, 0},
+    static const struct {
+        const char *json;
+        bool        whole;
+        int64_t     is;
+    } numbers[] = {
+        {"0", true, 0},
+        {"-17", true, -17},
+        {"9223372036854775807", true, INT64_MAX},
+        {"9223372036854775808", false, 0},
+        {"1.0", false, 0},
+        {"1e3", false, 0},
+        {"-0", false, 0},
     };
 
     (void)unused;
@@ -160,10 +180,8 @@ static void a_nul_byte_is_never_part_of_json(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(good_json_is_read_in_order),
-        cmocka_unit_test(bad_json_is_refused_with_the_byte),
-        cmocka_unit_test(texts_come_out_decoded),
-        cmocka_unit_test(whole_numbers_are_told_from_others),
+        cmocka_unit_test(good_json_is_read_in_order),       cmocka_unit_test(bad_json_is_refused_with_the_byte),
+        cmocka_unit_test(texts_come_out_decoded),           cmocka_unit_test(whole_numbers_are_told_from_others),
         cmocka_unit_test(a_nul_byte_is_never_part_of_json),
     };
     int rc;

@@ -12,8 +12,11 @@ static void spans_order_by_bytes_and_a_prefix_comes_first(void **state)
         const char *holds, *a, *b;
         int         sign;
     } cases[] = {
-        {"equal", "abc", "abc", 0},     {"a prefix first", "ab", "abc", -1}, {"by bytes", "b", "abc", 1},
-        {"bytes are unsigned", "\xff", "a", 1}, {"nothing first of all", "", "a", -1},
+        {"equal", "abc", "abc", 0},
+        {"a prefix first", "ab", "abc", -1},
+        {"by bytes", "b", "abc", 1},
+        {"bytes are unsigned", "\xff", "a", 1},
+        {"nothing first of all", "", "a", -1},
     };
 
     (void)state;
@@ -45,10 +48,14 @@ static void looking_for_something_gives_its_offset_or_the_length(void **state)
         const char *holds, *in, *what;
         size_t      at, at_ci;
     } cases[] = {
-        {"at the start", "abcabc", "abc", 0, 0},  {"the first one", "xabcabc", "bc", 2, 2},
-        {"at the end", "xxab", "ab", 2, 2},       {"by case", "xABab", "ab", 3, 1},
-        {"not there", "aaaa", "b", 4, 4},         {"longer than all", "ab", "abc", 2, 2},
-        {"nothing is anywhere", "ab", "", 0, 0},  {"nothing in nothing", "", "", 0, 0},
+        {"at the start", "abcabc", "abc", 0, 0},
+        {"the first one", "xabcabc", "bc", 2, 2},
+        {"at the end", "xxab", "ab", 2, 2},
+        {"by case", "xABab", "ab", 3, 1},
+        {"not there", "aaaa", "b", 4, 4},
+        {"longer than all", "ab", "abc", 2, 2},
+        {"nothing is anywhere", "ab", "", 0, 0},
+        {"nothing in nothing", "", "", 0, 0},
         {"half of it at the end", "aab", "abc", 3, 3},
     };
 

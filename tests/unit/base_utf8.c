@@ -58,7 +58,8 @@ static void every_code_point_survives_the_way_there_and_back(void **state)
 
 static void cutting_never_halves_a_character(void **state)
 {
-    struct span s = S("a\xe2\x82\xac" "b\xff");
+    struct span s = S("a\xe2\x82\xac"
+                      "b\xff");
 
     (void)state;
     assert_int_equal(utf8_clip(s, 0), 0);
@@ -76,11 +77,21 @@ static void what_a_stranger_wrote_cannot_speak_to_the_terminal(void **state)
         struct span in;
         const char *out;
     } cases[] = {
-        {"plain text stays", SPAN("Gr\xc3\xbc\xc3\x9f" "e"), "Gr\xc3\xbc\xc3\x9f" "e"},
+        {"plain text stays",
+         SPAN("Gr\xc3\xbc\xc3\x9f"
+              "e"),
+         "Gr\xc3\xbc\xc3\x9f"
+         "e"},
         {"line ends", SPAN("a\r\nb\tc"), "a\\r\\nb\\tc"},
         {"ESC, NUL, DEL", SPAN("\x1b[0m\0\x7f"), "\\x1b[0m\\x00\\x7f"},
-        {"C1", SPAN("\xc2\x9b" "31m"), "\\u{009b}31m"},
-        {"bidi", SPAN("\xe2\x80\xae" "exe"), "\\u{202e}exe"},
+        {"C1",
+         SPAN("\xc2\x9b"
+              "31m"),
+         "\\u{009b}31m"},
+        {"bidi",
+         SPAN("\xe2\x80\xae"
+              "exe"),
+         "\\u{202e}exe"},
         {"isolates and marks", SPAN("\xe2\x81\xa6\xe2\x80\x8f\xd8\x9c"), "\\u{2066}\\u{200f}\\u{061c}"},
         {"line separator", SPAN("\xe2\x80\xa8"), "\\u{2028}"},
         {"bad bytes", SPAN("\xff\xc3"), "\\xff\\xc3"},
