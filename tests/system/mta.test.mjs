@@ -4,7 +4,10 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { cannot, makeSite, root, smtpSend, startExim, startPostfix, startRspamdProxy, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import {
+    cannot, http, makeSite, root, smtpSend, startExim, startPostfix, startRspamdProxy, startRspamdScanner, startRulesd,
+    startSmtpSink, waitFor,
+} from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example";
 const message = (subject) => `From: a@ext.example\nTo: ${ANNA}\nSubject: ${subject}\nMessage-ID: <${subject.replaceAll(" ", ".")}@ext.example>\nX-Spam: No\n\nHello.\n`;
@@ -14,11 +17,13 @@ let site, sink;
 before(async () => {
     const own = await makeSite({ rulesd: { mta_users: "root, Debian-exim, _rspamd" } });
 
-    own.configure({ rulesd: { listen_spamd: `unix:${own.spamdSock}?envelope_lines=on` } });
+    own.configure({ rulesd: { listen_spamd: [`127.0.0.1:${own.spamd}`, `unix:${own.spamdSock}?envelope_lines=on`] } });
     site = await startRulesd({ site: own });
     await site.must("domain", "add", "ours.example");
     for (const address of [ANNA, BOB]) await site.must("mailbox", "add", address);
     await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas rule", "block", "--subject", "wares", "--subject", "junk");
+    await site.must("policy", "add", "global", "Floor", "--locked", "on");
+    await site.must("rule", "add", "--scope", "global", "--policy", "Floor", "--name", "The operator's rule", "block", "--subject", "poison");
     await site.must("rule", "add", "--scope", `mailbox:${BOB}`, "--name", "Bobs rule", "block", "--subject", "junk");
     sink = await startSmtpSink();
 });
@@ -84,4 +89,19 @@ test("Rspamd's proxy delivers, rejects, and drops single recipients as the rules
     assert.ok(!/rule\b/i.test(refused.data.replace("recipients' rules", "")), "no rule's name is told");
     assert.match((await send(postfix, "null junk milter", [BOB], "")).data, /^554 5\.7\.1 Blocked by the recipient's rules/, logs());
     assert.ok(lost("junk milter"));
+});
+
+// ---- Rspamd as the caller ----
+
+test("Rspamd's own spamassassin service reads score and tests from our reply", { skip: cannot("rspamd") }, async (t) => {
+    const rspamd = await startRspamdScanner({ local: {
+        "external_services.conf": `spamassassin { type = "spamassassin"; servers = "127.0.0.1:${site.spamd}"; symbol = "SPAMD"; extended = false; scan_mime_parts = false; }`,
+        "external_services_group.conf": 'symbols { "SPAMD" { weight = 1.0; } }',
+    } });
+    t.after(() => rspamd.stop());
+    const found = async (subject) => JSON.parse((await http(rspamd.port, { body: message(subject) })).text).symbols.SPAMD;
+    const symbol = await found("poison");
+
+    assert.deepEqual([symbol?.score, symbol?.options], [100, ["POSTERN_BLOCK"]], rspamd.log());
+    assert.equal(await found("harmless"), undefined);
 });
