@@ -327,8 +327,9 @@ static bool text_matches(enum rule_match match, struct span hay, struct span nee
     switch (match) {
     case MATCH_EXACT: return span_eq(span_trim(hay), needle);
     case MATCH_CONTAINS: return needle.n == 0 || span_find(hay, needle) < hay.n;
-    case MATCH_STARTS_WITH: return span_starts(hay, needle);
-    case MATCH_ENDS_WITH: return span_ends(hay, needle);
+    /* A body's last line end, and blanks around a header, are not what a person means by start and end. */
+    case MATCH_STARTS_WITH: return span_starts(hay, needle) || span_starts(span_trim(hay), needle);
+    case MATCH_ENDS_WITH: return span_ends(hay, needle) || span_ends(span_trim(hay), needle);
     case MATCH_REGEX: break;
     }
     return false;
