@@ -817,6 +817,102 @@ static void ten_thousand_recipients_cost_one_pass_over_the_message(void **state)
     scope_drop(&s);
 }
 
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWER 20
+#else
+#define SLOWER 1
+#endif
+
+/* A rule with all but one of RULE_ENTRIES_MAX entries, made of a format with a number. */
+static struct rule large_rule(struct arena *a, uint64_t id, const char *front, const char *format, const char *behind)
+{
+    struct buf  b;
+    struct rule r;
+
+    buf_init(&b, 4 << 20);
+    buf_puts(&b, front);
+    for (unsigned i = 0; i < RULE_ENTRIES_MAX - 1; i++) {
+        if (i > 0)
+            buf_putc(&b, ',');
+        buf_printf(&b, format, i, i);
+    }
+    buf_puts(&b, behind);
+    r = must_read(a, arena_dup(a, buf_span(&b)));
+    r.id = id_of(id);
+    buf_fini(&b);
+    return r;
+}
+
+#define LARGE(id, kind, format, rest)                                                                                  \
+    large_rule(a, id, "{\"name\":\"r\",\"action\":\"block\",\"conditions\":[{\"kind\":\"" kind "\",\"any\":[", format, "]" rest)
+
+static void a_rule_of_ten_thousand_entries_costs_no_search_through_them(void **state)
+{
+    struct arena         *a = arena_of_test(), scan;
+    struct scope_builder *b = builder();
+    const struct rule     rules[] = {
+        LARGE(1, "sender", "\"u%u@b.example\"", NOT "}]}"),
+        LARGE(2, "sender", "\"d%u.example\"", "}]}"),
+        LARGE(3, "subject", "\"offer %u\"", ",\"match\":\"contains\"" NOT "}]}"),
+        LARGE(4, "subject", "\"offer %u\"", ",\"match\":\"contains\"},{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]}"),
+        LARGE(5, "ip", "\"2001:db8:%u::1-2001:db8:%u::7\"", NOT "}]}"),
+        LARGE(6, "subject", "\"word %u\"", ",\"match\":\"exact\"" NOT "}]}"),
+    };
+    struct scope *s;
+    int64_t       began = 0;
+    size_t        total = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rules); i++)
+        must_add(b, &rules[i]);
+    s = must_build(&b);
+    arena_init(&scan, 4 << 20);
+    for (unsigned i = 0; i < 1000; i++) {
+        const struct match *list;
+        struct world        w;
+        size_t              n;
+
+        arena_reset(&scan);
+        world_of(&w, &scan, SPAN(PLAIN), "ip=192.0.2.1");
+        if (i == 0) /* not the first, which warms up */
+            began = clock_thread_cpu_us();
+        must_evaluate(&w, s, false, &list, &n);
+        total += n;
+    }
+    assert_int_equal(total, 4 * 1000);
+    if (clock_thread_cpu_us() - began > 100000 * SLOWER)
+        fail_msg("%lld us", (long long)(clock_thread_cpu_us() - began));
+    arena_fini(&scan);
+    scope_drop(&s);
+}
+
+static void a_regex_that_was_used_takes_3_kilobytes_at_most(void **state)
+{
+    struct arena         *a = arena_of_test();
+    struct scope_builder *b = builder();
+    const struct match   *list;
+    struct scope         *s;
+    struct world          w;
+    size_t                n, before;
+
+    (void)state;
+    for (unsigned i = 1; i <= 1000; i++) {
+        struct rule r = must_read(a, arena_printf(a, BLOCK(SUBJECT("regex", "\"xyz[0-9]{%u}\"")), i % 20));
+
+        r.id = id_of(i);
+        must_add(b, &r);
+    }
+    s = must_build(&b);
+    before = scope_memory(s);
+    world_of(&w, a, SPAN("Subject: xyz1\n\n"), "");
+    must_evaluate(&w, s, false, &list, &n);
+    assert_int_equal(n, 100);
+    assert_true(scope_memory(s) > before + 1000 * 64); /* they were compiled */
+    if (scope_memory(s) / 1000 > 3072)
+        fail_msg("%zu bytes a regex", scope_memory(s) / 1000);
+    scope_drop(&s);
+}
+
 static const struct { const char *holds, *rule; bool touched; } lazy[] = {
     {"an envelope rule", BLOCK(SENDER_BY("envelope", "\"x.example\"")), false},
     {"a header rule", BLOCK(SUBJECT("contains", "\"invoice\"")), false},
@@ -1013,6 +1109,8 @@ int main(void)
         cmocka_unit_test(neither_the_index_nor_the_order_of_rules_changes_what_is_true),
         cmocka_unit_test(an_overlay_is_what_building_anew_would_be),
         cmocka_unit_test(ten_thousand_recipients_cost_one_pass_over_the_message),
+        cmocka_unit_test(a_rule_of_ten_thousand_entries_costs_no_search_through_them),
+        cmocka_unit_test(a_regex_that_was_used_takes_3_kilobytes_at_most),
         cmocka_unit_test(the_body_is_only_read_when_a_rule_asks_for_it),
         cmocka_unit_test(a_regex_at_its_limit_is_unknown_and_named),
         cmocka_unit_test(a_loop_thread_gives_up_and_a_worker_goes_on),
