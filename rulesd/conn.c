@@ -13,13 +13,15 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/log.h"
+#include "reply.h"
 
 #define ROOM_MIN ((size_t)4 << 10)    /* less free room than this, and the input grows */
 #define SMALL_INPUT ((size_t)8 << 10) /* what waits with less gets a buffer of its size */
 #define FREE_BYTES ((size_t)64 << 10) /* of input are not counted against the server's limit */
 #define KEEP_BYTES ((size_t)256 << 10)
 #define DRAIN_MAX ((size_t)64 << 20)
-#define RUN_MAX 16                    /* requests in a row before others come */
+#define TURN_MAX ((size_t)1 << 20)    /* after so many bytes others come first */
+#define TURN_REQUEST (TURN_MAX / 16)  /* what a request counts for */
 #define WRITE_STEP ((size_t)64 << 10) /* a client that takes this much may go on taking */
 
 enum go { GO_ON, GO_WAIT, GO_AWAY };
@@ -65,8 +67,30 @@ static void end_exchange(struct conn *c)
     loop_give_exchange(c->loop, &c->x);
 }
 
+static void unqueue(struct conn *c)
+{
+    struct conn **at = &c->loop->again;
+
+    while (c->queued && *at != c)
+        at = &(*at)->again_next;
+    if (c->queued)
+        *at = c->again_next;
+    c->queued = false;
+}
+
+/* To be gone on with when others had their turn. */
+static enum go later(struct conn *c)
+{
+    c->turn = 0;
+    c->queued = true;
+    c->again_next = c->loop->again;
+    c->loop->again = c;
+    return GO_WAIT;
+}
+
 void conn_close(struct conn *c)
 {
+    unqueue(c);
     loop_unwait(c->loop, c);
     end_exchange(c);
     release_input(c);
@@ -122,6 +146,7 @@ static enum go wait_to_read(struct conn *c)
     settle_input(c);
     if (!watch(c, false))
         return GO_AWAY;
+    c->turn = 0;
     loop_wait(c->loop, c, reading_for(c));
     return GO_WAIT;
 }
@@ -153,7 +178,7 @@ static int receive(struct conn *c)
             buf_reserve(&c->in, more) == NULL)
             return -2;
     }
-    size_t  room = c->in.cap - c->in.n;
+    size_t  room = c->in.cap - c->in.n < TURN_MAX ? c->in.cap - c->in.n : TURN_MAX;
     ssize_t n = recv(c->fd, c->in.p + c->in.n, room, 0);
     if (n < 0 && errno == EINTR)
         return 1;
@@ -164,6 +189,7 @@ static int receive(struct conn *c)
     c->eof = n == 0;
     if (n > 0) {
         c->in.n += (size_t)n;
+        c->turn += (size_t)n;
         c->in.p[c->in.n] = '\0';
         c->parsed = false;
     }
@@ -232,6 +258,10 @@ static void run_on_worker(void *ctx)
     struct conn *c = ctx;
 
     c->step = scan_run(c->x->scan);
+    if (c->step == SCAN_DONE) {
+        c->session->put_scan(c->x, &c->out);
+        c->replied = true;
+    }
     loop_post(c->loop, c);
 }
 
@@ -241,8 +271,10 @@ static enum go finish_scan(struct conn *c)
     struct metrics *m = &c->loop->metrics;
 
     scan_count(s);
-    loop_take_output(c->loop, &c->out);
-    c->session->put_scan(c->x, &c->out);
+    if (!c->replied)
+        c->session->put_scan(c->x, &c->out);
+    c->replied = false;
+    metrics_request(m, s->req.protocol, METRIC_SCAN, reply_verdict(s));
     if (c->out.failed) {
         buf_clear(&c->out);
         c->session->put_busy(c->x, &c->out);
@@ -333,6 +365,10 @@ static enum go do_read(struct conn *c)
         }
         if (!c->readable)
             return wait_to_read(c);
+        if (c->turn > TURN_MAX) {
+            loop_wait(c->loop, c, reading_for(c));
+            return later(c);
+        }
         int got = receive(c);
         if (got == -1)
             return GO_AWAY;
@@ -374,14 +410,8 @@ static enum go next_request(struct conn *c)
         buf_consume(&c->in, used);
     c->parsed = c->in.n == 0;
     c->state = CONN_READ;
-    if (c->in.n > 0 && ++c->run >= RUN_MAX) {
-        c->run = 0;
-        c->queued = true;
-        c->next = c->loop->again;
-        c->loop->again = c;
-        return GO_WAIT;
-    }
-    return GO_ON;
+    c->turn += TURN_REQUEST;
+    return c->in.n > 0 && c->turn > TURN_MAX ? later(c) : GO_ON;
 }
 
 static enum go do_write(struct conn *c)
@@ -403,6 +433,7 @@ static enum go do_write(struct conn *c)
         if ((size_t)n >= WRITE_STEP)
             loop_unwait(c->loop, c);
         c->sent += (size_t)n;
+        c->turn += (size_t)n;
     }
     loop_unwait(c->loop, c);
     return next_request(c);
@@ -414,21 +445,22 @@ static enum go do_drain(struct conn *c)
 {
     char over[16 << 10];
 
-    while (c->readable && c->drained < DRAIN_MAX) {
-        ssize_t n = recv(c->fd, over, sizeof over, 0);
-
-        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
-            return GO_AWAY;
-        if (n > 0)
-            c->drained += (size_t)n;
-        else if (errno != EINTR)
-            c->readable = false;
-    }
-    if (c->drained >= DRAIN_MAX || !watch(c, false))
-        return GO_AWAY;
     if (!c->waits)
         loop_wait(c->loop, c, WAIT_DRAIN);
-    return GO_WAIT;
+    while (c->readable && c->drained < DRAIN_MAX) {
+        if (c->turn > TURN_MAX)
+            return later(c);
+        ssize_t n = recv(c->fd, over, sizeof over, 0);
+        if (n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK && errno != EINTR))
+            return GO_AWAY;
+        if (n > 0) {
+            c->drained += (size_t)n;
+            c->turn += (size_t)n;
+        } else if (errno != EINTR) {
+            c->readable = false;
+        }
+    }
+    return c->drained < DRAIN_MAX && watch(c, false) ? GO_WAIT : GO_AWAY;
 }
 
 /* ---- the machine ---- */
@@ -480,7 +512,6 @@ void conn_event(struct conn *c, uint32_t events)
 
 void conn_again(struct conn *c)
 {
-    c->next = NULL;
     c->queued = false;
     run(c, GO_ON);
 }

@@ -31,10 +31,12 @@ struct conn {
     struct exchange      *x; /* the request that is being read or answered */
     struct buf            in, out;
     size_t                sent, drained, charged;
-    unsigned              run;  /* requests answered in a row */
-    enum scan_step        step; /* what a worker's run of the scan came to */
+    size_t                turn;    /* what it has done since its turn began: bytes, and a good deal a request */
+    bool                  replied; /* put_scan() was called, by a worker */
+    enum scan_step        step;    /* what a worker's run of the scan came to */
     int64_t               deadline_us;
-    struct conn          *prev, *next; /* in the list of `waiting`, or in `again` */
+    struct conn          *prev, *next; /* in the list of `waiting` */
+    struct conn          *again_next;
     struct conn          *inbox_next;
 };
 

@@ -341,16 +341,15 @@ static void read_inbox(struct loop *l)
     }
 }
 
+/* Those who are in the list now, once each; who has still more to do comes in a list of its own, next time. */
 static void go_on(struct loop *l)
 {
     struct conn *c = l->again;
 
     l->again = NULL;
-    while (c != NULL) {
-        struct conn *next = c->next;
-
+    for (struct conn *next; c != NULL; c = next) {
+        next = c->again_next;
         conn_again(c);
-        c = next;
     }
 }
 
@@ -446,10 +445,8 @@ void loop_let_go(struct loop *l)
 
 static void close_conns(struct loop *l)
 {
-    for (struct conn *c = l->again, *next; c != NULL; c = next) {
-        next = c->next;
-        conn_close(c);
-    }
+    while (l->again != NULL)
+        conn_close(l->again);
     for (size_t i = 0; i < WAITS; i++)
         while (l->waiting[i].first != NULL)
             conn_close(l->waiting[i].first);

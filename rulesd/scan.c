@@ -257,9 +257,6 @@ static int resolve(struct scan *s)
         return rc;
     if (find_scopes(s) < 0)
         return s->err.code == ERR_BUSY ? ask_for_all(s) : -1;
-    read_facts(s);
-    if (s->message == NULL || s->arena.full)
-        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
     s->resolved = true;
     return 0;
 }
@@ -316,6 +313,11 @@ static int judge_direction(struct scan *s, enum direction direction, struct judg
 
 static int judge_all(struct scan *s)
 {
+    if (s->message == NULL)
+        read_facts(s);
+    if (s->message == NULL || s->arena.full)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+
     struct judge_rcpt *rcpts = arena_array(&s->arena, s->nverdicts, sizeof *rcpts);
     size_t            *at = arena_array(&s->arena, s->nverdicts, sizeof *at);
 

@@ -138,7 +138,6 @@ static void put_scan(struct exchange *x, struct buf *out)
     struct buf          json;
     bool                head_only = x->http.method == HTTP_HEAD;
 
-    count(x, METRIC_SCAN, reply_verdict(x->scan));
     if (x->scan->refused) {
         http_put_error(out, 429, "too many recipients in a minute, try again later", x->keep, head_only);
         return;

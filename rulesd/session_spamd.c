@@ -166,7 +166,6 @@ static void put_scan(struct exchange *x, struct buf *out)
 {
     struct spamd_result result;
 
-    count(x, METRIC_SCAN, reply_verdict(x->scan));
     if (x->scan->refused) {
         spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "too many recipients in a minute, try again later");
         return;
