@@ -2,10 +2,11 @@
  *
  * Immutable once built, counted, shared by threads. Flat arrays: rules (sorted by id, which is by age), conditions, entries,
  * text. Each rule is filed under one anchor, its most selective condition that is not negated and whose entries can all be
- * filed: addresses and domains by hash, exact texts by hash, IP blocks by prefix trie, literals (texts, parts of wildcards and
- * regexes) by literal.h; rules without an anchor are tried on every message. So a verdict's cost grows neither with other
- * scopes' rules nor with the exact entries of this one.
- * Memory: at most 150 bytes an exact rule beyond the text of its entries; 3 kB a used regex.
+ * filed: addresses, domains and exact texts by hash, IP blocks by the hash of their prefix, literals (texts, parts of wildcards
+ * and regexes) by literal.h; rules without an anchor are tried on every message. Any other condition of many entries is filed
+ * by itself. So a verdict's cost grows neither with other scopes' rules nor with the entries of this one that do not occur.
+ * Memory: some 100 bytes an exact rule, at most 150, beyond the text of its entries; 3 kB a used regex. Compiling: half a
+ * microsecond an exact rule.
  *
  * A change of few rules is an overlay: a small scope on top of a base, with the base's replaced rules masked out. */
 #ifndef POSTERN_RULES_SCOPE_H

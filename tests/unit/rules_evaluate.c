@@ -23,6 +23,12 @@ static const struct uuid policies[] = {{{7}}, {{8}}}, scope_id = {{9}};
     "Content-Type: application/pdf; name=\"Invoice-7.PDF\"\r\nContent-Disposition: attachment\r\n\r\nsecret\r\n--b\r\n" \
     "Content-Type: application/zip\r\nContent-Disposition: attachment; filename=b.tar.gz\r\n\r\nx\r\n--b--\r\n"
 
+#define BAD_FILE                                                                                                       \
+    "From: a@b.example\r\nContent-Type: application/pdf; name=\"=?x-unknown?q?a=FF?=\"\r\n"                             \
+    "Content-Disposition: attachment\r\n\r\nx\r\n"
+#define FOUR_FILES "{\"filename\":\"a.exe\"},{\"filename\":\"*.b.exe\"},{\"extension\":\"c\"},{\"filename\":\"d\"},"
+#define SEVENTEEN_FILES FOUR_FILES FOUR_FILES FOUR_FILES FOUR_FILES "{\"extension\":\"scr\"}"
+
 /* "key=value" pairs: env ip host nohost helo rcpt resolved nexthop nhip dmarc spf dkim can out local */
 struct world {
     struct arena     *a;
@@ -377,6 +383,10 @@ static const struct {
     {"no attachment, two", BLOCK(FILES("{\"present\":false}")), ATTACHED, "", FALSE_},
     {"not such an attachment", BLOCK(COND("attachment", ANY("{\"extension\":\"pdf\"}") NOT)), ATTACHED, "", FALSE_},
     {"not such an attachment, none", BLOCK(COND("attachment", ANY("{\"extension\":\"pdf\"}") NOT)), PLAIN, "", APPLIED},
+    {"a file name that cannot be decoded", BLOCK(FILES("{\"filename\":\"zebra\"}")), BAD_FILE, "", UNKNOWN},
+    {"but its type can", BLOCK(FILES("{\"mime_type\":\"text/x\",\"filename\":\"zebra\"}")), BAD_FILE, "", FALSE_},
+    {"none of many file names, one not decoded", BLOCK(COND("attachment", ANY(SEVENTEEN_FILES) NOT)), BAD_FILE, "", UNKNOWN},
+    {"none of many file names", BLOCK(COND("attachment", ANY(SEVENTEEN_FILES) NOT)), ATTACHED, "", APPLIED},
     /* servers */
     {"an address", BLOCK(COND("ip", ANY("\"192.0.2.7\""))), PLAIN, "ip=192.0.2.7", APPLIED},
     {"another address of a server", BLOCK(COND("ip", ANY("\"192.0.2.7\""))), PLAIN, "ip=192.0.2.8", FALSE_},
