@@ -140,11 +140,14 @@ $(OUT)/$(PROGRAM_$(1)): $(OUT)/obj/$(1)/main.o $(OUT)/lib$(1).a $$(call archives
 endef
 $(foreach f,$(FOLDERS),$(eval $(call program,$(f))))
 
+# Those files whose name has T in it; without T all.
+wanted = $(if $(T),$(foreach f,$(1),$(if $(findstring $(T),$(notdir $(f))),$(f))),$(1))
+
 # tests/unit/rules_pattern.c knows lib/rules and what lies below it; rulesd_cache.c knows rulesd/ (all but its main.c)
 # and every library; any other first word means every library too.
 UNIT_SOURCES := $(wildcard tests/unit/*.c)
 UNITS        := $(patsubst tests/unit/%.c,$(OUT)/unit/%,$(UNIT_SOURCES))
-UNITS_WANTED := $(foreach u,$(UNITS),$(if $(findstring $(T),$(notdir $(u))),$(u)))
+UNITS_WANTED := $(call wanted,$(UNITS))
 unit_word     = $(firstword $(subst _, ,$(1)))
 unit_lib      = $(or $(filter $(call unit_word,$(1)),$(LIBS)),all)
 unit_part     = $(patsubst %,$(OUT)/lib%.a,$(filter $(call unit_word,$(1)),$(PARTS)))
@@ -164,7 +167,7 @@ unit: $(UNITS_WANTED)
 	@tests/run --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
 
 SYSTEM_TESTS  := $(wildcard tests/system/*.test.mjs)
-SYSTEM_WANTED := $(foreach t,$(SYSTEM_TESTS),$(if $(findstring $(T),$(notdir $(t))),$(t)))
+SYSTEM_WANTED := $(call wanted,$(SYSTEM_TESTS))
 
 system: all
 	@tests/run --system "system" $(SYSTEM_WANTED)
