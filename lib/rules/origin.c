@@ -1,3 +1,4 @@
+/* lib/rules/origin.c - see origin.h. */
 #include "rules/origin.h"
 
 #define RECEIVED_MAX 50
@@ -37,13 +38,20 @@ bool origin_client(const struct origin_trust *t, struct message *m, bool has_sta
 
 /* ---- Authentication-Results ---- */
 
-/* Behind white space and comments (nested, RFC 5322 3.2.2). */
-static struct span skip_cfws(struct span s)
+/* One field's body, read from the front. What a writer quoted badly might be a sender's own words, so damage anywhere makes the
+ * whole field worth nothing. */
+struct field {
+    struct span rest;
+    bool        damaged;
+};
+
+/* White space and comments (nested, RFC 5322 3.2.2). */
+static void skip_cfws(struct field *f)
 {
     size_t depth = 0, i = 0;
 
-    for (; i < s.n; i++) {
-        char c = s.p[i];
+    for (; i < f->rest.n; i++) {
+        char c = f->rest.p[i];
 
         if (depth > 0 && c == '\\')
             i++;
@@ -54,37 +62,64 @@ static struct span skip_cfws(struct span s)
         else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
             break;
     }
-    return span_skip(s, i);
+    f->damaged = f->damaged || depth > 0;
+    f->rest = span_skip(f->rest, i);
 }
 
-/* A token or a quoted string (without its quotes; an escape inside makes it useless as a domain, so none is undone). */
-static struct span take_word(struct span *s)
+/* At a quote: what stands inside, escapes left as they are. */
+static struct span take_quoted(struct field *f)
 {
-    struct span word;
+    struct span inside;
+    size_t      i = 1;
+
+    while (i < f->rest.n && f->rest.p[i] != '"')
+        i += f->rest.p[i] == '\\' ? 2 : 1;
+    f->damaged = f->damaged || i >= f->rest.n;
+    inside = span_skip(span_head(f->rest, i), 1);
+    f->rest = span_skip(f->rest, i + 1);
+    return inside;
+}
+
+/* A run without blanks, comments and `;`; a name also ends at `=`, which a value may hold (SRS, base64). */
+static struct span take_run(struct field *f, bool value)
+{
+    struct span run;
     size_t      i = 0;
 
-    *s = skip_cfws(*s);
-    if (s->n > 0 && s->p[0] == '"') {
-        for (i = 1; i < s->n && s->p[i] != '"'; i++)
-            if (s->p[i] == '\\')
-                i++;
-        word = span_skip(span_head(*s, i), 1);
-        *s = span_skip(*s, i + 1);
-        return word;
-    }
-    while (i < s->n && strchr("=;( \t\r\n", s->p[i]) == NULL)
+    while (i < f->rest.n && memchr(value ? ";( \t\r\n\"" : ";( \t\r\n\"=", f->rest.p[i], value ? 7 : 8) == NULL)
         i++;
-    word = span_head(*s, i);
-    *s = span_skip(*s, i);
-    return word;
+    run = span_head(f->rest, i);
+    f->rest = span_skip(f->rest, i);
+    f->damaged = f->damaged || (f->rest.n > 0 && f->rest.p[0] == '"') || memchr(run.n > 0 ? run.p : "", 0, run.n) != NULL;
+    return run;
 }
 
-static bool take_char(struct span *s, char c)
+static struct span take_name(struct field *f)
 {
-    *s = skip_cfws(*s);
-    if (s->n == 0 || s->p[0] != c)
+    skip_cfws(f);
+    return f->rest.n > 0 && f->rest.p[0] == '"' ? take_quoted(f) : take_run(f, false);
+}
+
+/* Of a quoted local part with its domain behind it, only "@domain" comes out: that is the part which somebody vouches for. */
+static struct span take_value(struct field *f)
+{
+    struct span quoted, behind;
+
+    skip_cfws(f);
+    if (f->rest.n == 0 || f->rest.p[0] != '"')
+        return take_run(f, true);
+    quoted = take_quoted(f);
+    behind = take_run(f, true);
+    f->damaged = f->damaged || (behind.n > 0 && behind.p[0] != '@');
+    return behind.n > 0 ? behind : quoted;
+}
+
+static bool take_char(struct field *f, char c)
+{
+    skip_cfws(f);
+    if (f->rest.n == 0 || f->rest.p[0] != c)
         return false;
-    *s = span_skip(*s, 1);
+    f->rest = span_skip(f->rest, 1);
     return true;
 }
 
@@ -94,29 +129,26 @@ struct result {
     struct span mailfrom, helo, d, i, from;
 };
 
-static void take_result(struct span *s, struct result *r)
+static void take_result(struct field *f, struct result *r)
 {
-    *r = (struct result){0};
-    for (bool first = true; s->n > 0 && !take_char(s, ';'); first = false) {
-        struct span key = take_word(s), value = SPAN_NONE;
+    const struct { const char *name; struct span *value; } known[] = {
+        {"smtp.mailfrom", &r->mailfrom}, {"smtp.helo", &r->helo}, {"header.d", &r->d}, {"header.i", &r->i}, {"header.from", &r->from}};
 
-        if (take_char(s, '='))
-            value = take_word(s);
+    *r = (struct result){0};
+    for (bool first = true; f->rest.n > 0 && !take_char(f, ';'); first = false) {
+        struct span key = take_name(f), value = SPAN_NONE;
+
+        if (take_char(f, '='))
+            value = take_value(f);
         else if (key.n == 0)
-            *s = span_skip(*s, 1); /* a stray character */
+            f->rest = span_skip(f->rest, 1); /* a stray character */
         if (first) {
             r->method = span_head(key, span_chr(key, '/'));
             r->result = value;
-        } else if (span_is_ci(key, "smtp.mailfrom")) {
-            r->mailfrom = value;
-        } else if (span_is_ci(key, "smtp.helo")) {
-            r->helo = value;
-        } else if (span_is_ci(key, "header.d")) {
-            r->d = value;
-        } else if (span_is_ci(key, "header.i")) {
-            r->i = value;
-        } else if (span_is_ci(key, "header.from")) {
-            r->from = value;
+        }
+        for (size_t i = 0; i < COUNT(known); i++) {
+            if (span_is_ci(key, known[i].name) && known[i].value->n == 0)
+                *known[i].value = value;
         }
     }
 }
@@ -141,56 +173,62 @@ struct gathering {
 
 static void gather(struct gathering *g, const struct result *r)
 {
+    struct span domain;
+
     if (!span_is_ci(r->result, "pass"))
         return;
-    if (span_is_ci(r->method, "dmarc")) {
+    if (span_is_ci(r->method, "dmarc") && !g->proof->dmarc_pass) {
         g->proof->dmarc_pass = true;
         g->proof->dmarc_domain = domain_of(r->from, g->arena);
-    } else if (span_is_ci(r->method, "spf")) {
-        struct span domain = domain_of(r->mailfrom.n > 0 ? r->mailfrom : r->helo, g->arena);
-
-        if (domain.n > 0)
-            g->proof->spf_domain = domain;
+    } else if (span_is_ci(r->method, "spf") && g->proof->spf_domain.n == 0) {
+        g->proof->spf_domain = domain_of(r->mailfrom.n > 0 ? r->mailfrom : r->helo, g->arena);
     } else if (span_is_ci(r->method, "dkim") && g->proof->ndkim < AUTHRES_DKIM_MAX) {
-        struct span domain = domain_of(r->d.n > 0 ? r->d : r->i, g->arena);
-
+        domain = domain_of(r->d.n > 0 ? r->d : r->i, g->arena);
         if (domain.n > 0)
             g->dkim[g->proof->ndkim++] = domain;
     }
 }
 
-/* One field's body. False when it is not from our authserv-id. */
+/* One field's body: read once to see that it is whole, and once more to believe it. False when it is damaged, or not from our
+ * authserv-id. */
 static bool read_field(struct gathering *g, struct span body, struct span authserv_id)
 {
+    struct field  f = {.rest = body};
     struct result r;
 
-    if (!span_eq_ci(take_word(&body), authserv_id))
+    if (!span_eq_ci(take_name(&f), authserv_id) || f.damaged)
         return false;
-    while (body.n > 0 && !take_char(&body, ';')) /* a version */
-        body = span_skip(skip_cfws(body), 1);
-    while (body.n > 0) {
-        take_result(&body, &r);
+    while (f.rest.n > 0 && !take_char(&f, ';')) /* a version */
+        f.rest = span_skip(f.rest, 1);
+    body = f.rest;
+    while (f.rest.n > 0)
+        take_result(&f, &r);
+    if (f.damaged)
+        return false;
+    f.rest = body;
+    while (f.rest.n > 0) {
+        take_result(&f, &r);
         gather(g, &r);
     }
     return true;
 }
 
-/* Was the nth Received line, counted from the top, written by a relay that we trust? It was, when the hop before it (the stated
- * client, or the client of the line above) is one. Nobody else's line is believed, whatever it says: a sender can write any. */
-static bool received_trusted(const struct origin_trust *t, struct message *m, size_t nth, bool has_stated, const struct ip *stated)
+/* Is a Received line from a trusted relay about a trusted relay? `writer_trusted`: the hop before it, the stated client or the
+ * client of the line above, is one; nobody else's line is believed, a sender can write any. Below a line about a stranger
+ * stands what the stranger sent. */
+static bool believes_below(const struct origin_trust *t, struct message *m, size_t nth, bool writer_trusted)
 {
     struct span text;
     struct ip   ip;
 
-    if (nth == 0)
-        return has_stated && is_relay(t, stated);
-    return message_received_ip(m, nth - 1, &text) && ip_parse(text, false, &ip) && is_relay(t, &ip);
+    return writer_trusted && nth < RECEIVED_MAX && message_received_ip(m, nth, &text) && ip_parse(text, false, &ip) &&
+           is_relay(t, &ip);
 }
 
 size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct arena *a,
                       struct proof *proof)
 {
-    bool             limit;
+    bool             limit, trusted = has_stated && is_relay(t, stated);
     size_t           n, received = 0, fields = 0;
     struct gathering g = {.arena = a, .proof = proof};
 
@@ -206,7 +244,7 @@ size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_
         const struct header *h = message_header_at(m, i);
 
         if (span_is_ci(h->name, "Received")) {
-            if (received >= RECEIVED_MAX || !received_trusted(t, m, received++, has_stated, stated))
+            if (!believes_below(t, m, received++, trusted))
                 break;
         } else if (span_is_ci(h->name, "Authentication-Results")) {
             fields += read_field(&g, span_head(h->body, MESSAGE_HEADER_MAX), t->authserv_id);
@@ -255,11 +293,12 @@ static bool take_field(struct span *rest, struct span name, struct span *body_ou
     return true;
 }
 
-/* Up to the next comma outside quotes and angle brackets. */
+/* Up to the next comma outside quotes. */
 static struct span take_address(struct span *list)
 {
-    bool   quoted = false;
-    size_t i = 0;
+    struct span one;
+    bool        quoted = false;
+    size_t      i = 0;
 
     for (; i < list->n && (quoted || list->p[i] != ','); i++) {
         if (list->p[i] == '\\' && quoted)
@@ -267,8 +306,7 @@ static struct span take_address(struct span *list)
         else if (list->p[i] == '"')
             quoted = !quoted;
     }
-    struct span one = span_trim(span_head(*list, i));
-
+    one = span_trim(span_head(*list, i));
     *list = span_skip(*list, i + 1);
     return one;
 }
@@ -305,8 +343,8 @@ int origin_envelope_lines(struct span raw, struct arena *a, struct envelope_line
         span_line(&rest, &line);
     for (;;) {
         if (take_field(&rest, SPAN("X-Envelope-From:"), &body)) {
+            out->from = out->has_from ? out->from : body;
             out->has_from = true;
-            out->from = body;
         } else if (!take_field(&rest, SPAN("X-Envelope-To:"), &body)) {
             break;
         } else if (put_recipients(out, body, a) < 0) {

@@ -14,10 +14,12 @@ struct origin_trust {
  * wrote (read from the top, at most 50); none: the stated one. False when nothing is known. */
 bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct ip *out);
 
-/* Proof from Authentication-Results fields (RFC 8601) of our authserv-id that stand above the first Received line which no
- * trusted relay wrote: dmarc=pass, spf=pass with smtp.mailfrom/smtp.helo, dkim=pass with header.d. Fills *proof; can_prove is
- * set when an authserv_id is configured. Returns the number of fields that counted. The border MTA has to remove fields that
- * strangers wrote in its name (RFC 8601 5), as those that add such fields do. */
+/* Proof from Authentication-Results fields (RFC 8601) of our authserv-id: dmarc=pass with header.from, spf=pass with
+ * smtp.mailfrom or smtp.helo, dkim=pass with header.d; of each method but DKIM the topmost. A field counts when it stands above
+ * the first Received line that a trusted relay did not write, or wrote about a client who is none: what is below came with the
+ * message. A field that is damaged anywhere counts for nothing. Fills *proof; can_prove is set when an authserv_id is
+ * configured. Returns the number of fields that counted. The border MTA has to remove fields that strangers wrote in its name
+ * (RFC 8601 5), as those that add such fields do. */
 size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct arena *a,
                       struct proof *proof);
 
@@ -29,8 +31,9 @@ bool proof_covers(const struct proof *p, const struct address *sender);
 enum direction origin_direction(bool authenticated, bool sender_ours, bool rcpt_ours);
 
 /* Over spamd from callers with envelope_lines: the "X-Envelope-From:" and "X-Envelope-To:" lines at the very top, after an
- * mbox From line; several To lines and comma lists. *rest_out is the message without them (what is matched and stored). -1: more
- * than ADDRESS_LIST_MAX recipients, or the arena is full. */
+ * mbox From line; several To lines and comma lists, also folded; the first From line counts. *rest_out is the message without
+ * them and the mbox line (what is matched and stored). Addresses are as written: mail/address.h reads them. -1: more than
+ * ADDRESS_LIST_MAX recipients, or the arena is full. */
 struct envelope_lines {
     bool         has_from;
     struct span  from;
