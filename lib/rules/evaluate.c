@@ -37,7 +37,7 @@ struct scope_state {
     struct regex_budget budget;
     struct set_state    sets[2]; /* of the base, and its own */
     bool                same_for_all;
-    const struct match *list;    /* when it is the same for all recipients */
+    const struct match *list; /* when it is the same for all recipients */
     size_t              nlist;
 };
 
@@ -61,15 +61,9 @@ struct evaluation *evaluation_new(const struct facts *facts)
     return ev;
 }
 
-bool evaluation_touched_body(const struct evaluation *ev)
-{
-    return ev->touched_body;
-}
+bool evaluation_touched_body(const struct evaluation *ev) { return ev->touched_body; }
 
-size_t evaluation_regex_limits(const struct evaluation *ev)
-{
-    return ev->regex_limits;
-}
+size_t evaluation_regex_limits(const struct evaluation *ev) { return ev->regex_limits; }
 
 /* ---- Gathering: from facts to keys ---- */
 
@@ -83,10 +77,7 @@ struct gathering {
     bool                      incomplete; /* there may be more, or an entry that is not true may be unknown */
 };
 
-static bool uses(const struct gathering *g, enum place place)
-{
-    return g->own != 0 || ruleset_uses(g->rs, place);
-}
+static bool uses(const struct gathering *g, enum place place) { return g->own != 0 || ruleset_uses(g->rs, place); }
 
 static const struct literal_set *literals_at(const struct gathering *g, enum place place)
 {
@@ -243,10 +234,7 @@ static void gather_field(struct gathering *g, const struct stored_field *f)
         gather_header(g, f, at - 1);
 }
 
-static bool field_is_filed(const struct stored_field *f)
-{
-    return f->exact || f->literals != NULL;
-}
+static bool field_is_filed(const struct stored_field *f) { return f->exact || f->literals != NULL; }
 
 /* Few fields are looked for in the message; of many, those that the message has are looked for in the scope. */
 static void gather_headers(struct gathering *g)
@@ -334,7 +322,8 @@ static bool gather_message(struct evaluation *ev, const struct ruleset *rs, stru
     if (ev->busy)
         return false;
     tidy(&st->keys);
-    st->asks_rcpt = ruleset_uses(rs, PLACE_RCPT) || ruleset_uses(rs, PLACE_NEXTHOP) || ruleset_uses(rs, PLACE_NEXTHOP_IP);
+    st->asks_rcpt = ruleset_uses(rs, PLACE_RCPT) || ruleset_uses(rs, PLACE_NEXTHOP) ||
+                    ruleset_uses(rs, PLACE_NEXTHOP_IP);
     for (size_t i = 0; i < st->keys.n && !st->asks_rcpt; i++)
         st->asks_rcpt = rs->rules[st->keys.list[i] >> 32].flags & RULE_ASKS_RCPT;
     st->gathered = true;
@@ -374,7 +363,8 @@ static void gather_nexthop_ip(struct gathering *g, const struct rcpt_facts *rcpt
 }
 
 /* Everything that the recipient says. Valid until the next recipient. */
-static const struct keys *gather_recipient(struct evaluation *ev, const struct ruleset *rs, const struct rcpt_facts *rcpt)
+static const struct keys *gather_recipient(struct evaluation *ev, const struct ruleset *rs,
+                                           const struct rcpt_facts *rcpt)
 {
     struct gathering g = {.ev = ev, .rs = rs, .keys = &ev->rcpt_keys};
 
@@ -394,8 +384,8 @@ static const struct keys *gather_own(struct evaluation *ev, const struct ruleset
                                      const struct rcpt_facts *rcpt, bool by_rcpt)
 {
     uint32_t         index = (uint32_t)(c - rs->conditions);
-    struct gathering g = {.ev = ev, .rs = rs, .keys = &ev->own_keys, .own = PLACE_OWN + index,
-                          .own_literals = ruleset_own(rs, index)};
+    struct gathering g = {
+        .ev = ev, .rs = rs, .keys = &ev->own_keys, .own = PLACE_OWN + index, .own_literals = ruleset_own(rs, index)};
 
     g.keys->n = 0;
     look_up(&g, span_hash(NOT_FILED), 0);
@@ -449,8 +439,8 @@ struct trial {
 
 static struct finding ask(const struct trial *t, const struct stored_condition *c, bool rcpt)
 {
-    struct question q = {.ev = t->ev, .scope_budget = &t->state->budget, .rs = t->rs, .rule = &t->rs->rules[t->index],
-                         .condition = c};
+    struct question q = {
+        .ev = t->ev, .scope_budget = &t->state->budget, .rs = t->rs, .rule = &t->rs->rules[t->index], .condition = c};
 
     if (!t->explain && (c->flags & CONDITION_ANCHOR)) {
         q.some = true;
@@ -541,7 +531,8 @@ static void object(const struct trial *t, struct match *out, enum match_why why,
     out->condition = (uint16_t)i;
     out->limit = why == WHY_UNKNOWN ? f->limit : NULL;
     out->seen = f->seen;
-    out->entry = f->truth == FACT_YES && c->nentries > 0 ? f->entry - c->entries : 0; /* a `not` that an entry made false */
+    out->entry = f->truth == FACT_YES && c->nentries > 0 ? f->entry - c->entries
+                                                         : 0; /* a `not` that an entry made false */
 }
 
 /* The conditions by cost, or in their order where each is to be explained. */
@@ -596,8 +587,11 @@ static struct match blank_match(const struct trial *t)
 {
     const struct stored_rule *r = &t->rs->rules[t->index];
 
-    return (struct match){.scope = t->state->scope, .policy = &t->state->scope->policies[r->policy],
-                          .rule = t->offset + t->index, .id = r->id, .action = (enum rule_action)r->action,
+    return (struct match){.scope = t->state->scope,
+                          .policy = &t->state->scope->policies[r->policy],
+                          .rule = t->offset + t->index,
+                          .id = r->id,
+                          .action = (enum rule_action)r->action,
                           .priority = r->priority};
 }
 
@@ -753,7 +747,8 @@ static void resume(struct evaluation *ev)
     ev->look_at = ev->work;
 }
 
-static int finish_list(struct evaluation *ev, struct list l, const struct match **list_out, size_t *n_out, struct err *e)
+static int finish_list(struct evaluation *ev, struct list l, const struct match **list_out, size_t *n_out,
+                       struct err *e)
 {
     *list_out = NULL;
     *n_out = 0;
@@ -766,8 +761,8 @@ static int finish_list(struct evaluation *ev, struct list l, const struct match 
     return 0;
 }
 
-static struct list evaluate_set(struct evaluation *ev, struct scope_state *state, const struct ruleset *rs, struct set_state *st,
-                                uint32_t offset, const struct rcpt_facts *rcpt)
+static struct list evaluate_set(struct evaluation *ev, struct scope_state *state, const struct ruleset *rs,
+                                struct set_state *st, uint32_t offset, const struct rcpt_facts *rcpt)
 {
     struct trial t = {.ev = ev, .state = state, .rs = rs, .rcpt = rcpt, .offset = offset};
     struct list  out = {0};
@@ -778,8 +773,8 @@ static struct list evaluate_set(struct evaluation *ev, struct scope_state *state
     return out;
 }
 
-int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
-                   size_t *n_out, struct err *e)
+int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt,
+                   const struct match **list_out, size_t *n_out, struct err *e)
 {
     struct scope_state *state = state_of(ev, s);
     struct list         base = {0}, own, all = {0};
@@ -788,7 +783,8 @@ int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rc
     if (state == NULL)
         return finish_list(ev, all, list_out, n_out, e);
     if (state->same_for_all)
-        return finish_list(ev, (struct list){.items = (struct match *)state->list, .n = state->nlist}, list_out, n_out, e);
+        return finish_list(ev, (struct list){.items = (struct match *)state->list, .n = state->nlist}, list_out, n_out,
+                           e);
     if (s->base != NULL)
         base = evaluate_set(ev, state, &s->base->own, &state->sets[0], 0, rcpt);
     own = evaluate_set(ev, state, &s->own, &state->sets[1], s->base != NULL ? (uint32_t)s->base->own.nrules : 0, rcpt);
@@ -803,8 +799,8 @@ int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rc
 
 /* ---- Without any index ---- */
 
-static struct list explain_set(struct evaluation *ev, struct scope_state *state, const struct ruleset *rs, uint32_t offset,
-                               const struct rcpt_facts *rcpt)
+static struct list explain_set(struct evaluation *ev, struct scope_state *state, const struct ruleset *rs,
+                               uint32_t offset, const struct rcpt_facts *rcpt)
 {
     struct trial t = {.ev = ev, .state = state, .rs = rs, .rcpt = rcpt, .offset = offset, .explain = true};
     struct list  out = {0};
@@ -828,8 +824,8 @@ static struct list explain_set(struct evaluation *ev, struct scope_state *state,
     return out;
 }
 
-int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
-                 size_t *n_out, struct err *e)
+int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt,
+                 const struct match **list_out, size_t *n_out, struct err *e)
 {
     struct scope_state *state = state_of(ev, s);
     struct list         base = {0}, own = {0};

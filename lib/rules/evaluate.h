@@ -29,11 +29,11 @@ enum direction { DIRECTION_INBOUND, DIRECTION_OUTBOUND, DIRECTION_LOCAL };
 
 /* What is known about who sent it (design.md 2.1 require_proof). Domains in normal form. */
 struct proof {
-    bool               can_prove;   /* a scanner or a configured authserv_id exists */
+    bool               can_prove; /* a scanner or a configured authserv_id exists */
     bool               dmarc_pass;
     struct span        dmarc_domain; /* the From domain that passed; empty: whichever there is */
-    struct span        spf_domain;  /* the envelope (or, for <>, HELO) domain that passed SPF; empty: none */
-    const struct span *dkim;        /* d= of valid signatures */
+    struct span        spf_domain;   /* the envelope (or, for <>, HELO) domain that passed SPF; empty: none */
+    const struct span *dkim;         /* d= of valid signatures */
     size_t             ndkim;
 };
 
@@ -41,54 +41,53 @@ struct facts {
     struct message *message;
     struct arena   *arena;
     bool            has_envelope_from;
-    struct address  envelope_from;   /* full.n == 0: the null sender */
+    struct address  envelope_from; /* full.n == 0: the null sender */
     bool            has_ip;
     struct ip       ip;
-    struct span     host;            /* verified name of the connecting server, lower case; empty: not known */
-    bool            no_host;         /* it is known to have none */
-    struct span     helo;            /* lower case */
-    enum direction  direction;       /* outbound: only rules with flow to or from_or_to */
+    struct span     host;      /* verified name of the connecting server, lower case; empty: not known */
+    bool            no_host;   /* it is known to have none */
+    struct span     helo;      /* lower case */
+    enum direction  direction; /* outbound: only rules with flow to or from_or_to */
     struct proof    proof;
-    int64_t         now_us;          /* wall clock, for expiry */
-    int64_t         yield_us;        /* CPU since evaluation_new() after which evaluate_* give up with ERR_BUSY, so that a
-                                        loop thread can hand the whole scan to a worker, which sets 0 (never) and may go on
-                                        with the same evaluation */
+    int64_t         now_us;   /* wall clock, for expiry */
+    int64_t         yield_us; /* CPU since evaluation_new() after which evaluate_* give up with ERR_BUSY, so that a loop
+                                 thread can hand the whole scan to a worker, which sets 0 (never) and may go on with the
+                                 same evaluation */
 };
 
 struct rcpt_facts {
     struct address given;    /* as the envelope had it, normal form */
     struct span    resolved; /* address of the mailbox it resolves to; empty: none. Entries match either */
     struct span    resolved_domain;
-    struct span    nexthop;  /* host name of the configured next hop; empty: none */
+    struct span    nexthop; /* host name of the configured next hop; empty: none */
     bool           has_nexthop_ip;
     struct ip      nexthop_ip;
 };
 
 enum match_why {
     WHY_APPLIED,
-    WHY_TEST_ONLY,   /* would have applied */
-    WHY_NOT_PROVEN,  /* an allow by sender name, and the sender is not proven */
-    WHY_UNKNOWN,     /* some condition is unknown and none is false; `condition` names the first unknown one */
-    WHY_FALSE,       /* explain only: `condition` is the first that does not hold */
-    WHY_EXPIRED,     /* explain only */
-    WHY_FLOW,        /* explain only: the direction leaves this flow out */
+    WHY_TEST_ONLY,  /* would have applied */
+    WHY_NOT_PROVEN, /* an allow by sender name, and the sender is not proven */
+    WHY_UNKNOWN,    /* some condition is unknown and none is false; `condition` names the first unknown one */
+    WHY_FALSE,      /* explain only: `condition` is the first that does not hold */
+    WHY_EXPIRED,    /* explain only */
+    WHY_FLOW,       /* explain only: the direction leaves this flow out */
 };
 
 struct match {
     const struct scope        *scope;
     const struct scope_policy *policy;
-    uint32_t                   rule;       /* index in its scope, for match_* below */
+    uint32_t                   rule; /* index in its scope, for match_* below */
     struct uuid                id;
     enum rule_action           action;
     int32_t                    priority;
     enum match_why             why;
-    uint16_t                   condition;  /* unknown, false, not proven: that one; else the first with entries and no `not` */
-    uint32_t                   entry;      /* of that condition: which of its entries made it true */
-    const char                *limit;      /* WHY_UNKNOWN: "match limit", "time", "depth", "charset" …; static text */
-    struct span                seen;       /* a text that the condition looked at, for match_sentence(); never another
-                                              recipient's address */
-    bool                       by_helo;    /* a host entry that only the HELO matched (blocks only) */
-    bool                       by_resolved; /* matched the resolved address, not the one given */
+    uint16_t    condition;   /* unknown, false, not proven: that one; else the first with entries and no `not` */
+    uint32_t    entry;       /* of that condition: which of its entries made it true */
+    const char *limit;       /* WHY_UNKNOWN: "match limit", "time", "depth", "charset" …; static text */
+    struct span seen;        /* what the condition looked at, to be shown; never another recipient's address */
+    bool        by_helo;     /* a host entry that only the HELO matched (blocks only) */
+    bool        by_resolved; /* matched the resolved address, not the one given */
 };
 
 struct evaluation; /* in the arena */
@@ -99,11 +98,11 @@ struct evaluation *evaluation_new(const struct facts *facts);
 /* Every enabled, unexpired rule that applies, would apply (WHY_TEST_ONLY, WHY_NOT_PROVEN), or was tried and is unknown (never
  * WHY_FALSE), in order of id. A rule whose anchor (scope.h) is unknown is not tried: evaluate_all() shows it. The list is in the
  * arena, and may be shared between recipients. ERR_LIMIT when the arena is full. rcpt may be NULL. */
-int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
-                   size_t *n_out, struct err *e);
+int evaluate_scope(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt,
+                   const struct match **list_out, size_t *n_out, struct err *e);
 /* The same by trying every rule, without any index, and with WHY_FALSE … in the list: for explain, and the tests' oracle. */
-int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt, const struct match **list_out,
-                 size_t *n_out, struct err *e);
+int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt_facts *rcpt,
+                 const struct match **list_out, size_t *n_out, struct err *e);
 
 /* Did any rule ask for the text of the body, or for attachments? (Header fields do not count.) */
 bool evaluation_touched_body(const struct evaluation *ev);

@@ -12,15 +12,9 @@ static struct finding found(enum fact truth, const char *limit)
     return (struct finding){.truth = (uint8_t)truth, .limit = truth == FACT_UNKNOWN ? limit : NULL};
 }
 
-static struct finding unknown(const char *limit)
-{
-    return found(FACT_UNKNOWN, limit);
-}
+static struct finding unknown(const char *limit) { return found(FACT_UNKNOWN, limit); }
 
-static struct finding no(void)
-{
-    return found(FACT_NO, NULL);
-}
+static struct finding no(void) { return found(FACT_NO, NULL); }
 
 /* The stronger of two: yes before unknown before no. */
 struct finding finding_or(struct finding a, struct finding b)
@@ -44,10 +38,7 @@ static struct finding finding_and(struct finding a, struct finding b)
 
 /* ---- The entries to try ---- */
 
-static size_t nentries(const struct question *q)
-{
-    return q->some ? q->nkeys : q->condition->nentries;
-}
+static size_t nentries(const struct question *q) { return q->some ? q->nkeys : q->condition->nentries; }
 
 static const struct stored_entry *entry_at(const struct question *q, size_t i)
 {
@@ -82,13 +73,14 @@ static struct regex_budget slice_of(const struct evaluation *ev)
 
 /* The text is valid UTF-8. `folded` holds all of it: without the literal of the regex there is no match, and so no limit that
  * could be hit on the way, whoever looks. */
-static struct finding regex_finding(const struct question *q, const struct stored_entry *e, struct span text, struct span folded)
+static struct finding regex_finding(const struct question *q, const struct stored_entry *e, struct span text,
+                                    struct span folded)
 {
     const struct stored_pattern *p = &q->rs->patterns[e->extra];
     struct evaluation           *ev = q->ev;
-    struct regex_budget slice = slice_of(ev), scope_before = *q->scope_budget;
-    int64_t             given = slice.left_us;
-    enum regex_outcome  out;
+    struct regex_budget          slice = slice_of(ev), scope_before = *q->scope_budget;
+    int64_t                      given = slice.left_us;
+    enum regex_outcome           out;
 
     if (p->n > 0 && span_find(folded, ruleset_text(q->rs, p->literal, p->n)) == folded.n)
         return no();
@@ -113,7 +105,8 @@ static struct finding regex_finding(const struct question *q, const struct store
 /* ---- Addresses and names ---- */
 
 /* `whole` is what wildcards, regexes and addresses compare, `domain` what domains do. */
-static struct finding name_entry(const struct question *q, const struct stored_entry *e, struct span whole, struct span domain)
+static struct finding name_entry(const struct question *q, const struct stored_entry *e, struct span whole,
+                                 struct span domain)
 {
     struct span text = entry_text(q->rs, e);
     bool        yes = false;
@@ -417,7 +410,8 @@ static bool key_matches(const struct question *q, const struct stored_attachment
     return t->key[key] == 0 || wildcard_match(ruleset_text(q->rs, t->key[key], t->n[key]), value);
 }
 
-static struct finding attachment_keys(const struct question *q, const struct stored_entry *e, const struct attachment *a)
+static struct finding attachment_keys(const struct question *q, const struct stored_entry *e,
+                                      const struct attachment *a)
 {
     const struct stored_attachment *t = &q->rs->attachments[e->extra];
 
@@ -428,8 +422,8 @@ static struct finding attachment_keys(const struct question *q, const struct sto
     return a->clean ? no() : unknown(UNDECODABLE);
 }
 
-static struct finding attachment_entry(const struct question *q, const struct stored_entry *e, const struct attachment *list,
-                                       size_t n, bool limit_hit)
+static struct finding attachment_entry(const struct question *q, const struct stored_entry *e,
+                                       const struct attachment *list, size_t n, bool limit_hit)
 {
     const struct stored_attachment *t = &q->rs->attachments[e->extra];
     bool                            keys = t->key[0] != 0 || t->key[1] != 0 || t->key[2] != 0;

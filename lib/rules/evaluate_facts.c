@@ -4,8 +4,8 @@
 #include "mail/text.h"
 #include "rules/evaluation.h"
 
-#define LOOK_EVERY 8192         /* steps between looks at the clock, some 100 µs */
-#define BODY_BYTES_PER_US 100   /* slower than bodies are decoded */
+#define LOOK_EVERY 8192       /* steps between looks at the clock, some 100 µs */
+#define BODY_BYTES_PER_US 100 /* slower than bodies are decoded */
 
 static void look(struct evaluation *ev)
 {

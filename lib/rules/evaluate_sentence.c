@@ -11,17 +11,24 @@ static const struct {
     const char *thing;
     bool        by_match; /* its `match` is part of what it is called */
 } kinds[COND_KINDS] = {
-    [COND_SENDER] = {"the sender", false},       [COND_RECIPIENT] = {"the recipient", false},
-    [COND_SUBJECT] = {"the subject", true},      [COND_BODY] = {"the text of the message", true},
-    [COND_HEADER] = {"the field", true},         [COND_IP] = {"the address of the server", false},
-    [COND_HOST] = {"the name of the server", false}, [COND_SIZE] = {"the message", false},
-    [COND_ATTACHMENT] = {"an attachment", false}, [COND_SIGNED_BY] = {"the domain of a signature", false},
+    [COND_SENDER] = {"the sender", false},
+    [COND_RECIPIENT] = {"the recipient", false},
+    [COND_SUBJECT] = {"the subject", true},
+    [COND_BODY] = {"the text of the message", true},
+    [COND_HEADER] = {"the field", true},
+    [COND_IP] = {"the address of the server", false},
+    [COND_HOST] = {"the name of the server", false},
+    [COND_SIZE] = {"the message", false},
+    [COND_ATTACHMENT] = {"an attachment", false},
+    [COND_SIGNED_BY] = {"the domain of a signature", false},
 };
 
 static const char *match_word(enum rule_match m)
 {
-    static const char *const words[] = {[MATCH_EXACT] = "exact", [MATCH_CONTAINS] = "contains",
-                                        [MATCH_STARTS_WITH] = "starts with", [MATCH_ENDS_WITH] = "ends with",
+    static const char *const words[] = {[MATCH_EXACT] = "exact",
+                                        [MATCH_CONTAINS] = "contains",
+                                        [MATCH_STARTS_WITH] = "starts with",
+                                        [MATCH_ENDS_WITH] = "ends with",
                                         [MATCH_REGEX] = "regex"};
 
     return words[m];
@@ -30,9 +37,10 @@ static const char *match_word(enum rule_match m)
 static const char *kind_word(enum condition_kind k)
 {
     static const char *const words[COND_KINDS] = {
-        [COND_SENDER] = "sender", [COND_RECIPIENT] = "recipient", [COND_SUBJECT] = "subject", [COND_BODY] = "body",
-        [COND_HEADER] = "header", [COND_IP] = "ip", [COND_HOST] = "host", [COND_SIZE] = "size",
-        [COND_ATTACHMENT] = "attachment", [COND_SIGNED_BY] = "signed_by"};
+        [COND_SENDER] = "sender",      [COND_RECIPIENT] = "recipient", [COND_SUBJECT] = "subject",
+        [COND_BODY] = "body",          [COND_HEADER] = "header",       [COND_IP] = "ip",
+        [COND_HOST] = "host",          [COND_SIZE] = "size",           [COND_ATTACHMENT] = "attachment",
+        [COND_SIGNED_BY] = "signed_by"};
 
     return words[k];
 }

@@ -28,12 +28,13 @@ struct attachment {
 };
 
 /* Keys that are never 0 to pointers, in the arena. */
+struct table_cell {
+    uint64_t key;
+    void    *value;
+};
 struct table {
-    struct table_cell {
-        uint64_t key;
-        void    *value;
-    } *cells;
-    size_t n, cap;
+    struct table_cell *cells;
+    size_t             n, cap;
 };
 
 struct evaluation {
@@ -44,8 +45,8 @@ struct evaluation {
     uint64_t work, look_at; /* rough steps; at look_at the CPU clock is read */
     int64_t  cpu_begun_us;
     bool     clock_runs;
-    bool     busy;          /* yield_us is used up: everything unwinds */
-    bool     late;          /* EVALUATE_CPU_US is used up: what is left is unknown */
+    bool     busy; /* yield_us is used up: everything unwinds */
+    bool     late; /* EVALUATE_CPU_US is used up: what is left is unknown */
 
     struct regex_budget regex_budget;
     size_t              regex_limits;
@@ -59,28 +60,28 @@ struct evaluation {
     size_t                nattachments;
     struct span           host, helo; /* fit for regexes; p == NULL: not made */
 
-    struct span           client_text; /* the client's address, to be shown */
+    struct span client_text; /* the client's address, to be shown */
 
     struct hashes sender, server, signers;
     struct table  scopes;
-    void         *scratch; /* a memo of evaluate.c */
-    struct hashes rcpt_hashes;        /* these three are used anew for each recipient or condition */
+    void         *scratch;     /* a memo of evaluate.c */
+    struct hashes rcpt_hashes; /* these three are used anew for each recipient or condition */
     struct keys   rcpt_keys, own_keys;
 };
 
 /* ---- evaluate_facts.c ---- */
 
 /* Counts steps. True when everything has to unwind or become unknown: see busy and late. */
-bool evaluation_spend(struct evaluation *ev, size_t steps);
+bool      evaluation_spend(struct evaluation *ev, size_t steps);
 enum fact evaluation_from(struct evaluation *ev, const struct address **list_out, size_t *n_out);
 /* The texts of the body; FACT_UNKNOWN also when busy. */
 enum fact evaluation_texts(struct evaluation *ev, bool source, const struct message_text **list_out, size_t *n_out);
 const struct attachment *evaluation_attachments(struct evaluation *ev, size_t *n_out, bool *limit_out);
-struct span evaluation_host(struct evaluation *ev);
-struct span evaluation_helo(struct evaluation *ev);
-const struct hashes *evaluation_sender_hashes(struct evaluation *ev);
-const struct hashes *evaluation_server_hashes(struct evaluation *ev); /* host and HELO */
-const struct hashes *evaluation_signer_hashes(struct evaluation *ev);
+struct span              evaluation_host(struct evaluation *ev);
+struct span              evaluation_helo(struct evaluation *ev);
+const struct hashes     *evaluation_sender_hashes(struct evaluation *ev);
+const struct hashes     *evaluation_server_hashes(struct evaluation *ev); /* host and HELO */
+const struct hashes     *evaluation_signer_hashes(struct evaluation *ev);
 /* Of a name and each of its parents; of a text. */
 void hashes_add_domain(struct evaluation *ev, struct hashes *h, struct span domain);
 void hashes_add(struct evaluation *ev, struct hashes *h, struct span text);
@@ -93,9 +94,9 @@ void **table_at(struct evaluation *ev, struct table *t, uint64_t key);
 struct finding {
     uint8_t     truth; /* enum fact */
     bool        by_helo, by_resolved, by_client;
-    bool        proven;  /* a sender: by an address that is proven, or by the receiving side */
-    uint32_t    entry;   /* index in the ruleset; meaningful when FACT_YES and the condition has entries */
-    const char *limit;   /* FACT_UNKNOWN */
+    bool        proven; /* a sender: by an address that is proven, or by the receiving side */
+    uint32_t    entry;  /* index in the ruleset; meaningful when FACT_YES and the condition has entries */
+    const char *limit;  /* FACT_UNKNOWN */
     struct span seen;
 };
 

@@ -14,14 +14,15 @@
 #define CHAINED 0x80000000u /* in an id: the rest is an index into `chain` */
 #define NONE UINT32_MAX
 
-static const struct class {
+static const struct class
+{
     size_t width;
 } classes[] = {{8}, {4}, {3}, {2}, {1}};
 #define NCLASSES COUNT(classes)
 
 struct literal {
     const char *p;
-    uint32_t    id; /* or CHAINED */
+    uint32_t    id;    /* or CHAINED */
     uint16_t    n, at; /* the window it is filed under starts at `at` */
 };
 
@@ -32,7 +33,7 @@ struct link {
 
 struct bucket_table {
     uint64_t *bitmap;
-    uint32_t *starts;   /* nbuckets + 1, indices into the set's literals */
+    uint32_t *starts;         /* nbuckets + 1, indices into the set's literals */
     unsigned  bits, map_bits; /* log2 of the number of buckets / of bits in the bitmap; bits 0: class not in use */
 };
 
@@ -56,10 +57,7 @@ static void *must(void *p)
     return p;
 }
 
-struct literal_builder *literal_builder_new(void)
-{
-    return must(calloc(1, sizeof(struct literal_builder)));
-}
+struct literal_builder *literal_builder_new(void) { return must(calloc(1, sizeof(struct literal_builder))); }
 
 void literal_builder_free(struct literal_builder **b)
 {
@@ -114,20 +112,11 @@ static inline uint64_t window_hash(uint64_t multiplier, uint64_t v)
     return v ^ v >> 29;
 }
 
-static inline size_t bucket_of(const struct bucket_table *t, uint64_t hash)
-{
-    return hash >> (64 - t->bits);
-}
+static inline size_t bucket_of(const struct bucket_table *t, uint64_t hash) { return hash >> (64 - t->bits); }
 
-static inline size_t map_bit(const struct bucket_table *t, uint64_t hash)
-{
-    return hash >> (64 - t->map_bits);
-}
+static inline size_t map_bit(const struct bucket_table *t, uint64_t hash) { return hash >> (64 - t->map_bits); }
 
-static struct span text_of(const struct literal *l)
-{
-    return span_make(l->p, l->n);
-}
+static struct span text_of(const struct literal *l) { return span_make(l->p, l->n); }
 
 /* Makes equal texts one literal with a chain of ids. Returns how many texts are left. */
 static size_t unite(struct literal_set *set, struct literal *in, size_t n)
@@ -213,7 +202,8 @@ static size_t file_class(struct literal_set *set, const struct literal *in, size
         if (class_of(l.n) != c)
             continue;
         l.at = (uint16_t)chosen[i];
-        set->literals[--t->starts[bucket_of(t, window_hash(set->multiplier, window(l.p + l.at, classes[c].width)))]] = l;
+        set->literals[--t->starts[bucket_of(t, window_hash(set->multiplier, window(l.p + l.at, classes[c].width)))]] =
+            l;
     }
     free(chosen);
     return count;
@@ -261,7 +251,8 @@ size_t literal_memory(const struct literal_set *set)
         const struct bucket_table *t = &set->tables[c];
 
         if (t->bits > 0)
-            bytes += (((size_t)1 << t->map_bits) / 64 + 1) * sizeof *t->bitmap + (((size_t)1 << t->bits) + 1) * sizeof *t->starts;
+            bytes += (((size_t)1 << t->map_bits) / 64 + 1) * sizeof *t->bitmap +
+                     (((size_t)1 << t->bits) + 1) * sizeof *t->starts;
     }
     return bytes;
 }
@@ -296,8 +287,8 @@ static enum step report(struct scan *s, size_t index, size_t at)
 /* The window at `at` hit the bitmap: compares the literals of its bucket. */
 static enum step look(struct scan *s, const struct bucket_table *t, uint64_t hash, size_t at)
 {
-    uint32_t    first = t->starts[bucket_of(t, hash)], end = t->starts[bucket_of(t, hash) + 1];
-    enum step   step = STEP_ON;
+    uint32_t  first = t->starts[bucket_of(t, hash)], end = t->starts[bucket_of(t, hash) + 1];
+    enum step step = STEP_ON;
 
     for (uint32_t i = first; i < end && step == STEP_ON; i++) {
         const struct literal *l = &s->set->literals[i];
@@ -334,7 +325,8 @@ static inline __attribute__((always_inline)) enum step roll(struct scan *s, size
     return STEP_ON;
 }
 
-int literal_scan(const struct literal_set *set, struct span text, bool (*found)(void *ctx, uint32_t id, size_t at), void *ctx)
+int literal_scan(const struct literal_set *set, struct span text, bool (*found)(void *ctx, uint32_t id, size_t at),
+                 void *ctx)
 {
     struct scan s = {.set = set, .text = text, .budget = 8 * (uint64_t)text.n + 100000, .found = found, .ctx = ctx};
     enum step   step = STEP_ON;

@@ -24,6 +24,7 @@ struct literal_set *literal_build(struct literal_builder **b); /* NULL when noth
 void                literal_free(struct literal_set **set);
 size_t              literal_memory(const struct literal_set *set);
 /* found gets the offset of the first occurrence, and returns false to stop early. 0 done, -1 budget used up. */
-int literal_scan(const struct literal_set *set, struct span text, bool (*found)(void *ctx, uint32_t id, size_t at), void *ctx);
+int literal_scan(const struct literal_set *set, struct span text, bool (*found)(void *ctx, uint32_t id, size_t at),
+                 void *ctx);
 
 #endif

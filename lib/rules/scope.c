@@ -20,8 +20,8 @@ struct scope_builder {
     struct scope_policy *policies;
     size_t               npolicies, cap_policies, last_policy;
     struct ruleset       rs;
-    size_t cap_text, cap_rules, cap_conditions, cap_entries, cap_patterns, cap_attachments, cap_ips, cap_sizes, cap_fields,
-        cap_written;
+    size_t cap_text, cap_rules, cap_conditions, cap_entries, cap_patterns, cap_attachments, cap_ips, cap_sizes,
+        cap_fields, cap_written;
     struct map   fields; /* name -> index + 1 */
     struct arena names, scratch;
     struct buf   literal;
@@ -148,8 +148,8 @@ static uint32_t put_field(struct scope_builder *b, struct span name)
 static uint32_t put_pattern(struct scope_builder *b, struct span literal, uint32_t regex)
 {
     ROOM(b, patterns);
-    b->rs.patterns[b->rs.npatterns] =
-        (struct stored_pattern){.literal = put_text(b, literal), .n = (uint16_t)literal.n, .regex = regex};
+    b->rs.patterns[b->rs.npatterns] = (struct stored_pattern){
+        .literal = put_text(b, literal), .n = (uint16_t)literal.n, .regex = regex};
     return (uint32_t)b->rs.npatterns++;
 }
 
@@ -166,7 +166,8 @@ static struct span wildcard_part(struct scope_builder *b, struct span pattern)
     return buf_span(&b->literal);
 }
 
-static int put_regex(struct scope_builder *b, const struct condition *c, const struct entry *in, uint32_t *row_out, struct err *e)
+static int put_regex(struct scope_builder *b, const struct condition *c, const struct entry *in, uint32_t *row_out,
+                     struct err *e)
 {
     unsigned    flags = condition_regex_flags(c->kind, c->case_sensitive);
     struct span literal;
@@ -175,9 +176,11 @@ static int put_regex(struct scope_builder *b, const struct condition *c, const s
     if (!regex_literal(in->text, flags, &b->literal) || b->literal.n < 3) {
         buf_clear(&b->literal);
         if (++b->rs.nslow > SCOPE_SLOW_REGEX_MAX)
-            return err_set(e, ERR_LIMIT,
-                           "more than %d regular expressions without a fixed text of 3 bytes or more in one scope: give each "
-                           "such a text, or write it as a wildcard", SCOPE_SLOW_REGEX_MAX);
+            return err_set(
+                e, ERR_LIMIT,
+                "more than %d regular expressions without a fixed text of 3 bytes or more in one scope: give each "
+                "such a text, or write it as a wildcard",
+                SCOPE_SLOW_REGEX_MAX);
     }
     literal = buf_span(&b->literal);
     *row_out = put_pattern(b, folded(b, literal), (uint32_t)b->rs.nregexes++);
@@ -208,13 +211,11 @@ static uint32_t put_attachment(struct scope_builder *b, const struct attachment_
 }
 
 /* What an entry has besides its text. */
-static int put_extra(struct scope_builder *b, const struct condition *c, const struct entry *in, struct stored_entry *out,
-                     struct err *e)
+static int put_extra(struct scope_builder *b, const struct condition *c, const struct entry *in,
+                     struct stored_entry *out, struct err *e)
 {
     switch (in->kind) {
-    case ENTRY_REGEX:
-        out->has_pattern = true;
-        return put_regex(b, c, in, &out->extra, e);
+    case ENTRY_REGEX: out->has_pattern = true; return put_regex(b, c, in, &out->extra, e);
     case ENTRY_WILDCARD:
         out->has_pattern = true;
         out->extra = put_pattern(b, wildcard_part(b, in->text), NO_REGEX);
@@ -239,7 +240,8 @@ static int put_extra(struct scope_builder *b, const struct condition *c, const s
     return 0;
 }
 
-static int put_entry(struct scope_builder *b, const struct condition *c, uint32_t condition, const struct entry *in, struct err *e)
+static int put_entry(struct scope_builder *b, const struct condition *c, uint32_t condition, const struct entry *in,
+                     struct err *e)
 {
     struct span         text = in->kind == ENTRY_TEXT && c->match == MATCH_EXACT ? span_trim(in->text) : in->text;
     struct stored_entry out = {.condition = condition, .kind = (uint8_t)in->kind};
@@ -257,8 +259,8 @@ static int put_entry(struct scope_builder *b, const struct condition *c, uint32_
         bool same = out.n > 0 && span_eq(in->written, text);
 
         b->rs.written = room(b->rs.written, b->rs.nentries, &b->cap_written, 1, sizeof *b->rs.written);
-        b->rs.written[b->rs.nentries] =
-            (struct stored_written){same ? out.text : put_text(b, in->written), (uint16_t)in->written.n};
+        b->rs.written[b->rs.nentries] = (struct stored_written){same ? out.text : put_text(b, in->written),
+                                                                (uint16_t)in->written.n};
     }
     b->rs.entries[b->rs.nentries++] = out;
     return 0;
@@ -275,8 +277,11 @@ static bool asks_rcpt(const struct condition *c, enum rule_flow flow)
 static int put_condition(struct scope_builder *b, const struct rule *r, const struct condition *c, struct err *e)
 {
     uint32_t                index = (uint32_t)b->rs.nconditions;
-    struct stored_condition out = {.rule = (uint32_t)b->rs.nrules, .entries = (uint32_t)b->rs.nentries,
-                                   .nentries = (uint16_t)c->nany, .kind = (uint8_t)c->kind, .match = (uint8_t)c->match,
+    struct stored_condition out = {.rule = (uint32_t)b->rs.nrules,
+                                   .entries = (uint32_t)b->rs.nentries,
+                                   .nentries = (uint16_t)c->nany,
+                                   .kind = (uint8_t)c->kind,
+                                   .match = (uint8_t)c->match,
                                    .source = (uint8_t)c->source};
 
     if (c->nany > RULE_ENTRIES_MAX)
@@ -312,7 +317,8 @@ static bool fits(const struct scope_builder *b, const struct rule *r)
         for (size_t k = 0; k < c->nany; k++) {
             const struct attachment_entry *a = &c->any[k].attachment;
 
-            text += 3 * c->any[k].text.n + c->any[k].written.n + 2 * (a->extension.n + a->mime_type.n) + 4 * a->filename.n + 2;
+            text += 3 * c->any[k].text.n + c->any[k].written.n + 2 * (a->extension.n + a->mime_type.n) +
+                    4 * a->filename.n + 2;
         }
     }
     return text <= TEXT_BYTES_MAX && entries <= ENTRIES_ALL_MAX && b->rs.nrules < ENTRIES_ALL_MAX;
@@ -346,8 +352,8 @@ static int policy_of_rule(struct scope_builder *b, const struct uuid *policy, st
 int scope_builder_rule(struct scope_builder *b, const struct uuid *policy, const struct rule *r, struct err *e)
 {
     const struct ruleset before = b->rs;
-    struct stored_rule   out = {.id = r->id, .expires_us = r->expires_us, .priority = r->priority,
-                                .conditions = (uint32_t)b->rs.nconditions};
+    struct stored_rule   out = {
+          .id = r->id, .expires_us = r->expires_us, .priority = r->priority, .conditions = (uint32_t)b->rs.nconditions};
 
     if (!r->enabled)
         return 0;
@@ -462,9 +468,15 @@ struct scope *scope_build(struct scope_builder **b, int64_t at_change, struct er
 static struct rule rule_again(const struct ruleset *rs, const struct stored_rule *in, struct arena *a)
 {
     struct condition *conditions = arena_array(a, in->nconditions, sizeof *conditions);
-    struct rule       out = {.id = in->id, .action = (enum rule_action)in->action, .priority = in->priority, .enabled = true,
-                             .require_proof = in->flags & RULE_PROOF, .test_only = in->flags & RULE_TEST,
-                             .flow = (enum rule_flow)in->flow, .expires_us = in->expires_us, .conditions = conditions,
+    struct rule       out = {.id = in->id,
+                             .action = (enum rule_action)in->action,
+                             .priority = in->priority,
+                             .enabled = true,
+                             .require_proof = in->flags & RULE_PROOF,
+                             .test_only = in->flags & RULE_TEST,
+                             .flow = (enum rule_flow)in->flow,
+                             .expires_us = in->expires_us,
+                             .conditions = conditions,
                              .nconditions = in->nconditions};
 
     if (in->name != 0)
@@ -474,9 +486,12 @@ static struct rule rule_again(const struct ruleset *rs, const struct stored_rule
         struct entry                  *any = arena_array(a, c->nentries, sizeof *any);
         bool                           text = c->kind == COND_SUBJECT || c->kind == COND_HEADER;
 
-        conditions[i] = (struct condition){.kind = (enum condition_kind)c->kind, .match = (enum rule_match)c->match,
-                                           .source = (enum rule_source)c->source, .negated = c->flags & CONDITION_NOT,
-                                           .case_sensitive = c->flags & CONDITION_CASE, .any = any,
+        conditions[i] = (struct condition){.kind = (enum condition_kind)c->kind,
+                                           .match = (enum rule_match)c->match,
+                                           .source = (enum rule_source)c->source,
+                                           .negated = c->flags & CONDITION_NOT,
+                                           .case_sensitive = c->flags & CONDITION_CASE,
+                                           .any = any,
                                            .nany = any != NULL ? c->nentries : 0};
         if (text)
             conditions[i].header = ruleset_text(rs, rs->fields[c->extra].name, rs->fields[c->extra].n);
@@ -512,10 +527,7 @@ static bool is_zero(const struct uuid *id)
     return uuid_cmp(id, &zero) == 0;
 }
 
-static int uuid_order(const void *a, const void *b)
-{
-    return uuid_cmp(a, b);
-}
+static int uuid_order(const void *a, const void *b) { return uuid_cmp(a, b); }
 
 /* The ids that the base's rules must not have any more: those replaced, and those that come anew. Sorted. */
 static struct uuid *gone_of(const struct uuid *replaced, size_t nreplaced, const struct ruleset *fresh, size_t *n_out)
@@ -658,7 +670,8 @@ struct scope *scope_overlay(struct scope *base, const struct uuid *replaced, siz
     }
     slow = mask_gone(s, gone, ngone) + s->own.nslow;
     if (slow > SCOPE_SLOW_REGEX_MAX) {
-        err_set(e, ERR_LIMIT, "%zu regular expressions without a fixed text of 3 bytes or more in one scope, at most %d", slow,
+        err_set(e, ERR_LIMIT,
+                "%zu regular expressions without a fixed text of 3 bytes or more in one scope, at most %d", slow,
                 SCOPE_SLOW_REGEX_MAX);
         scope_drop(&s);
     }
@@ -668,10 +681,7 @@ out:
     return s;
 }
 
-size_t scope_overlay_size(const struct scope *s)
-{
-    return s->base != NULL ? s->own.nrules + s->nmasked : 0;
-}
+size_t scope_overlay_size(const struct scope *s) { return s->base != NULL ? s->own.nrules + s->nmasked : 0; }
 
 /* ---- Scopes as things ---- */
 
@@ -709,15 +719,9 @@ size_t scope_memory(const struct scope *s)
     return bytes;
 }
 
-int64_t scope_at_change(const struct scope *s)
-{
-    return s->at_change;
-}
+int64_t scope_at_change(const struct scope *s) { return s->at_change; }
 
-size_t scope_npolicies(const struct scope *s)
-{
-    return s->npolicies;
-}
+size_t scope_npolicies(const struct scope *s) { return s->npolicies; }
 
 const struct scope_policy *scope_policy_at(const struct scope *s, size_t i)
 {

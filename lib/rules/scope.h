@@ -29,12 +29,12 @@ struct scope_policy {
 struct scope; /* opaque */
 struct scope_builder;
 
-/* keep_text: rules keep name and entries as written, for explain. max_bytes: 0 none. */
+/* keep_text: rules keep name and entries as written, for explain. */
 struct scope_builder *scope_builder_new(enum scope_kind kind, const struct uuid *id, bool keep_text);
 void                  scope_builder_free(struct scope_builder **b);
-int  scope_builder_policy(struct scope_builder *b, const struct scope_policy *p, struct err *e);
+int                   scope_builder_policy(struct scope_builder *b, const struct scope_policy *p, struct err *e);
 /* The rule's memory may go after the call. policy must have been added. ERR_LIMIT: too many slow regexes and the like. */
-int  scope_builder_rule(struct scope_builder *b, const struct uuid *policy, const struct rule *r, struct err *e);
+int scope_builder_rule(struct scope_builder *b, const struct uuid *policy, const struct rule *r, struct err *e);
 /* Takes the builder. `at_change`: the change-feed seq that this state includes. */
 struct scope *scope_build(struct scope_builder **b, int64_t at_change, struct err *e);
 /* A new scope = base with `replaced` rules gone and those of `b` added (policies of b replace by id). Holds base. */
@@ -42,12 +42,12 @@ struct scope *scope_overlay(struct scope *base, const struct uuid *replaced, siz
                             int64_t at_change, struct err *e);
 size_t        scope_overlay_size(const struct scope *s); /* rules in the overlay and masked; for deciding to merge */
 
-struct scope *scope_hold(struct scope *s);
-void          scope_drop(struct scope **s);
-size_t        scope_nrules(const struct scope *s);
-size_t        scope_memory(const struct scope *s); /* bytes, the base's included */
-int64_t       scope_at_change(const struct scope *s);
-size_t        scope_npolicies(const struct scope *s);
+struct scope              *scope_hold(struct scope *s);
+void                       scope_drop(struct scope **s);
+size_t                     scope_nrules(const struct scope *s);
+size_t                     scope_memory(const struct scope *s); /* bytes, the base's included */
+int64_t                    scope_at_change(const struct scope *s);
+size_t                     scope_npolicies(const struct scope *s);
 const struct scope_policy *scope_policy_at(const struct scope *s, size_t i);
 
 #endif

@@ -14,8 +14,18 @@
 
 /* How much a look-up there lets through; the lower, the better. A body is asked for late: it has to be decoded. */
 enum rank {
-    RANK_ADDRESS, RANK_IP, RANK_TEXT, RANK_DOMAIN, RANK_LITERAL, RANK_RCPT_ADDRESS, RANK_BODY_TEXT, RANK_BODY_LITERAL,
-    RANK_ATTACHMENT, RANK_RCPT_DOMAIN, RANK_SHORT, RANK_NONE
+    RANK_ADDRESS,
+    RANK_IP,
+    RANK_TEXT,
+    RANK_DOMAIN,
+    RANK_LITERAL,
+    RANK_RCPT_ADDRESS,
+    RANK_BODY_TEXT,
+    RANK_BODY_LITERAL,
+    RANK_ATTACHMENT,
+    RANK_RCPT_DOMAIN,
+    RANK_SHORT,
+    RANK_NONE
 };
 
 struct filing {
@@ -348,7 +358,7 @@ static void file_entry(struct filing *f, const struct stored_condition *c, uint3
 
 static void file_rule(struct filing *f, uint32_t index)
 {
-    struct ruleset          *rs = f->rs;
+    struct ruleset           *rs = f->rs;
     const struct stored_rule *r = &rs->rules[index];
     struct stored_condition  *c = anchor_of(rs, r);
 
@@ -419,7 +429,8 @@ static void init_regexes(struct ruleset *rs)
 
 void ruleset_file(struct ruleset *rs)
 {
-    struct filing f = {.rs = rs, .literals = must(calloc(PLACE_HEADER + rs->nfields, sizeof(struct literal_builder *)))};
+    struct filing f = {.rs = rs,
+                       .literals = must(calloc(PLACE_HEADER + rs->nfields, sizeof(struct literal_builder *)))};
 
     init_regexes(rs);
     map_init(&rs->fields_by_name);
@@ -434,7 +445,8 @@ void ruleset_file(struct ruleset *rs)
     rs->links = must(realloc(rs->links, (rs->nlinks + 1) * sizeof *rs->links));
     for (size_t i = 0; i < PLACE_HEADER + rs->nfields; i++) {
         if (f.literals[i] != NULL)
-            *(i < PLACE_HEADER ? &rs->literals[i] : &rs->fields[i - PLACE_HEADER].literals) = literal_build(&f.literals[i]);
+            *(i < PLACE_HEADER ? &rs->literals[i]
+                               : &rs->fields[i - PLACE_HEADER].literals) = literal_build(&f.literals[i]);
     }
     free(f.literals);
 }

@@ -19,10 +19,20 @@
 
 /* Where a fact is looked for. Sender and recipient domains, host names and d= are looked up with each of their parents. */
 enum place {
-    PLACE_SENDER, PLACE_RCPT, PLACE_HOST, PLACE_NEXTHOP, PLACE_IP, PLACE_NEXTHOP_IP, PLACE_SIGNED,
-    PLACE_EXTENSION, PLACE_MIME, PLACE_FILENAME, PLACE_ATTACHED, /* whatever asks for some attachment, or for none */
-    PLACE_BODY, PLACE_SOURCE, /* SOURCE: what regexes see of the body */
-    PLACE_HEADER,             /* and all above: PLACE_HEADER + index of the field */
+    PLACE_SENDER,
+    PLACE_RCPT,
+    PLACE_HOST,
+    PLACE_NEXTHOP,
+    PLACE_IP,
+    PLACE_NEXTHOP_IP,
+    PLACE_SIGNED,
+    PLACE_EXTENSION,
+    PLACE_MIME,
+    PLACE_FILENAME,
+    PLACE_ATTACHED, /* whatever asks for some attachment, or for none */
+    PLACE_BODY,
+    PLACE_SOURCE, /* SOURCE: what regexes see of the body */
+    PLACE_HEADER, /* and all above: PLACE_HEADER + index of the field */
 };
 #define PLACE_OWN 0x80000000u /* + index of the condition */
 
@@ -110,27 +120,28 @@ struct ruleset {
     uint32_t                 *always;
     struct slot              *slots;
     struct entry_link        *links;
-    size_t ntext, nrules, nconditions, nentries, npatterns, nattachments, nips, nsizes, nfields, nalways, nslots, nlinks, nown;
+    size_t ntext, nrules, nconditions, nentries, npatterns, nattachments, nips, nsizes, nfields, nalways, nslots,
+        nlinks, nown;
 
     struct regex       *regexes;
     size_t              nregexes, nslow;
     struct literal_set *literals[PLACE_HEADER];
-    uint32_t            places;          /* bit a place below PLACE_HEADER: something is filed there */
+    uint32_t            places;           /* bit a place below PLACE_HEADER: something is filed there */
     bool                prefixes[2][129]; /* the prefix lengths in use: of the client's address, of the next hop's */
-    struct map          fields_by_name;  /* name -> &fields[i] */
+    struct map          fields_by_name;   /* name -> &fields[i] */
 };
 
 struct scope {
-    atomic_uint           holds;
-    enum scope_kind       kind;
-    struct uuid           id;
-    int64_t               at_change;
-    struct scope_policy  *policies;
-    size_t                npolicies;
-    struct ruleset        own;
-    struct scope         *base;   /* never an overlay itself */
-    uint64_t             *masked; /* bit per rule of the base */
-    size_t                nmasked;
+    atomic_uint          holds;
+    enum scope_kind      kind;
+    struct uuid          id;
+    int64_t              at_change;
+    struct scope_policy *policies;
+    size_t               npolicies;
+    struct ruleset       own;
+    struct scope        *base;   /* never an overlay itself */
+    uint64_t            *masked; /* bit per rule of the base */
+    size_t               nmasked;
 };
 
 /* scope_index.c: chooses an anchor for each rule and files it. The arrays are complete, and do not move any more. */
@@ -149,10 +160,7 @@ const struct literal_set *ruleset_own(const struct ruleset *rs, uint32_t conditi
 /* The flags that a regex of this condition is compiled with. */
 unsigned condition_regex_flags(enum condition_kind kind, bool case_sensitive);
 
-static inline bool ruleset_uses(const struct ruleset *rs, enum place place)
-{
-    return rs->places >> place & 1;
-}
+static inline bool        ruleset_uses(const struct ruleset *rs, enum place place) { return rs->places >> place & 1; }
 static inline struct span ruleset_text(const struct ruleset *rs, uint32_t at, size_t n)
 {
     return span_make(rs->text + at, n);

@@ -27,7 +27,8 @@ struct made {
 static void write_text(struct made *m, enum condition_kind kind, enum entry_kind entry, enum rule_match match)
 {
     m->entry = (struct entry){.kind = entry, .text = span_of(m->text), .written = span_of(m->text)};
-    m->conditions[0] = (struct condition){.kind = kind, .match = match, .source = SOURCE_FROM, .any = &m->entry, .nany = 1};
+    m->conditions[0] = (struct condition){
+        .kind = kind, .match = match, .source = SOURCE_FROM, .any = &m->entry, .nany = 1};
 }
 
 static void make_address(struct made *m, size_t i)
@@ -92,10 +93,14 @@ static const struct kind {
     void (*make)(struct made *m, size_t i);
     size_t most;
 } kinds[] = {
-    {"address", make_address, 1000000},      {"domain", make_domain, 1000000},
-    {"ip", make_ip, 1000000},                {"mixed", make_mixed, 1000000},
-    {"subject", make_subject, 100000},       {"body", make_body, 100000},
-    {"subject-regex", make_subject_regex, 10000}, {"body-regex", make_body_regex, 10000},
+    {"address", make_address, 1000000},
+    {"domain", make_domain, 1000000},
+    {"ip", make_ip, 1000000},
+    {"mixed", make_mixed, 1000000},
+    {"subject", make_subject, 100000},
+    {"body", make_body, 100000},
+    {"subject-regex", make_subject_regex, 10000},
+    {"body-regex", make_body_regex, 10000},
     {"attachment", make_attachment, 100000},
 };
 
@@ -120,8 +125,12 @@ static struct scope *build(const struct kind *k, size_t n, size_t *text_out)
     *text_out = 0;
     scope_builder_policy(b, &p, &e);
     for (size_t i = 0; i < n; i++) {
-        m->rule = (struct rule){.action = RULE_BLOCK, .priority = 100, .enabled = true, .flow = FLOW_FROM,
-                                .conditions = m->conditions, .nconditions = 1};
+        m->rule = (struct rule){.action = RULE_BLOCK,
+                                .priority = 100,
+                                .enabled = true,
+                                .flow = FLOW_FROM,
+                                .conditions = m->conditions,
+                                .nconditions = 1};
         for (size_t j = 0; j < 8; j++)
             m->rule.id.b[15 - j] = (uint8_t)((i + 1) >> 8 * j);
         m->entry = (struct entry){0};
@@ -142,13 +151,13 @@ static struct scope *build(const struct kind *k, size_t n, size_t *text_out)
 
 static struct span sample_message(void)
 {
-    static char raw[BODY_BYTES + 1024];
-    int         n = snprintf(raw, sizeof raw,
-                             "Received: from mx.other.test (mx.other.test [192.0.2.1]) by mx.ours.example; Sat, 21 Nov 2026 "
-                                     "10:00:00 +0000\r\nFrom: Some Body <some.body@news.other.test>\r\nTo: ann@ours.example\r\n"
-                                     "Subject: =?utf-8?q?Minutes_of_the_meeting?= and what is next\r\nDate: Sat, 21 Nov 2026 10:00:00 "
-                                     "+0000\r\nMessage-ID: <1@other.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
-                                     "charset=utf-8\r\n\r\n");
+    static char       raw[BODY_BYTES + 1024];
+    int               n = snprintf(raw, sizeof raw,
+                                   "Received: from mx.other.test (mx.other.test [192.0.2.1]) by mx.ours.example; Sat, 21 Nov 2026 "
+                                                 "10:00:00 +0000\r\nFrom: Some Body <some.body@news.other.test>\r\nTo: ann@ours.example\r\n"
+                                                 "Subject: =?utf-8?q?Minutes_of_the_meeting?= and what is next\r\nDate: Sat, 21 Nov 2026 10:00:00 "
+                                                 "+0000\r\nMessage-ID: <1@other.test>\r\nMIME-Version: 1.0\r\nContent-Type: text/plain; "
+                                                 "charset=utf-8\r\n\r\n");
     static const char line[] = "We met on Tuesday and agreed on the agenda for the next months, as sent.\r\n";
 
     for (size_t at = 0; at < BODY_BYTES; at++)
@@ -168,7 +177,8 @@ static size_t judge_one(struct arena *a, const struct scope *s, struct span raw)
     arena_reset(a);
     f.message = message_open(raw, a);
     f.has_envelope_from = f.has_ip = true;
-    f.envelope_from = (struct address){SPAN("bounce"), SPAN("news.other.test"), SPAN("bounce@news.other.test"), SPAN_NONE};
+    f.envelope_from = (struct address){SPAN("bounce"), SPAN("news.other.test"), SPAN("bounce@news.other.test"),
+                                       SPAN_NONE};
     ip_parse(SPAN("192.0.2.1"), false, &f.ip);
     f.host = SPAN("mx.other.test");
     f.helo = SPAN("mx.other.test");
@@ -210,7 +220,8 @@ static void row(const struct kind *k, size_t n)
     struct scope *s = build(k, n, &text);
     double        built_ms = (double)(clock_thread_cpu_us() - begun) / 1000, us = verdict_us(s);
 
-    printf("%-14s %9zu %10.1f %12.1f %10.2f\n", k->name, n, built_ms, ((double)scope_memory(s) - (double)text) / (double)n, us);
+    printf("%-14s %9zu %10.1f %12.1f %10.2f\n", k->name, n, built_ms,
+           ((double)scope_memory(s) - (double)text) / (double)n, us);
     fflush(stdout);
     scope_drop(&s);
 }

@@ -16,15 +16,17 @@ static const struct uuid policies[] = {{{7}}, {{8}}}, scope_id = {{9}};
 #define BAD_FROM "From: a@good.example, <<<@@@ ,;;\r\nSubject: x\r\n\r\n"
 #define BAD_SUBJECT "From: a@b.example\r\nSubject: =?x-unknown?q?abc=FF?= hello\r\n\r\n"
 #define HTML                                                                                                           \
-    "From: a@b.example\r\nContent-Type: text/html\r\n\r\n<p class=\"hidden-class\">In<b>voi</b>ce</p><!-- secret -->\r\n"
+    "From: a@b.example\r\nContent-Type: text/html\r\n\r\n<p class=\"hidden-class\">In<b>voi</b>ce</p><!-- secret "     \
+    "-->\r\n"
 #define ATTACHED                                                                                                       \
     "From: a@b.example\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n"               \
-    "Content-Type: text/plain\r\n\r\nSee the file\r\n--b\r\n"                                                         \
-    "Content-Type: application/pdf; name=\"Invoice-7.PDF\"\r\nContent-Disposition: attachment\r\n\r\nsecret\r\n--b\r\n" \
+    "Content-Type: text/plain\r\n\r\nSee the file\r\n--b\r\n"                                                          \
+    "Content-Type: application/pdf; name=\"Invoice-7.PDF\"\r\nContent-Disposition: "                                   \
+    "attachment\r\n\r\nsecret\r\n--b\r\n"                                                                              \
     "Content-Type: application/zip\r\nContent-Disposition: attachment; filename=b.tar.gz\r\n\r\nx\r\n--b--\r\n"
 
 #define BAD_FILE                                                                                                       \
-    "From: a@b.example\r\nContent-Type: application/pdf; name=\"=?x-unknown?q?a=FF?=\"\r\n"                             \
+    "From: a@b.example\r\nContent-Type: application/pdf; name=\"=?x-unknown?q?a=FF?=\"\r\n"                            \
     "Content-Disposition: attachment\r\n\r\nx\r\n"
 #define FOUR_FILES "{\"filename\":\"a.exe\"},{\"filename\":\"*.b.exe\"},{\"extension\":\"c\"},{\"filename\":\"d\"},"
 #define SEVENTEEN_FILES FOUR_FILES FOUR_FILES FOUR_FILES FOUR_FILES "{\"extension\":\"scr\"}"
@@ -37,14 +39,12 @@ struct world {
     bool              has_rcpt;
 };
 
-static struct span domain_of(struct span address)
-{
-    return span_skip(address, span_rchr(address, '@') + 1);
-}
+static struct span domain_of(struct span address) { return span_skip(address, span_rchr(address, '@') + 1); }
 
 static struct address address_of(struct span s)
 {
-    return (struct address){.local = span_head(s, span_rchr(s, '@')), .domain = s.n > 0 ? domain_of(s) : SPAN_NONE, .full = s};
+    return (struct address){
+        .local = span_head(s, span_rchr(s, '@')), .domain = s.n > 0 ? domain_of(s) : SPAN_NONE, .full = s};
 }
 
 static void know(struct world *w, struct span key, struct span value)
@@ -108,10 +108,7 @@ static void world_of(struct world *w, struct arena *a, struct span message, cons
     }
 }
 
-static const struct rcpt_facts *rcpt_of(const struct world *w)
-{
-    return w->has_rcpt ? &w->rcpt : NULL;
-}
+static const struct rcpt_facts *rcpt_of(const struct world *w) { return w->has_rcpt ? &w->rcpt : NULL; }
 
 /* ---- Scopes ---- */
 
@@ -130,10 +127,7 @@ static struct scope_builder *builder(void)
     return b;
 }
 
-static const struct uuid *policy_of(const struct uuid *rule)
-{
-    return &policies[rule->b[15] % 2];
-}
+static const struct uuid *policy_of(const struct uuid *rule) { return &policies[rule->b[15] % 2]; }
 
 static struct rule must_read(struct arena *a, struct span json)
 {
@@ -183,8 +177,15 @@ static struct scope *scope_of(struct arena *a, const char *json)
 
 /* ---- The table ---- */
 
-enum { APPLIED = WHY_APPLIED, TEST = WHY_TEST_ONLY, UNPROVEN = WHY_NOT_PROVEN, UNKNOWN = WHY_UNKNOWN, FALSE_ = WHY_FALSE,
-       EXPIRED = WHY_EXPIRED, FLOW = WHY_FLOW };
+enum {
+    APPLIED = WHY_APPLIED,
+    TEST = WHY_TEST_ONLY,
+    UNPROVEN = WHY_NOT_PROVEN,
+    UNKNOWN = WHY_UNKNOWN,
+    FALSE_ = WHY_FALSE,
+    EXPIRED = WHY_EXPIRED,
+    FLOW = WHY_FLOW
+};
 
 #define RULE(action, rest) "{\"name\":\"r\",\"action\":\"" action "\"," rest "}"
 #define IF(list) "\"conditions\":[" list "]"
@@ -205,6 +206,7 @@ enum { APPLIED = WHY_APPLIED, TEST = WHY_TEST_ONLY, UNPROVEN = WHY_NOT_PROVEN, U
 #define HEADER(name, match, list) COND("header", "\"name\":\"" name "\",\"match\":\"" match "\"," ANY(list))
 #define FILES(list) COND("attachment", ANY(list))
 
+/* clang-format off */
 static const struct {
     const char *holds, *rule, *message, *known;
     int         why;
@@ -430,10 +432,9 @@ static const struct {
      PLAIN, "", APPLIED},
 };
 
-static bool listed(int why)
-{
-    return why == APPLIED || why == TEST || why == UNPROVEN;
-}
+/* clang-format on */
+
+static bool listed(int why) { return why == APPLIED || why == TEST || why == UNPROVEN; }
 
 static void a_rule_matches_when_the_manual_says_so(void **state)
 {
@@ -464,10 +465,7 @@ static void a_rule_matches_when_the_manual_says_so(void **state)
 
 /* ---- The index never changes what is true ---- */
 
-static const char *pick(uint64_t *seed, const char *const *words, size_t n)
-{
-    return words[random_below(seed, n)];
-}
+static const char *pick(uint64_t *seed, const char *const *words, size_t n) { return words[random_below(seed, n)]; }
 #define PICK(seed, list) pick(seed, list, COUNT(list))
 
 static void put_any(struct buf *b, uint64_t *seed, const char *const *words, size_t n, bool objects)
@@ -481,6 +479,7 @@ static void put_any(struct buf *b, uint64_t *seed, const char *const *words, siz
 }
 #define PUT_ANY(b, seed, list, objects) put_any(b, seed, list, COUNT(list), objects)
 
+/* clang-format off */
 static const char *const senders[] = {
     "a@b.example", "b.example", "*@b.example", "*@*.example", "*@*.b.example", "c@x.b.example", "a*@b.example", "/^a@/",
     "/exam.le$/", "<>", "third.test", "?@b.example", "bulk-*@*", "*@[b|d].example", "/@x\\\\./"};
@@ -498,6 +497,8 @@ static const char *const files[] = {
     "{\"extension\":\"gz\",\"filename\":\"*tar*\"}", "{\"filename\":\"?\"}"};
 static const char *const matches[] = {"exact", "contains", "starts_with", "ends_with", "regex"};
 static const char *const names[] = {"List-Id", "X-Test", "Received", "To", "X-A", "X-B", "X-C", "X-D", "X-E", "X-F", "X-G"};
+
+/* clang-format on */
 
 static void put_text_condition(struct buf *b, uint64_t *seed, const char *kind)
 {
@@ -544,7 +545,8 @@ static void put_condition(struct buf *b, uint64_t *seed)
         PUT_ANY(b, seed, files, true);
         break;
     default:
-        buf_puts(b, random_below(seed, 2) == 0 ? "{\"kind\":\"size\",\"min\":300" : "{\"kind\":\"signed_by\",\"any\":[\"");
+        buf_puts(b,
+                 random_below(seed, 2) == 0 ? "{\"kind\":\"size\",\"min\":300" : "{\"kind\":\"signed_by\",\"any\":[\"");
         if (b->p[b->n - 1] == '"')
             buf_printf(b, "%s\"]", PICK(seed, signers));
         break;
@@ -560,9 +562,10 @@ static struct rule random_rule(struct arena *a, uint64_t *seed, uint64_t id)
     size_t                   n = 1 + random_below(seed, 3);
 
     buf_init(&b, 1 << 20);
-    buf_printf(&b, "{\"name\":\"r\",\"action\":\"%s\",\"flow\":\"%s\",\"test_only\":%s,\"require_proof\":%s,\"conditions\":[",
-               random_below(seed, 2) ? "allow" : "block", PICK(seed, flows), random_below(seed, 8) ? "false" : "true",
-               random_below(seed, 2) ? "false" : "true");
+    buf_printf(
+        &b, "{\"name\":\"r\",\"action\":\"%s\",\"flow\":\"%s\",\"test_only\":%s,\"require_proof\":%s,\"conditions\":[",
+        random_below(seed, 2) ? "allow" : "block", PICK(seed, flows), random_below(seed, 8) ? "false" : "true",
+        random_below(seed, 2) ? "false" : "true");
     for (size_t i = 0; i < n; i++) {
         if (i > 0)
             buf_putc(&b, ',');
@@ -577,17 +580,27 @@ static struct rule random_rule(struct arena *a, uint64_t *seed, uint64_t id)
 
 static struct span random_message(struct arena *a, uint64_t *seed)
 {
-    static const char *const froms[] = {"", "From: a@b.example\r\n", "From: A <a@b.example>, c@x.b.example\r\n",
-                                        "From: bulk-7@third.test\r\n", "From: a@b.example, <<<@@;\r\n",
+    static const char *const froms[] = {"",
+                                        "From: a@b.example\r\n",
+                                        "From: A <a@b.example>, c@x.b.example\r\n",
+                                        "From: bulk-7@third.test\r\n",
+                                        "From: a@b.example, <<<@@;\r\n",
                                         "From: c@x.b.example\r\nFrom: q@d.example\r\n"};
-    static const char *const subjects[] = {"", "Subject: Re: Invoice 7\r\n", "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n",
-                                           "Subject: =?x-bad?q?a=FF?= offer\r\n", "Subject: hello world\r\nSubject: x\r\n",
-                                           "Subject: =?utf-8?q?GR=C3=9CSSE?= a\r\n", "Subject: \r\n"};
-    static const char *const extra[] = {"", "List-Id: hello world\r\n", "X-Test: a\r\nX-Test: offer\r\n", "X-G: INVOICE\r\n",
-                                        "x-a: zz\r\nReceived: x\r\n"};
+    static const char *const subjects[] = {"",
+                                           "Subject: Re: Invoice 7\r\n",
+                                           "Subject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n",
+                                           "Subject: =?x-bad?q?a=FF?= offer\r\n",
+                                           "Subject: hello world\r\nSubject: x\r\n",
+                                           "Subject: =?utf-8?q?GR=C3=9CSSE?= a\r\n",
+                                           "Subject: \r\n"};
+    static const char *const extra[] = {"", "List-Id: hello world\r\n", "X-Test: a\r\nX-Test: offer\r\n",
+                                        "X-G: INVOICE\r\n", "x-a: zz\r\nReceived: x\r\n"};
     static const char *const bodies[] = {
-        "\r\nHello World, your invoice\r\n", "\r\n", "Content-Type: text/html\r\n\r\n<p class=x>off<b>er</b></p>\r\n",
-        "Content-Type: text/plain; charset=x-bad\r\n\r\nabc\377 offer\r\n", "\r\ninvoice\r\n",
+        "\r\nHello World, your invoice\r\n",
+        "\r\n",
+        "Content-Type: text/html\r\n\r\n<p class=x>off<b>er</b></p>\r\n",
+        "Content-Type: text/plain; charset=x-bad\r\n\r\nabc\377 offer\r\n",
+        "\r\ninvoice\r\n",
         "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\ngrüsse a\r\n--b\r\n"
         "Content-Type: application/zip; name=Invoice-1.pdf\r\n\r\nx\r\n--b\r\nContent-Type: application/x\r\n"
         "Content-Disposition: attachment; filename=b.tar.gz\r\n\r\ny\r\n--b--\r\n"};
@@ -598,11 +611,14 @@ static struct span random_message(struct arena *a, uint64_t *seed)
 static const char *random_facts(struct arena *a, uint64_t *seed)
 {
     static const char *const envelopes[] = {"", "env=<> ", "env=a@b.example ", "env=bulk-1@third.test "};
-    static const char *const servers[] = {"", "ip=192.0.2.7 host=mx.b.example ", "ip=2001:db8::1 nohost=1 helo=mx.b.example ",
-                                          "ip=128.0.0.0 helo=mx.x.de ", "ip=192.0.1.255 host=a.example "};
-    static const char *const to[] = {"", "rcpt=ann@ours.example ", "rcpt=sales@alias.example resolved=ann@ours.example ",
+    static const char *const servers[] = {"", "ip=192.0.2.7 host=mx.b.example ",
+                                          "ip=2001:db8::1 nohost=1 helo=mx.b.example ", "ip=128.0.0.0 helo=mx.x.de ",
+                                          "ip=192.0.1.255 host=a.example "};
+    static const char *const to[] = {"", "rcpt=ann@ours.example ",
+                                     "rcpt=sales@alias.example resolved=ann@ours.example ",
                                      "rcpt=bob@ours.example nexthop=mx.b.example nhip=192.0.2.6 "};
-    static const char *const proofs[] = {"", "can=1 ", "dmarc=1 ", "dkim=b.example ", "dkim=lists.test ", "spf=b.example "};
+    static const char *const proofs[] = {
+        "", "can=1 ", "dmarc=1 ", "dkim=b.example ", "dkim=lists.test ", "spf=b.example "};
 
     return arena_printf(a, "%s%s%s%s%s", PICK(seed, envelopes), PICK(seed, servers), PICK(seed, to), PICK(seed, proofs),
                         random_below(seed, 5) ? "" : "out=1")
@@ -783,7 +799,8 @@ static void ten_thousand_recipients_cost_one_pass_over_the_message(void **state)
     static const char *const rules[] = {
         BLOCK(RCPT("\"ours.example\"") AND BODY("contains", "\"needle\"")),
         BLOCK(BODY("regex", "\"[a-z]+ needle\"") AND RCPT("\"r77@ours.example\"")),
-        BLOCK(RCPT("\"r5@ours.example\"")), BLOCK(SUBJECT("contains", "\"hello\"")),
+        BLOCK(RCPT("\"r5@ours.example\"")),
+        BLOCK(SUBJECT("contains", "\"hello\"")),
         BLOCK(SUBJECT("contains", "\"hello\"") AND RCPT("\"r78@ours.example\"")),
         BLOCK(COND("recipient", ANY("\"ours.example\"") NOT) AND SUBJECT("contains", "\"hello\"")),
         BLOCK_EITHER(SENDER("\"r9@ours.example\",\"b.example\"")),
@@ -854,19 +871,21 @@ static struct rule large_rule(struct arena *a, uint64_t id, const char *front, c
 }
 
 #define LARGE(id, kind, format, rest)                                                                                  \
-    large_rule(a, id, "{\"name\":\"r\",\"action\":\"block\",\"conditions\":[{\"kind\":\"" kind "\",\"any\":[", format, "]" rest)
+    large_rule(a, id, "{\"name\":\"r\",\"action\":\"block\",\"conditions\":[{\"kind\":\"" kind "\",\"any\":[", format, \
+               "]" rest)
 
 static void a_rule_of_ten_thousand_entries_costs_no_search_through_them(void **state)
 {
     struct arena         *a = arena_of_test(), scan;
     struct scope_builder *b = builder();
     const struct rule     rules[] = {
-        LARGE(1, "sender", "\"u%u@b.example\"", NOT "}]}"),
-        LARGE(2, "sender", "\"d%u.example\"", "}]}"),
-        LARGE(3, "subject", "\"offer %u\"", ",\"match\":\"contains\"" NOT "}]}"),
-        LARGE(4, "subject", "\"offer %u\"", ",\"match\":\"contains\"},{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]}"),
-        LARGE(5, "ip", "\"2001:db8:%u::1-2001:db8:%u::7\"", NOT "}]}"),
-        LARGE(6, "subject", "\"word %u\"", ",\"match\":\"exact\"" NOT "}]}"),
+            LARGE(1, "sender", "\"u%u@b.example\"", NOT "}]}"),
+            LARGE(2, "sender", "\"d%u.example\"", "}]}"),
+            LARGE(3, "subject", "\"offer %u\"", ",\"match\":\"contains\"" NOT "}]}"),
+            LARGE(4, "subject", "\"offer %u\"",
+                  ",\"match\":\"contains\"},{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]}"),
+            LARGE(5, "ip", "\"2001:db8:%u::1-2001:db8:%u::7\"", NOT "}]}"),
+            LARGE(6, "subject", "\"word %u\"", ",\"match\":\"exact\"" NOT "}]}"),
     };
     struct scope *s;
     int64_t       began = 0;
@@ -923,6 +942,7 @@ static void a_regex_that_was_used_takes_3_kilobytes_at_most(void **state)
     scope_drop(&s);
 }
 
+/* clang-format off */
 static const struct { const char *holds, *rule; bool touched; } lazy[] = {
     {"an envelope rule", BLOCK(SENDER_BY("envelope", "\"x.example\"")), false},
     {"a header rule", BLOCK(SUBJECT("contains", "\"invoice\"")), false},
@@ -935,6 +955,8 @@ static const struct { const char *holds, *rule; bool touched; } lazy[] = {
     {"a body rule", BLOCK(BODY("contains", "\"invoice\"")), true},
     {"an attachment rule", BLOCK(FILES("{\"extension\":\"pdf\"}")), true},
 };
+
+/* clang-format on */
 
 static void the_body_is_only_read_when_a_rule_asks_for_it(void **state)
 {
@@ -1042,6 +1064,7 @@ static void an_arena_at_its_ceiling_fails_the_request(void **state)
 
 /* ---- Sentences ---- */
 
+/* clang-format off */
 static const struct { const char *rule, *known, *says; } sentences[] = {
     {BLOCK(SUBJECT("contains", "\"zebra\",\"yak\",\"gnu\"")), "",
      "condition 1 (subject contains): none of its 3 entries matches the subject \"Grüße invoice 42\""},
@@ -1071,6 +1094,8 @@ static const struct { const char *rule, *known, *says; } sentences[] = {
      "\"bob@partner.example\"; all 2 conditions hold"},
     {BLOCK(FILES("{\"extension\":\"pdf\"}")), "", "condition 1 (attachment): its entry does not match an attachment"},
 };
+
+/* clang-format on */
 
 static void what_came_of_a_rule_is_said_in_one_sentence(void **state)
 {

@@ -22,7 +22,8 @@ static bool note(void *ctx, uint32_t id, size_t at)
     return ++s->total != s->stop_after;
 }
 
-static const char *const words[] = {"a", "ab", "abc", "abcd", "abcde", "abcdefg", "abcdefgh", "abcdefghi", "invoice", "z"};
+static const char *const words[] = {"a",       "ab",       "abc",       "abcd",    "abcde",
+                                    "abcdefg", "abcdefgh", "abcdefghi", "invoice", "z"};
 
 static struct literal_set *set_of_words(void)
 {
@@ -33,8 +34,14 @@ static struct literal_set *set_of_words(void)
     return literal_build(&b);
 }
 
-static const struct { const char *holds, *text, *found; } cases[] = {
-    {"nothing is in the empty text", "", "..........",},
+static const struct {
+    const char *holds, *text, *found;
+} cases[] = {
+    {
+        "nothing is in the empty text",
+        "",
+        "..........",
+    },
     {"a text may be shorter than all windows", "z", ".........1"},
     {"a literal that is the whole text", "abcdefghi", "11111111.."},
     {"at the end", "xxxxxxxxinvoice", "........1."},

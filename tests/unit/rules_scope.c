@@ -33,10 +33,19 @@ static struct rule *rule_of(uint64_t id, enum condition_kind kind, enum entry_ki
     static struct rule      r;
 
     e = (struct entry){.kind = entry, .text = text, .written = text};
-    c = (struct condition){.kind = kind, .match = entry == ENTRY_REGEX ? MATCH_REGEX : MATCH_CONTAINS, .source = SOURCE_FROM,
-                           .any = &e, .nany = 1};
-    r = (struct rule){.id = id_of(id), .name = SPAN("a rule"), .action = RULE_BLOCK, .priority = 100, .enabled = true,
-                      .flow = FLOW_FROM, .conditions = &c, .nconditions = 1};
+    c = (struct condition){.kind = kind,
+                           .match = entry == ENTRY_REGEX ? MATCH_REGEX : MATCH_CONTAINS,
+                           .source = SOURCE_FROM,
+                           .any = &e,
+                           .nany = 1};
+    r = (struct rule){.id = id_of(id),
+                      .name = SPAN("a rule"),
+                      .action = RULE_BLOCK,
+                      .priority = 100,
+                      .enabled = true,
+                      .flow = FLOW_FROM,
+                      .conditions = &c,
+                      .nconditions = 1};
     return &r;
 }
 
@@ -94,7 +103,8 @@ static void regexes_take_3_kilobytes_at_most_each(void **state)
     (void)state;
     for (uint64_t i = 1; i <= 1000; i++) {
         snprintf(text, sizeof text, "invoice %llu [0-9]+", (unsigned long long)i);
-        assert_int_equal(scope_builder_rule(b, &first_policy, rule_of(i, COND_SUBJECT, ENTRY_REGEX, span_of(text)), NULL), 0);
+        assert_int_equal(
+            scope_builder_rule(b, &first_policy, rule_of(i, COND_SUBJECT, ENTRY_REGEX, span_of(text)), NULL), 0);
     }
     s = scope_build(&b, 1, NULL);
     assert_true(scope_memory(s) / 1000 < 3072);
@@ -160,7 +170,7 @@ static void a_rule_of_an_unknown_policy_is_refused_and_a_disabled_one_left_out(v
 
 static void an_overlay_replaces_rules_and_policies_and_holds_its_base(void **state)
 {
-    struct scope        *base = scope_of_senders(10, true), *over, *again;
+    struct scope         *base = scope_of_senders(10, true), *over, *again;
     struct scope_builder *b = scope_builder_new(SCOPE_DOMAIN, &scope_id, true);
     struct scope_policy   renamed = {.id = first_policy, .priority = 5, .name = "Renamed"},
                         added = {.id = second_policy, .priority = 20, .locked = true, .name = "Added"};
