@@ -16,7 +16,7 @@
 /* clang-format off */
 /* Sorted by bytes. `bare`: also read without its semicolon, as of old. */
 static const struct entity {
-    char     name[17];
+    char     name[16];
     uint16_t cp;
     bool     bare;
 } entities[] = {
@@ -28,7 +28,7 @@ static const struct entity {
     {"Gamma", 0x393, 0}, {"Hat", 0x5E, 0}, {"Iacute", 0xCD, 1}, {"Icirc", 0xCE, 1}, {"Idot", 0x130, 0},
     {"Igrave", 0xCC, 1}, {"Iota", 0x399, 0}, {"Iuml", 0xCF, 1}, {"Kappa", 0x39A, 0}, {"LT", 0x3C, 1},
     {"Lambda", 0x39B, 0}, {"Lstrok", 0x141, 0}, {"Mu", 0x39C, 0}, {"NewLine", 0xA, 0},
-    {"NoBreak", 0x2060, 0}, {"NonBreakingSpace", 0xA0, 0}, {"Ntilde", 0xD1, 1}, {"Nu", 0x39D, 0},
+    {"NoBreak", 0x2060, 0}, {"Ntilde", 0xD1, 1}, {"Nu", 0x39D, 0},
     {"OElig", 0x152, 0}, {"Oacute", 0xD3, 1}, {"Ocirc", 0xD4, 1}, {"Ograve", 0xD2, 1}, {"Omega", 0x3A9, 0},
     {"Omicron", 0x39F, 0}, {"Oslash", 0xD8, 1}, {"Otilde", 0xD5, 1}, {"Ouml", 0xD6, 1}, {"Phi", 0x3A6, 0},
     {"Pi", 0x3A0, 0}, {"Prime", 0x2033, 0}, {"Psi", 0x3A8, 0}, {"QUOT", 0x22, 1}, {"REG", 0xAE, 1},
@@ -93,7 +93,7 @@ static const struct entity {
 };
 /* clang-format on */
 
-#define ENTITY_NAME_MAX 16
+#define ENTITY_NAME_MAX 15
 #define BARE_NAME_MAX 6
 
 static int entity_cmp(const void *key, const void *row)
@@ -392,17 +392,14 @@ static struct span plain_style(struct span value, char out[STYLE_MAX])
 /* Is it a length or number of nought? *relative_out: it depends on what is around. */
 static bool is_nought(struct span value, bool *relative_out)
 {
-    size_t at = 0;
-    bool   nought = false;
+    bool nought = false;
 
-    while (at < value.n && (is_digit(value.p[at]) || value.p[at] == '.' || value.p[at] == '+' || value.p[at] == '-')) {
+    for (size_t at = 0; at < value.n && (is_digit(value.p[at]) || strchr(".+-", value.p[at]) != NULL); at++) {
         if (value.p[at] >= '1' && value.p[at] <= '9') {
             nought = false;
-            at = value.n;
             break;
         }
         nought |= value.p[at] == '0';
-        at++;
     }
     *relative_out = span_ends(value, SPAN("%")) || span_ends(value, SPAN("em")) || span_ends(value, SPAN("ex")) ||
                     span_is(value, "inherit") || span_is(value, "smaller") || span_is(value, "larger");

@@ -37,6 +37,7 @@ struct message {
     struct kept  *kept;
     size_t        nfields, cap, header_bytes; /* header_bytes: decoded so far */
     uint32_t      first[BUCKETS], last[BUCKETS];
+    size_t        received_n, received_at; /* Received fields answered for, and where the next may be */
 
     bool            has_from;
     enum fact       from_fact;
@@ -461,11 +462,12 @@ static struct span client_ip(struct span body)
 bool message_received_ip(struct message *m, size_t nth, struct span *ip_out)
 {
     const struct header *h;
-    size_t               at = 0;
 
     *ip_out = SPAN_NONE;
-    while ((h = message_header_next(m, SPAN("Received"), &at)) != NULL) {
-        if (nth-- == 0) {
+    if (nth < m->received_n) /* who asks for one after the other goes on from the last */
+        m->received_n = m->received_at = 0;
+    while ((h = message_header_next(m, SPAN("Received"), &m->received_at)) != NULL) {
+        if (m->received_n++ == nth) {
             *ip_out = client_ip(h->body);
             return true;
         }

@@ -283,62 +283,86 @@ static const struct charset *charset_find(struct span name)
     return bsearch(low, charsets, COUNT(charsets), sizeof charsets[0], charset_cmp);
 }
 
-/* The converters of a thread: opening one costs microseconds, and a message rarely mixes more than a few. */
-#define CONVERTERS 4
-struct converters {
-    struct {
-        const struct charset *of;
-        iconv_t               cd;
-    } slots[CONVERTERS];
-    size_t next;
+/* Opening a converter may load a library, so each is opened once and then handed around: a thread keeps what it has used,
+ * and leaves it to the next when it ends. None is ever closed. */
+struct converter {
+    iconv_t           cd;
+    struct converter *next; /* idle */
 };
 
-static pthread_key_t  converters_key;
-static pthread_once_t converters_once = PTHREAD_ONCE_INIT;
+/* What one thread uses, by row of charsets[]. */
+struct converters {
+    struct converter *of[COUNT(charsets)];
+};
 
-static void converters_free(void *p)
+static pthread_mutex_t   idle_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct converter *idle[COUNT(charsets)]; /* under idle_lock */
+static pthread_key_t     converters_key;
+static pthread_once_t    converters_once = PTHREAD_ONCE_INIT;
+
+static void converters_leave(void *p)
 {
-    struct converters *c = p;
+    struct converters *mine = p;
 
-    for (size_t i = 0; i < CONVERTERS; i++) {
-        if (c->slots[i].of != NULL)
-            iconv_close(c->slots[i].cd);
+    pthread_mutex_lock(&idle_lock);
+    for (size_t i = 0; i < COUNT(charsets); i++) {
+        if (mine->of[i] == NULL)
+            continue;
+        mine->of[i]->next = idle[i];
+        idle[i] = mine->of[i];
     }
-    free(c);
+    pthread_mutex_unlock(&idle_lock);
+    free(mine);
 }
 
 static void converters_init(void)
 {
-    if (pthread_key_create(&converters_key, converters_free) != 0)
+    if (pthread_key_create(&converters_key, converters_leave) != 0)
         panic("no thread key for charset converters");
 }
 
-/* (iconv_t)-1 when the C library has no such converter. */
+static void *allocated(size_t n)
+{
+    void *p = calloc(1, n);
+
+    if (p == NULL)
+        panic("out of memory");
+    return p;
+}
+
+/* An idle converter or a new one; NULL when the C library has none. */
+static struct converter *converter_take(size_t row)
+{
+    struct converter *c;
+    iconv_t           cd;
+
+    pthread_mutex_lock(&idle_lock);
+    c = idle[row];
+    if (c != NULL) {
+        idle[row] = c->next;
+    } else if ((cd = iconv_open("UTF-8", charsets[row].iconv)) != (iconv_t)-1) {
+        c = allocated(sizeof *c);
+        c->cd = cd;
+    }
+    pthread_mutex_unlock(&idle_lock);
+    return c;
+}
+
+/* In its first state; (iconv_t)-1 when the C library has no such converter. */
 static iconv_t converter(const struct charset *cs)
 {
-    struct converters *c;
-    iconv_t            cd;
+    struct converters *mine;
+    size_t             row = (size_t)(cs - charsets);
 
     pthread_once(&converters_once, converters_init);
-    if ((c = pthread_getspecific(converters_key)) == NULL) {
-        if ((c = calloc(1, sizeof *c)) == NULL)
-            panic("out of memory");
-        pthread_setspecific(converters_key, c);
+    if ((mine = pthread_getspecific(converters_key)) == NULL) {
+        mine = allocated(sizeof *mine);
+        pthread_setspecific(converters_key, mine);
     }
-    for (size_t i = 0; i < CONVERTERS; i++) {
-        if (c->slots[i].of == cs) {
-            iconv(c->slots[i].cd, NULL, NULL, NULL, NULL);
-            return c->slots[i].cd;
-        }
-    }
-    if ((cd = iconv_open("UTF-8", cs->iconv)) == (iconv_t)-1)
-        return cd;
-    if (c->slots[c->next].of != NULL)
-        iconv_close(c->slots[c->next].cd);
-    c->slots[c->next].of = cs;
-    c->slots[c->next].cd = cd;
-    c->next = (c->next + 1) % CONVERTERS;
-    return cd;
+    if (mine->of[row] == NULL && (mine->of[row] = converter_take(row)) == NULL)
+        return (iconv_t)-1;
+    iconv(mine->of[row]->cd, NULL, NULL, NULL, NULL);
+    return mine->of[row]->cd;
 }
 
 /* Appends what cd makes of `bytes`; U+FFFD where it cannot. */

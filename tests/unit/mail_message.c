@@ -208,6 +208,9 @@ static void a_received_line_tells_whom_its_server_saw(void **unused)
         CHECK(received[i].holds, message_received_ip(m, 1, &ip));
         check_text(received[i].holds, ip, received[i].ip);
         CHECK(received[i].holds, !message_received_ip(m, 2, &ip));
+        CHECK(received[i].holds, message_received_ip(m, 0, &ip) && message_received_ip(m, 0, &ip) && ip.n == 0);
+        CHECK(received[i].holds, message_received_ip(m, 1, &ip));
+        check_text("asked again", ip, received[i].ip);
     }
 }
 
@@ -347,7 +350,8 @@ static void ask_everything(struct message *m)
         continue;
     message_from(m, &from, &n);
     message_id(m);
-    message_received_ip(m, 0, &ip);
+    for (size_t i = 0; message_received_ip(m, i, &ip); i++)
+        continue;
     message_parts(m, NULL);
     message_texts(m, true, &list, &n);
     message_size_crlf(m);
