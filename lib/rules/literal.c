@@ -181,7 +181,7 @@ static size_t file_class(struct literal_set *set, const struct literal *in, size
     nbuckets = (size_t)1 << t->bits;
     t->bitmap = must(calloc(((size_t)1 << t->map_bits) / 64 + 1, sizeof *t->bitmap));
     t->starts = must(calloc(nbuckets + 1, sizeof *t->starts));
-    chosen = must(malloc(n * sizeof *chosen));
+    chosen = must(calloc(n, sizeof *chosen));
     for (size_t i = 0; i < n; i++) {
         uint64_t hash;
 
@@ -218,7 +218,7 @@ struct literal_set *literal_build(struct literal_builder **b)
         set = must(calloc(1, sizeof *set));
         set->multiplier = span_hash(SPAN("literal")) | 1;
         set->n = unite(set, (*b)->literals, (*b)->n);
-        set->literals = must(malloc(set->n * sizeof *set->literals));
+        set->literals = must(calloc(set->n + 1, sizeof *set->literals));
         for (size_t c = 0; c < NCLASSES; c++)
             base += file_class(set, (*b)->literals, set->n, c, base);
     }

@@ -799,6 +799,7 @@ static void ten_thousand_recipients_cost_one_pass_over_the_message(void **state)
     static const char *const rules[] = {
         BLOCK(RCPT("\"ours.example\"") AND BODY("contains", "\"needle\"")),
         BLOCK(BODY("regex", "\"[a-z]+ needle\"") AND RCPT("\"r77@ours.example\"")),
+        BLOCK(RCPT("\"ours.example\"") AND COND("body", "\"match\":\"regex\"," ANY("\"[0-9]\\\\d\"") NOT)),
         BLOCK(RCPT("\"r5@ours.example\"")),
         BLOCK(SUBJECT("contains", "\"hello\"")),
         BLOCK(SUBJECT("contains", "\"hello\"") AND RCPT("\"r78@ours.example\"")),
@@ -832,14 +833,16 @@ static void ten_thousand_recipients_cost_one_pass_over_the_message(void **state)
     for (unsigned i = 0; i < MANY_RCPTS; i++) {
         const struct match *list;
         struct err          e = ERR_INIT;
-        size_t              n, want = 2 + (i == 77) + (i == 78) + (i == 5) + (i == 9);
+        size_t              n, want = 3 + (i == 77) + (i == 78) + (i == 5) + (i == 9);
 
         w.rcpt.given = address_of(arena_printf(a, "r%u@ours.example", i));
         assert_int_equal(evaluate_scope(ev, s, &w.rcpt, &list, &n, &e), 0);
         assert_int_equal(n, want);
+        for (size_t k = 0; k < n; k++)
+            assert_int_equal(list[k].why, WHY_APPLIED); /* no budget was used up on the way */
         total += n;
     }
-    assert_int_equal(total, 2 * MANY_RCPTS + 4);
+    assert_int_equal(total, 3 * MANY_RCPTS + 4);
     assert_true(clock_thread_cpu_us() - began < 2000000);
     scope_drop(&s);
 }
@@ -1010,6 +1013,57 @@ static void a_regex_at_its_limit_is_unknown_and_named(void **state)
     scope_drop(&s);
 }
 
+static void a_regex_whose_literal_is_absent_is_false_whoever_looks(void **state)
+{
+    struct arena       *a = arena_of_test();
+    struct scope       *s = scope_of(a, BLOCK(BODY("regex", "\"(a|aa)+bcd\"")));
+    const struct match *list;
+    struct world        w;
+    size_t              n;
+
+    (void)state;
+    world_of(&w, a, long_body(a, 3000, 'a'), "");
+    memcpy((char *)message_raw(w.facts.message).p + 2990, "abc\nd\n", 6); /* every single byte of it occurs */
+    must_evaluate(&w, s, true, &list, &n);
+    assert_int_equal(list[0].why, WHY_FALSE);
+    must_evaluate(&w, s, false, &list, &n);
+    assert_int_equal(n, 0);
+    scope_drop(&s);
+}
+
+static void what_a_limit_hides_is_not_taken_for_absent(void **state)
+{
+    static const char *const rules[] = {
+        BLOCK(COND("attachment", ANY(SEVENTEEN_FILES) NOT)),
+        BLOCK(COND("attachment", ANY("{\"extension\":\"exe\"}") NOT)),
+        BLOCK(FILES("{\"present\":false}") AND COND("sender", ANY("\"x.example\"") NOT)),
+    };
+    struct arena *a = arena_of_test();
+    struct buf    b;
+    struct world  w;
+
+    (void)state;
+    buf_init(&b, 1 << 20);
+    buf_puts(&b, "From: a@b.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n");
+    for (size_t i = 0; i < MESSAGE_PARTS_MAX + 10; i++)
+        buf_puts(&b, "--b\nContent-Type: text/plain\n\nx\n");
+    buf_puts(&b, "--b\nContent-Disposition: attachment; filename=a.exe\n\nx\n--b--\n");
+    for (size_t i = 0; i < COUNT(rules); i++) {
+        struct scope       *s = scope_of(a, rules[i]);
+        const struct match *list;
+        size_t              n;
+
+        world_of(&w, a, buf_span(&b), "");
+        must_evaluate(&w, s, true, &list, &n);
+        assert_int_equal(list[0].why, WHY_UNKNOWN);
+        assert_string_equal(list[0].limit, "parts");
+        must_evaluate(&w, s, false, &list, &n);
+        assert_true(n == 0 || list[0].why == WHY_UNKNOWN);
+        scope_drop(&s);
+    }
+    buf_fini(&b);
+}
+
 static void a_loop_thread_gives_up_and_a_worker_goes_on(void **state)
 {
     struct arena         *a = arena_of_test();
@@ -1148,6 +1202,8 @@ int main(void)
         cmocka_unit_test(a_regex_that_was_used_takes_3_kilobytes_at_most),
         cmocka_unit_test(the_body_is_only_read_when_a_rule_asks_for_it),
         cmocka_unit_test(a_regex_at_its_limit_is_unknown_and_named),
+        cmocka_unit_test(a_regex_whose_literal_is_absent_is_false_whoever_looks),
+        cmocka_unit_test(what_a_limit_hides_is_not_taken_for_absent),
         cmocka_unit_test(a_loop_thread_gives_up_and_a_worker_goes_on),
         cmocka_unit_test(an_arena_at_its_ceiling_fails_the_request),
         cmocka_unit_test(what_came_of_a_rule_is_said_in_one_sentence),
