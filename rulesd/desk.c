@@ -8,6 +8,7 @@
 #include <sys/resource.h>
 
 #define REOPEN_US 1000000
+#define PING_US 1000000 /* a connection that was idle for that long may be gone */
 
 struct hand {
     struct desk  *desk;
@@ -15,6 +16,7 @@ struct hand {
     struct store *store;    /* opened by its thread, closed by its thread */
     struct err    failure;  /* of the last attempt to open */
     int64_t       retry_us; /* monotonic: not before */
+    int64_t       pinged_us;
 };
 
 struct desk {
@@ -28,23 +30,34 @@ struct desk {
     size_t          waiting;
 };
 
+static int open_store(struct hand *h, int64_t now, struct err *e)
+{
+    if (now < h->retry_us) {
+        if (e != NULL)
+            *e = h->failure;
+        return -1;
+    }
+    h->failure = ERR_INIT;
+    if (store_open(h->desk->how.url, STORE_EXISTING, &h->store, &h->failure) == 0)
+        return 0;
+    h->retry_us = now + REOPEN_US;
+    if (e != NULL)
+        *e = h->failure;
+    return -1;
+}
+
 int hand_store(struct hand *h, struct store **out, struct err *e)
 {
+    int64_t now = clock_mono_us();
+
     if (h->desk->how.away != NULL && h->desk->how.away(h->desk->how.ctx))
         return err_set(e, ERR_LOST, "the database is away");
-    if (h->store == NULL) {
-        if (clock_mono_us() < h->retry_us) {
-            if (e != NULL)
-                *e = h->failure;
+    if (h->store == NULL && open_store(h, now, e) < 0)
+        return -1;
+    if (now - h->pinged_us > PING_US) {
+        if (store_ping(h->store, e) < 0)
             return -1;
-        }
-        h->failure = ERR_INIT;
-        if (store_open(h->desk->how.url, STORE_EXISTING, &h->store, &h->failure) < 0) {
-            h->retry_us = clock_mono_us() + REOPEN_US;
-            if (e != NULL)
-                *e = h->failure;
-            return -1;
-        }
+        h->pinged_us = now;
     }
     *out = h->store;
     return 0;

@@ -36,7 +36,8 @@ void   desk_put(struct desk *d, struct job *j);
 void   desk_put_first(struct desk *d, struct job *j); /* others wait for this one */
 size_t desk_waiting(struct desk *d);
 
-/* The thread's store, opened when first asked for. After a failure it is not tried again for a second: the same error. */
+/* The thread's store, opened when first asked for, and connected again if it was lost while nobody used it. After a failure to
+ * open it is not tried again for a second: the same error. */
 int hand_store(struct hand *h, struct store **out, struct err *e);
 bool hand_stopping(const struct hand *h); /* the desk wants its thread back */
 
