@@ -113,7 +113,8 @@ static int read_string(struct json_read *r, struct span *out, struct err *e)
     *out = span_make(r->in.p + from, at - from);
     r->at = from;
     if (wide && !utf8_valid(*out))
-        return err_at(e, from + utf8_clip(*out, out->n), "byte %zu: not valid UTF-8", from + utf8_clip(*out, out->n) + 1);
+        return err_at(e, from + utf8_clip(*out, out->n), "byte %zu: not valid UTF-8",
+                      from + utf8_clip(*out, out->n) + 1);
     if (escapes && unescape(r, *out, out, e) < 0)
         return -1;
     r->at = at + 1;
@@ -158,8 +159,11 @@ static int read_number(struct json_read *r, struct span *out, struct err *e)
 
 int json_value(struct json_read *r, struct json_value *out, struct err *e)
 {
-    static const struct { struct span word; enum json_type type; bool yes; } words[] = {
-        {{"null", 4}, JSON_NULL, false}, {{"true", 4}, JSON_BOOL, true}, {{"false", 5}, JSON_BOOL, false}};
+    static const struct {
+        struct span    word;
+        enum json_type type;
+        bool           yes;
+    } words[] = {{{"null", 4}, JSON_NULL, false}, {{"true", 4}, JSON_BOOL, true}, {{"false", 5}, JSON_BOOL, false}};
 
     skip_blanks(r);
     *out = (struct json_value){.at = r->at};
@@ -170,11 +174,12 @@ int json_value(struct json_read *r, struct json_value *out, struct err *e)
         out->type = r->in.p[r->at++] == '{' ? JSON_OBJECT : JSON_ARRAY;
         r->first = true;
         return 0;
-    case '-':
-    case '0': case '1': case '2': case '3': case '4': case '5': case '6': case '7': case '8': case '9':
+    case '-': out->type = JSON_NUMBER; return read_number(r, &out->text, e);
+    default: break;
+    }
+    if (peek(r) >= '0' && peek(r) <= '9') {
         out->type = JSON_NUMBER;
         return read_number(r, &out->text, e);
-    default: break;
     }
     for (size_t i = 0; i < COUNT(words); i++) {
         if (span_starts(span_skip(r->in, r->at), words[i].word)) {

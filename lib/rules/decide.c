@@ -24,14 +24,17 @@ const char *action_word(enum action a)
 
 int thresholds_check(const struct thresholds *t, struct err *e)
 {
-    const struct { const char *name; double at; } rows[] = {
-        {"greylist", t->greylist}, {"add_header", t->add_header}, {"reject", t->reject}};
+    const struct {
+        const char *name;
+        double      at;
+    } rows[] = {{"greylist", t->greylist}, {"add_header", t->add_header}, {"reject", t->reject}};
     const char *below = NULL;
     double      least = 0;
 
     for (size_t i = 0; i < COUNT(rows); i++) {
         if (!(rows[i].at > 0) || !(rows[i].at <= THRESHOLD_OFF))
-            return err_set(e, ERR_INVALID, "%s is %g - it must be more than 0 and at most 999 (off)", rows[i].name, rows[i].at);
+            return err_set(e, ERR_INVALID, "%s is %g - it must be more than 0 and at most 999 (off)", rows[i].name,
+                           rows[i].at);
         if (rows[i].at >= THRESHOLD_OFF)
             continue;
         if (rows[i].at <= least)
@@ -136,10 +139,10 @@ static enum action by_block(enum block_action b)
 struct verdict decide_verdict(const struct verdict_in *in)
 {
     const struct layered *d = in->decision.decider;
-    enum action           protected = by_protected(in);
-    bool                  learned = d != NULL && d->layer == LAYER_LEARNED;
-    struct verdict        v = {.total = in->score.total, .score = in->score.total, .thresholds = in->thresholds,
-                               .decision = in->decision};
+    enum action protected = by_protected(in);
+    bool           learned = d != NULL && d->layer == LAYER_LEARNED;
+    struct verdict v = {
+        .total = in->score.total, .score = in->score.total, .thresholds = in->thresholds, .decision = in->decision};
 
     if (d != NULL && d->m.action == RULE_BLOCK) {
         v.rule = VERDICT_BLOCK;
@@ -179,7 +182,10 @@ static bool accepts(enum action a) { return a == ACTION_PASS || a == ACTION_TAG;
 static bool refuses(enum action a) { return a == ACTION_QUARANTINE || a == ACTION_DISCARD || a == ACTION_REJECT; }
 
 /* What is wanted of this caller, and what it comes to there. */
-static enum action wanted(enum action a, const struct caller *c) { return a == ACTION_REJECT && c->post ? ACTION_QUARANTINE : a; }
+static enum action wanted(enum action a, const struct caller *c)
+{
+    return a == ACTION_REJECT && c->post ? ACTION_QUARANTINE : a;
+}
 
 static enum action carried_out(enum action a, const struct caller *c)
 {
@@ -213,7 +219,8 @@ static void count(struct tally *t, const struct verdict *v, enum action a, const
 }
 
 /* Rule, number and thresholds; the number of one whom a rule exempts or blocks is no number for the others. */
-static void summarise(struct outcome *o, const struct tally *t, const struct verdict *verdicts, size_t n, const bool *gone)
+static void summarise(struct outcome *o, const struct tally *t, const struct verdict *verdicts, size_t n,
+                      const bool *gone)
 {
     bool first = true;
 
@@ -226,7 +233,8 @@ static void summarise(struct outcome *o, const struct tally *t, const struct ver
             continue;
         o->score = first ? score : fmax(o->score, score);
         o->thresholds.reject = first ? v->thresholds.reject : fmin(o->thresholds.reject, v->thresholds.reject);
-        o->thresholds.add_header = first ? v->thresholds.add_header : fmin(o->thresholds.add_header, v->thresholds.add_header);
+        o->thresholds.add_header = first ? v->thresholds.add_header
+                                         : fmin(o->thresholds.add_header, v->thresholds.add_header);
         o->thresholds.greylist = first ? v->thresholds.greylist : fmin(o->thresholds.greylist, v->thresholds.greylist);
         first = false;
     }

@@ -7,7 +7,16 @@
 
 #include "rules/evaluate.h"
 
-enum layer { LAYER_GLOBAL_LOCKED, LAYER_DOMAIN_LOCKED, LAYER_MAILBOX, LAYER_LEARNED, LAYER_DOMAIN, LAYER_DEFAULT, LAYER_NONE };
+/* The strongest first. */
+enum layer {
+    LAYER_GLOBAL_LOCKED,
+    LAYER_DOMAIN_LOCKED,
+    LAYER_MAILBOX,
+    LAYER_LEARNED,
+    LAYER_DOMAIN,
+    LAYER_DEFAULT,
+    LAYER_NONE
+};
 const char *layer_word(enum layer l); /* "global (locked)", … */
 
 #define THRESHOLD_OFF 999.0
@@ -52,20 +61,20 @@ const char *action_word(enum action a);
 enum rule_verdict { VERDICT_NONE, VERDICT_ALLOW, VERDICT_BLOCK };
 
 struct score_parts {
-    double total;         /* the scanner's score; 0 without a scanner */
-    double protected_sum; /* of protected symbols: an allow does not cancel these */
+    double total;            /* the scanner's score; 0 without a scanner */
+    double protected_sum;    /* of protected symbols: an allow does not cancel these */
     bool   protected_reject; /* the scanner's own pre-result on a protected finding */
 };
 
 struct verdict {
-    enum rule_verdict rule;           /* a learned allow is NONE: it shifts the score, and the thresholds decide */
+    enum rule_verdict rule; /* a learned allow is NONE: it shifts the score, and the thresholds decide */
     enum action       action;
-    enum action       after_defer;    /* what the retry of a deferred one gets; else the action */
-    double            total;          /* the scanner's score, whatever rules say */
-    double            score;          /* shown: with −100/+100/−6 */
+    enum action       after_defer; /* what the retry of a deferred one gets; else the action */
+    double            total;       /* the scanner's score, whatever rules say */
+    double            score;       /* shown: with −100/+100/−6 */
     struct thresholds thresholds;
-    bool              greylist_due;   /* score in [greylist, reject) and greylisting applies: the caller asks the greylist */
-    bool              by_protected;   /* a protected finding decided, over rule or score */
+    bool              greylist_due; /* score in [greylist, reject), and greylisting applies: the caller asks */
+    bool              by_protected; /* a protected finding decided, over rule or score */
     struct decision   decision;
 };
 struct verdict_in {
@@ -73,7 +82,7 @@ struct verdict_in {
     struct score_parts score;
     struct thresholds  thresholds;
     enum block_action  block_action;
-    bool               greylisting;   /* on for the domain, and inbound */
+    bool               greylisting;     /* on for the domain, and inbound */
     bool               no_score_reject; /* local direction */
 };
 /* A learned block quarantines, whatever the domain's block_action is. Protected findings that would refuse the message do so
@@ -92,15 +101,15 @@ struct caller {
 };
 /* rule, score and thresholds are those of the recipients who remain: all of them, unless some are removed. */
 struct outcome {
-    enum action        action;    /* of the whole message: PASS, TAG, DEFER, REJECT, or DISCARD (accepted, nobody gets it) */
-    enum action        wish;      /* QUARANTINE or DISCARD where that is what all wanted and `action` is what it came to; else
+    enum action       action;     /* of the message: PASS, TAG, DEFER, REJECT, or DISCARD (accepted, nobody gets it) */
+    enum action       wish;       /* what all wanted: QUARANTINE or DISCARD, where `action` is what it came to; else
                                      the action. For the log, and for callers who can hold mail themselves */
-    double             score;     /* what the one number should be */
-    struct thresholds  thresholds; /* the strictest that apply */
-    const size_t      *removed;   /* recipients to drop with del_rcpt */
-    size_t             nremoved;
-    bool               split_tag; /* they differ in tagging alone: not tagged */
-    enum rule_verdict  rule;      /* allow if all allow, block if all block */
+    double            score;      /* what the one number should be */
+    struct thresholds thresholds; /* the strictest that apply */
+    const size_t     *removed;    /* recipients to drop with del_rcpt */
+    size_t            nremoved;
+    bool              split_tag; /* they differ in tagging alone: not tagged */
+    enum rule_verdict rule;      /* allow if all allow, block if all block */
 };
 /* nrcpt ≥ 1. ERR_LIMIT when the arena is full. */
 int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct caller *caller, struct arena *a,

@@ -85,8 +85,9 @@ static int wild_domain(struct span d, struct arena *a, struct buf *out, struct e
             if ((uint8_t)label.p[i] < 0x80)
                 continue;
             if (wildcard_is(label))
-                return err_at(e, from + i, "wildcards and letters beyond ASCII cannot stand in one label - write the "
-                                           "label's A-label form (\"xn--…\")");
+                return err_at(e, from + i,
+                              "wildcards and letters beyond ASCII cannot stand in one label - write the "
+                              "label's A-label form (\"xn--…\")");
             if (plain_domain(label, a, &label, e) < 0)
                 return behind(e, from);
             break;
@@ -276,7 +277,8 @@ static int host_entry(const struct condition *c, struct span w, struct arena *a,
     if (ip_block_parse(w, &block, NULL) == 0)
         return err_at(e, 0, "an IP address is no host name - write it into a condition of the kind \"ip\"");
     if (memchr(w.p, '@', w.n) != NULL)
-        return err_at(e, span_chr(w, '@'), "a host name holds no \"@\" - write it into a condition of the kind \"sender\"");
+        return err_at(e, span_chr(w, '@'),
+                      "a host name holds no \"@\" - write it into a condition of the kind \"sender\"");
     if (wildcard_check(w, e) < 0)
         return -1;
     if (below(w)) {
@@ -320,10 +322,11 @@ static const struct {
     int (*read)(const struct condition *c, struct span w, struct arena *a, struct entry *out, struct err *e);
     bool trim; /* blanks around an entry mean nothing, and nothing is left of an empty one */
 } readers[COND_KINDS] = {
-    [COND_SENDER] = {address_entry, true},  [COND_RECIPIENT] = {address_entry, true}, [COND_SUBJECT] = {text_entry, false},
-    [COND_BODY] = {text_entry, false},      [COND_HEADER] = {text_entry, false},      [COND_IP] = {ip_entry, true},
-    [COND_HOST] = {host_entry, true},       [COND_SIZE] = {no_entry, false},          [COND_ATTACHMENT] = {no_entry, false},
-    [COND_SIGNED_BY] = {signer_entry, true},
+    [COND_SENDER] = {address_entry, true}, [COND_RECIPIENT] = {address_entry, true},
+    [COND_SUBJECT] = {text_entry, false},  [COND_BODY] = {text_entry, false},
+    [COND_HEADER] = {text_entry, false},   [COND_IP] = {ip_entry, true},
+    [COND_HOST] = {host_entry, true},      [COND_SIZE] = {no_entry, false},
+    [COND_ATTACHMENT] = {no_entry, false}, [COND_SIGNED_BY] = {signer_entry, true},
 };
 
 int entry_parse(const struct condition *c, struct span written, struct arena *a, struct entry *out, struct err *e)

@@ -21,7 +21,8 @@ static bool same(const struct ruling *a, const struct ruling *b)
         if (a->lists[i] != b->lists[i] || a->ns[i] != b->ns[i] || a->kinds[i] != b->kinds[i])
             return false;
     }
-    return a->n == b->n && a->assigned == b->assigned && a->nassigned == b->nassigned && a->role_address == b->role_address;
+    return a->n == b->n && a->assigned == b->assigned && a->nassigned == b->nassigned &&
+           a->role_address == b->role_address;
 }
 
 static int rule_on(struct evaluation *ev, const struct judge_rcpt *r, bool explain, struct ruling *out, struct err *e)
@@ -30,7 +31,8 @@ static int rule_on(struct evaluation *ev, const struct judge_rcpt *r, bool expla
     for (enum scope_kind kind = SCOPE_GLOBAL; kind <= SCOPE_MAILBOX; kind++) {
         if (r->scopes[kind] == NULL)
             continue;
-        if ((explain ? evaluate_all : evaluate_scope)(ev, r->scopes[kind], &r->rcpt, &out->lists[out->n], &out->ns[out->n], e) < 0)
+        if ((explain ? evaluate_all : evaluate_scope)(ev, r->scopes[kind], &r->rcpt, &out->lists[out->n],
+                                                      &out->ns[out->n], e) < 0)
             return -1;
         out->kinds[out->n++] = kind;
     }
@@ -66,8 +68,8 @@ int judge(const struct facts *facts, const struct judge_rcpt *rcpts, size_t nrcp
             return -1;
         if (i > 0 && same(&now, &last))
             now.decision = last.decision;
-        else if (decide_rule(now.lists, now.ns, now.kinds, now.n, &rcpts[i].assigned, now.role_address, explain, facts->arena,
-                             &now.decision, e) < 0)
+        else if (decide_rule(now.lists, now.ns, now.kinds, now.n, &rcpts[i].assigned, now.role_address, explain,
+                             facts->arena, &now.decision, e) < 0)
             return -1;
         verdicts[i] = verdict_on(facts, &rcpts[i], score, &now.decision);
         last = now;

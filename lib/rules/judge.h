@@ -8,7 +8,7 @@
 /* One recipient with all that decides for it. Outbound: the scopes are the sender's. Borrowed for the call. */
 struct judge_rcpt {
     struct rcpt_facts   rcpt;
-    const struct scope *scopes[3];  /* indexed by enum scope_kind; NULL: none */
+    const struct scope *scopes[3]; /* indexed by enum scope_kind; NULL: none */
     struct assigned     assigned;
     struct thresholds   thresholds;
     enum block_action   block_action;
@@ -18,7 +18,7 @@ struct judge_rcpt {
 
 /* explain: every rule tried is listed (evaluate_all). Verdicts are in the arena of the facts, same index as rcpts. No
  * recipient at all (nrcpt 0): give one with empty addresses and the global scope. ERR_BUSY: yield_us was used up; ERR_LIMIT. */
-int judge(const struct facts *facts, const struct judge_rcpt *rcpts, size_t nrcpt, const struct score_parts *score, bool explain,
-          struct verdict **verdicts_out, struct evaluation **evaluation_out, struct err *e);
+int judge(const struct facts *facts, const struct judge_rcpt *rcpts, size_t nrcpt, const struct score_parts *score,
+          bool explain, struct verdict **verdicts_out, struct evaluation **evaluation_out, struct err *e);
 
 #endif

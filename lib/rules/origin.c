@@ -15,7 +15,8 @@ static bool is_relay(const struct origin_trust *t, const struct ip *ip)
     return false;
 }
 
-bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct ip *out)
+bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,
+                   struct ip *out)
 {
     struct span text;
     struct ip   from;
@@ -90,7 +91,8 @@ static struct span take_run(struct field *f, bool value)
         i++;
     run = span_head(f->rest, i);
     f->rest = span_skip(f->rest, i);
-    f->damaged = f->damaged || (f->rest.n > 0 && f->rest.p[0] == '"') || memchr(run.n > 0 ? run.p : "", 0, run.n) != NULL;
+    f->damaged = f->damaged || (f->rest.n > 0 && f->rest.p[0] == '"') ||
+                 memchr(run.n > 0 ? run.p : "", 0, run.n) != NULL;
     return run;
 }
 
@@ -131,8 +133,14 @@ struct result {
 
 static void take_result(struct field *f, struct result *r)
 {
-    const struct { const char *name; struct span *value; } known[] = {
-        {"smtp.mailfrom", &r->mailfrom}, {"smtp.helo", &r->helo}, {"header.d", &r->d}, {"header.i", &r->i}, {"header.from", &r->from}};
+    const struct {
+        const char  *name;
+        struct span *value;
+    } known[] = {{"smtp.mailfrom", &r->mailfrom},
+                 {"smtp.helo", &r->helo},
+                 {"header.d", &r->d},
+                 {"header.i", &r->i},
+                 {"header.from", &r->from}};
 
     *r = (struct result){0};
     for (bool first = true; f->rest.n > 0 && !take_char(f, ';'); first = false) {
@@ -225,8 +233,8 @@ static bool believes_below(const struct origin_trust *t, struct message *m, size
            is_relay(t, &ip);
 }
 
-size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct arena *a,
-                      struct proof *proof)
+size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,
+                      struct arena *a, struct proof *proof)
 {
     bool             limit, trusted = has_stated && is_relay(t, stated);
     size_t           n, received = 0, fields = 0;

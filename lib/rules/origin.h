@@ -5,14 +5,15 @@
 #include "rules/evaluate.h"
 
 struct origin_trust {
-    const struct ip_block *relays;   /* trusted_relays */
+    const struct ip_block *relays; /* trusted_relays */
     size_t                 nrelays;
     struct span            authserv_id; /* empty: none */
 };
 
 /* The client: the stated address, or, where that is a trusted relay, the first outside them in the Received lines that they
  * wrote (read from the top, at most 50); none: the stated one. False when nothing is known. */
-bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct ip *out);
+bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,
+                   struct ip *out);
 
 /* Proof from Authentication-Results fields (RFC 8601) of our authserv-id: dmarc=pass with header.from, spf=pass with
  * smtp.mailfrom or smtp.helo, dkim=pass with header.d; of each method but DKIM the topmost. A field counts when it stands above
@@ -20,8 +21,8 @@ bool origin_client(const struct origin_trust *t, struct message *m, bool has_sta
  * message. A field that is damaged anywhere counts for nothing. Fills *proof; can_prove is set when an authserv_id is
  * configured. Returns the number of fields that counted. The border MTA has to remove fields that strangers wrote in its name
  * (RFC 8601 5), as those that add such fields do. */
-size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated, struct arena *a,
-                      struct proof *proof);
+size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,
+                      struct arena *a, struct proof *proof);
 
 /* Is an allow by this From (or envelope) address proven? Organisational domains by libpsl (design.md 2.1). */
 bool proof_covers(const struct proof *p, const struct address *sender);

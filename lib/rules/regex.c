@@ -11,20 +11,20 @@
 #include "base/clock.h"
 #include "base/utf8.h"
 
-#define NEST_MAX 100                    /* parentheses in parentheses */
-#define HEAP_MAX_KIB 4096               /* of the interpreter, where there is no JIT */
+#define NEST_MAX 100      /* parentheses in parentheses */
+#define HEAP_MAX_KIB 4096 /* of the interpreter, where there is no JIT */
 #define JIT_STACK_FIRST (32 << 10)
 #define JIT_STACK_MAX (512 << 10)
-#define CLOCK_EVERY_US 200              /* the CPU clock is a system call: not more often than this */
+#define CLOCK_EVERY_US 200 /* the CPU clock is a system call: not more often than this */
 
 /* ---- The lexer --------------------------------------------------------------------------------------------- */
 
 enum token_kind {
     TOKEN_END,
-    TOKEN_CHAR,  /* matches the character c (0x80: some other than ASCII) */
-    TOKEN_SET,   /* matches one character or more of several: a class, \d, a dot */
-    TOKEN_EDGE,  /* matches no character: ^, \b */
-    TOKEN_OPEN,  /* of a group whose inside reads like the outside */
+    TOKEN_CHAR, /* matches the character c (0x80: some other than ASCII) */
+    TOKEN_SET,  /* matches one character or more of several: a class, \d, a dot */
+    TOKEN_EDGE, /* matches no character: ^, \b */
+    TOKEN_OPEN, /* of a group whose inside reads like the outside */
     TOKEN_CLOSE,
     TOKEN_BAR,
     TOKEN_QUANT, /* at least `min` of what stands before */
@@ -175,6 +175,12 @@ static enum token_kind lex_brace(struct lexer *l, struct token *t)
     return odd || digits == 0 || commas > 1 ? TOKEN_ODD : TOKEN_QUANT;
 }
 
+static enum token_kind lex_one(struct lexer *l, enum token_kind kind)
+{
+    l->at++;
+    return kind;
+}
+
 static struct token lex(struct lexer *l)
 {
     struct token t = {.kind = TOKEN_END, .at = l->at};
@@ -190,14 +196,14 @@ static struct token lex(struct lexer *l)
     case '[': t.kind = lex_class(l); break;
     case '(': t.kind = lex_open(l); break;
     case '{': t.kind = lex_brace(l, &t); break;
-    case ')': t.kind = TOKEN_CLOSE; l->at++; break;
-    case '|': t.kind = TOKEN_BAR; l->at++; break;
-    case '.': t.kind = TOKEN_SET; l->at++; break;
+    case ')': t.kind = lex_one(l, TOKEN_CLOSE); break;
+    case '|': t.kind = lex_one(l, TOKEN_BAR); break;
+    case '.': t.kind = lex_one(l, TOKEN_SET); break;
     case '^':
-    case '$': t.kind = TOKEN_EDGE; l->at++; break;
+    case '$': t.kind = lex_one(l, TOKEN_EDGE); break;
     case '+': t.min = 1; /* fall through */
     case '*':
-    case '?': t.kind = TOKEN_QUANT; l->at++; break;
+    case '?': t.kind = lex_one(l, TOKEN_QUANT); break;
     default: t.kind = lex_char(l, &t); break;
     }
     if (t.kind == TOKEN_QUANT && (peek(l, 0) == '?' || peek(l, 0) == '+'))
@@ -254,7 +260,9 @@ bool regex_literal(struct span source, unsigned flags, struct buf *out)
 /* What PCRE2 would take and we do not: \C and \G break windows, verbs lift limits, callouts call nobody. */
 static int refuse(struct span source, struct err *e)
 {
-    static const struct { const char *start, *says; } refused[] = {
+    static const struct {
+        const char *start, *says;
+    } refused[] = {
         {"(*", "\"(*…)\" is not allowed here - write \"\\(\\*\" for the characters themselves"},
         {"(?C", "callouts are not allowed here"},
         {"\\C", "\"\\C\" is not allowed here - write \".\" for one character"},
@@ -341,7 +349,7 @@ static void jit_try(void)
 {
     int         code;
     PCRE2_SIZE  at;
-    pcre2_code *c = pcre2_compile((PCRE2_SPTR)"ab", 2, 0, &code, &at, NULL);
+    pcre2_code *c = pcre2_compile((PCRE2_SPTR) "ab", 2, 0, &code, &at, NULL);
 
     jit_on = c != NULL && pcre2_jit_compile(c, PCRE2_JIT_COMPLETE) == 0;
     pcre2_code_free(c);
@@ -364,13 +372,13 @@ static char failed;
 #define FAILED ((pcre2_code *)(void *)&failed)
 
 /* A cure for what people most often get wrong, by PCRE2's number. */
-static const struct { int code; const char *cure; } cures[] = {
-    {101, "write \"\\\\\" for the character itself"},
-    {106, "write \"\\[\" for the character itself"},
-    {108, "write \"\\-\" for the character itself"},
-    {109, "write \"\\\" in front of it for the character itself"},
-    {114, "write \"\\(\" for the character itself"},
-    {122, "write \"\\)\" for the character itself"},
+static const struct {
+    int         code;
+    const char *cure;
+} cures[] = {
+    {101, "write \"\\\\\" for the character itself"}, {106, "write \"\\[\" for the character itself"},
+    {108, "write \"\\-\" for the character itself"},  {109, "write \"\\\" in front of it for the character itself"},
+    {114, "write \"\\(\" for the character itself"},  {122, "write \"\\)\" for the character itself"},
     {125, "say how many at most, as {0,20}"},
 };
 
@@ -579,7 +587,8 @@ static bool last_start(const pcre2_code *c, struct span text, size_t *out)
     return true;
 }
 
-enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope, struct regex_budget *message)
+enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope,
+                               struct regex_budget *message)
 {
     struct meter       m = {0};
     enum regex_outcome out;

@@ -35,14 +35,15 @@ struct regex_budget {
 
 struct regex; /* opaque */
 /* Compiles and checks: for saving. e has the offset, PCRE2's reason, and a cure where we know one. */
-int  regex_check(struct span source, unsigned flags, struct err *e);
+int regex_check(struct span source, unsigned flags, struct err *e);
 /* A lazily compiled pattern over `source` (borrowed for its life). At most 48 bytes until first used. */
 void          regex_init(struct regex *r, struct span source, unsigned flags);
 struct regex *regex_array(size_t n); /* zeroed, calloc'd; regex_at(array, i) */
 struct regex *regex_at(struct regex *array, size_t i);
 void          regex_array_free(struct regex **array, size_t n);
 /* Budgets may be NULL. One that has tripped stays so: every further match against it is REGEX_LIMIT. */
-enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope, struct regex_budget *message);
+enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope,
+                               struct regex_budget *message);
 size_t             regex_memory(const struct regex *r);
 /* Appends the longest literal (ASCII, lower-cased when caseless) that every match must contain; conservative: nothing when
  * in doubt (alternation at that level, optional parts, classes, groups, inline options, lookarounds; \Q…\E is fine). True if

@@ -11,7 +11,7 @@
 #include "rules/wildcard.h"
 
 const char *const rule_action_words[] = {"allow", "block", NULL};
-const char *const condition_kind_words[] = {"sender", "recipient", "subject", "body",      "header", "ip",
+const char *const condition_kind_words[] = {"sender", "recipient", "subject",    "body",      "header", "ip",
                                             "host",   "size",      "attachment", "signed_by", NULL};
 const char *const rule_match_words[] = {"exact", "contains", "starts_with", "ends_with", "regex", NULL};
 
@@ -141,7 +141,10 @@ static bool all_wild(const struct sample *s, size_t from, size_t to)
     return true;
 }
 
-static bool any_wild(const struct sample *s, size_t from, size_t to) { return memchr(s->wild + from, true, to - from) != NULL; }
+static bool any_wild(const struct sample *s, size_t from, size_t to)
+{
+    return memchr(s->wild + from, true, to - from) != NULL;
+}
 
 /* Anybody in an organisation of anybody's choice, or at a free-mail domain? */
 static enum breadth sample_breadth(const struct sample *s)
@@ -195,8 +198,10 @@ static bool matches_all(struct span source, unsigned flags, const char *const *t
 static enum breadth regex_breadth(const struct condition *c, struct span source)
 {
     static const char *const senders[] = {"q7x-w@k3z.example", "Hj_40@bu.sub.test", "m@vy6.co.uk"};
-    static const char *const providers[][2] = {{"q7xw@gmail.com", "hj40@gmail.com"}, {"q7xw@outlook.com", "hj40@outlook.com"},
-                                               {"q7xw@yahoo.com", "hj40@yahoo.com"}, {"q7xw@gmx.de", "hj40@gmx.de"}};
+    static const char *const providers[][2] = {{"q7xw@gmail.com", "hj40@gmail.com"},
+                                               {"q7xw@outlook.com", "hj40@outlook.com"},
+                                               {"q7xw@yahoo.com", "hj40@yahoo.com"},
+                                               {"q7xw@gmx.de", "hj40@gmx.de"}};
     static const char *const texts[] = {"q7x kzw", "40 jvp, BU", "ümñ"};
     unsigned                 flags = entry_regex_flags(c);
 
@@ -276,8 +281,9 @@ static int refuse_everyone(const struct rule *r, size_t condition, size_t entry,
 
     if (c->negated || c->kind == COND_SIZE || c->nany == 0)
         return err_at(e, 0, "this would allow nearly every message - add a condition that says which ones are wanted");
-    return err_at(e, 0, "conditions[%zu].any[%zu]: \"%.*s\" would allow mail from everybody - name a domain, or add a condition",
-                  condition, entry, SPAN_ARG(span_head(c->any[entry].written, 100)));
+    return err_at(
+        e, 0, "conditions[%zu].any[%zu]: \"%.*s\" would allow mail from everybody - name a domain, or add a condition",
+        condition, entry, SPAN_ARG(span_head(c->any[entry].written, 100)));
 }
 
 static int vet_allow(const struct rule *r, struct rule_check *check, struct err *e)
@@ -303,9 +309,10 @@ static int vet_allow(const struct rule *r, struct rule_check *check, struct err 
     check->advice |= ADVICE_FREEMAIL;
     if (check->freemail_confirmed)
         return 0;
-    return err_set(e, ERR_CONFLICT, "conditions[%zu].any[%zu]: at \"%.*s\" anybody can open a mailbox - name the address, or "
-                   "confirm that everybody there is meant", condition, entry,
-                   SPAN_ARG(span_head(r->conditions[condition].any[entry].written, 100)));
+    return err_set(e, ERR_CONFLICT,
+                   "conditions[%zu].any[%zu]: at \"%.*s\" anybody can open a mailbox - name the address, or "
+                   "confirm that everybody there is meant",
+                   condition, entry, SPAN_ARG(span_head(r->conditions[condition].any[entry].written, 100)));
 }
 
 /* No text of 3 bytes that every match must contain: nothing to look for first. */
@@ -337,11 +344,14 @@ static int vet_regex(const struct condition *c, size_t condition, size_t entry, 
     size_t              at = 0, characters = 1;
 
     if (!check->may_regex)
-        return err_set(e, ERR_DENIED, "conditions[%zu].any[%zu]: regular expressions are not allowed to you here - the domain's "
-                       "setting \"regex_role\" says who may write them", condition, entry);
+        return err_set(e, ERR_DENIED,
+                       "conditions[%zu].any[%zu]: regular expressions are not allowed to you here - the domain's "
+                       "setting \"regex_role\" says who may write them",
+                       condition, entry);
     if (regex_check(t->text, entry_regex_flags(c), e) < 0) {
         size_t before = t->text.p >= t->written.p && t->text.p < t->written.p + t->written.n
-                            ? (size_t)(t->text.p - t->written.p) : 0;
+                            ? (size_t)(t->text.p - t->written.p)
+                            : 0;
 
         for (size_t stop = before + (e != NULL ? e->at : 0); at < stop && at < t->written.n; characters++)
             utf8_next(t->written, &at, NULL);

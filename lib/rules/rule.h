@@ -14,8 +14,8 @@
 #include "base/ip.h"
 
 #define RULE_CONDITIONS_MAX 32
-#define RULE_ENTRIES_MAX 10000     /* in one rule */
-#define RULE_ENTRY_MAX 1024        /* bytes of one entry */
+#define RULE_ENTRIES_MAX 10000 /* in one rule */
+#define RULE_ENTRY_MAX 1024    /* bytes of one entry */
 #define RULE_NAME_MAX 200
 #define RULE_NOTE_MAX 2000
 #define RULE_PRIORITY_MAX 1000000
@@ -26,10 +26,12 @@ enum rule_flow { FLOW_FROM = 1, FLOW_TO = 2, FLOW_FROM_OR_TO = 3 };
 enum rule_source { SOURCE_FROM = 1, SOURCE_ENVELOPE = 2, SOURCE_ANY = 3 };
 enum rule_match { MATCH_EXACT, MATCH_CONTAINS, MATCH_STARTS_WITH, MATCH_ENDS_WITH, MATCH_REGEX };
 
+/* clang-format off */
 enum condition_kind {
     COND_SENDER, COND_RECIPIENT, COND_SUBJECT, COND_BODY, COND_HEADER, COND_IP, COND_HOST, COND_SIZE, COND_ATTACHMENT,
     COND_SIGNED_BY, COND_KINDS
 };
+/* clang-format on */
 
 enum entry_kind {
     ENTRY_TEXT,         /* subject, body, header: `text` compared as the condition's match says */
@@ -52,8 +54,8 @@ struct attachment_entry {
 
 struct entry {
     enum entry_kind kind;
-    struct span     text;     /* normal form: folded unless case_sensitive, A-label domains, wildcard source, regex source */
-    struct span     written;  /* as the person wrote it; of an attachment entry: as compact JSON */
+    struct span     text;    /* normal form: folded unless case_sensitive, A-label domains; wildcard or regex source */
+    struct span     written; /* as the person wrote it; of an attachment entry: as compact JSON */
     struct ip_block ip;
     struct attachment_entry attachment;
 };
@@ -74,7 +76,7 @@ struct rule {
     struct uuid             id; /* zero when not stored yet */
     struct span             name, note;
     enum rule_action        action;
-    int32_t                 priority;   /* -1,000,000 … 1,000,000; default 100; lower decides */
+    int32_t                 priority; /* -1,000,000 … 1,000,000; default 100; lower decides */
     bool                    enabled, require_proof, test_only;
     enum rule_flow          flow;
     int64_t                 expires_us; /* 0: never */
@@ -84,29 +86,27 @@ struct rule {
 
 /* What saving says besides yes or no: shown to the person, never a refusal. */
 enum rule_advice {
-    ADVICE_NEEDS_PROOF = 1,     /* an allow by sender name alone: say so where nothing can prove senders (the caller knows) */
-    ADVICE_SLOW_REGEX = 2,      /* a regex without a required literal of 3 bytes: at most 100 a scope */
-    ADVICE_FREEMAIL = 4,        /* needs a confirmation */
+    ADVICE_NEEDS_PROOF = 1, /* an allow by sender name: of no use where nothing can prove senders, the caller knows */
+    ADVICE_SLOW_REGEX = 2,  /* a regex without a required literal of 3 bytes: at most 100 a scope */
+    ADVICE_FREEMAIL = 4,    /* needs a confirmation */
 };
 struct rule_check {
-    bool     may_regex;         /* else a regex is refused with ERR_DENIED, naming the domain setting */
+    bool     may_regex;          /* else a regex is refused with ERR_DENIED, naming the domain setting */
     bool     freemail_confirmed; /* else an allow of a free-mail domain is refused with ERR_CONFLICT */
-    unsigned advice;            /* out: set of enum rule_advice */
+    unsigned advice;             /* out: set of enum rule_advice */
 };
 
 /* Reads one rule object. Unknown keys are refused, offering the nearest known one. Defaults as design.md 2.1. check may be
  * NULL (loading what was stored: no policy checks, regexes are not compiled, fast). */
 int rule_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
 /* Reads only the array of conditions (the database's column); fills conditions, nconditions and normal forms. */
-int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e);
+int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out,
+                              struct err *e);
 /* A line of import and export: the rule object with "scope" and "policy" beside its keys (p == NULL: not given). */
-int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct span *scope_out,
-                        struct span *policy_out, struct err *e);
+int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out,
+                        struct span *scope_out, struct span *policy_out, struct err *e);
 /* How many of its regexes have no required literal of 3 bytes: they count against SCOPE_SLOW_REGEX_MAX (scope.h). */
 size_t rule_slow_regexes(const struct rule *r);
-/* The same with the keys "scope" and "policy" beside it, as a line of an export has them; empty where the line has none. */
-int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct span *scope_out,
-                        struct span *policy_out, struct err *e);
 /* The whole rule / the conditions array; compact; defaults left out of conditions only where design.md shows none. */
 void rule_put_json(struct buf *out, const struct rule *r);
 void rule_put_line_json(struct buf *out, const struct rule *r, struct span scope, struct span policy);

@@ -12,9 +12,9 @@ struct reader {
     struct json_read json;
     struct arena    *arena;
     size_t           nentries;
-    struct entry    *any;           /* of the condition that is being read */
-    size_t           condition;     /* its index */
-    bool             placed;        /* the error says already where it is */
+    struct entry    *any;       /* of the condition that is being read */
+    size_t           condition; /* its index */
+    bool             placed;    /* the error says already where it is */
     bool             line;
     struct span      scope, policy; /* of a line */
 };
@@ -91,14 +91,14 @@ static int read_whole(struct reader *r, const char *key, int64_t min, int64_t ma
     if (read_type(r, JSON_NUMBER, key, &v, e) < 0)
         return -1;
     if (!json_i64(&v, out) || *out < min || *out > max)
-        return err_at(e, v.at, "\"%s\" takes a whole number from %lld to %lld, not %.*s", key, (long long)min, (long long)max,
-                      SPAN_ARG(span_head(v.text, 32)));
+        return err_at(e, v.at, "\"%s\" takes a whole number from %lld to %lld, not %.*s", key, (long long)min,
+                      (long long)max, SPAN_ARG(span_head(v.text, 32)));
     return 0;
 }
 
 /* Which of the keys `key` is; each once. `name_at(i)` is NULL behind the last. */
-static int find_key(const struct json_value *key, const char *(*name_at)(size_t), const char *what, uint32_t *seen, size_t *out,
-                    struct err *e)
+static int find_key(const struct json_value *key, const char *(*name_at)(size_t), const char *what, uint32_t *seen,
+                    size_t *out, struct err *e)
 {
     const char *names[32];
     size_t      n = 0;
@@ -112,8 +112,8 @@ static int find_key(const struct json_value *key, const char *(*name_at)(size_t)
         *out = n;
         return 0;
     }
-    return err_at(e, key->at, "\"%.*s\" is no key of %s; the nearest is \"%s\"", SPAN_ARG(span_head(key->text, 64)), what,
-                  word_nearest(key->text, names));
+    return err_at(e, key->at, "\"%.*s\" is no key of %s; the nearest is \"%s\"", SPAN_ARG(span_head(key->text, 64)),
+                  what, word_nearest(key->text, names));
 }
 
 /* ---- Attachment entries ------------------------------------------------------------------------------------ */
@@ -161,7 +161,8 @@ static int read_attachment(struct reader *r, struct entry *out, struct err *e)
     if (rc == 0 && seen == 0)
         rc = err_at(e, r->json.at, "an empty object - say \"extension\", \"mime_type\", \"filename\" or \"present\"");
     if (rc == 0 && t->has_present && !t->present && (seen & 7) != 0)
-        rc = err_at(e, r->json.at, "\"present\": false says that there is no attachment, so nothing else can hold of it");
+        rc = err_at(e, r->json.at,
+                    "\"present\": false says that there is no attachment, so nothing else can hold of it");
     buf_putc(&b, '}');
     if (rc == 0 && (out->written = arena_dup(r->arena, buf_span(&b))).p == NULL)
         rc = no_memory(e);
@@ -262,8 +263,10 @@ static int read_header_name(struct reader *r, struct condition *c, struct err *e
         return -1;
     for (size_t i = 0; i < c->header.n; i++) {
         if (c->header.p[i] <= ' ' || c->header.p[i] > '~' || c->header.p[i] == ':')
-            return err_at(e, r->json.at, "\"name\", character %zu: this cannot be in the name of a header - write it without "
-                                         "colon and blanks", i + 1);
+            return err_at(e, r->json.at,
+                          "\"name\", character %zu: this cannot be in the name of a header - write it without "
+                          "colon and blanks",
+                          i + 1);
     }
     if (c->header.n == 0)
         return err_at(e, r->json.at, "\"name\" is empty - write the name of a header, \"List-Id\"");
@@ -281,7 +284,10 @@ static int read_case(struct reader *r, struct condition *c, struct err *e)
     return read_bool(r, "case_sensitive", &c->case_sensitive, e);
 }
 
-static int read_not(struct reader *r, struct condition *c, struct err *e) { return read_bool(r, "not", &c->negated, e); }
+static int read_not(struct reader *r, struct condition *c, struct err *e)
+{
+    return read_bool(r, "not", &c->negated, e);
+}
 
 static int read_size(struct reader *r, const char *key, uint64_t *out, struct err *e)
 {
@@ -293,8 +299,14 @@ static int read_size(struct reader *r, const char *key, uint64_t *out, struct er
     return 0;
 }
 
-static int read_min(struct reader *r, struct condition *c, struct err *e) { return read_size(r, "min", &c->size_min, e); }
-static int read_max(struct reader *r, struct condition *c, struct err *e) { return read_size(r, "max", &c->size_max, e); }
+static int read_min(struct reader *r, struct condition *c, struct err *e)
+{
+    return read_size(r, "min", &c->size_min, e);
+}
+static int read_max(struct reader *r, struct condition *c, struct err *e)
+{
+    return read_size(r, "max", &c->size_max, e);
+}
 
 #define OF(kind) (1u << (kind))
 #define TEXTS (OF(COND_SUBJECT) | OF(COND_BODY) | OF(COND_HEADER))
@@ -477,7 +489,10 @@ static int read_expires(struct reader *r, struct rule *out, struct err *e)
     return 0;
 }
 
-static int read_enabled(struct reader *r, struct rule *out, struct err *e) { return read_bool(r, "enabled", &out->enabled, e); }
+static int read_enabled(struct reader *r, struct rule *out, struct err *e)
+{
+    return read_bool(r, "enabled", &out->enabled, e);
+}
 
 static int read_proof(struct reader *r, struct rule *out, struct err *e)
 {
@@ -505,12 +520,19 @@ static const struct {
     const char *name;
     int (*read)(struct reader *r, struct rule *out, struct err *e);
 } rule_keys[] = {
-    {"name", read_name},         {"action", read_action},       {"priority", read_priority},
-    {"enabled", read_enabled},   {"flow", read_flow},           {"expires_at", read_expires},
-    {"note", read_note},         {"require_proof", read_proof}, {"test_only", read_test_only},
+    {"name", read_name},
+    {"action", read_action},
+    {"priority", read_priority},
+    {"enabled", read_enabled},
+    {"flow", read_flow},
+    {"expires_at", read_expires},
+    {"note", read_note},
+    {"require_proof", read_proof},
+    {"test_only", read_test_only},
     {"conditions", read_conditions},
     /* of a line alone */
-    {"scope", read_scope},       {"policy", read_policy},
+    {"scope", read_scope},
+    {"policy", read_policy},
 };
 #define KEY_ACTION 1
 #define KEY_CONDITIONS 9
@@ -552,8 +574,8 @@ int rule_from_json(struct span json, struct arena *a, struct rule_check *check, 
     return check != NULL ? rule_vet(out, check, e) : 0;
 }
 
-int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct span *scope_out,
-                        struct span *policy_out, struct err *e)
+int rule_line_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out,
+                        struct span *scope_out, struct span *policy_out, struct err *e)
 {
     struct reader r;
 
@@ -567,7 +589,8 @@ int rule_line_from_json(struct span json, struct arena *a, struct rule_check *ch
     return check != NULL ? rule_vet(out, check, e) : 0;
 }
 
-int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out, struct err *e)
+int rule_conditions_from_json(struct span json, struct arena *a, struct rule_check *check, struct rule *out,
+                              struct err *e)
 {
     struct reader r;
 

@@ -21,7 +21,15 @@ void wildcard_literal(struct span pattern, struct buf *out);
 void wildcard_unescape(struct span text, struct buf *out);
 
 /* The items of a pattern one by one, for who needs to look inside. Zero-initialise, set pattern. */
-enum wildcard_kind { WILDCARD_END, WILDCARD_LITERAL, WILDCARD_ONE, WILDCARD_RUN, WILDCARD_OPEN, WILDCARD_BAR, WILDCARD_CLOSE };
+enum wildcard_kind {
+    WILDCARD_END,
+    WILDCARD_LITERAL,
+    WILDCARD_ONE,
+    WILDCARD_RUN,
+    WILDCARD_OPEN,
+    WILDCARD_BAR,
+    WILDCARD_CLOSE
+};
 struct wildcard_walk {
     struct span pattern;
     size_t      at;

@@ -17,7 +17,8 @@ static void again(struct span json, struct arena *a, bool line, struct span scop
     struct err  e = ERR_INIT;
 
     buf_init(&twice, 16 << 20);
-    REQUIRE((line ? rule_line_from_json(json, a, NULL, &r, &scope, &policy, &e) : rule_from_json(json, a, NULL, &r, &e)) == 0);
+    REQUIRE((line ? rule_line_from_json(json, a, NULL, &r, &scope, &policy, &e)
+                  : rule_from_json(json, a, NULL, &r, &e)) == 0);
     if (line)
         rule_put_line_json(&twice, &r, scope, policy);
     else

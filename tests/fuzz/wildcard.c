@@ -36,7 +36,8 @@ static bool tries_alternatives(struct trial *m, struct wildcard_walk w, size_t t
         bool   same = true;
 
         while ((item = wildcard_next(&w)).kind == WILDCARD_LITERAL) {
-            same = same && at < m->text.n && span_eq(span_between(m->text.p + at, m->text.p + character(m->text, at)), item.text);
+            same = same && at < m->text.n &&
+                   span_eq(span_between(m->text.p + at, m->text.p + character(m->text, at)), item.text);
             at = same ? character(m->text, at) : at;
         }
         if (same && tries(m, close.at, at))
@@ -56,7 +57,8 @@ static bool tries_fresh(struct trial *m, size_t p, size_t t)
     case WILDCARD_RUN: return tries(m, w.at, t) || (next > t && tries(m, p, next));
     case WILDCARD_ONE: return next > t && tries(m, w.at, next);
     case WILDCARD_OPEN: return tries_alternatives(m, w, t);
-    default: return next > t && span_eq(item.text, span_between(m->text.p + t, m->text.p + next)) && tries(m, w.at, next);
+    default:
+        return next > t && span_eq(item.text, span_between(m->text.p + t, m->text.p + next)) && tries(m, w.at, next);
     }
 }
 

@@ -6,8 +6,19 @@
 
 /* ---- Which rule ---------------------------------------------------------------------------------------------- */
 
-enum { GLOBAL_LOCKED, GLOBAL_ASSIGNED, GLOBAL_DEFAULT, GLOBAL_INERT, DOMAIN_LOCKED, DOMAIN_OWN, MAILBOX_OWN, MAILBOX_LEARNED, POLICIES };
+enum {
+    GLOBAL_LOCKED,
+    GLOBAL_ASSIGNED,
+    GLOBAL_DEFAULT,
+    GLOBAL_INERT,
+    DOMAIN_LOCKED,
+    DOMAIN_OWN,
+    MAILBOX_OWN,
+    MAILBOX_LEARNED,
+    POLICIES
+};
 
+/* clang-format off */
 static const struct policy_row {
     enum scope_kind kind;
     bool            locked, is_default, learned, assigned;
@@ -22,11 +33,15 @@ static const struct policy_row {
     [MAILBOX_OWN] = {SCOPE_MAILBOX, false, false, false, false, LAYER_MAILBOX},
     [MAILBOX_LEARNED] = {SCOPE_MAILBOX, false, false, true, false, LAYER_LEARNED},
 };
+/* clang-format on */
 
 static struct scope_policy policy_of(int p, int32_t priority)
 {
-    return (struct scope_policy){.id.b = {(uint8_t)p, 1}, .priority = priority, .locked = policies[p].locked,
-                                 .is_default = policies[p].is_default, .learned = policies[p].learned};
+    return (struct scope_policy){.id.b = {(uint8_t)p, 1},
+                                 .priority = priority,
+                                 .locked = policies[p].locked,
+                                 .is_default = policies[p].is_default,
+                                 .learned = policies[p].learned};
 }
 
 static void a_policy_has_its_layer(void **unused)
@@ -44,12 +59,18 @@ static void a_policy_has_its_layer(void **unused)
     }
 }
 
-struct try { int policy, policy_priority, priority; char action; uint8_t age; enum match_why why; };
+struct attempt {
+    int            policy, policy_priority, priority;
+    char           action;
+    uint8_t        age;
+    enum match_why why;
+};
 #define A 'a'
 #define B 'b'
+/* clang-format off */
 static const struct {
     const char *holds;
-    struct try  tries[3];
+    struct attempt  tries[3];
     int         decides; /* index, -1 nobody */
 } decisions[] = {
     {"a mailbox overrides its domain", {{DOMAIN_OWN, 1, 1, B, 1, 0}, {MAILBOX_OWN, 100, 100, A, 2, 0}}, 1},
@@ -71,6 +92,7 @@ static const struct {
     {"an unproven one neither", {{MAILBOX_OWN, 1, 1, A, 1, WHY_NOT_PROVEN}}, -1},
     {"nothing matched", {{0, 0, 0, 0, 0, 0}}, -1},
 };
+/* clang-format on */
 
 static void the_strongest_rule_decides_in_any_order(void **unused)
 {
@@ -90,19 +112,24 @@ static void the_strongest_rule_decides_in_any_order(void **unused)
             int                 decides = -1;
 
             for (size_t k = 0; k < 3; k++) {
-                const struct try *t = &decisions[i].tries[orders[o][k]];
+                const struct attempt *t = &decisions[i].tries[orders[o][k]];
 
                 if (t->action == 0)
                     continue;
                 pool[n] = policy_of(t->policy, t->policy_priority);
-                m[n] = (struct match){.policy = &pool[n], .id.b = {t->age}, .priority = t->priority, .why = t->why,
-                                      .action = t->action == A ? RULE_ALLOW : RULE_BLOCK, .rule = (uint32_t)orders[o][k]};
+                m[n] = (struct match){.policy = &pool[n],
+                                      .id.b = {t->age},
+                                      .priority = t->priority,
+                                      .why = t->why,
+                                      .action = t->action == A ? RULE_ALLOW : RULE_BLOCK,
+                                      .rule = (uint32_t)orders[o][k]};
                 lists[n] = &m[n];
                 kinds[n] = policies[t->policy].kind;
                 ns[n] = 1;
                 n++;
             }
-            CHECK(decisions[i].holds, decide_rule(lists, ns, kinds, n, &assigned, false, true, arena_of_test(), &d, NULL) == 0);
+            CHECK(decisions[i].holds,
+                  decide_rule(lists, ns, kinds, n, &assigned, false, true, arena_of_test(), &d, NULL) == 0);
             if (d.decider != NULL)
                 decides = (int)d.decider->m.rule;
             CHECK(decisions[i].holds, decides == decisions[i].decides);
@@ -113,8 +140,10 @@ static void the_strongest_rule_decides_in_any_order(void **unused)
 
 static void postmaster_obeys_locked_global_rules_only(void **unused)
 {
-    struct scope_policy own = policy_of(MAILBOX_OWN, 1), locked = policy_of(GLOBAL_LOCKED, 1), inert = policy_of(GLOBAL_INERT, 1);
-    struct match        m[] = {{.policy = &own, .id.b = {1}}, {.policy = &inert, .id.b = {2}}, {.policy = &locked, .id.b = {3}}};
+    struct scope_policy own = policy_of(MAILBOX_OWN, 1), locked = policy_of(GLOBAL_LOCKED, 1),
+                        inert = policy_of(GLOBAL_INERT, 1);
+    struct match m[] = {
+        {.policy = &own, .id.b = {1}}, {.policy = &inert, .id.b = {2}}, {.policy = &locked, .id.b = {3}}};
     const struct match *lists[] = {m, m + 1};
     size_t              ns[] = {1, 2};
     enum scope_kind     kinds[] = {SCOPE_MAILBOX, SCOPE_GLOBAL};
@@ -141,6 +170,7 @@ enum { NONE, ALLOW, BLOCK, LEARNED_ALLOW, LEARNED_BLOCK };
 #define GREY 1u
 #define LOCAL 2u
 #define VIRUS 4u
+/* clang-format off */
 static const struct {
     const char       *holds;
     int               rule;
@@ -183,6 +213,7 @@ static const struct {
     {"but much spam is spam still", LEARNED_ALLOW, 22, 0, {15, 6, 4}, 0, 0, R, 16, false, false},
     {"and protected findings do not shrink", LEARNED_ALLOW, 16, 16, {15, 6, 4}, 0, 0, R, 10, false, true},
 };
+/* clang-format on */
 
 static void a_verdict_follows_rule_score_and_thresholds(void **unused)
 {
@@ -191,9 +222,11 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
         int               rule = verdicts[i].rule;
         struct layered    l = {.layer = rule >= LEARNED_ALLOW ? LAYER_LEARNED : LAYER_DOMAIN,
                                .m.action = rule == ALLOW || rule == LEARNED_ALLOW ? RULE_ALLOW : RULE_BLOCK};
-        struct verdict_in in = {.decision = {&l, 1, rule == NONE ? NULL : &l}, .thresholds = verdicts[i].t,
+        struct verdict_in in = {.decision = {&l, 1, rule == NONE ? NULL : &l},
+                                .thresholds = verdicts[i].t,
                                 .score = {verdicts[i].total, verdicts[i].protected_sum, verdicts[i].set & VIRUS},
-                                .block_action = verdicts[i].block, .greylisting = verdicts[i].set & GREY,
+                                .block_action = verdicts[i].block,
+                                .greylisting = verdicts[i].set & GREY,
                                 .no_score_reject = verdicts[i].set & LOCAL};
         struct verdict    v = decide_verdict(&in), deferred = decide_deferred(&v);
 
@@ -202,7 +235,7 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
         CHECK(verdicts[i].holds, v.score == verdicts[i].score && v.total == verdicts[i].total);
         CHECK(verdicts[i].holds, v.greylist_due == verdicts[i].due);
         CHECK(verdicts[i].holds, v.by_protected == verdicts[i].by_protected);
-        CHECK(verdicts[i].holds, v.rule == (rule == ALLOW                             ? VERDICT_ALLOW
+        CHECK(verdicts[i].holds, v.rule == (rule == ALLOW                            ? VERDICT_ALLOW
                                             : rule == BLOCK || rule == LEARNED_BLOCK ? VERDICT_BLOCK
                                                                                      : VERDICT_NONE));
         CHECK("deferred where due, and only there", deferred.action == (v.greylist_due ? ACTION_DEFER : v.action));
@@ -212,11 +245,14 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
 
 static void thresholds_must_be_in_order(void **unused)
 {
-    static const struct { struct thresholds t; bool good; } rows[] = {
-        {{15, 6, 4}, true},     {{OFF, OFF, OFF}, true}, {{OFF, 6, 4}, true}, {{15, OFF, 4}, true}, {{15, 6, OFF}, true},
-        {{6, 6, 4}, false},     {{15, 4, 4}, false},     {{15, 6, 7}, false}, {{4, OFF, 4}, false}, {{15, 6, 0}, false},
-        {{15, 6, -1}, false},   {{1000, 6, 4}, false},   {{15, 6, NAN}, false}, {{INFINITY, 6, 4}, false}, {{0.3, 0.2, 0.1}, true},
-        {{15, 16, OFF}, false},
+    static const struct {
+        struct thresholds t;
+        bool              good;
+    } rows[] = {
+        {{15, 6, 4}, true},    {{OFF, OFF, OFF}, true},   {{OFF, 6, 4}, true},     {{15, OFF, 4}, true},
+        {{15, 6, OFF}, true},  {{6, 6, 4}, false},        {{15, 4, 4}, false},     {{15, 6, 7}, false},
+        {{4, OFF, 4}, false},  {{15, 6, 0}, false},       {{15, 6, -1}, false},    {{1000, 6, 4}, false},
+        {{15, 6, NAN}, false}, {{INFINITY, 6, 4}, false}, {{0.3, 0.2, 0.1}, true}, {{15, 16, OFF}, false},
     };
 
     (void)unused;
@@ -263,6 +299,7 @@ static void outcome_text(const struct outcome *o, char out[16])
 #define DROPS 1u
 #define CUSTODY 2u
 #define POST 4u
+/* clang-format off */
 /* P pass, T tag, E defer, R reject, D discard; by what the caller can do. */
 static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one, *post_drops, *post_drops_custody; } merges[] = {
     /*       one   drops   +custody  post: one  drops  +custody */
@@ -299,6 +336,7 @@ static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one
     {"bbd",  "P",  "E",    "E",      "P",       "Ps",  "E"},
     {"bbb",  "R",  "R",    "R",      "T",       "T",   "D"},
 };
+/* clang-format on */
 
 static void merge(const char *rcpts, unsigned can, struct outcome *o)
 {
@@ -359,26 +397,35 @@ static void nothing_is_lost_and_nobody_decides_for_another(void **unused)
             CHECK("reject takes everybody", o.action != R || refusing == 4);
             CHECK("discard takes everybody", o.action != D || refusing == 4);
             CHECK("one verdict defers only if all defer", o.action != ACTION_DEFER || (can & DROPS) || deferring == 4);
-            CHECK("who defers is deferred only if nobody accepts", o.action != ACTION_DEFER || strpbrk(rcpts, "apt") == NULL);
+            CHECK("who defers is deferred only if nobody accepts",
+                  o.action != ACTION_DEFER || strpbrk(rcpts, "apt") == NULL);
             for (size_t i = 0; i < o.nremoved; i++)
                 CHECK("only who refuses is removed", strchr("bq", rcpts[o.removed[i]]) != NULL);
             if ((can & DROPS) && (!(can & POST) || holds) && (o.action == P || o.action == T))
                 CHECK("nobody's allow delivers to who refuses",
-                      o.nremoved == (size_t)(rcpts[0] == 'b' || rcpts[0] == 'q') + (rcpts[1] == 'b' || rcpts[1] == 'q') +
-                                        (rcpts[2] == 'b' || rcpts[2] == 'q') + (rcpts[3] == 'b' || rcpts[3] == 'q'));
+                      o.nremoved == (size_t)(rcpts[0] == 'b' || rcpts[0] == 'q') +
+                                        (rcpts[1] == 'b' || rcpts[1] == 'q') + (rcpts[2] == 'b' || rcpts[2] == 'q') +
+                                        (rcpts[3] == 'b' || rcpts[3] == 'q'));
             merge(reversed, can, &backwards);
-            CHECK("the order of recipients means nothing", o.action == backwards.action && o.nremoved == backwards.nremoved &&
-                                                               o.score == backwards.score && o.rule == backwards.rule &&
-                                                               o.wish == backwards.wish && o.split_tag == backwards.split_tag);
+            CHECK("the order of recipients means nothing",
+                  o.action == backwards.action && o.nremoved == backwards.nremoved && o.score == backwards.score &&
+                      o.rule == backwards.rule && o.wish == backwards.wish && o.split_tag == backwards.split_tag);
         }
     }
 }
 
 static void what_could_not_be_carried_out_is_remembered(void **unused)
 {
-    static const struct { const char *rcpts; unsigned can; enum action action, wish; } rows[] = {
-        {"b", 0, R, R}, {"q", 0, R, Q}, {"q", CUSTODY, R, Q}, {"bq", 0, R, Q}, {"b", POST, T, Q}, {"q", DROPS | CUSTODY, D, Q},
-        {"pq", 0, P, P}, {"pq", DROPS, P, P}, {"p", POST, P, P}, {"dd", 0, ACTION_DEFER, ACTION_DEFER},
+    static const struct {
+        const char *rcpts;
+        unsigned    can;
+        enum action action, wish;
+    } rows[] = {
+        {"b", 0, R, R},       {"q", 0, R, Q},
+        {"q", CUSTODY, R, Q}, {"bq", 0, R, Q},
+        {"b", POST, T, Q},    {"q", DROPS | CUSTODY, D, Q},
+        {"pq", 0, P, P},      {"pq", DROPS, P, P},
+        {"p", POST, P, P},    {"dd", 0, ACTION_DEFER, ACTION_DEFER},
     };
 
     (void)unused;
@@ -402,7 +449,8 @@ static void rule_score_and_thresholds_are_those_of_who_remains(void **unused)
     CHECK("the one who remains allows", o.rule == VERDICT_ALLOW && o.score == -100 && o.thresholds.reject == 20);
     CHECK("two", decide_outcome(v, 2, &one, arena_of_test(), &o, NULL) == 0);
     CHECK("both remain: neither rule, the plain score", o.rule == VERDICT_NONE && o.score == 3);
-    CHECK("the strictest of both", o.thresholds.reject == 15 && o.thresholds.add_header == 5 && o.thresholds.greylist == 4);
+    CHECK("the strictest of both",
+          o.thresholds.reject == 15 && o.thresholds.add_header == 5 && o.thresholds.greylist == 4);
     v[0].total = v[1].total = 5.5;
     CHECK("two", decide_outcome(v, 2, &one, arena_of_test(), &o, NULL) == 0);
     CHECK("the score against the strictest add_header", o.action == T);
@@ -457,10 +505,15 @@ static void the_number_for_spamd_never_crosses_a_border(void **unused)
 
 static void the_number_for_spamd_is_what_the_manual_says(void **unused)
 {
-    static const struct { enum action action; enum rule_verdict rule; double score, shown; } rows[] = {
-        {P, VERDICT_NONE, 3.14, 3.1}, {P, VERDICT_NONE, 5.96, 5.9}, {P, VERDICT_NONE, 7, 5.9}, {T, VERDICT_NONE, 5, 6.0},
-        {T, VERDICT_NONE, 14.96, 14.9}, {R, VERDICT_NONE, 15, 100}, {R, VERDICT_NONE, 120.26, 120.3}, {P, VERDICT_ALLOW, -80, -100},
-        {T, VERDICT_ALLOW, -93, 6.0}, {R, VERDICT_ALLOW, -80, 100}, {T, VERDICT_BLOCK, 103, 103}, {P, VERDICT_NONE, NAN, 0},
+    static const struct {
+        enum action       action;
+        enum rule_verdict rule;
+        double            score, shown;
+    } rows[] = {
+        {P, VERDICT_NONE, 3.14, 3.1},     {P, VERDICT_NONE, 5.96, 5.9},   {P, VERDICT_NONE, 7, 5.9},
+        {T, VERDICT_NONE, 5, 6.0},        {T, VERDICT_NONE, 14.96, 14.9}, {R, VERDICT_NONE, 15, 100},
+        {R, VERDICT_NONE, 120.26, 120.3}, {P, VERDICT_ALLOW, -80, -100},  {T, VERDICT_ALLOW, -93, 6.0},
+        {R, VERDICT_ALLOW, -80, 100},     {T, VERDICT_BLOCK, 103, 103},   {P, VERDICT_NONE, NAN, 0},
     };
 
     (void)unused;

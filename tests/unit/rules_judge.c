@@ -7,7 +7,11 @@
 enum { RULES, LOCKED, LEARNED, DEFAULT, ASSIGNED, POLICIES };
 static const struct uuid policy_ids[POLICIES] = {{.b = {1}}, {.b = {2}}, {.b = {3}}, {.b = {4}}, {.b = {5}}};
 
-struct row { enum scope_kind kind; int policy; const char *action, *conditions; };
+struct row {
+    enum scope_kind kind;
+    int             policy;
+    const char     *action, *conditions;
+};
 
 static struct scope *scope_of(enum scope_kind kind, const struct row *rows, size_t n)
 {
@@ -17,13 +21,19 @@ static struct scope *scope_of(enum scope_kind kind, const struct row *rows, size
 
     arena_init(&a, 16 << 20);
     for (int p = 0; p < POLICIES; p++) {
-        struct scope_policy policy = {.id = policy_ids[p], .priority = 100, .locked = p == LOCKED, .is_default = p == DEFAULT,
+        struct scope_policy policy = {.id = policy_ids[p],
+                                      .priority = 100,
+                                      .locked = p == LOCKED,
+                                      .is_default = p == DEFAULT,
                                       .learned = p == LEARNED};
 
         CHECK("policy", scope_builder_policy(b, &policy, NULL) == 0);
     }
     for (size_t i = 0; i < n; i++) {
-        struct rule r = {.id.b = {0, 0, 0, (uint8_t)(i + 1)}, .priority = 100, .enabled = true, .flow = FLOW_FROM,
+        struct rule r = {.id.b = {0, 0, 0, (uint8_t)(i + 1)},
+                         .priority = 100,
+                         .enabled = true,
+                         .flow = FLOW_FROM,
                          .action = strcmp(rows[i].action, "allow") == 0 ? RULE_ALLOW : RULE_BLOCK};
         struct err  e = ERR_INIT;
 
@@ -42,6 +52,7 @@ static struct scope *scope_of(enum scope_kind kind, const struct row *rows, size
 #define SUBJECT(text) "[{\"kind\":\"subject\",\"any\":[\"" text "\"]}]"
 #define BOB FROM("bob@partner.example")
 
+/* clang-format off */
 static const struct case_row {
     const char       *holds;
     struct row        rows[3];
@@ -84,14 +95,20 @@ static const struct case_row {
     {"outbound mail sees no rules about senders", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false}, DIRECTION_OUTBOUND, 0, ACTION_PASS,
      VERDICT_NONE, LAYER_NONE},
 };
+/* clang-format on */
 
 static struct facts facts_of(struct arena *a, enum direction direction)
 {
-    static const char message[] = "From: Bob <bob@partner.example>\r\nTo: ann@ours.example\r\nSubject: Your invoice\r\n\r\nHello\r\n";
+    static const char message[] =
+        "From: Bob <bob@partner.example>\r\nTo: ann@ours.example\r\nSubject: Your invoice\r\n\r\nHello\r\n";
 
-    return (struct facts){.message = message_open(SPAN(message), a), .arena = a, .has_envelope_from = true, .direction = direction,
-                          .envelope_from = {.local = SPAN("bob"), .domain = SPAN("partner.example"), .full = SPAN("bob@partner.example")},
-                          .proof = {.can_prove = true, .dmarc_pass = true, .dmarc_domain = SPAN("partner.example")}};
+    return (struct facts){
+        .message = message_open(SPAN(message), a),
+        .arena = a,
+        .has_envelope_from = true,
+        .direction = direction,
+        .envelope_from = {.local = SPAN("bob"), .domain = SPAN("partner.example"), .full = SPAN("bob@partner.example")},
+        .proof = {.can_prove = true, .dmarc_pass = true, .dmarc_domain = SPAN("partner.example")}};
 }
 
 static struct judge_rcpt rcpt_of(const char *address, struct scope *const *scopes)
@@ -99,7 +116,8 @@ static struct judge_rcpt rcpt_of(const char *address, struct scope *const *scope
     struct span       s = span_of(address);
     size_t            at = span_rchr(s, '@');
     struct judge_rcpt r = {.rcpt.given = {.local = span_head(s, at), .domain = span_skip(s, at + 1), .full = s},
-                           .assigned = {&policy_ids[ASSIGNED], 1}, .thresholds = {15, 6, 4}};
+                           .assigned = {&policy_ids[ASSIGNED], 1},
+                           .thresholds = {15, 6, 4}};
 
     for (int k = 0; k < 3; k++)
         r.scopes[k] = scopes[k];
@@ -141,8 +159,10 @@ static void a_message_gets_the_verdict_of_the_strongest_layer(void **unused)
         if (fast->action != c->action || fast->rule != c->rule)
             fail_msg("%s: %s, rule %d", c->holds, action_word(fast->action), fast->rule);
         CHECK(c->holds, (fast->decision.decider == NULL ? LAYER_NONE : fast->decision.decider->layer) == c->layer);
-        CHECK("greylisting is due for inbound mail alone", fast->greylist_due == ((c->set & GREY) && c->direction == IN));
-        CHECK("explain says the same", slow->action == fast->action && slow->rule == fast->rule && slow->score == fast->score);
+        CHECK("greylisting is due for inbound mail alone",
+              fast->greylist_due == ((c->set & GREY) && c->direction == IN));
+        CHECK("explain says the same",
+              slow->action == fast->action && slow->rule == fast->rule && slow->score == fast->score);
         CHECK("explain shows every rule", slow->decision.n >= fast->decision.n);
         drop_all(scopes);
     }
@@ -150,17 +170,18 @@ static void a_message_gets_the_verdict_of_the_strongest_layer(void **unused)
 
 static void every_recipient_is_judged_by_their_own_rules(void **unused)
 {
-    static const struct row ann[] = {{SCOPE_MAILBOX, RULES, "allow", BOB}}, ben[] = {{SCOPE_MAILBOX, RULES, "block", BOB}},
+    static const struct row ann[] = {{SCOPE_MAILBOX, RULES, "allow", BOB}},
+                            ben[] = {{SCOPE_MAILBOX, RULES, "block", BOB}},
                             domain[] = {{SCOPE_DOMAIN, RULES, "block", TO("cleo@ours.example")}};
-    struct arena           *a = arena_of_test();
-    struct facts            facts = facts_of(a, IN);
-    struct scope           *scopes[3] = {scope_of(SCOPE_GLOBAL, NULL, 0), scope_of(SCOPE_DOMAIN, domain, 1), NULL};
-    struct scope           *of_ann = scope_of(SCOPE_MAILBOX, ann, 1), *of_ben = scope_of(SCOPE_MAILBOX, ben, 1);
-    struct judge_rcpt       rcpts[4] = {rcpt_of("ann@ours.example", scopes), rcpt_of("ben@ours.example", scopes),
-                                        rcpt_of("cleo@ours.example", scopes), rcpt_of("dan@ours.example", scopes)};
-    struct score_parts      score = {7, 0, false};
-    struct verdict         *v;
-    struct evaluation      *ev;
+    struct arena      *a = arena_of_test();
+    struct facts       facts = facts_of(a, IN);
+    struct scope      *scopes[3] = {scope_of(SCOPE_GLOBAL, NULL, 0), scope_of(SCOPE_DOMAIN, domain, 1), NULL};
+    struct scope      *of_ann = scope_of(SCOPE_MAILBOX, ann, 1), *of_ben = scope_of(SCOPE_MAILBOX, ben, 1);
+    struct judge_rcpt  rcpts[4] = {rcpt_of("ann@ours.example", scopes), rcpt_of("ben@ours.example", scopes),
+                                   rcpt_of("cleo@ours.example", scopes), rcpt_of("dan@ours.example", scopes)};
+    struct score_parts score = {7, 0, false};
+    struct verdict    *v;
+    struct evaluation *ev;
 
     (void)unused;
     rcpts[0].scopes[SCOPE_MAILBOX] = of_ann;
@@ -179,16 +200,16 @@ static void every_recipient_is_judged_by_their_own_rules(void **unused)
 static void many_recipients_of_one_domain_share_one_decision(void **unused)
 {
     enum { MANY = 10000 };
-    static struct row    rows[40];
-    static const char    block[] = SUBJECT("invoice");
-    struct arena        *a = arena_of_test();
-    struct facts         facts = facts_of(a, IN);
-    struct scope        *scopes[3] = {NULL, NULL, NULL};
-    struct judge_rcpt   *rcpts = calloc(MANY, sizeof *rcpts);
-    struct score_parts   score = {0, 0, false};
-    struct verdict      *v;
-    struct evaluation   *ev;
-    size_t               before;
+    static struct row  rows[40];
+    static const char  block[] = SUBJECT("invoice");
+    struct arena      *a = arena_of_test();
+    struct facts       facts = facts_of(a, IN);
+    struct scope      *scopes[3] = {NULL, NULL, NULL};
+    struct judge_rcpt *rcpts = calloc(MANY, sizeof *rcpts);
+    struct score_parts score = {0, 0, false};
+    struct verdict    *v;
+    struct evaluation *ev;
+    size_t             before;
 
     (void)unused;
     for (size_t i = 0; i < COUNT(rows); i++)

@@ -3,8 +3,10 @@
 #include "rules.h"
 
 static const struct ip_block relays[] = {
-    {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 0}}, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 255, 255, 255}}},
-    {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0}}, {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 255}}},
+    {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 0}},
+     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 255, 255, 255}}},
+    {{{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 0}},
+     {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 10, 0, 0, 255}}},
 };
 static const struct origin_trust trust = {relays, COUNT(relays), {"mx.ours.example", 15}};
 
@@ -14,6 +16,7 @@ static const struct origin_trust trust = {relays, COUNT(relays), {"mx.ours.examp
 
 /* ---- The client ---------------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static const struct { const char *holds, *stated, *message, *client; } clients[] = {
     {"a stranger who is stated is the client", "192.0.2.7", BY("198.51.100.1") END, "192.0.2.7"},
     {"behind a relay, the one it names", "10.0.0.1", BY("192.0.2.7") BY("198.51.100.1") END, "192.0.2.7"},
@@ -24,6 +27,7 @@ static const struct { const char *holds, *stated, *message, *client; } clients[]
     {"IPv6", "127.0.0.1", BY("IPv6:2001:db8::7") END, "2001:db8::7"},
     {"lines of the body are no Received lines", "10.0.0.1", END BY("192.0.2.7"), "10.0.0.1"},
 };
+/* clang-format on */
 
 static void the_client_is_the_first_stranger_whom_trusted_relays_name(void **unused)
 {
@@ -64,6 +68,7 @@ static void no_more_than_50_received_lines_are_followed(void **unused)
 
 #define AR(text) "Authentication-Results: " text "\r\n"
 #define OURS "mx.ours.example; "
+/* clang-format off */
 /* What was gathered, as text: "dmarc:domain spf:domain dkim:d dkim:d". */
 static const struct { const char *holds, *stated, *message, *proof; size_t fields; } results[] = {
     {"all methods in one field", "192.0.2.7",
@@ -101,6 +106,7 @@ static const struct { const char *holds, *stated, *message, *proof; size_t field
     {"a stranger's line about a relay opens nothing", "192.0.2.7", BY("10.0.0.2") AR(OURS "dmarc=pass header.from=a.example") END, "", 0},
     {"nor does one that names nobody", "10.0.0.1", NO_IP AR(OURS "dmarc=pass header.from=a.example") END, "", 0},
 };
+/* clang-format on */
 
 static void proof_text(const struct proof *p, char *out, size_t max)
 {
@@ -150,7 +156,8 @@ static void without_an_authserv_id_nothing_can_be_proven(void **unused)
 /* Any bytes: it ends, and finds nothing that is no domain. */
 static void damaged_results_do_no_harm(void **unused)
 {
-    static const char *const parts[] = {"mx.ours.example", ";", "=", "(", ")", "\"", "\\", "pass", "dkim", "header.d", "a.example", " ", "@", "\r\n ", "/"};
+    static const char *const parts[] = {"mx.ours.example", ";",         "=", "(", ")",     "\"", "\\", "pass", "dkim",
+                                        "header.d",        "a.example", " ", "@", "\r\n ", "/"};
     uint64_t                 seed = 5;
     size_t                   counted = 0;
 
@@ -177,7 +184,10 @@ static void damaged_results_do_no_harm(void **unused)
 
 static void proof_is_for_the_same_organisation(void **unused)
 {
-    static const struct { const char *holds, *dmarc, *spf, *dkim, *sender; bool covers; } rows[] = {
+    static const struct {
+        const char *holds, *dmarc, *spf, *dkim, *sender;
+        bool        covers;
+    } rows[] = {
         {"DMARC for the domain", "partner.example", "", "", "partner.example", true},
         {"DMARC for another domain", "evil.example", "", "", "partner.example", false},
         {"DKIM by the domain", "", "", "partner.example", "partner.example", true},
@@ -193,8 +203,12 @@ static void proof_is_for_the_same_organisation(void **unused)
     (void)unused;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct span    dkim = span_of(rows[i].dkim);
-        struct proof   p = {.can_prove = true, .dmarc_pass = rows[i].dmarc[0] != 0, .dmarc_domain = span_of(rows[i].dmarc),
-                            .spf_domain = span_of(rows[i].spf), .dkim = &dkim, .ndkim = dkim.n > 0};
+        struct proof   p = {.can_prove = true,
+                            .dmarc_pass = rows[i].dmarc[0] != 0,
+                            .dmarc_domain = span_of(rows[i].dmarc),
+                            .spf_domain = span_of(rows[i].spf),
+                            .dkim = &dkim,
+                            .ndkim = dkim.n > 0};
         struct address sender = {.local = SPAN("bob"), .domain = span_of(rows[i].sender), .full = SPAN("bob@x")};
 
         CHECK(rows[i].holds, proof_covers(&p, &sender) == rows[i].covers);
@@ -214,6 +228,7 @@ static void the_direction_is_nothing_that_a_stranger_can_claim(void **unused)
 
 /* ---- X-Envelope lines ---------------------------------------------------------------------------------------- */
 
+/* clang-format off */
 static const struct { const char *holds, *raw, *from, *to, *rest; } envelopes[] = {
     {"both", "X-Envelope-From: <a@b.example>\r\nX-Envelope-To: c@d.example\r\nSubject: x\r\n\r\n", "<a@b.example>", "c@d.example|", "Subject: x\r\n\r\n"},
     {"in any order and case", "x-envelope-to: c@d.example\nX-ENVELOPE-FROM:a@b.example\nSubject: x\n\n", "a@b.example", "c@d.example|", "Subject: x\n\n"},
@@ -227,6 +242,7 @@ static const struct { const char *holds, *raw, *from, *to, *rest; } envelopes[] 
     {"an empty message", "", NULL, "", ""},
     {"nothing behind", "X-Envelope-To: c@d.example", NULL, "c@d.example|", ""},
 };
+/* clang-format on */
 
 static void envelope_lines_at_the_top_are_taken_off(void **unused)
 {
@@ -262,7 +278,8 @@ static void too_many_recipients_are_refused(void **unused)
     buf_puts(&b, "X-Envelope-To: a@b.example");
     for (int i = 1; i < ADDRESS_LIST_MAX; i++)
         buf_puts(&b, ",a@b.example");
-    CHECK("as many as there may be", origin_envelope_lines(buf_span(&b), arena_of_test(), &e, &rest) == 0 && e.nto == ADDRESS_LIST_MAX);
+    CHECK("as many as there may be",
+          origin_envelope_lines(buf_span(&b), arena_of_test(), &e, &rest) == 0 && e.nto == ADDRESS_LIST_MAX);
     buf_puts(&b, ",a@b.example");
     CHECK("one more", origin_envelope_lines(buf_span(&b), arena_of_test(), &e, &rest) < 0);
     buf_fini(&b);

@@ -50,7 +50,10 @@ static void a_regex_matches_what_the_manual_says(void **unused)
 /* The same text, with the place that matches moved over the borders of several windows. */
 static void where_the_match_stands_makes_no_difference(void **unused)
 {
-    static const struct { const char *source, *part; unsigned flags; } moved[] = {
+    static const struct {
+        const char *source, *part;
+        unsigned    flags;
+    } moved[] = {
         {"needle", "needle", 0},
         {"(?<=xxy)needle", "yneedle", 0},
         {"(?<=xxyü)needle", "yüneedle", 0},
@@ -98,7 +101,7 @@ static const struct {
 
 static void a_bad_regex_is_refused_with_its_place_and_a_cure(void **unused)
 {
-    char long_one[REGEX_SOURCE_MAX + 2];
+    char       long_one[REGEX_SOURCE_MAX + 2];
     struct err e = ERR_INIT;
 
     (void)unused;
@@ -117,6 +120,7 @@ static void a_bad_regex_is_refused_with_its_place_and_a_cure(void **unused)
     CHECK("a NUL", regex_check(SPAN("a\0b"), 0, &e) < 0);
 }
 
+/* clang-format off */
 static const struct {
     const char *source;
     unsigned    flags;
@@ -170,6 +174,7 @@ static const struct {
     {"x\\Kabc", 0, NULL, "xabc"},
     {"\\N{U+41}abc", 0, NULL, "Aabc"},
 };
+/* clang-format on */
 
 static void a_literal_stands_in_every_text_that_matches(void **unused)
 {
@@ -196,9 +201,10 @@ static void a_literal_stands_in_every_text_that_matches(void **unused)
 /* Random patterns on random texts: whenever one matches, its literal is there. */
 static void no_random_match_lacks_its_literal(void **unused)
 {
-    static const char *const parts[] = {"a", "b",  "A",    "k",   "(",  ")",  "|",      "*",   "+",    "?",   "{0}",     "{1,2}",
-                                        ".", "^",  "[ab]", "[^b]", "\\.", "(?:", "(?i)", "(?=", "(?<=", "\\b", "\\Qa\\E", "\\x61",
-                                        "[", "]",  "{",    "}",   ",",  "0",  "\\",     "E",   "Q",    "(?!", "ü",       "(?<n>"};
+    static const char *const parts[] = {
+        "a", "b", "A",    "k",    "(",   ")",   "|",    "*",   "+",    "?",   "{0}",     "{1,2}",
+        ".", "^", "[ab]", "[^b]", "\\.", "(?:", "(?i)", "(?=", "(?<=", "\\b", "\\Qa\\E", "\\x61",
+        "[", "]", "{",    "}",    ",",   "0",   "\\",   "E",   "Q",    "(?!", "ü",       "(?<n>"};
     static const char *const pieces[] = {"a", "b", "A", "k", "\xe2\x84\xaa", "ü", "0", "{0}", ".", "Q"};
     uint64_t                 seed = 42;
     size_t                   matched = 0, with_literal = 0;
@@ -225,7 +231,8 @@ static void no_random_match_lacks_its_literal(void **unused)
             if (regex_literal(span_of(source), flags, &b)) {
                 with_literal++;
                 if (span_find(in, buf_span(&b)) == in.n)
-                    fail_msg("\"%s\" (%u) matches \"%s\" without \"%.*s\"", source, flags, text, SPAN_ARG(buf_span(&b)));
+                    fail_msg("\"%s\" (%u) matches \"%s\" without \"%.*s\"", source, flags, text,
+                             SPAN_ARG(buf_span(&b)));
             }
         }
         regex_array_free(&r, 1);
@@ -261,9 +268,10 @@ static void a_regex_that_never_ends_hits_its_limit(void **unused)
 
 static void a_budget_that_is_used_up_stops_all_later_matches(void **unused)
 {
-    struct regex_budget scope = {.left_us = 2000}, message = {.left_us = REGEX_MESSAGE_US}, other = {.left_us = REGEX_SCOPE_US};
-    struct regex       *r = regex_array(2);
-    char               *text = malloc(REGEX_BODY_MAX);
+    struct regex_budget scope = {.left_us = 2000}, message = {.left_us = REGEX_MESSAGE_US},
+                        other = {.left_us = REGEX_SCOPE_US};
+    struct regex *r = regex_array(2);
+    char         *text = malloc(REGEX_BODY_MAX);
 
     (void)unused;
     memset(text, 'a', REGEX_BODY_MAX);
@@ -271,7 +279,8 @@ static void a_budget_that_is_used_up_stops_all_later_matches(void **unused)
     regex_init(regex_at(r, 1), SPAN("a"), 0);
     CHECK("slow", regex_match(regex_at(r, 0), span_make(text, REGEX_BODY_MAX), &scope, &message) == REGEX_LIMIT);
     CHECK("the scope's budget tripped", scope.tripped && !message.tripped);
-    CHECK("even a harmless one is unknown now", regex_match(regex_at(r, 1), SPAN("a"), &scope, &message) == REGEX_LIMIT);
+    CHECK("even a harmless one is unknown now",
+          regex_match(regex_at(r, 1), SPAN("a"), &scope, &message) == REGEX_LIMIT);
     CHECK("another scope is not touched", regex_match(regex_at(r, 1), SPAN("a"), &other, &message) == REGEX_YES);
     CHECK("the message paid for both", message.left_us < REGEX_MESSAGE_US && message.left_us > 0);
     regex_array_free(&r, 2);

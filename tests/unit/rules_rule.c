@@ -65,7 +65,8 @@ static void what_is_left_out_has_the_defaults_of_the_manual(void **unused)
 
     (void)unused;
     CHECK("read", rule_from_json(span_of(json), arena_of_test(), &check, &r, NULL) == 0);
-    CHECK("rule", r.enabled && r.require_proof && !r.test_only && r.priority == 100 && r.flow == FLOW_FROM && r.expires_us == 0);
+    CHECK("rule", r.enabled && r.require_proof && !r.test_only && r.priority == 100 && r.flow == FLOW_FROM &&
+                      r.expires_us == 0);
     CHECK("no texts", r.name.n == 0 && r.note.n == 0);
     CHECK("sender", r.conditions[0].source == SOURCE_FROM && !r.conditions[0].negated);
     CHECK("size", r.conditions[1].size_min == 0 && r.conditions[1].size_max == 5);
@@ -77,8 +78,8 @@ static void a_time_of_expiry_comes_back(void **unused)
 {
     static const char json[] = "{\"action\":\"block\",\"expires_at\":\"2027-01-31T12:00:00+01:00\",\"conditions\":"
                                "[{\"kind\":\"ip\",\"any\":[\"192.0.2.1\"]}]}";
-    struct rule r;
-    struct buf  b;
+    struct rule       r;
+    struct buf        b;
 
     (void)unused;
     buf_init(&b, 1000);
@@ -90,6 +91,7 @@ static void a_time_of_expiry_comes_back(void **unused)
 
 /* ---- Entries ---- */
 
+/* clang-format off */
 static const struct {
     const char     *holds, *condition, *written; /* condition: without "any" */
     enum entry_kind kind;
@@ -131,13 +133,15 @@ static const struct {
     {"a host wildcard", "\"kind\":\"host\"", "mx?.Partner.example", ENTRY_WILDCARD, "mx?.partner.example"},
     {"a signer", "\"kind\":\"signed_by\"", "Partner.example", ENTRY_DOMAIN, "partner.example"},
 };
+/* clang-format on */
 
-static int read_one(const char *condition, const char *written, struct rule_check *check, const char *action, struct rule *out,
-                    struct err *e)
+static int read_one(const char *condition, const char *written, struct rule_check *check, const char *action,
+                    struct rule *out, struct err *e)
 {
     static char json[16384];
 
-    snprintf(json, sizeof json, "{\"action\":\"%s\",\"conditions\":[{%s,\"any\":[\"%s\"]}]}", action, condition, written);
+    snprintf(json, sizeof json, "{\"action\":\"%s\",\"conditions\":[{%s,\"any\":[\"%s\"]}]}", action, condition,
+             written);
     return rule_from_json(span_of(json), arena_of_test(), check, out, e);
 }
 
@@ -155,6 +159,7 @@ static void an_entry_is_read_as_the_manual_says(void **unused)
     }
 }
 
+/* clang-format off */
 static const struct { const char *condition, *written, *says; } bad_entries[] = {
     {"\"kind\":\"sender\"", "", "conditions[0].any[0], character 1: an empty entry"},
     {"\"kind\":\"sender\"", "  ", "an empty entry"},
@@ -181,6 +186,7 @@ static const struct { const char *condition, *written, *says; } bad_entries[] = 
     {"\"kind\":\"sender\"", "/ü[b/", "any[0], character 5: missing terminating ]"},
     {"\"kind\":\"body\",\"match\":\"regex\"", "(*UTF8)a", "is not allowed"},
 };
+/* clang-format on */
 
 static void a_bad_entry_is_refused_with_its_place_and_a_cure(void **unused)
 {
@@ -190,11 +196,13 @@ static void a_bad_entry_is_refused_with_its_place_and_a_cure(void **unused)
         struct err        e = ERR_INIT;
         struct rule       r;
 
-        CHECK(bad_entries[i].written, read_one(bad_entries[i].condition, bad_entries[i].written, &check, "block", &r, &e) < 0);
+        CHECK(bad_entries[i].written,
+              read_one(bad_entries[i].condition, bad_entries[i].written, &check, "block", &r, &e) < 0);
         check_err(bad_entries[i].written, &e, bad_entries[i].says);
     }
 }
 
+/* clang-format off */
 static const struct { const char *json, *says; } bad_rules[] = {
     {"[]", "a rule is an object, not a list"},
     {"{\"action\":\"block\"}", "\"conditions\" is missing"},
@@ -233,6 +241,7 @@ static const struct { const char *json, *says; } bad_rules[] = {
     {"{\"action\":\"block\",\"name\":\"a\\nb\",\"conditions\":[]}", "\"name\" holds a control character"},
     {"{\"action\":\"block\",\"conditions\":[{\"kind\":\"size\",\"max\":1}]} x", "behind the end of the JSON"},
 };
+/* clang-format on */
 
 static void a_bad_rule_is_refused_with_its_place_and_a_cure(void **unused)
 {
@@ -259,7 +268,8 @@ static void too_much_of_anything_is_refused(void **unused)
     for (int i = 0; i <= RULE_CONDITIONS_MAX; i++)
         buf_printf(&b, "%s{\"kind\":\"size\",\"max\":1}", i > 0 ? "," : "");
     buf_puts(&b, "]");
-    CHECK("conditions", rule_conditions_from_json(buf_span(&b), arena_of_test(), NULL, &r, &e) < 0 && e.code == ERR_LIMIT);
+    CHECK("conditions",
+          rule_conditions_from_json(buf_span(&b), arena_of_test(), NULL, &r, &e) < 0 && e.code == ERR_LIMIT);
     buf_clear(&b);
     buf_puts(&b, "[{\"kind\":\"sender\",\"any\":[");
     for (int i = 0; i <= RULE_ENTRIES_MAX; i++)
@@ -299,9 +309,10 @@ static void a_full_arena_fails_the_rule_and_nothing_else(void **unused)
 
 static void a_line_of_an_export_names_scope_and_policy(void **unused)
 {
-    static const char line[] = "{\"scope\":\"domain:ours.example\",\"policy\":\"Rules\",\"name\":\"\",\"action\":\"block\","
-                               "\"priority\":100,\"enabled\":true,\"flow\":\"to\",\"expires_at\":null,\"require_proof\":true,"
-                               "\"test_only\":false,\"note\":\"two\\nlines\",\"conditions\":[{\"kind\":\"ip\",\"any\":[\"192.0.2.1\"]}]}";
+    static const char line[] =
+        "{\"scope\":\"domain:ours.example\",\"policy\":\"Rules\",\"name\":\"\",\"action\":\"block\","
+        "\"priority\":100,\"enabled\":true,\"flow\":\"to\",\"expires_at\":null,\"require_proof\":true,"
+        "\"test_only\":false,\"note\":\"two\\nlines\",\"conditions\":[{\"kind\":\"ip\",\"any\":[\"192.0.2.1\"]}]}";
     struct rule r;
     struct span scope, policy;
     struct buf  b;
@@ -312,9 +323,11 @@ static void a_line_of_an_export_names_scope_and_policy(void **unused)
     check_text("scope", scope, "domain:ours.example");
     check_text("policy", policy, "Rules");
     rule_put_line_json(&b, &r, scope, policy);
-    check_text("written", buf_span(&b), "{\"scope\":\"domain:ours.example\",\"policy\":\"Rules\",\"name\":\"\",\"action\":\"block\","
-                               "\"priority\":100,\"enabled\":true,\"flow\":\"to\",\"expires_at\":null,\"require_proof\":true,"
-                               "\"test_only\":false,\"note\":\"two\\u000alines\",\"conditions\":[{\"kind\":\"ip\",\"any\":[\"192.0.2.1\"]}]}");
+    check_text(
+        "written", buf_span(&b),
+        "{\"scope\":\"domain:ours.example\",\"policy\":\"Rules\",\"name\":\"\",\"action\":\"block\","
+        "\"priority\":100,\"enabled\":true,\"flow\":\"to\",\"expires_at\":null,\"require_proof\":true,"
+        "\"test_only\":false,\"note\":\"two\\u000alines\",\"conditions\":[{\"kind\":\"ip\",\"any\":[\"192.0.2.1\"]}]}");
     buf_fini(&b);
 }
 
@@ -444,7 +457,10 @@ static void who_may_not_write_regexes_is_told_the_setting(void **unused)
 
 static void saving_gives_advice(void **unused)
 {
-    static const struct { const char *action, *condition, *written; unsigned advice; } cases[] = {
+    static const struct {
+        const char *action, *condition, *written;
+        unsigned    advice;
+    } cases[] = {
         {"allow", "\"kind\":\"sender\"", "partner.example", ADVICE_NEEDS_PROOF},
         {"block", "\"kind\":\"sender\"", "partner.example", 0},
         {"allow", "\"kind\":\"ip\"", "192.0.2.1", 0},
@@ -486,11 +502,13 @@ static void a_rule_that_was_written_reads_as_the_same(void **unused)
         r.nconditions = 1 + random_below(&seed, 4);
         r.conditions = c;
         for (size_t i = 0; i < r.nconditions; i++) {
-            c[i] = (struct condition){.kind = random_below(&seed, 3) == 0 ? COND_SUBJECT : COND_SENDER, .any = list + 2 * i, .nany = 1};
+            c[i] = (struct condition){
+                .kind = random_below(&seed, 3) == 0 ? COND_SUBJECT : COND_SENDER, .any = list + 2 * i, .nany = 1};
             c[i].negated = random_below(&seed, 2);
             c[i].source = 1 + random_below(&seed, 3);
             c[i].match = random_below(&seed, 5);
-            list[2 * i].written = c[i].kind == COND_SUBJECT ? SPAN("Some \"text\"\\ \t\xc3\xa4") : SPAN("Bob@B\xc3\xbc.example");
+            list[2 * i].written = c[i].kind == COND_SUBJECT ? SPAN("Some \"text\"\\ \t\xc3\xa4")
+                                                            : SPAN("Bob@B\xc3\xbc.example");
         }
         buf_clear(&once);
         buf_clear(&twice);

@@ -104,9 +104,16 @@ static void only_unescaped_wildcards_make_a_wildcard(void **unused)
     CHECK("plain", !wildcard_is(SPAN("a.b|c")));
 }
 
-static const struct { const char *pattern, *literal; } literals[] = {
-    {"*partner.example", "partner.example"}, {"a*bcd?ef", "bcd"},   {"*", ""},       {"[aaaa|bbbb]c", "c"},
-    {"\\*\\*\\*a*bcd", "***a"},              {"abc", "abc"},        {"ab[x]cde*", "cde"},
+static const struct {
+    const char *pattern, *literal;
+} literals[] = {
+    {"*partner.example", "partner.example"},
+    {"a*bcd?ef", "bcd"},
+    {"*", ""},
+    {"[aaaa|bbbb]c", "c"},
+    {"\\*\\*\\*a*bcd", "***a"},
+    {"abc", "abc"},
+    {"ab[x]cde*", "cde"},
 };
 
 static void the_literal_of_a_wildcard_is_its_longest_run(void **unused)
@@ -142,9 +149,9 @@ static bool tries(struct span p, struct span t)
     if (item.kind == WILDCARD_LITERAL)
         return t.n > 0 && span_eq(item.text, span_head(t, one)) && tries(rest, span_skip(t, one));
     while (item.kind != WILDCARD_CLOSE) {
-        char        z[64];
-        size_t      n = 0;
-        struct span behind;
+        char                 z[64];
+        size_t               n = 0;
+        struct span          behind;
         struct wildcard_walk to;
 
         while ((item = wildcard_next(&w)).kind == WILDCARD_LITERAL) {
