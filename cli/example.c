@@ -16,8 +16,6 @@
 #include "store/mailbox.h"
 #include "store/policy.h"
 
-#define SPAMD_PORT 1783
-#define HTTP_PORT 11344
 #define READY_TRIES 200 /* of 50 ms */
 
 static const char conf_text[] =
@@ -28,13 +26,14 @@ static const char conf_text[] =
     "url = file:%s/quarantine\n"
     "keys = %s/keys\n"
     "[rulesd]\n"
-    "listen_spamd = 127.0.0.1:%d, unix:%s/spamd.sock\n"
-    "listen_http = 127.0.0.1:%d, unix:%s/http.sock\n"
+    "listen_spamd = 127.0.0.1:%lld, unix:%s/spamd.sock\n"
+    "listen_http = 127.0.0.1:%lld, unix:%s/http.sock\n"
     "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
     "mta_from = 127.0.0.0/8\n";
 
-static int write_conf(const char *dir, const char *path, struct err *e)
+static int write_conf(const struct example *x, const char *path, struct err *e)
 {
+    const char *dir = x->dir;
     struct stat st;
     FILE       *f;
     bool        failed;
@@ -45,7 +44,7 @@ static int write_conf(const char *dir, const char *path, struct err *e)
         return err_set(e, ERR_INVALID, "the name of the example's folder is longer than 80 bytes");
     if ((f = fopen(path, "wxe")) == NULL)
         return err_errno(e, "create %s", path);
-    fprintf(f, conf_text, dir, dir, dir, dir, SPAMD_PORT, dir, HTTP_PORT, dir);
+    fprintf(f, conf_text, dir, dir, dir, dir, (long long)x->spamd_port, dir, (long long)x->http_port, dir);
     failed = ferror(f) != 0;
     failed = fclose(f) != 0 || failed;
     return failed ? err_errno(e, "write %s", path) : 0;
@@ -109,23 +108,23 @@ static int seed_store(struct cli *c, const char *seed, struct err *e)
     return cli_rule_import(c, 1, (char *[]){rules}, e);
 }
 
-int example_make(struct cli *c, const char *dir, const char *seed, struct conf **conf_out, struct err *e)
+int example_make(struct cli *c, const struct example *x, struct conf **conf_out, struct err *e)
 {
     static char path[4096];
 
-    snprintf(path, sizeof path, "%s/postern.conf", dir);
-    if (fd_mkdirs(dir, 0700, e) < 0 || write_conf(dir, path, e) < 0 || conf_load(path, false, conf_out, e) < 0)
+    snprintf(path, sizeof path, "%s/postern.conf", x->dir);
+    if (fd_mkdirs(x->dir, 0700, e) < 0 || write_conf(x, path, e) < 0 || conf_load(path, false, conf_out, e) < 0)
         return -1;
     c->conf_path = path;
     c->settings = conf_settings(*conf_out);
-    return seed_store(c, seed, e);
+    return seed_store(c, x->seed, e);
 }
 
 /* ---- asking rulesd, as any client of Rspamd's protocol would ---- */
 
-static int connect_http(void)
+static int connect_http(int64_t port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(HTTP_PORT), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     struct timeval     ten = {10, 0};
     int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -138,15 +137,15 @@ static int connect_http(void)
     return fd;
 }
 
-static int ask(struct span request, struct buf *reply, struct err *e)
+static int ask(int64_t port, struct span request, struct buf *reply, struct err *e)
 {
-    int     fd = connect_http();
+    int     fd = connect_http(port);
     ssize_t n = -1;
     char   *room;
 
     buf_clear(reply);
     if (fd < 0)
-        return err_set(e, ERR_LOST, "nobody answers at 127.0.0.1:%d", HTTP_PORT);
+        return err_set(e, ERR_LOST, "nobody answers at 127.0.0.1:%lld", (long long)port);
     if (fd_write_all(fd, request, e) == 0) {
         while ((room = buf_reserve(reply, 4096)) != NULL && (n = read(fd, room, 4096)) > 0)
             reply->n += (size_t)n;
@@ -155,7 +154,7 @@ static int ask(struct span request, struct buf *reply, struct err *e)
     return n == 0 ? 0 : err_set(e, ERR_LOST, "rulesd did not answer");
 }
 
-static int wait_ready(struct err *e)
+static int wait_ready(int64_t port, struct err *e)
 {
     struct timespec pause = {0, 50000000};
     struct buf      reply;
@@ -163,12 +162,12 @@ static int wait_ready(struct err *e)
 
     buf_init(&reply, 64 << 10);
     for (int i = 0; i < READY_TRIES && !ready; i++) {
-        ready = ask(SPAN("GET /ready HTTP/1.0\r\n\r\n"), &reply, e) == 0 && span_find(buf_span(&reply), SPAN(" 200 ")) < 20;
+        ready = ask(port, SPAN("GET /ready HTTP/1.0\r\n\r\n"), &reply, e) == 0 && span_find(buf_span(&reply), SPAN(" 200 ")) < 20;
         if (!ready)
             nanosleep(&pause, NULL);
     }
     buf_fini(&reply);
-    return ready ? 0 : err_set(e, ERR_LOST, "postern-rulesd does not get ready on 127.0.0.1:%d; its own lines above say why", HTTP_PORT);
+    return ready ? 0 : err_set(e, ERR_LOST, "postern-rulesd does not get ready on 127.0.0.1:%lld; its own lines above say why", (long long)port);
 }
 
 static void print_answer(const char *name, const char *rcpt, struct span reply)
@@ -184,14 +183,14 @@ static void print_answer(const char *name, const char *rcpt, struct span reply)
 }
 
 /* One file of mail/: its envelope is its From and To, as everybody would expect of an example. */
-static int scan_file(const char *seed, const char *name, struct err *e)
+static int scan_file(const struct example *x, const char *name, struct err *e)
 {
     static const char *const rcpts[] = {"anna@ours.example", "gina@garden.example"};
     struct buf               mail, request, reply;
     char                     path[4400];
     int                      rc = 0;
 
-    snprintf(path, sizeof path, "%s/mail/%s", seed, name);
+    snprintf(path, sizeof path, "%s/mail/%s", x->seed, name);
     buf_init(&mail, 1 << 20);
     buf_init(&request, 2 << 20);
     buf_init(&reply, 1 << 20);
@@ -201,7 +200,7 @@ static int scan_file(const char *seed, const char *name, struct err *e)
         buf_printf(&request, "POST /checkv2 HTTP/1.1\r\nHost: postern\r\nConnection: close\r\nIP: 192.0.2.7\r\nFrom: <sender@partner.example>\r\n"
                    "Rcpt: <%s>\r\nContent-Length: %zu\r\n\r\n", rcpts[i], mail.n);
         buf_put(&request, buf_span(&mail));
-        if ((rc = ask(buf_span(&request), &reply, e)) == 0)
+        if ((rc = ask(x->http_port, buf_span(&request), &reply, e)) == 0)
             print_answer(name, rcpts[i], buf_span(&reply));
     }
     buf_fini(&reply);
@@ -212,46 +211,49 @@ static int scan_file(const char *seed, const char *name, struct err *e)
 
 static int is_mail(const struct dirent *d) { return span_ends(span_of(d->d_name), SPAN(".eml")); }
 
-static int scan_all(const char *seed, struct err *e)
+static int scan_all(const struct example *x, struct err *e)
 {
     struct dirent **names = NULL;
     char            path[4200];
     int             n, rc = 0;
 
-    snprintf(path, sizeof path, "%s/mail", seed);
+    snprintf(path, sizeof path, "%s/mail", x->seed);
     if ((n = scandir(path, &names, is_mail, alphasort)) < 0)
         return err_errno(e, "read the folder %s", path);
     for (int i = 0; i < n; i++) {
         if (rc == 0)
-            rc = scan_file(seed, names[i]->d_name, e);
+            rc = scan_file(x, names[i]->d_name, e);
         free(names[i]);
     }
     free(names);
     return rc;
 }
 
-int example_show(struct cli *c, const char *dir, const char *seed, struct err *e)
+int example_show(struct cli *c, const struct example *x, struct err *e)
 {
-    if (wait_ready(e) < 0)
+    long long   spamd = x->spamd_port, http = x->http_port;
+    const char *dir = x->dir, *conf = c->conf_path;
+
+    if (wait_ready(http, e) < 0)
         return -1;
     puts("\nMail, and what the people it is for have decided about it:");
-    if (scan_all(seed, e) < 0)
+    if (scan_all(x, e) < 0)
         return -1;
     printf("\nPostern is running, as %s.\n"
-           "  spamd protocol     127.0.0.1:%d and %s/spamd.sock    (spamc, Exim, amavis, SpamAssassin's milter)\n"
-           "  Rspamd protocol    127.0.0.1:%d and %s/http.sock   (rspamc, Rspamd's proxy, Haraka, OpenSMTPD)\n"
+           "  spamd protocol     127.0.0.1:%lld and %s/spamd.sock    (spamc, Exim, amavis, SpamAssassin's milter)\n"
+           "  Rspamd protocol    127.0.0.1:%lld and %s/http.sock   (rspamc, Rspamd's proxy, Haraka, OpenSMTPD)\n"
            "  settings           %s\n"
            "  database           %s/postern.db, %s/log.db\n"
-           "  people             anna@ours.example, otto@ours.example (owner), gina@garden.example (owner)\n"
-           "\nTry next, in another terminal:\n"
-           "  ./build/postern -c %s rule list --scope mailbox:anna@ours.example\n"
+           "  people             anna@ours.example, otto@ours.example (owner), gina@garden.example (owner)\n",
+           c->actor_name, spamd, dir, http, dir, conf, dir, dir);
+    printf("\nTry next, in another terminal:\n"
+           "  ./build/postern -c %s rule list --scope domain:ours.example\n"
            "  ./build/postern -c %s explain --rcpt anna@ours.example %s/mail/lottery.eml\n"
            "  ./build/postern -c %s rule add --scope domain:ours.example block --subject hello\n"
-           "  spamc -p %d -u anna@ours.example -R < %s/mail/newsletter.eml\n"
-           "  curl -s 127.0.0.1:%d/metrics\n"
+           "  spamc -p %lld -u anna@ours.example -R < %s/mail/newsletter.eml\n"
+           "  curl -s 127.0.0.1:%lld/metrics\n"
            "\nCtrl-C stops it; %s/ can then be removed.\n\n",
-           c->actor_name, SPAMD_PORT, dir, HTTP_PORT, dir, c->conf_path, dir, dir, c->conf_path, c->conf_path, seed, c->conf_path,
-           SPAMD_PORT, seed, HTTP_PORT, dir);
+           conf, conf, x->seed, conf, spamd, x->seed, http, dir);
     fflush(stdout);
     return 0;
 }

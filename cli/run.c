@@ -148,16 +148,16 @@ static void stop_all(struct supervisor *s)
         turn(s);
 }
 
-static int supervise(struct supervisor *s, struct cli *c, const char *example, const char *seed, struct err *e)
+static int supervise(struct supervisor *s, struct cli *c, const struct example *example, struct err *e)
 {
-    bool shown = example == NULL;
+    bool shown = example->dir == NULL;
     int  rc = 0;
 
     for (size_t i = 0; i < s->n; i++)
         start(s, &s->children[i]);
     while (!s->stopping) {
         if (!shown) {
-            if ((rc = example_show(c, example, seed, e)) < 0)
+            if ((rc = example_show(c, example, e)) < 0)
                 break;
             shown = true;
         }
@@ -173,15 +173,20 @@ static int supervise(struct supervisor *s, struct cli *c, const char *example, c
 int cli_run(struct cli *c, int argc, char **argv, struct err *e)
 {
     static struct supervisor s;
-    const char              *example = NULL, *seed = "examples/quickstart";
+    struct example           example = {.seed = "examples/quickstart"};
+    const char              *spamd = "1783", *http = "11344";
     struct conf             *conf = NULL;
     int                      rc = -1;
     const struct args_option options[] = {
-        {"example", "DIR", .text = &example, .help = "make a small example below DIR and run that"},
-        {"seed", "DIR", .text = &seed, .help = "where the example's rules and mail are"},
+        {"example", "DIR", .text = &example.dir, .help = "make a small example below DIR and run that"},
+        {"seed", "DIR", .text = &example.seed, .help = "where the example's rules and mail are"},
+        {"spamd-port", "N", .text = &spamd, .help = "of the example"},
+        {"http-port", "N", .text = &http, .help = "of the example"},
     };
 
-    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || find_programs(&s, e) < 0)
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || find_programs(&s, e) < 0 ||
+        cli_number(spamd, "--spamd-port", 1, 65535, &example.spamd_port, e) < 0 ||
+        cli_number(http, "--http-port", 1, 65535, &example.http_port, e) < 0)
         return -1;
     sigemptyset(&s.signals);
     sigaddset(&s.signals, SIGTERM);
@@ -189,13 +194,13 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
     sigaddset(&s.signals, SIGHUP);
     sigaddset(&s.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &s.signals, NULL);
-    if (example == NULL || example_make(c, example, seed, &conf, e) == 0) {
+    if (example.dir == NULL || example_make(c, &example, &conf, e) == 0) {
         s.conf_path = c->conf_path;
-        rc = supervise(&s, c, example, seed, e);
+        rc = supervise(&s, c, &example, e);
     }
     store_close(&c->store);
     conf_free(&conf);
-    if (rc == 0 && example != NULL)
+    if (rc == 0 && example.dir != NULL)
         puts("Stopped.");
     return rc;
 }
