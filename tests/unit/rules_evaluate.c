@@ -1,6 +1,8 @@
 /* tests/unit/rules_evaluate.c - what conditions say of a message, and that the index never changes it. */
 #include "rules.h"
 
+#include <pthread.h>
+
 #include "mail/leaf.h"
 #include "rules/evaluate.h"
 
@@ -1064,6 +1066,38 @@ static void what_a_limit_hides_is_not_taken_for_absent(void **state)
     buf_fini(&b);
 }
 
+static void literals_and_a_text_made_for_each_other_change_nothing(void **state)
+{
+    struct arena         *a = arena_of_test();
+    struct scope_builder *sb = builder();
+    struct buf            b;
+    struct rule           r;
+    struct scope         *s;
+    const struct match   *list;
+    struct world          w;
+    size_t                n;
+    char                  as[600];
+
+    (void)state;
+    memset(as, 'a', sizeof as);
+    buf_init(&b, 1 << 20);
+    buf_puts(
+        &b, "{\"name\":\"r\",\"action\":\"block\",\"conditions\":[{\"kind\":\"body\",\"match\":\"contains\",\"any\":[");
+    for (int i = 0; i < 500; i++) /* nothing tells them apart but their ends */
+        buf_printf(&b, "\"%.*sb\",", 8 + i, as);
+    buf_puts(&b, "\"needle\"]" NOT "}]}");
+    r = must_read(a, buf_span(&b));
+    r.id = id_of(1);
+    must_add(sb, &r);
+    s = must_build(&sb);
+    world_of(&w, a, long_body(a, 200000, 'a'), "");
+    memcpy((char *)message_raw(w.facts.message).p + 199000, "needle", 6);
+    must_evaluate(&w, s, false, &list, &n);
+    assert_int_equal(n, 0); /* it does hold a needle */
+    scope_drop(&s);
+    buf_fini(&b);
+}
+
 static void a_loop_thread_gives_up_and_a_worker_goes_on(void **state)
 {
     struct arena         *a = arena_of_test();
@@ -1113,6 +1147,65 @@ static void an_arena_at_its_ceiling_fails_the_request(void **state)
     assert_int_equal(evaluate_scope(ev, s, NULL, &list, &n, &e), -1);
     assert_int_equal(e.code, ERR_LIMIT);
     arena_fini(&small);
+    scope_drop(&s);
+}
+
+/* ---- Threads ---- */
+
+#define THREADS 4
+
+static void *evaluate_often(void *shared)
+{
+    struct arena  a;
+    size_t        applied = 0;
+    struct scope *s = scope_hold(shared);
+
+    arena_init(&a, 4 << 20);
+    for (unsigned i = 0; i < 200; i++) {
+        const struct match *list;
+        struct err          e = ERR_INIT;
+        struct world        w;
+        size_t              n = 0;
+
+        arena_reset(&a);
+        world_of(&w, &a, SPAN(PLAIN), "rcpt=ann@ours.example ip=192.0.2.1");
+        if (evaluate_scope(evaluation_new(&w.facts), s, rcpt_of(&w), &list, &n, &e) == 0)
+            applied += n;
+    }
+    arena_fini(&a);
+    scope_drop(&s);
+    return (void *)(uintptr_t)applied;
+}
+
+static void threads_share_one_scope(void **state)
+{
+    static const char *const rules[] = {
+        BLOCK(SUBJECT("regex", "\"invoice [0-9]+\"")),
+        BLOCK(BODY("regex", "\"INV-[0-9]{6}\"")),
+        BLOCK(SENDER("\"partner.example\"")),
+        BLOCK(COND("ip", ANY("\"192.0.2.0/24\""))),
+    };
+    struct arena         *a = arena_of_test();
+    struct scope_builder *b = builder();
+    struct scope         *s;
+    pthread_t             threads[THREADS];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rules); i++) {
+        struct rule r = must_read(a, span_of(rules[i]));
+
+        r.id = id_of(i + 1);
+        must_add(b, &r);
+    }
+    s = must_build(&b);
+    for (size_t i = 0; i < THREADS; i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, evaluate_often, s), 0);
+    for (size_t i = 0; i < THREADS; i++) {
+        void *applied;
+
+        assert_int_equal(pthread_join(threads[i], &applied), 0);
+        assert_int_equal((uintptr_t)applied, 200 * COUNT(rules));
+    }
     scope_drop(&s);
 }
 
@@ -1204,8 +1297,10 @@ int main(void)
         cmocka_unit_test(a_regex_at_its_limit_is_unknown_and_named),
         cmocka_unit_test(a_regex_whose_literal_is_absent_is_false_whoever_looks),
         cmocka_unit_test(what_a_limit_hides_is_not_taken_for_absent),
+        cmocka_unit_test(literals_and_a_text_made_for_each_other_change_nothing),
         cmocka_unit_test(a_loop_thread_gives_up_and_a_worker_goes_on),
         cmocka_unit_test(an_arena_at_its_ceiling_fails_the_request),
+        cmocka_unit_test(threads_share_one_scope),
         cmocka_unit_test(what_came_of_a_rule_is_said_in_one_sentence),
         cmocka_unit_test(what_strangers_wrote_is_escaped_and_cut),
     };
