@@ -219,8 +219,13 @@ run: deps
 	exec $(BUILD)/postern run --example run
 
 install: all
-	install -d $(DESTDIR)$(PREFIX)/bin
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/postern)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
+	$(OUT)/postern config man > $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
+	$(OUT)/postern config example > $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
+	cp -r README.md LICENSE docs examples $(DESTDIR)$(PREFIX)/share/doc/postern/
 
 clean:
 	rm -rf $(BUILD)
