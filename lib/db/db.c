@@ -37,7 +37,8 @@ static int sqlite_path(const char *main_path, enum db_part part, char out[PATH_M
     if (n >= PATH_MAX)
         return err_set(e, ERR_INVALID, "the path of the database is too long");
     if (part == DB_MAIN && strcmp(slash ? slash + 1 : main_path, LOG_FILE) == 0)
-        return err_set(e, ERR_INVALID, "%s cannot be the main database: the log lies beside it under that name", main_path);
+        return err_set(e, ERR_INVALID, "%s cannot be the main database: the log lies beside it under that name",
+                       main_path);
     return 0;
 }
 

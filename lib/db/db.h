@@ -42,10 +42,11 @@ void         db_close(struct db **db);
 enum db_kind db_kind(const struct db *db);
 void         db_set_timeout(struct db *db, int64_t ms);
 /* Is it usable right now? Reconnects if it can. */
-int          db_ping(struct db *db, struct err *e);
+int db_ping(struct db *db, struct err *e);
 
 /* Runs one statement. *changed_out (may be NULL): rows inserted, updated or deleted. */
-int db_run(struct db *db, const char *sql, const struct db_val *vals, size_t nvals, int64_t *changed_out, struct err *e);
+int db_run(struct db *db, const char *sql, const struct db_val *vals, size_t nvals, int64_t *changed_out,
+           struct err *e);
 /* Runs a script of several statements without parameters (migrations). */
 int db_script(struct db *db, const char *sql, struct err *e);
 

@@ -7,13 +7,16 @@
 #define STATEMENT_TIMEOUT_MS 30000
 #define LOCK_TRIES 24 /* of 5 s: as long as another program may take to migrate */
 
-static const char exists_sqlite_sql[] = "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
+static const char exists_sqlite_sql[] =
+    "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";
 static const char exists_pgsql_sql[] = "SELECT COUNT(*) FROM information_schema.tables"
                                        " WHERE table_schema = current_schema() AND table_name = 'schema_version'";
 static const char look_sql[] = "SELECT COALESCE(MAX(number), 0), COALESCE(MAX(contract), 0) FROM schema_version";
-static const char record_sql[] = "INSERT INTO schema_version (number, name, applied_us, contract) VALUES ($1, $2, $3, $4)";
-static const char table_sql[] = "CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
-                                " applied_us BIGINT NOT NULL, contract BIGINT NOT NULL DEFAULT 0)";
+static const char record_sql[] =
+    "INSERT INTO schema_version (number, name, applied_us, contract) VALUES ($1, $2, $3, $4)";
+static const char table_sql[] =
+    "CREATE TABLE IF NOT EXISTS schema_version (number BIGINT PRIMARY KEY, name TEXT NOT NULL,"
+    " applied_us BIGINT NOT NULL, contract BIGINT NOT NULL DEFAULT 0)";
 static const char schema_exists_sql[] = "SELECT COUNT(*) FROM pg_catalog.pg_namespace WHERE nspname = $1";
 static const char lock_pgsql[] = "SET LOCAL lock_timeout = 0; SELECT pg_advisory_xact_lock(7816553902341)";
 
@@ -66,10 +69,11 @@ static int check_needs(const struct migrate_state *state, enum db_part part, str
 {
     if (state->needs <= state->known)
         return 0;
-    return err_set(e, ERR_VERSION,
-                   "the %s database was made by a newer release (its schema %d needs at least %d, this program knows %d): "
-                   "install that release, or restore the backup from before it",
-                   part_name(part), state->applied, state->needs, state->known);
+    return err_set(
+        e, ERR_VERSION,
+        "the %s database was made by a newer release (its schema %d needs at least %d, this program knows %d): "
+        "install that release, or restore the backup from before it",
+        part_name(part), state->applied, state->needs, state->known);
 }
 
 int migrate_check(struct db *db, enum db_part part, struct err *e)
@@ -136,7 +140,8 @@ static int run_number(struct db *db, enum db_part part, int number, struct err *
             return err_wrap(e, "migration %04d-%s of the %s database", number, name, part_name(part));
     }
     return db_run(db, record_sql,
-                  (struct db_val[]){dbv_i64(number), dbv_str(name), dbv_i64(clock_wall_us()), dbv_i64(contract)}, 4, NULL, e);
+                  (struct db_val[]){dbv_i64(number), dbv_str(name), dbv_i64(clock_wall_us()), dbv_i64(contract)}, 4,
+                  NULL, e);
 }
 
 /* 1 when one was applied, 0 when there is nothing left to do. */

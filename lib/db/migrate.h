@@ -1,9 +1,10 @@
 /* lib/db/migrate.h - numbered migrations, forward only.
  *
- * schema/NNNN-what.sql (both databases), or the twins NNNN-what.sqlite.sql and NNNN-what.pgsql.sql (where one
- * database has nothing to do its twin is missing); the part is the folder: schema/main/, schema/log/. They are compiled into the programs (no file is needed at run time).
+ * schema/main/ and schema/log/ hold one file a migration: NNNN-what.sql for both databases, or the twins
+ * NNNN-what.sqlite.sql and NNNN-what.pgsql.sql (a twin may be missing where its database has nothing to do). They are
+ * compiled into the programs: no file is needed at run time.
  * Each runs in one transaction and is recorded in schema_version(number, name, applied_us, contract). A line
- * `-- contract: N` says that programs that know only up to migration N cannot use the database any more:
+ * `-- contract: N` says that programs that know only up to a migration before N cannot use the database any more:
  * releases expand first and contract one later, so two adjacent ones share a schema. */
 #ifndef POSTERN_DB_MIGRATE_H
 #define POSTERN_DB_MIGRATE_H

@@ -24,9 +24,9 @@ struct pg {
     struct db  db;
     PGconn    *c;
     char      *url;
-    PGresult  *row;      /* of the open cursor: the row that db_next() has yielded */
+    PGresult  *row; /* of the open cursor: the row that db_next() has yielded */
     bool       listening;
-    size_t     pending;  /* rows of the batch that are not answered yet */
+    size_t     pending;    /* rows of the batch that are not answered yet */
     unsigned   generation; /* how often the statements were forgotten: old names are not used again */
     char       batch_name[NAME_BYTES];
     struct err batch_err; /* the first of the batch */
@@ -49,10 +49,10 @@ static const struct {
     const char   *state;
     enum err_code code;
 } states[] = {
-    {"23505", ERR_CONFLICT}, {"23", ERR_INVALID},   {"22", ERR_INVALID},  {"40", ERR_CONFLICT}, {"53100", ERR_FULL},
-    {"53300", ERR_BUSY},     {"53400", ERR_LIMIT},  {"53", ERR_FULL},     {"55P03", ERR_BUSY},  {"57014", ERR_TIMEOUT},
-    {"57P", ERR_LOST},       {"08", ERR_LOST},      {"25P03", ERR_LOST},  {"25P04", ERR_LOST},  {"XX001", ERR_CORRUPT},
-    {"XX002", ERR_CORRUPT},  {"42501", ERR_DENIED}, {"28", ERR_DENIED},   {"54", ERR_LIMIT},    {"0A000", ERR_BUSY},
+    {"23505", ERR_CONFLICT}, {"23", ERR_INVALID},   {"22", ERR_INVALID}, {"40", ERR_CONFLICT}, {"53100", ERR_FULL},
+    {"53300", ERR_BUSY},     {"53400", ERR_LIMIT},  {"53", ERR_FULL},    {"55P03", ERR_BUSY},  {"57014", ERR_TIMEOUT},
+    {"57P", ERR_LOST},       {"08", ERR_LOST},      {"25P03", ERR_LOST}, {"25P04", ERR_LOST},  {"XX001", ERR_CORRUPT},
+    {"XX002", ERR_CORRUPT},  {"42501", ERR_DENIED}, {"28", ERR_DENIED},  {"54", ERR_LIMIT},    {"0A000", ERR_BUSY},
 };
 
 static enum err_code code_of(const char *state, bool lost)
@@ -88,8 +88,9 @@ static int failed(struct pg *p, const PGresult *res, const char *doing, struct e
 
     if (state != NULL && strcmp(state, "0A000") == 0)
         forget_statements(p); /* a plan that a migration has made obsolete */
-    return err_set(e, code, "%s in PostgreSQL: %.*s%s%s%s", doing, SPAN_ARG(text), state ? " (" : "", state ? state : "",
-                   state ? ")" : "");
+    err_set(e, code, "%s in PostgreSQL: %.*s%s%s%s", doing, SPAN_ARG(text), state ? " (" : "",
+            state ? state : "", state ? ")" : "");
+    return -1;
 }
 
 /* Takes res. */
@@ -123,15 +124,16 @@ static void no_notice(void *arg, const PGresult *res)
 }
 
 static const char session_sql[] =
-    "SET client_encoding = 'UTF8'; SET TIME ZONE 'UTC'; SET standard_conforming_strings = on; SET lock_timeout = " TEXT_OF(DB_BUSY_MS) "; "
-    "SET idle_in_transaction_session_timeout = 300000; SET bytea_output = 'hex'; SET client_min_messages = warning; ";
+    "SET client_encoding = 'UTF8'; SET TIME ZONE 'UTC'; SET standard_conforming_strings = on;"
+    " SET idle_in_transaction_session_timeout = 300000; SET client_min_messages = warning;"
+    " SET lock_timeout = %d; SET search_path = %s";
 
 static int set_up_session(struct pg *p, struct err *e)
 {
     char sql[512];
 
     PQsetNoticeReceiver(p->c, no_notice, NULL);
-    snprintf(sql, sizeof sql, "%s SET search_path = %s", session_sql, p->db.part == DB_MAIN ? "postern" : "postern_log");
+    snprintf(sql, sizeof sql, session_sql, DB_BUSY_MS, p->db.part == DB_MAIN ? "postern" : "postern_log");
     if (exec_simple(p, sql, "cannot set the session up", e) < 0)
         return -1;
     return apply_timeout(p, e);
@@ -139,9 +141,10 @@ static int set_up_session(struct pg *p, struct err *e)
 
 static int connect_now(struct pg *p, struct err *e)
 {
-    static const char *const keys[] = {"dbname", "connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval",
-                                       "keepalives_count", "tcp_user_timeout", "fallback_application_name", NULL};
-    const char *values[] = {p->url, TEXT_OF(DB_CONNECT_S), "1", "30", "10", "3", "30000", "postern", NULL};
+    static const char *const keys[] = {"dbname",           "connect_timeout",           "keepalives",
+                                       "keepalives_idle",  "keepalives_interval",       "keepalives_count",
+                                       "tcp_user_timeout", "fallback_application_name", NULL};
+    const char              *values[] = {p->url, TEXT_OF(DB_CONNECT_S), "1", "30", "10", "3", "30000", "postern", NULL};
 
     PQfinish(p->c);
     forget_statements(p);
@@ -150,7 +153,8 @@ static int connect_now(struct pg *p, struct err *e)
     if (PQstatus(p->c) != CONNECTION_OK) {
         /* Without a state to go by: who is refused is told so, everything else may be tried again. */
         struct span text = first_line(PQerrorMessage(p->c));
-        bool        denied = span_find(text, SPAN("authentication failed")) < text.n || span_find(text, SPAN("pg_hba")) < text.n;
+        bool        denied = span_find(text, SPAN("authentication failed")) < text.n ||
+                      span_find(text, SPAN("pg_hba")) < text.n;
 
         return err_set(e, denied ? ERR_DENIED : ERR_LOST, "cannot connect to PostgreSQL: %.*s", SPAN_ARG(text));
     }
@@ -195,15 +199,9 @@ static void fill_params(struct pg_params *out, const struct db_val *vals, size_t
         out->lengths[i] = out->formats[i] = 0;
         out->values[i] = out->text[i];
         switch (vals[i].type) {
-        case DB_NULL:
-            out->values[i] = NULL;
-            break;
-        case DB_I64:
-            snprintf(out->text[i], sizeof out->text[i], "%lld", (long long)vals[i].i);
-            break;
-        case DB_F64:
-            snprintf(out->text[i], sizeof out->text[i], "%.17g", vals[i].f);
-            break;
+        case DB_NULL: out->values[i] = NULL; break;
+        case DB_I64: snprintf(out->text[i], sizeof out->text[i], "%lld", (long long)vals[i].i); break;
+        case DB_F64: snprintf(out->text[i], sizeof out->text[i], "%.17g", vals[i].f); break;
         case DB_TEXT:
         case DB_BLOB:
             out->values[i] = vals[i].s.p ? vals[i].s.p : "";
@@ -289,11 +287,9 @@ static int pg_next(struct db_rows *r, struct err *e)
     if ((p->row = PQgetResult(p->c)) == NULL)
         return PQstatus(p->c) == CONNECTION_OK ? 0 : failed(p, NULL, "cannot read rows", e);
     switch (PQresultStatus(p->row)) {
-    case PGRES_SINGLE_TUPLE:
-        return 1;
+    case PGRES_SINGLE_TUPLE: return 1;
     case PGRES_TUPLES_OK:
-    case PGRES_COMMAND_OK:
-        return 0;
+    case PGRES_COMMAND_OK: return 0;
     default:
         rc = failed(p, p->row, "cannot read rows", e);
         PQclear(p->row);
@@ -330,16 +326,11 @@ static int64_t pg_i64(struct db_rows *r, int column)
     if (PQgetisnull(row, 0, column))
         return 0;
     switch (PQftype(row, column)) {
-    case OID_INT8:
-        return (int64_t)big_endian(p, 8);
-    case OID_INT4:
-        return (int32_t)big_endian(p, 4);
-    case OID_OID:
-        return (int64_t)big_endian(p, 4);
-    case OID_INT2:
-        return (int16_t)big_endian(p, 2);
-    case OID_BOOL:
-        return *p;
+    case OID_INT8: return (int64_t)big_endian(p, 8);
+    case OID_INT4: return (int32_t)big_endian(p, 4);
+    case OID_OID: return (int64_t)big_endian(p, 4);
+    case OID_INT2: return (int16_t)big_endian(p, 2);
+    case OID_BOOL: return *p;
     }
     panic("column %d is no integer (type %u): CAST it AS BIGINT", column, PQftype(row, column));
 }
@@ -561,10 +552,7 @@ static void pg_set_timeout(struct db *db)
         apply_timeout(p, &ignored);
 }
 
-static int pg_ping(struct db *db, struct err *e)
-{
-    return pg_script(db, "SELECT 1", e);
-}
+static int pg_ping(struct db *db, struct err *e) { return pg_script(db, "SELECT 1", e); }
 
 static void pg_close(struct db *db)
 {
@@ -576,10 +564,25 @@ static void pg_close(struct db *db)
 }
 
 static const struct db_driver driver = {
-    .kind = DB_PGSQL, .close = pg_close, .set_timeout = pg_set_timeout, .ping = pg_ping, .run = pg_run,
-    .script = pg_script, .query = pg_query, .next = pg_next, .is_null = pg_is_null, .i64 = pg_i64, .f64 = pg_f64,
-    .text = pg_text, .rows_free = pg_rows_free, .begin = pg_begin, .commit = pg_commit, .rollback = pg_rollback,
-    .batch_begin = pg_batch_begin, .batch_add = pg_batch_add, .batch_end = pg_batch_end,
+    .kind = DB_PGSQL,
+    .close = pg_close,
+    .set_timeout = pg_set_timeout,
+    .ping = pg_ping,
+    .run = pg_run,
+    .script = pg_script,
+    .query = pg_query,
+    .next = pg_next,
+    .is_null = pg_is_null,
+    .i64 = pg_i64,
+    .f64 = pg_f64,
+    .text = pg_text,
+    .rows_free = pg_rows_free,
+    .begin = pg_begin,
+    .commit = pg_commit,
+    .rollback = pg_rollback,
+    .batch_begin = pg_batch_begin,
+    .batch_add = pg_batch_add,
+    .batch_end = pg_batch_end,
     .wait_change = pg_wait_change,
 };
 

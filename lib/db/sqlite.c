@@ -57,24 +57,19 @@ static enum err_code code_of(int rc)
 {
     switch (rc & 0xff) {
     case SQLITE_BUSY:
-    case SQLITE_LOCKED:
-        return ERR_BUSY;
-    case SQLITE_FULL:
-        return ERR_FULL;
+    case SQLITE_LOCKED: return ERR_BUSY;
+    case SQLITE_FULL: return ERR_FULL;
     case SQLITE_CONSTRAINT:
         return rc == SQLITE_CONSTRAINT_UNIQUE || rc == SQLITE_CONSTRAINT_PRIMARYKEY || rc == SQLITE_CONSTRAINT_ROWID
-                   ? ERR_CONFLICT : ERR_INVALID;
+                   ? ERR_CONFLICT
+                   : ERR_INVALID;
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
-        return ERR_CORRUPT;
-    case SQLITE_INTERRUPT:
-        return ERR_TIMEOUT;
-    case SQLITE_TOOBIG:
-        return ERR_LIMIT;
+    case SQLITE_NOTADB: return ERR_CORRUPT;
+    case SQLITE_INTERRUPT: return ERR_TIMEOUT;
+    case SQLITE_TOOBIG: return ERR_LIMIT;
     case SQLITE_READONLY:
     case SQLITE_PERM:
-    case SQLITE_AUTH:
-        return ERR_DENIED;
+    case SQLITE_AUTH: return ERR_DENIED;
     }
     return ERR_IO;
 }
@@ -119,7 +114,8 @@ static int failed(struct lite *l, struct err *e, const char *doing)
     for (size_t i = 0; i < COUNT(cures); i++)
         if (cures[i].code == code)
             cure = cures[i].cure;
-    return err_set(e, code, "%s in %s: %s%s%s", doing, l->path, said, *cure ? ": " : "", cure);
+    err_set(e, code, "%s in %s: %s%s%s", doing, l->path, said, *cure ? ": " : "", cure);
+    return -1;
 }
 
 static int over_deadline(void *arg)
@@ -179,16 +175,11 @@ static int bind_one(sqlite3_stmt *stmt, int at, const struct db_val *v, sqlite3_
     const char *p = v->s.p ? v->s.p : "";
 
     switch (v->type) {
-    case DB_NULL:
-        return sqlite3_bind_null(stmt, at);
-    case DB_I64:
-        return sqlite3_bind_int64(stmt, at, v->i);
-    case DB_F64:
-        return sqlite3_bind_double(stmt, at, v->f);
-    case DB_TEXT:
-        return sqlite3_bind_text64(stmt, at, p, v->s.n, copy, SQLITE_UTF8);
-    case DB_BLOB:
-        return sqlite3_bind_blob64(stmt, at, p, v->s.n, copy);
+    case DB_NULL: return sqlite3_bind_null(stmt, at);
+    case DB_I64: return sqlite3_bind_int64(stmt, at, v->i);
+    case DB_F64: return sqlite3_bind_double(stmt, at, v->f);
+    case DB_TEXT: return sqlite3_bind_text64(stmt, at, p, v->s.n, copy, SQLITE_UTF8);
+    case DB_BLOB: return sqlite3_bind_blob64(stmt, at, p, v->s.n, copy);
     }
     return SQLITE_MISUSE;
 }
@@ -277,15 +268,16 @@ static int lite_next(struct db_rows *r, struct err *e)
 
     start_clock(l);
     switch (sqlite3_step(stmt_of(r))) {
-    case SQLITE_ROW:
-        return 1;
-    case SQLITE_DONE:
-        return 0;
+    case SQLITE_ROW: return 1;
+    case SQLITE_DONE: return 0;
     }
     return failed(l, e, "cannot read rows");
 }
 
-static bool    lite_is_null(struct db_rows *r, int column) { return sqlite3_column_type(stmt_of(r), column) == SQLITE_NULL; }
+static bool lite_is_null(struct db_rows *r, int column)
+{
+    return sqlite3_column_type(stmt_of(r), column) == SQLITE_NULL;
+}
 static int64_t lite_i64(struct db_rows *r, int column) { return sqlite3_column_int64(stmt_of(r), column); }
 static double  lite_f64(struct db_rows *r, int column) { return sqlite3_column_double(stmt_of(r), column); }
 
@@ -407,11 +399,26 @@ static void lite_close(struct db *db)
 }
 
 static const struct db_driver driver = {
-    .kind = DB_SQLITE, .close = lite_close, .set_timeout = lite_set_timeout, .ping = lite_ping, .run = lite_run,
-    .script = lite_script, .query = lite_query, .next = lite_next, .is_null = lite_is_null, .i64 = lite_i64,
-    .f64 = lite_f64, .text = lite_text, .rows_free = lite_rows_free, .begin = lite_begin, .commit = lite_commit,
-    .rollback = lite_rollback, .batch_begin = lite_batch_begin, .batch_add = lite_batch_add,
-    .batch_end = lite_batch_end, .wait_change = lite_wait_change,
+    .kind = DB_SQLITE,
+    .close = lite_close,
+    .set_timeout = lite_set_timeout,
+    .ping = lite_ping,
+    .run = lite_run,
+    .script = lite_script,
+    .query = lite_query,
+    .next = lite_next,
+    .is_null = lite_is_null,
+    .i64 = lite_i64,
+    .f64 = lite_f64,
+    .text = lite_text,
+    .rows_free = lite_rows_free,
+    .begin = lite_begin,
+    .commit = lite_commit,
+    .rollback = lite_rollback,
+    .batch_begin = lite_batch_begin,
+    .batch_add = lite_batch_add,
+    .batch_end = lite_batch_end,
+    .wait_change = lite_wait_change,
 };
 
 /* SQLite would make it 0644; its -wal and -shm take the mode of the file. */
@@ -439,9 +446,10 @@ static int find_file(const char *path, bool create, struct err *e)
     struct stat st;
 
     if (fd_on_network(path, &kind))
-        return err_set(e, ERR_INVALID,
-                       "%s lies on a network file system (%s), where SQLite's locks do not hold: use a local disk, or PostgreSQL",
-                       path, kind ? kind : "unknown");
+        return err_set(
+            e, ERR_INVALID,
+            "%s lies on a network file system (%s), where SQLite's locks do not hold: use a local disk, or PostgreSQL",
+            path, kind ? kind : "unknown");
     if (create)
         return make_file(path, e);
     if (stat(path, &st) < 0)

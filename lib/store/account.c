@@ -31,8 +31,11 @@ static const char role_list_sql[] =
 static void read_row(struct db_rows *r, struct store_account *out)
 {
     *out = (struct store_account){
-        .id = col_uuid(r, 0), .admin = db_i64(r, 3) != 0, .active = col_word(r, 4, state_words) == 1,
-        .created_us = db_i64(r, 7), .updated_us = db_i64(r, 8),
+        .id = col_uuid(r, 0),
+        .admin = db_i64(r, 3) != 0,
+        .active = col_word(r, 4, state_words) == 1,
+        .created_us = db_i64(r, 7),
+        .updated_us = db_i64(r, 8),
     };
     col_str(r, 1, out->login, sizeof out->login);
     col_str(r, 2, out->name, sizeof out->name);
@@ -46,7 +49,7 @@ static int read_one(struct store *s, const char *sql, struct db_val key, struct 
     int             rc = row_first(s->main, sql, &key, 1, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such account");
+        return no_such(rc, e, "account");
     read_row(r, out);
     db_rows_free(&r);
     return 0;
@@ -61,7 +64,8 @@ int store_account_find(struct store *s, struct span login, struct store_account 
 {
     if (read_one(s, find_sql, dbv_text(login), out, e) == 0)
         return 0;
-    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such account: %.*s", SPAN_ARG(login)) : -1;
+    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such account: %.*s", SPAN_ARG(login))
+                                                 : -1;
 }
 
 static void put_payload(struct buf *b, const char *key, const struct store_account *a)
@@ -76,8 +80,8 @@ static void put_payload(struct buf *b, const char *key, const struct store_accou
     payload_close(b);
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, struct uuid id, const struct store_account *before,
-                const struct store_account *after, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
+                const struct store_account *before, const struct store_account *after, struct err *e)
 {
     struct buf b;
     int        rc;
@@ -111,9 +115,9 @@ static int may_make_admin(const struct actor *by, const struct store_account *a,
 static int add_in(struct store *s, const struct actor *by, const struct store_account *a, struct err *e)
 {
     if (db_run(s->main, insert_sql,
-               (struct db_val[]){dbv_uuid(&a->id), dbv_uuid(&uuid_zero), dbv_str(a->login), dbv_str(a->name), dbv_bool(a->admin),
-                                 dbv_str(state_words[a->active]), dbv_str(a->language), dbv_str(a->zone),
-                                 dbv_i64(clock_wall_us())},
+               (struct db_val[]){dbv_uuid(&a->id), dbv_uuid(&uuid_zero), dbv_str(a->login), dbv_str(a->name),
+                                 dbv_bool(a->admin), dbv_str(state_words[a->active]), dbv_str(a->language),
+                                 dbv_str(a->zone), dbv_i64(clock_wall_us())},
                9, NULL, e) < 0)
         return say_conflict(e, "the account %s exists already", a->login);
     return note(s, by, "account.add", a->id, NULL, a, e);
@@ -141,8 +145,9 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ac
     if (before.admin != a->admin && !by->admin)
         return err_set(e, ERR_DENIED, "only an admin can make or unmake an admin");
     if (row_change_one(s, update_sql,
-                       (struct db_val[]){dbv_uuid(&a->id), dbv_str(a->name), dbv_bool(a->admin), dbv_str(state_words[a->active]),
-                                         dbv_str(a->language), dbv_str(a->zone), dbv_i64(clock_wall_us())},
+                       (struct db_val[]){dbv_uuid(&a->id), dbv_str(a->name), dbv_bool(a->admin),
+                                         dbv_str(state_words[a->active]), dbv_str(a->language), dbv_str(a->zone),
+                                         dbv_i64(clock_wall_us())},
                        7, "account", e) < 0 ||
         store_account_get(s, a->id, &after, e) < 0)
         return -1;
@@ -207,7 +212,8 @@ int store_account_list(struct store *s, struct span after, size_t limit, store_a
 static int role_set_in(struct store *s, const struct actor *by, struct uuid account, struct uuid domain, enum role role,
                        struct err *e)
 {
-    struct db_val keys[4] = {dbv_uuid(&account), dbv_uuid(&domain), dbv_word(role_words, (int)role), dbv_i64(clock_wall_us())};
+    struct db_val keys[4] = {dbv_uuid(&account), dbv_uuid(&domain), dbv_word(role_words, (int)role),
+                             dbv_i64(clock_wall_us())};
     struct buf    b;
     int           rc;
 
@@ -242,7 +248,7 @@ int store_role_set(struct store *s, const struct actor *by, struct uuid account,
 int store_role_of(struct store *s, struct uuid account, struct uuid domain, enum role *out, struct err *e)
 {
     struct db_rows *r;
-    int             rc = row_first(s->main, role_get_sql, (struct db_val[]){dbv_uuid(&account), dbv_uuid(&domain)}, 2, &r, e);
+    int rc = row_first(s->main, role_get_sql, (struct db_val[]){dbv_uuid(&account), dbv_uuid(&domain)}, 2, &r, e);
 
     *out = ROLE_USER;
     if (rc <= 0)

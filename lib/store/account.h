@@ -30,8 +30,7 @@ int store_account_delete(struct store *s, const struct actor *by, struct uuid id
 int store_account_get(struct store *s, struct uuid id, struct store_account *out, struct err *e);
 int store_account_find(struct store *s, struct span login, struct store_account *out, struct err *e);
 /* In order of logins, those after `after`. */
-int store_account_list(struct store *s, struct span after, size_t limit, store_account_fn fn, void *ctx,
-                       struct err *e);
+int store_account_list(struct store *s, struct span after, size_t limit, store_account_fn fn, void *ctx, struct err *e);
 
 /* ROLE_OWNER or ROLE_CLERK of a domain; ROLE_USER takes the row away. */
 int store_role_set(struct store *s, const struct actor *by, struct uuid account, struct uuid domain, enum role role,

@@ -18,7 +18,8 @@ static const char lead_sql[] =
     " FROM address a LEFT JOIN mailbox m ON m.id = a.mailbox_id"
     " WHERE a.domain_id = $1 AND a.local IN ($2, $3, '') AND a.enabled = 1 AND a.kind <> 'sender'"
     " ORDER BY LENGTH(a.local) DESC LIMIT 1";
-static const char insert_sql[] = "INSERT INTO address (id, domain_id, local, kind, created_us) VALUES ($1, $2, $3, $4, $5)";
+static const char insert_sql[] =
+    "INSERT INTO address (id, domain_id, local, kind, created_us) VALUES ($1, $2, $3, $4, $5)";
 static const char insert_target_sql[] =
     "INSERT INTO address_target (address_id, target) VALUES ($1, $2) ON CONFLICT (address_id, target) DO NOTHING";
 static const char delete_sql[] = "DELETE FROM address WHERE id = $1";
@@ -31,7 +32,7 @@ static bool is_special(struct span local) { return span_is(local, "postmaster") 
 struct step {
     struct store_domain domain;
     bool                ours, known;
-    bool                leads;   /* on to `next` */
+    bool                leads; /* on to `next` */
     bool                special;
     char                next[STORE_ADDRESS_MAX + 1];
     enum address_kind   kind;
@@ -66,7 +67,8 @@ static void read_lead(struct db_rows *r, struct step *out)
     out->account = col_uuid(r, 2);
     out->enabled = db_i64(r, 3) != 0;
     col_str(r, 6, out->local, sizeof out->local);
-    if ((out->kind == ADDRESS_ALIAS || out->kind == ADDRESS_CATCHALL) && db_i64(r, 4) == 1 && target.n <= STORE_ADDRESS_MAX) {
+    if ((out->kind == ADDRESS_ALIAS || out->kind == ADDRESS_CATCHALL) && db_i64(r, 4) == 1 &&
+        target.n <= STORE_ADDRESS_MAX) {
         out->leads = true;
         col_str(r, 5, out->next, sizeof out->next);
     }
@@ -88,7 +90,8 @@ static int take_step(struct store *s, struct span address, struct step *out, str
     if (out->domain.delimiter != '\0')
         base = span_head(local, span_chr(local, out->domain.delimiter));
     out->special = is_special(local) || is_special(base);
-    rc = row_first(s->main, lead_sql, (struct db_val[]){dbv_uuid(&out->domain.id), dbv_text(local), dbv_text(base)}, 3, &r, e);
+    rc = row_first(s->main, lead_sql, (struct db_val[]){dbv_uuid(&out->domain.id), dbv_text(local), dbv_text(base)}, 3,
+                   &r, e);
     if (rc <= 0)
         return rc;
     read_lead(r, out);
@@ -141,26 +144,32 @@ int store_resolve(struct store *s, struct span address, struct store_resolved *o
 /* The one place where the two databases have no word in common. */
 #define JOIN_SQLITE "group_concat(x.target, char(10))"
 #define JOIN_PGSQL "string_agg(x.target, chr(10))"
-#define COLUMNS_BEFORE                                                                                                \
+#define COLUMNS_BEFORE                                                                                                 \
     "SELECT a.id, a.domain_id, a.mailbox_id, a.kind, a.enabled, a.local, d.name, a.created_us, (SELECT "
-#define COLUMNS_AFTER                                                                                                 \
-    " FROM (SELECT t.target FROM address_target t WHERE t.address_id = a.id ORDER BY t.target) AS x)"                 \
+#define COLUMNS_AFTER                                                                                                  \
+    " FROM (SELECT t.target FROM address_target t WHERE t.address_id = a.id ORDER BY t.target) AS x)"                  \
     " FROM address a JOIN domain d ON d.id = a.domain_id"
 #define WHERE_FIND " WHERE d.name = $1 AND a.local = $2"
 #define WHERE_ID " WHERE a.id = $1"
 #define WHERE_LIST " WHERE a.domain_id = $1 AND a.local >= $2 AND (a.local > $2 OR $3 = 1) ORDER BY a.local LIMIT $4"
 static const char *const find_sql[] = {COLUMNS_BEFORE JOIN_SQLITE COLUMNS_AFTER WHERE_FIND,
-                                       COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER WHERE_FIND};
+                                       COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER  WHERE_FIND};
 static const char *const get_sql[] = {COLUMNS_BEFORE JOIN_SQLITE COLUMNS_AFTER WHERE_ID,
-                                      COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER WHERE_ID};
+                                      COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER  WHERE_ID};
 static const char *const list_sql[] = {COLUMNS_BEFORE JOIN_SQLITE COLUMNS_AFTER WHERE_LIST,
-                                       COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER WHERE_LIST};
+                                       COLUMNS_BEFORE JOIN_PGSQL COLUMNS_AFTER  WHERE_LIST};
 
 static void read_row(struct db_rows *r, struct store_address *out)
 {
     *out = (struct store_address){
-        .id = col_uuid(r, 0), .domain = col_uuid(r, 1), .mailbox = col_uuid(r, 2), .has_mailbox = !db_is_null(r, 2),
-        .enabled = db_i64(r, 4) != 0, .local = db_text(r, 5), .domain_name = db_text(r, 6), .created_us = db_i64(r, 7),
+        .id = col_uuid(r, 0),
+        .domain = col_uuid(r, 1),
+        .mailbox = col_uuid(r, 2),
+        .has_mailbox = !db_is_null(r, 2),
+        .enabled = db_i64(r, 4) != 0,
+        .local = db_text(r, 5),
+        .domain_name = db_text(r, 6),
+        .created_us = db_i64(r, 7),
         .targets = db_text(r, 8),
     };
     out->kind = (enum address_kind)col_word(r, 3, address_kind_words);
@@ -173,7 +182,7 @@ static int read_one(struct store *s, const char *sql, const struct db_val *keys,
     int             rc = row_first(s->main, sql, keys, n, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such address");
+        return no_such(rc, e, "address");
     read_row(r, out);
     out->local = arena_dup(a, out->local);
     out->domain_name = arena_dup(a, out->domain_name);
@@ -217,7 +226,8 @@ int store_address_list(struct store *s, struct uuid domain, struct span after_lo
 
 /* ---- changing ---- */
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_address *a, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_address *a,
+                struct err *e)
 {
     struct buf b;
     int        rc;
@@ -261,11 +271,12 @@ static int add_rows(struct store *s, struct uuid id, struct uuid domain, struct 
                     const struct span *targets, size_t ntargets, struct err *e)
 {
     if (db_run(s->main, insert_sql,
-               (struct db_val[]){dbv_uuid(&id), dbv_uuid(&domain), dbv_text(local), dbv_word(address_kind_words, (int)kind),
-                                 dbv_i64(clock_wall_us())},
+               (struct db_val[]){dbv_uuid(&id), dbv_uuid(&domain), dbv_text(local),
+                                 dbv_word(address_kind_words, (int)kind), dbv_i64(clock_wall_us())},
                5, NULL, e) < 0)
-        return say_conflict(e, kind == ADDRESS_CATCHALL ? "the domain has a catch-all already%.*s" : "the address %.*s exists already",
-                            SPAN_ARG(local));
+        return say_conflict(
+            e, kind == ADDRESS_CATCHALL ? "the domain has a catch-all already%.*s" : "the address %.*s exists already",
+            SPAN_ARG(local));
     for (size_t i = 0; i < ntargets; i++)
         if (db_run(s->main, insert_target_sql, (struct db_val[]){dbv_uuid(&id), dbv_text(targets[i])}, 2, NULL, e) < 0)
             return -1;
@@ -298,14 +309,16 @@ static int add_in(struct store *s, const struct actor *by, struct uuid id, struc
     if (store_domain_get(s, domain, &d, e) < 0)
         return -1;
     if (kind == ADDRESS_CATCHALL && d.kind == DOMAIN_SDR)
-        return err_set(e, ERR_CONFLICT, "%s is split: its catch-all would take the mail of the other server's people", d.name);
+        return err_set(e, ERR_CONFLICT, "%s is split: its catch-all would take the mail of the other server's people",
+                       d.name);
     if (add_rows(s, id, domain, local, kind, targets, ntargets, e) < 0)
         return -1;
     return note_id(s, by, "address.add", id, e);
 }
 
-int store_address_add(struct store *s, const struct actor *by, struct uuid domain, struct span local, enum address_kind kind,
-                      const struct span *targets, size_t ntargets, struct uuid *id_out, struct err *e)
+int store_address_add(struct store *s, const struct actor *by, struct uuid domain, struct span local,
+                      enum address_kind kind, const struct span *targets, size_t ntargets, struct uuid *id_out,
+                      struct err *e)
 {
     bool own;
 

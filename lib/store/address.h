@@ -23,11 +23,11 @@ enum address_kind {
 extern const char *const address_kind_words[]; /* "mailbox", "alias", "list", "catchall", "sender", "group", NULL */
 
 struct store_resolved {
-    bool        ours;        /* its domain is one of ours, and active. If not, nothing below holds */
-    bool        known;       /* the address exists, by itself, its tag or the catch-all */
-    bool        special;     /* postmaster@ or abuse@: locked global rules alone judge it */
+    bool        ours;    /* its domain is one of ours, and active. If not, nothing below holds */
+    bool        known;   /* the address exists, by itself, its tag or the catch-all */
+    bool        special; /* postmaster@ or abuse@: locked global rules alone judge it */
     bool        has_mailbox, has_account;
-    struct uuid domain;      /* whose rules and thresholds hold: the mailbox's where there is one */
+    struct uuid domain; /* whose rules and thresholds hold: the mailbox's where there is one */
     struct uuid mailbox;
     struct uuid account;
     char        domain_name[STORE_DOMAIN_MAX + 1];
@@ -54,10 +54,9 @@ int store_address_add(struct store *s, const struct actor *by, struct uuid domai
 /* Not for a mailbox: store_mailbox_delete(). */
 int store_address_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 /* By the exact address. The spans live in `a`. */
-int store_address_find(struct store *s, struct span address, struct arena *a, struct store_address *out,
-                       struct err *e);
+int store_address_find(struct store *s, struct span address, struct arena *a, struct store_address *out, struct err *e);
 /* Of a domain, in order of local parts, those after `after_local` (SPAN_NONE: from the start). */
-int store_address_list(struct store *s, struct uuid domain, struct span after_local, size_t limit,
-                       store_address_fn fn, void *ctx, struct err *e);
+int store_address_list(struct store *s, struct uuid domain, struct span after_local, size_t limit, store_address_fn fn,
+                       void *ctx, struct err *e);
 
 #endif

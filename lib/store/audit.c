@@ -13,8 +13,10 @@
 static const char *const actor_kind_words[] = {"system", "operator", "account", "api_key", NULL};
 
 static const char node_find_sql[] = "SELECT id FROM node WHERE name = $1";
-static const char node_add_sql[] = "INSERT INTO node (id, name, created_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
-static const char node_take_sql[] = "UPDATE node SET audit_seq = audit_seq + 1 WHERE id = $1 RETURNING audit_seq, audit_hash";
+static const char node_add_sql[] =
+    "INSERT INTO node (id, name, created_us) VALUES ($1, $2, $3) ON CONFLICT (name) DO NOTHING";
+static const char node_take_sql[] =
+    "UPDATE node SET audit_seq = audit_seq + 1 WHERE id = $1 RETURNING audit_seq, audit_hash";
 static const char node_put_sql[] = "UPDATE node SET audit_hash = $2 WHERE id = $1";
 static const char node_head_sql[] = "SELECT audit_seq, audit_hash FROM node WHERE id = $1";
 static const char node_list_sql[] = "SELECT id, audit_seq, audit_hash, name FROM node ORDER BY id LIMIT 1000";
@@ -22,11 +24,12 @@ static const char insert_sql[] =
     "INSERT INTO audit (node_id, seq, at_us, actor_kind, actor_id, actor_name, acting_for, source, action, object_kind,"
     " object_id, scope_kind, scope_id, payload, payload_sha256, previous, hash)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-#define COLUMNS                                                                                                       \
-    "node_id, seq, at_us, actor_kind, actor_id, actor_name, acting_for, source, action, object_kind, object_id,"      \
+#define COLUMNS                                                                                                        \
+    "node_id, seq, at_us, actor_kind, actor_id, actor_name, acting_for, source, action, object_kind, object_id,"       \
     " scope_kind, scope_id, payload, payload_sha256, previous, hash"
 static const char list_sql[] = "SELECT " COLUMNS " FROM audit WHERE at_us < $1 ORDER BY at_us DESC, seq DESC LIMIT $2";
-static const char list_scope_sql[] = "SELECT " COLUMNS " FROM audit WHERE scope_kind = $3 AND scope_id = $4 AND at_us < $1"
+static const char list_scope_sql[] = "SELECT " COLUMNS
+                                     " FROM audit WHERE scope_kind = $3 AND scope_id = $4 AND at_us < $1"
                                      " ORDER BY at_us DESC, seq DESC LIMIT $2";
 static const char chain_sql[] = "SELECT " COLUMNS " FROM audit WHERE node_id = $1 AND seq <= $2 ORDER BY seq";
 static const char erase_sql[] = "UPDATE audit SET payload = NULL WHERE node_id = $1 AND seq = $2";
@@ -116,7 +119,8 @@ int store_node(struct store *s, struct uuid *out, struct err *e)
     if ((rc = find_node(s, out, e)) != 0)
         return rc < 0 ? -1 : 0;
     own_name(name);
-    if (db_run(s->main, node_add_sql, (struct db_val[]){dbv_uuid(&id), dbv_str(name), dbv_i64(clock_wall_us())}, 3, NULL, e) < 0)
+    if (db_run(s->main, node_add_sql, (struct db_val[]){dbv_uuid(&id), dbv_str(name), dbv_i64(clock_wall_us())}, 3,
+               NULL, e) < 0)
         return -1;
     /* Another process of this host may have been first. */
     if ((rc = find_node(s, out, e)) == 0)
@@ -150,11 +154,22 @@ static int take_place(struct store *s, struct store_audit_row *row, struct err *
 static int put_row(struct store *s, const struct store_audit_row *r, struct err *e)
 {
     struct db_val vals[] = {
-        dbv_uuid(&r->node), dbv_i64(r->seq), dbv_i64(r->at_us), dbv_word(actor_kind_words, (int)r->actor_kind),
-        dbv_uuid(&r->actor), dbv_text(r->actor_name), r->acting_for.p ? dbv_text(r->acting_for) : DBV_NULL,
-        dbv_text(r->source), dbv_text(r->action), dbv_text(r->object_kind),
-        dbv_uuid_or_null(r->has_object ? &r->object : NULL), dbv_word(scope_kind_words, (int)r->scope.kind),
-        dbv_uuid(&r->scope.id), dbv_text(r->payload), dbv_bytes(r->payload_sha256, 32), dbv_bytes(r->previous, 32),
+        dbv_uuid(&r->node),
+        dbv_i64(r->seq),
+        dbv_i64(r->at_us),
+        dbv_word(actor_kind_words, (int)r->actor_kind),
+        dbv_uuid(&r->actor),
+        dbv_text(r->actor_name),
+        r->acting_for.p ? dbv_text(r->acting_for) : DBV_NULL,
+        dbv_text(r->source),
+        dbv_text(r->action),
+        dbv_text(r->object_kind),
+        dbv_uuid_or_null(r->has_object ? &r->object : NULL),
+        dbv_word(scope_kind_words, (int)r->scope.kind),
+        dbv_uuid(&r->scope.id),
+        dbv_text(r->payload),
+        dbv_bytes(r->payload_sha256, 32),
+        dbv_bytes(r->previous, 32),
         dbv_bytes(r->hash, 32),
     };
 
@@ -175,9 +190,16 @@ int store_audit_note(struct store *s, const struct actor *by, const char *action
                      const struct uuid *object, struct store_scope scope, struct span payload, struct err *e)
 {
     struct store_audit_row row = {
-        .at_us = clock_wall_us(), .actor_kind = by->kind, .actor = by->id, .actor_name = span_of(by->name ? by->name : ""),
-        .acting_for = span_of(by->acting_for), .source = span_of(by->source ? by->source : ""), .action = span_of(action),
-        .object_kind = span_of(object_kind), .has_object = object != NULL, .scope = scope,
+        .at_us = clock_wall_us(),
+        .actor_kind = by->kind,
+        .actor = by->id,
+        .actor_name = span_of(by->name ? by->name : ""),
+        .acting_for = span_of(by->acting_for),
+        .source = span_of(by->source ? by->source : ""),
+        .action = span_of(action),
+        .object_kind = span_of(object_kind),
+        .has_object = object != NULL,
+        .scope = scope,
         .payload = payload.p ? payload : SPAN("{}"),
     };
     bool mine;
@@ -192,9 +214,9 @@ int store_audit_note(struct store *s, const struct actor *by, const char *action
 
 int store_audit_erase(struct store *s, const struct actor *by, struct uuid node, int64_t seq, struct err *e)
 {
-    char   payload[64];
-    bool   mine;
-    int    rc;
+    char payload[64];
+    bool mine;
+    int  rc;
 
     snprintf(payload, sizeof payload, "{\"number\":%lld}", (long long)seq);
     if (row_begin(s, &mine, e) < 0)
@@ -210,9 +232,17 @@ int store_audit_erase(struct store *s, const struct actor *by, struct uuid node,
 static void read_row(struct db_rows *r, struct store_audit_row *out)
 {
     *out = (struct store_audit_row){
-        .node = col_uuid(r, 0), .seq = db_i64(r, 1), .at_us = db_i64(r, 2), .actor = col_uuid(r, 4),
-        .actor_name = db_text(r, 5), .acting_for = db_text(r, 6), .source = db_text(r, 7), .action = db_text(r, 8),
-        .object_kind = db_text(r, 9), .has_object = !db_is_null(r, 10), .object = col_uuid(r, 10),
+        .node = col_uuid(r, 0),
+        .seq = db_i64(r, 1),
+        .at_us = db_i64(r, 2),
+        .actor = col_uuid(r, 4),
+        .actor_name = db_text(r, 5),
+        .acting_for = db_text(r, 6),
+        .source = db_text(r, 7),
+        .action = db_text(r, 8),
+        .object_kind = db_text(r, 9),
+        .has_object = !db_is_null(r, 10),
+        .object = col_uuid(r, 10),
         .payload = db_is_null(r, 13) ? SPAN_NONE : db_text(r, 13),
     };
     out->actor_kind = (enum actor_kind)col_word(r, 3, actor_kind_words);
@@ -342,7 +372,8 @@ static int each_link(void *arg, struct db_rows *r)
 
 static int walk(struct store *s, struct chain *c, struct err *e)
 {
-    if (row_each(s->main, chain_sql, (struct db_val[]){dbv_uuid(&c->node), dbv_i64(c->seq_end)}, 2, each_link, c, e) < 0)
+    if (row_each(s->main, chain_sql, (struct db_val[]){dbv_uuid(&c->node), dbv_i64(c->seq_end)}, 2, each_link, c, e) <
+        0)
         return -1;
     c->out->nodes++;
     if (c->out->broken[0] == '\0' && (c->seq != c->seq_end || memcmp(c->hash, c->hash_end, 32) != 0))

@@ -17,8 +17,8 @@ struct store_audit_row {
     struct span        action, object_kind; /* "rule.add", "rule" */
     bool               has_object;
     struct uuid        object;
-    struct store_scope scope;               /* whom it concerns */
-    struct span        payload;             /* {NULL, 0} when erased */
+    struct store_scope scope;   /* whom it concerns */
+    struct span        payload; /* {NULL, 0} when erased */
     uint8_t            payload_sha256[32], previous[32], hash[32];
 };
 typedef int (*store_audit_fn)(void *ctx, const struct store_audit_row *r);

@@ -5,15 +5,16 @@
 
 #define TRIM_EVERY 500 /* numbers between two looks at what is old */
 
-const char *const change_kind_words[] = {"rule", "policy", "assignment", "setting", "learned", "domain", "mailbox",
-                                         "address", NULL};
+const char *const change_kind_words[] = {"rule",   "policy",  "assignment", "setting", "learned",
+                                         "domain", "mailbox", "address",    NULL};
 
 static const char take_sql[] = "UPDATE change_head SET seq = seq + 1 WHERE one = 1 RETURNING seq";
 static const char insert_sql[] = "INSERT INTO change (seq, kind, scope_kind, scope_id, object_id, at_us)"
                                  " VALUES ($1, $2, $3, $4, $5, $6)";
 static const char trim_sql[] = "DELETE FROM change WHERE seq <= $1 OR at_us < $2";
 static const char head_sql[] = "SELECT seq FROM change_head";
-static const char after_sql[] = "SELECT seq, kind, scope_kind, scope_id, object_id, at_us FROM change WHERE seq > $1 ORDER BY seq";
+static const char after_sql[] =
+    "SELECT seq, kind, scope_kind, scope_id, object_id, at_us FROM change WHERE seq > $1 ORDER BY seq";
 
 int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
                       struct err *e)
@@ -25,7 +26,8 @@ int store_change_note(struct store *s, enum change_kind kind, struct store_scope
     if (seq == 0)
         return err_set(e, ERR_CORRUPT, "the change feed has lost its head");
     if (seq % TRIM_EVERY == 0 &&
-        db_run(s->main, trim_sql, (struct db_val[]){dbv_i64(seq - CHANGE_KEEP), dbv_i64(now - CHANGE_KEEP_US)}, 2, NULL, e) < 0)
+        db_run(s->main, trim_sql, (struct db_val[]){dbv_i64(seq - CHANGE_KEEP), dbv_i64(now - CHANGE_KEEP_US)}, 2, NULL,
+               e) < 0)
         return -1;
     return db_run(s->main, insert_sql,
                   (struct db_val[]){dbv_i64(seq), dbv_word(change_kind_words, (int)kind),
@@ -72,7 +74,8 @@ int store_changes(struct store *s, int64_t after_seq, bool *gap_out, store_chang
         return -1;
     if (head == after_seq)
         return 0;
-    if (head > after_seq && row_each(s->main, after_sql, (struct db_val[]){dbv_i64(after_seq)}, 1, each_change, &l, e) < 0)
+    if (head > after_seq &&
+        row_each(s->main, after_sql, (struct db_val[]){dbv_i64(after_seq)}, 1, each_change, &l, e) < 0)
         return -1;
     *gap_out = l.gap || l.next == after_seq + 1;
     return 0;

@@ -7,7 +7,8 @@
 #include "store/row.h"
 
 static const char clear_sql[] = "DELETE FROM credential WHERE account_id = $1 AND kind = 'password'";
-static const char insert_sql[] = "INSERT INTO credential (id, account_id, kind, data, created_us) VALUES ($1, $2, 'password', $3, $4)";
+static const char insert_sql[] =
+    "INSERT INTO credential (id, account_id, kind, data, created_us) VALUES ($1, $2, 'password', $3, $4)";
 static const char get_sql[] = "SELECT data FROM credential WHERE account_id = $1 AND kind = 'password'";
 
 /* What a password is checked against when there is none: the answer shall take its time all the same. The
@@ -34,13 +35,14 @@ static int set_in(struct store *s, const struct actor *by, struct uuid account, 
     if (db_run(s->main, clear_sql, (struct db_val[]){dbv_uuid(&account)}, 1, NULL, e) < 0)
         return -1;
     if (db_run(s->main, insert_sql,
-               (struct db_val[]){dbv_uuid(&id), dbv_uuid(&account), dbv_blob(span_of(hash)), dbv_i64(clock_wall_us())}, 4, NULL,
-               e) < 0)
+               (struct db_val[]){dbv_uuid(&id), dbv_uuid(&account), dbv_blob(span_of(hash)), dbv_i64(clock_wall_us())},
+               4, NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
     return store_audit_note(s, by, "password.set", "account", &account, STORE_SCOPE_GLOBAL, SPAN_NONE, e);
 }
 
-int store_password_set(struct store *s, const struct actor *by, struct uuid account, struct span password, struct err *e)
+int store_password_set(struct store *s, const struct actor *by, struct uuid account, struct span password,
+                       struct err *e)
 {
     char hash[crypto_pwhash_STRBYTES];
     bool own;

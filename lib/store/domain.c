@@ -46,8 +46,8 @@ static int read_one(struct store *s, const char *sql, struct db_val key, struct 
     int             rc = row_first(s->main, sql, &key, 1, &r, e);
 
     if (rc == 0)
-        return err_set(e, ERR_NOT_FOUND, "no such domain%s%s", *shown ? ": " : "", shown);
-    if (rc < 0)
+        err_set(e, ERR_NOT_FOUND, "no such domain%s%s", *shown ? ": " : "", shown);
+    if (rc <= 0)
         return -1;
     read_row(r, out);
     db_rows_free(&r);
@@ -81,8 +81,8 @@ static void put_payload(struct buf *b, const char *key, const struct store_domai
 }
 
 /* before or after may be NULL. */
-static int note(struct store *s, const struct actor *by, const char *action, struct uuid id, const struct store_domain *before,
-                const struct store_domain *after, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
+                const struct store_domain *before, const struct store_domain *after, struct err *e)
 {
     struct buf b;
     int        rc;
@@ -116,7 +116,8 @@ static int check_free(struct store *s, struct span name, struct err *e)
 
     if (store_domain_find(s, name, &other, &mine) == 0)
         return err_set(e, ERR_CONFLICT, "%.*s exists already%s%s", SPAN_ARG(name),
-                       span_is(name, other.name) ? "" : ", as another name of ", span_is(name, other.name) ? "" : other.name);
+                       span_is(name, other.name) ? "" : ", as another name of ",
+                       span_is(name, other.name) ? "" : other.name);
     if (mine.code == ERR_NOT_FOUND)
         return 0;
     if (e != NULL)
@@ -131,12 +132,14 @@ static struct db_val delimiter_val(const struct store_domain *d)
 
 static int add_in(struct store *s, const struct actor *by, const struct store_domain *d, struct err *e)
 {
-    struct store_policy rules = {.scope = store_scope_domain(d->id), .name = POLICY_RULES, .priority = POLICY_PRIORITY, .enabled = true};
-    struct store_policy enforced = {.scope = rules.scope, .name = POLICY_ENFORCED, .priority = POLICY_PRIORITY, .locked = true,
-                                    .enabled = true};
-    struct uuid         ignored;
+    struct store_policy rules = {
+        .scope = store_scope_domain(d->id), .name = POLICY_RULES, .priority = POLICY_PRIORITY, .enabled = true};
+    struct store_policy enforced = {
+        .scope = rules.scope, .name = POLICY_ENFORCED, .priority = POLICY_PRIORITY, .locked = true, .enabled = true};
+    struct uuid ignored;
 
-    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(d->id), NULL, e) < 0 || check_free(s, span_of(d->name), e) < 0)
+    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(d->id), NULL, e) < 0 ||
+        check_free(s, span_of(d->name), e) < 0)
         return -1;
     if (db_run(s->main, insert_sql,
                (struct db_val[]){dbv_uuid(&d->id), dbv_uuid(&uuid_zero), dbv_str(d->name),
@@ -166,12 +169,13 @@ static int set_in(struct store *s, const struct actor *by, const struct store_do
 {
     struct store_domain before, after;
 
-    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(d->id), NULL, e) < 0 || store_domain_get(s, d->id, &before, e) < 0)
+    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(d->id), NULL, e) < 0 ||
+        store_domain_get(s, d->id, &before, e) < 0)
         return -1;
     if (row_change_one(s, update_sql,
                        (struct db_val[]){dbv_uuid(&d->id), dbv_word(domain_kind_words, (int)d->kind),
-                                         dbv_word(domain_state_words, (int)d->state), delimiter_val(d), dbv_str(d->route),
-                                         dbv_i64(clock_wall_us())},
+                                         dbv_word(domain_state_words, (int)d->state), delimiter_val(d),
+                                         dbv_str(d->route), dbv_i64(clock_wall_us())},
                        6, "domain", e) < 0 ||
         store_domain_get(s, d->id, &after, e) < 0)
         return -1;
@@ -191,7 +195,8 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
 {
     struct store_domain before;
 
-    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(id), NULL, e) < 0 || store_domain_get(s, id, &before, e) < 0 ||
+    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(id), NULL, e) < 0 ||
+        store_domain_get(s, id, &before, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "domain", e) < 0)
         return -1;
     return note(s, by, "domain.delete", id, &before, NULL, e);
@@ -224,8 +229,8 @@ int store_domain_list(struct store *s, struct span after, size_t limit, store_do
 {
     struct domain_list l = {fn, ctx};
 
-    return row_each(s->main, list_sql, (struct db_val[]){dbv_text(after), dbv_i64((int64_t)page_limit(limit))}, 2, each_domain,
-                    &l, e);
+    return row_each(s->main, list_sql, (struct db_val[]){dbv_text(after), dbv_i64((int64_t)page_limit(limit))}, 2,
+                    each_domain, &l, e);
 }
 
 /* ---- other names ---- */
@@ -249,11 +254,11 @@ static int alias_add_in(struct store *s, const struct actor *by, struct uuid dom
 {
     struct store_domain d;
 
-    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(domain), NULL, e) < 0 || store_domain_get(s, domain, &d, e) < 0 ||
-        check_free(s, name, e) < 0)
+    if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(domain), NULL, e) < 0 ||
+        store_domain_get(s, domain, &d, e) < 0 || check_free(s, name, e) < 0)
         return -1;
-    if (db_run(s->main, alias_insert_sql, (struct db_val[]){dbv_text(name), dbv_uuid(&domain), dbv_i64(clock_wall_us())}, 3, NULL,
-               e) < 0)
+    if (db_run(s->main, alias_insert_sql,
+               (struct db_val[]){dbv_text(name), dbv_uuid(&domain), dbv_i64(clock_wall_us())}, 3, NULL, e) < 0)
         return say_conflict(e, "%.*s exists already", SPAN_ARG(name));
     return note_alias(s, by, "domain.alias.add", domain, name, e);
 }

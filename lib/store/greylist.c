@@ -7,19 +7,22 @@
 
 static const char *const kind_words[] = {"tuple", "pair", NULL};
 
-static const char get_sql[] = "SELECT kind, key, first_us, seen_us, waited_us, count FROM greylist WHERE kind = $1 AND key = $2";
+static const char get_sql[] =
+    "SELECT kind, key, first_us, seen_us, waited_us, count FROM greylist WHERE kind = $1 AND key = $2";
 static const char put_sql[] =
     "INSERT INTO greylist (kind, key, first_us, seen_us, waited_us, count) VALUES ($1, $2, $3, $4, $5, $6)"
     " ON CONFLICT (kind, key) DO UPDATE SET first_us = excluded.first_us, seen_us = excluded.seen_us,"
     " waited_us = excluded.waited_us, count = excluded.count";
-static const char load_sql[] = "SELECT kind, key, first_us, seen_us, waited_us, count FROM greylist ORDER BY seen_us DESC LIMIT $1";
+static const char load_sql[] =
+    "SELECT kind, key, first_us, seen_us, waited_us, count FROM greylist ORDER BY seen_us DESC LIMIT $1";
 static const char trim_sql[] = "DELETE FROM greylist WHERE kind = $1 AND seen_us < $2";
 
 static void read_row(struct db_rows *r, struct store_grey *out)
 {
     struct span key = db_text(r, 1);
 
-    *out = (struct store_grey){.first_us = db_i64(r, 2), .seen_us = db_i64(r, 3), .waited_us = db_i64(r, 4), .count = db_i64(r, 5)};
+    *out = (struct store_grey){
+        .first_us = db_i64(r, 2), .seen_us = db_i64(r, 3), .waited_us = db_i64(r, 4), .count = db_i64(r, 5)};
     out->kind = (enum grey_kind)col_word(r, 0, kind_words);
     if (key.n == sizeof out->key)
         memcpy(out->key, key.p, sizeof out->key);
@@ -28,7 +31,8 @@ static void read_row(struct db_rows *r, struct store_grey *out)
 int store_grey_get(struct store *s, enum grey_kind kind, const uint8_t key[16], struct store_grey *out, struct err *e)
 {
     struct db_rows *r;
-    int             rc = row_first(s->log, get_sql, (struct db_val[]){dbv_word(kind_words, (int)kind), dbv_bytes(key, 16)}, 2, &r, e);
+    int rc = row_first(s->log, get_sql, (struct db_val[]){dbv_word(kind_words, (int)kind), dbv_bytes(key, 16)}, 2, &r,
+                       e);
 
     if (rc > 0) {
         read_row(r, out);
@@ -55,8 +59,9 @@ static int put_sorted(struct store *s, const struct store_grey **sorted, size_t 
         const struct store_grey *g = sorted[i];
 
         rc = db_batch_add(s->log,
-                          (struct db_val[]){dbv_word(kind_words, (int)g->kind), dbv_bytes(g->key, 16), dbv_i64(g->first_us),
-                                            dbv_i64(g->seen_us), dbv_i64(g->waited_us), dbv_i64(g->count)},
+                          (struct db_val[]){dbv_word(kind_words, (int)g->kind), dbv_bytes(g->key, 16),
+                                            dbv_i64(g->first_us), dbv_i64(g->seen_us), dbv_i64(g->waited_us),
+                                            dbv_i64(g->count)},
                           6, e);
     }
     return rc < 0 ? -1 : db_batch_end(s->log, e);

@@ -9,7 +9,7 @@
 struct store_hit {
     struct uuid rule;
     int64_t     entry;
-    int64_t     day;   /* days since 1970 */
+    int64_t     day; /* days since 1970 */
     int64_t     count;
     int64_t     last_us;
 };
@@ -22,8 +22,7 @@ int store_hits_of(struct store *s, struct uuid rule, int64_t since_day, int64_t 
                   struct err *e);
 /* The entries of one rule since a day, a row each (`day` is 0). */
 typedef int (*store_hit_fn)(void *ctx, const struct store_hit *h);
-int store_hits_entries(struct store *s, struct uuid rule, int64_t since_day, store_hit_fn fn, void *ctx,
-                       struct err *e);
+int store_hits_entries(struct store *s, struct uuid rule, int64_t since_day, store_hit_fn fn, void *ctx, struct err *e);
 /* Forgets days before `day`. */
 int store_hits_trim(struct store *s, int64_t day, struct err *e);
 

@@ -38,7 +38,7 @@ static int note(struct store *s, const struct actor *by, const char *action, str
 static int pick_id(struct store *s, const struct store_learned *l, struct uuid *out, struct err *e)
 {
     struct db_rows *r;
-    int             rc = row_first(s->main, id_sql, (struct db_val[]){dbv_uuid(&l->mailbox), dbv_text(l->sender)}, 2, &r, e);
+    int rc = row_first(s->main, id_sql, (struct db_val[]){dbv_uuid(&l->mailbox), dbv_text(l->sender)}, 2, &r, e);
 
     if (rc < 0)
         return -1;
@@ -50,15 +50,17 @@ static int pick_id(struct store *s, const struct store_learned *l, struct uuid *
 
 /* The feed first, so that nobody else can make the same entry meanwhile; its row names the entry, whose id has to
  * be known for that: ids that lost a race would name nothing, which a reader takes for "gone". */
-static int put_in(struct store *s, const struct actor *by, const struct store_learned *l, struct uuid *id, struct err *e)
+static int put_in(struct store *s, const struct actor *by, const struct store_learned *l, struct uuid *id,
+                  struct err *e)
 {
     struct db_val vals[8];
 
     if (pick_id(s, l, id, e) < 0 || store_change_note(s, CHANGE_LEARNED, store_scope_mailbox(l->mailbox), id, e) < 0)
         return -1;
     memcpy(vals,
-           ((struct db_val[]){dbv_uuid(id), dbv_uuid(&l->mailbox), dbv_word(action_words, (int)l->action), dbv_text(l->sender),
-                              dbv_text(l->proof), l->report_uid.n ? dbv_text(l->report_uid) : DBV_NULL, dbv_i64(l->expires_us),
+           ((struct db_val[]){dbv_uuid(id), dbv_uuid(&l->mailbox), dbv_word(action_words, (int)l->action),
+                              dbv_text(l->sender), dbv_text(l->proof),
+                              l->report_uid.n ? dbv_text(l->report_uid) : DBV_NULL, dbv_i64(l->expires_us),
                               dbv_i64(clock_wall_us())}),
            sizeof vals);
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
@@ -87,7 +89,7 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
     int              rc = row_first(s->main, get_sql, (struct db_val[]){dbv_uuid(&id)}, 1, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such learned sender");
+        return no_such(rc, e, "learned sender");
     mailbox = col_uuid(r, 0);
     col_str(r, 1, sender, sizeof sender);
     action = (enum rule_action)col_word(r, 2, action_words);
@@ -117,15 +119,21 @@ static int each_learned(void *arg, struct db_rows *r)
 {
     struct learned_list *l = arg;
     struct store_learned row = {
-        .id = col_uuid(r, 0), .mailbox = l->mailbox, .action = (enum rule_action)col_word(r, 1, action_words),
-        .sender = db_text(r, 2), .proof = db_text(r, 3), .report_uid = db_text(r, 4), .expires_us = db_i64(r, 5),
+        .id = col_uuid(r, 0),
+        .mailbox = l->mailbox,
+        .action = (enum rule_action)col_word(r, 1, action_words),
+        .sender = db_text(r, 2),
+        .proof = db_text(r, 3),
+        .report_uid = db_text(r, 4),
+        .expires_us = db_i64(r, 5),
         .created_us = db_i64(r, 6),
     };
 
     return l->fn(l->ctx, &row);
 }
 
-int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, store_learned_fn fn, void *ctx, struct err *e)
+int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, store_learned_fn fn, void *ctx,
+                       struct err *e)
 {
     struct learned_list l = {fn, ctx, mailbox};
 

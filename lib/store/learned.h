@@ -5,12 +5,12 @@
 #include "store/rule.h"
 
 struct store_learned {
-    struct uuid       id, mailbox;
-    enum rule_action  action;
-    struct span       sender;     /* the sender grammar of rules: an address, its stable part with *, a domain */
-    struct span       proof;      /* what was proven: "dmarc", "dkim:example.org", "spf:example.org" */
-    struct span       report_uid; /* the message that was reported, or empty */
-    int64_t           expires_us, created_us;
+    struct uuid      id, mailbox;
+    enum rule_action action;
+    struct span      sender;     /* the sender grammar of rules: an address, its stable part with *, a domain */
+    struct span      proof;      /* what was proven: "dmarc", "dkim:example.org", "spf:example.org" */
+    struct span      report_uid; /* the message that was reported, or empty */
+    int64_t          expires_us, created_us;
 };
 typedef int (*store_learned_fn)(void *ctx, const struct store_learned *l);
 

@@ -9,14 +9,15 @@
 #include "store/policy.h"
 #include "store/row.h"
 
-#define SELECT                                                                                                        \
-    "SELECT m.id, m.domain_id, m.account_id, m.enabled, a.local, d.name, m.created_us, m.updated_us FROM mailbox m"   \
+#define SELECT                                                                                                         \
+    "SELECT m.id, m.domain_id, m.account_id, m.enabled, a.local, d.name, m.created_us, m.updated_us FROM mailbox m"    \
     " JOIN address a ON a.mailbox_id = m.id JOIN domain d ON d.id = m.domain_id"
 static const char get_sql[] = SELECT " WHERE m.id = $1";
 static const char find_sql[] = SELECT " WHERE d.name = $1 AND a.local = $2";
 static const char list_sql[] = SELECT " WHERE a.domain_id = $1 AND a.local > $2 ORDER BY a.local LIMIT $3";
 static const char of_account_sql[] = SELECT " WHERE m.account_id = $1 ORDER BY d.name, a.local";
-static const char insert_sql[] = "INSERT INTO mailbox (id, domain_id, account_id, created_us, updated_us) VALUES ($1, $2, $3, $4, $4)";
+static const char insert_sql[] =
+    "INSERT INTO mailbox (id, domain_id, account_id, created_us, updated_us) VALUES ($1, $2, $3, $4, $4)";
 static const char insert_address_sql[] =
     "INSERT INTO address (id, domain_id, local, kind, mailbox_id, created_us) VALUES ($1, $2, $3, 'mailbox', $4, $5)";
 static const char update_sql[] = "UPDATE mailbox SET account_id = $2, enabled = $3, updated_us = $4 WHERE id = $1";
@@ -27,8 +28,13 @@ static void read_row(struct db_rows *r, struct store_mailbox *out)
     struct span local = db_text(r, 4), domain = db_text(r, 5);
 
     *out = (struct store_mailbox){
-        .id = col_uuid(r, 0), .domain = col_uuid(r, 1), .account = col_uuid(r, 2), .has_account = !db_is_null(r, 2),
-        .enabled = db_i64(r, 3) != 0, .created_us = db_i64(r, 6), .updated_us = db_i64(r, 7),
+        .id = col_uuid(r, 0),
+        .domain = col_uuid(r, 1),
+        .account = col_uuid(r, 2),
+        .has_account = !db_is_null(r, 2),
+        .enabled = db_i64(r, 3) != 0,
+        .created_us = db_i64(r, 6),
+        .updated_us = db_i64(r, 7),
     };
     snprintf(out->address, sizeof out->address, "%.*s@%.*s", SPAN_ARG(local), SPAN_ARG(domain));
 }
@@ -40,7 +46,7 @@ static int read_one(struct store *s, const char *sql, const struct db_val *keys,
     int             rc = row_first(s->main, sql, keys, n, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such mailbox");
+        return no_such(rc, e, "mailbox");
     read_row(r, out);
     db_rows_free(&r);
     return 0;
@@ -55,13 +61,15 @@ int store_mailbox_find(struct store *s, struct span address, struct store_mailbo
 {
     size_t at = span_rchr(address, '@');
 
-    if (read_one(s, find_sql, (struct db_val[]){dbv_text(span_skip(address, at + 1)), dbv_text(span_head(address, at))}, 2, out,
-                 e) == 0)
+    if (read_one(s, find_sql, (struct db_val[]){dbv_text(span_skip(address, at + 1)), dbv_text(span_head(address, at))},
+                 2, out, e) == 0)
         return 0;
-    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such mailbox: %.*s", SPAN_ARG(address)) : -1;
+    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such mailbox: %.*s", SPAN_ARG(address))
+                                                 : -1;
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *m, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *m,
+                struct err *e)
 {
     struct buf b;
     int        rc;
@@ -84,18 +92,21 @@ static int add_rows(struct store *s, const struct store_mailbox *m, struct span 
     struct db_val now = dbv_i64(clock_wall_us());
 
     if (db_run(s->main, insert_sql,
-               (struct db_val[]){dbv_uuid(&m->id), dbv_uuid(&m->domain), dbv_uuid_or_null(m->has_account ? &m->account : NULL), now},
+               (struct db_val[]){dbv_uuid(&m->id), dbv_uuid(&m->domain),
+                                 dbv_uuid_or_null(m->has_account ? &m->account : NULL), now},
                4, NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
     if (db_run(s->main, insert_address_sql,
-               (struct db_val[]){dbv_uuid(&address), dbv_uuid(&m->domain), dbv_text(local), dbv_uuid(&m->id), now}, 5, NULL, e) < 0)
+               (struct db_val[]){dbv_uuid(&address), dbv_uuid(&m->domain), dbv_text(local), dbv_uuid(&m->id), now}, 5,
+               NULL, e) < 0)
         return say_conflict(e, "the address %s exists already", m->address);
     return 0;
 }
 
 static int add_in(struct store *s, const struct actor *by, struct store_mailbox *m, struct span local, struct err *e)
 {
-    struct store_policy rules = {.scope = store_scope_mailbox(m->id), .name = POLICY_RULES, .priority = POLICY_PRIORITY, .enabled = true};
+    struct store_policy rules = {
+        .scope = store_scope_mailbox(m->id), .name = POLICY_RULES, .priority = POLICY_PRIORITY, .enabled = true};
     struct store_domain d;
     struct uuid         ignored;
 

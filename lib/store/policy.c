@@ -5,21 +5,23 @@
 #include "store/change.h"
 #include "store/row.h"
 
-#define COLUMNS                                                                                                       \
-    "p.id, p.scope_kind, p.scope_id, p.name, p.priority, p.locked, p.is_default, p.enabled, p.created_us, p.updated_us"
+#define COLUMNS                                                                                                        \
+    "p.id, p.scope_kind, p.scope_id, p.name, p.priority, p.locked, p.is_default, p.enabled, p.created_us, "            \
+    "p.updated_us"
 static const char insert_sql[] =
     "INSERT INTO policy (scope_kind, scope_id, domain_id, mailbox_id, id, name, priority, locked, is_default, enabled,"
     " created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)";
-static const char update_sql[] = "UPDATE policy SET name = $2, priority = $3, locked = $4, is_default = $5, enabled = $6,"
-                                 " updated_us = $7 WHERE id = $1";
+static const char update_sql[] =
+    "UPDATE policy SET name = $2, priority = $3, locked = $4, is_default = $5, enabled = $6,"
+    " updated_us = $7 WHERE id = $1";
 static const char one_default_sql[] = "UPDATE policy SET is_default = 0 WHERE is_default = 1 AND id <> $1";
 static const char delete_sql[] = "DELETE FROM policy WHERE id = $1";
 static const char get_sql[] = "SELECT " COLUMNS " FROM policy p WHERE p.id = $1";
-static const char find_sql[] = "SELECT " COLUMNS " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 AND p.name = $3";
-static const char list_sql[] =
-    "SELECT " COLUMNS ", (SELECT COUNT(*) FROM rule r WHERE r.policy_id = p.id),"
-    " (SELECT COUNT(*) FROM policy_assignment a WHERE a.policy_id = p.id)"
-    " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 ORDER BY p.priority, p.id";
+static const char find_sql[] = "SELECT " COLUMNS
+                               " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 AND p.name = $3";
+static const char list_sql[] = "SELECT " COLUMNS ", (SELECT COUNT(*) FROM rule r WHERE r.policy_id = p.id),"
+                               " (SELECT COUNT(*) FROM policy_assignment a WHERE a.policy_id = p.id)"
+                               " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 ORDER BY p.priority, p.id";
 static const char assign_sql[] = "INSERT INTO policy_assignment (policy_id, domain_id, created_us) VALUES ($1, $2, $3)"
                                  " ON CONFLICT (policy_id, domain_id) DO NOTHING";
 static const char unassign_sql[] = "DELETE FROM policy_assignment WHERE policy_id = $1 AND domain_id = $2";
@@ -27,8 +29,13 @@ static const char unassign_sql[] = "DELETE FROM policy_assignment WHERE policy_i
 static void read_row(struct db_rows *r, struct store_policy *out)
 {
     *out = (struct store_policy){
-        .id = col_uuid(r, 0), .priority = (int32_t)db_i64(r, 4), .locked = db_i64(r, 5) != 0, .is_default = db_i64(r, 6) != 0,
-        .enabled = db_i64(r, 7) != 0, .created_us = db_i64(r, 8), .updated_us = db_i64(r, 9),
+        .id = col_uuid(r, 0),
+        .priority = (int32_t)db_i64(r, 4),
+        .locked = db_i64(r, 5) != 0,
+        .is_default = db_i64(r, 6) != 0,
+        .enabled = db_i64(r, 7) != 0,
+        .created_us = db_i64(r, 8),
+        .updated_us = db_i64(r, 9),
     };
     out->scope.kind = (enum scope_kind)col_word(r, 1, scope_kind_words);
     out->scope.id = col_uuid(r, 2);
@@ -42,7 +49,7 @@ static int read_one(struct store *s, const char *sql, const struct db_val *keys,
     int             rc = row_first(s->main, sql, keys, n, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such policy");
+        return no_such(rc, e, "policy");
     read_row(r, out);
     db_rows_free(&r);
     return 0;
@@ -53,13 +60,15 @@ int store_policy_get(struct store *s, struct uuid id, struct store_policy *out, 
     return read_one(s, get_sql, (struct db_val[]){dbv_uuid(&id)}, 1, out, e);
 }
 
-int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out, struct err *e)
+int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out,
+                      struct err *e)
 {
     struct db_val keys[] = {dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id), dbv_text(name)};
 
     if (read_one(s, find_sql, keys, COUNT(keys), out, e) == 0)
         return 0;
-    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such policy: %.*s", SPAN_ARG(name)) : -1;
+    return e != NULL && e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "no such policy: %.*s", SPAN_ARG(name))
+                                                 : -1;
 }
 
 struct policy_list {
@@ -142,8 +151,8 @@ static int keep_one_default(struct store *s, const struct store_policy *p, struc
 static int add_in(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e)
 {
     struct db_val vals[] = {
-        DBV_SCOPE(&p->scope), dbv_uuid(&p->id), dbv_str(p->name), dbv_i64(p->priority), dbv_bool(p->locked),
-        dbv_bool(p->is_default), dbv_bool(p->enabled), dbv_i64(clock_wall_us()),
+        DBV_SCOPE(&p->scope), dbv_uuid(&p->id),        dbv_str(p->name),     dbv_i64(p->priority),
+        dbv_bool(p->locked),  dbv_bool(p->is_default), dbv_bool(p->enabled), dbv_i64(clock_wall_us()),
     };
 
     if (store_change_note(s, CHANGE_POLICY, p->scope, &p->id, e) < 0)
@@ -236,7 +245,8 @@ static int note_assignment(struct store *s, const struct actor *by, const char *
     return rc;
 }
 
-static int assign_in(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain, bool on, struct err *e)
+static int assign_in(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain, bool on,
+                     struct err *e)
 {
     struct db_val       vals[] = {dbv_uuid(&policy), dbv_uuid(&domain), dbv_i64(clock_wall_us())};
     struct store_policy p;
@@ -263,7 +273,8 @@ int store_policy_assign(struct store *s, const struct actor *by, struct uuid pol
     return row_end(s, own, assign_in(s, by, policy, domain, true, e), e);
 }
 
-int store_policy_unassign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain, struct err *e)
+int store_policy_unassign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
+                          struct err *e)
 {
     bool own;
 

@@ -19,8 +19,8 @@ struct store_policy {
     bool               locked, is_default;       /* is_default: global ones alone */
     bool               enabled;
     int64_t            created_us, updated_us;
-    int64_t            nrules;                   /* filled by store_policy_list() */
-    int64_t            nassigned;                /* domains it is assigned to; filled by store_policy_list() */
+    int64_t            nrules;    /* filled by store_policy_list() */
+    int64_t            nassigned; /* domains it is assigned to; filled by store_policy_list() */
 };
 typedef int (*store_policy_fn)(void *ctx, const struct store_policy *p);
 
@@ -36,8 +36,7 @@ int store_policy_find(struct store *s, struct store_scope scope, struct span nam
 int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn fn, void *ctx, struct err *e);
 
 /* A global policy for a domain. Assigning twice is fine; unassigning what is not is ERR_NOT_FOUND. */
-int store_policy_assign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
-                        struct err *e);
+int store_policy_assign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain, struct err *e);
 int store_policy_unassign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
                           struct err *e);
 

@@ -60,8 +60,8 @@ int row_i64(struct db *db, const char *sql, const struct db_val *vals, size_t n,
     return rc;
 }
 
-int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n, int (*each)(void *ctx, struct db_rows *r),
-             void *ctx, struct err *e)
+int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n,
+             int (*each)(void *ctx, struct db_rows *r), void *ctx, struct err *e)
 {
     struct db_rows *r;
     int             rc;
@@ -77,7 +77,8 @@ int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n
     return rc;
 }
 
-int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what, struct err *e)
+int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what,
+                   struct err *e)
 {
     int64_t changed;
 

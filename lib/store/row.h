@@ -16,9 +16,9 @@ static inline struct db_val dbv_word(const char *const *words, int value)
     return value < 0 ? DBV_NULL : dbv_str(words[value]);
 }
 /* The four columns of a scope: kind, id, domain_id, mailbox_id. */
-#define DBV_SCOPE(scope)                                                                                              \
-    dbv_word(scope_kind_words, (int)(scope)->kind), dbv_uuid(&(scope)->id),                                           \
-        dbv_uuid_or_null((scope)->kind == SCOPE_DOMAIN ? &(scope)->id : NULL),                                        \
+#define DBV_SCOPE(scope)                                                                                               \
+    dbv_word(scope_kind_words, (int)(scope)->kind), dbv_uuid(&(scope)->id),                                            \
+        dbv_uuid_or_null((scope)->kind == SCOPE_DOMAIN ? &(scope)->id : NULL),                                         \
         dbv_uuid_or_null((scope)->kind == SCOPE_MAILBOX ? &(scope)->id : NULL)
 
 /* ---- values out ---- */
@@ -30,24 +30,32 @@ int  word_index(const char *const *words, struct span s);
 
 /* Runs a query and reads its first row: 1 (free *out afterwards), 0 none, -1. */
 int row_first(struct db *db, const char *sql, const struct db_val *vals, size_t n, struct db_rows **out, struct err *e);
+/* After row_first() has found nothing: says so when it was no failure (rc 0). Always -1. */
+static inline int no_such(int rc, struct err *e, const char *what)
+{
+    if (rc == 0)
+        err_set(e, ERR_NOT_FOUND, "no such %s", what);
+    return -1;
+}
 /* The first column of the first row; 1, 0 none, -1. */
 int row_i64(struct db *db, const char *sql, const struct db_val *vals, size_t n, int64_t *out, struct err *e);
 /* Calls each(ctx, row) for every row until it returns something else than 0. */
-int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n, int (*each)(void *ctx, struct db_rows *r),
-             void *ctx, struct err *e);
+int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n,
+             int (*each)(void *ctx, struct db_rows *r), void *ctx, struct err *e);
 /* db_run on the main database that has to change exactly one row: else ERR_NOT_FOUND "no such <what>". */
-int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what, struct err *e);
+int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what,
+                   struct err *e);
 
 /* ---- transactions: a mutation opens one, or joins the caller's ---- */
-int  row_begin(struct store *s, bool *mine_out, struct err *e);
+int row_begin(struct store *s, bool *mine_out, struct err *e);
 /* Passes rc on; ends what row_begin began: commits for rc 0, else rolls back. */
-int  row_end(struct store *s, bool mine, int rc, struct err *e);
+int row_end(struct store *s, bool mine, int rc, struct err *e);
 
 /* ---- checks ---- */
 /* min..max bytes of UTF-8 without control characters. */
-int  check_text(struct span s, size_t min, size_t max, const char *what, struct err *e);
+int check_text(struct span s, size_t min, size_t max, const char *what, struct err *e);
 /* When e says ERR_CONFLICT: says it in words for people instead. Always -1. */
-int  say_conflict(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+int                  say_conflict(struct err *e, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 static inline size_t page_limit(size_t limit) { return limit == 0 || limit > STORE_LIST_MAX ? STORE_LIST_MAX : limit; }
 
 /* ---- JSON of audit payloads: {"before":{…},"after":{…}} ---- */
@@ -59,7 +67,7 @@ void payload_i64(struct buf *b, const char *key, int64_t value);
 void payload_f64(struct buf *b, const char *key, double value); /* NAN: null */
 void payload_bool(struct buf *b, const char *key, bool value);
 void payload_uuid(struct buf *b, const char *key, const struct uuid *value);
-void payload_open(struct buf *b, const char *key);  /* key NULL: the outermost */
+void payload_open(struct buf *b, const char *key); /* key NULL: the outermost */
 void payload_close(struct buf *b);
 
 #endif

@@ -10,29 +10,33 @@
 #include "store/setting.h"
 
 static const char *const action_words[] = {[RULE_ALLOW] = "allow", [RULE_BLOCK] = "block", NULL};
-static const char *const flow_words[] = {"", [FLOW_FROM] = "from", [FLOW_TO] = "to", [FLOW_FROM_OR_TO] = "from_or_to", NULL};
+static const char *const flow_words[] = {"", [FLOW_FROM] = "from", [FLOW_TO] = "to", [FLOW_FROM_OR_TO] = "from_or_to",
+                                         NULL};
 
-#define COLUMNS                                                                                                       \
-    "r.id, r.policy_id, p.scope_kind, p.scope_id, p.priority, p.locked, p.is_default, p.name, r.name, r.action, r.flow,"  \
+#define COLUMNS                                                                                                        \
+    "r.id, r.policy_id, p.scope_kind, p.scope_id, p.priority, p.locked, p.is_default, p.name, r.name, r.action, "      \
+    "r.flow,"                                                                                                          \
     " r.priority, r.enabled, r.require_proof, r.test_only, r.expires_us, r.created_us, r.updated_us, r.conditions"
 #define FROM " FROM policy p JOIN rule r ON r.policy_id = p.id"
 #define OF_SCOPE " WHERE p.scope_kind = $1 AND p.scope_id = $2"
 static const char load_sql[] = "SELECT " COLUMNS FROM OF_SCOPE " AND p.enabled = 1 AND r.enabled = 1";
 static const char load_one_sql[] = "SELECT " COLUMNS FROM " WHERE r.id = $1 AND p.enabled = 1 AND r.enabled = 1";
-static const char get_sql[] = "SELECT " COLUMNS ", r.note" FROM " WHERE r.id = $1";
+static const char                                    get_sql[] = "SELECT " COLUMNS ", r.note" FROM " WHERE r.id = $1";
 static const char list_sql[] = "SELECT " COLUMNS ", r.note" FROM OF_SCOPE " AND r.id > $3 ORDER BY r.id LIMIT $4";
-static const char list_policy_sql[] =
-    "SELECT " COLUMNS ", r.note" FROM OF_SCOPE " AND r.policy_id = $5 AND r.id > $3 ORDER BY r.id LIMIT $4";
+static const char list_policy_sql[] = "SELECT " COLUMNS ", r.note" FROM OF_SCOPE
+                                      " AND r.policy_id = $5 AND r.id > $3 ORDER BY r.id LIMIT $4";
 static const char short_sql[] = "SELECT id FROM rule WHERE substr(id, 13, 4) = $1 LIMIT 2";
 static const char count_sql[] = "SELECT COUNT(*)" FROM OF_SCOPE;
 static const char count_to_sql[] = "SELECT COUNT(*) FROM (SELECT 1 AS one" FROM OF_SCOPE " LIMIT $3) AS x";
 static const char count_all_sql[] = "SELECT COUNT(*) FROM rule";
 static const char domain_of_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
 static const char insert_sql[] =
-    "INSERT INTO rule (id, policy_id, name, action, priority, enabled, flow, expires_us, require_proof, test_only, note,"
+    "INSERT INTO rule (id, policy_id, name, action, priority, enabled, flow, expires_us, require_proof, test_only, "
+    "note,"
     " conditions, created_us, updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)";
 static const char update_sql[] =
-    "UPDATE rule SET name = $3, action = $4, priority = $5, enabled = $6, flow = $7, expires_us = $8, require_proof = $9,"
+    "UPDATE rule SET name = $3, action = $4, priority = $5, enabled = $6, flow = $7, expires_us = $8, require_proof = "
+    "$9,"
     " test_only = $10, note = $11, conditions = $12, updated_us = $13 WHERE id = $1 AND policy_id = $2";
 static const char enable_sql[] = "UPDATE rule SET enabled = $2, updated_us = $3 WHERE id = $1";
 static const char delete_sql[] = "DELETE FROM rule WHERE id = $1";
@@ -42,11 +46,22 @@ static const char delete_sql[] = "DELETE FROM rule WHERE id = $1";
 static void read_row(struct db_rows *r, bool with_note, struct store_rule *out)
 {
     *out = (struct store_rule){
-        .id = col_uuid(r, 0), .policy = col_uuid(r, 1), .policy_priority = (int32_t)db_i64(r, 4), .locked = db_i64(r, 5) != 0,
-        .is_default = db_i64(r, 6) != 0, .policy_name = db_text(r, 7), .name = db_text(r, 8),
-        .priority = (int32_t)db_i64(r, 11), .enabled = db_i64(r, 12) != 0, .require_proof = db_i64(r, 13) != 0,
-        .test_only = db_i64(r, 14) != 0, .expires_us = db_i64(r, 15), .created_us = db_i64(r, 16), .updated_us = db_i64(r, 17),
-        .conditions = db_text(r, 18), .note = with_note ? db_text(r, 19) : SPAN_NONE,
+        .id = col_uuid(r, 0),
+        .policy = col_uuid(r, 1),
+        .policy_priority = (int32_t)db_i64(r, 4),
+        .locked = db_i64(r, 5) != 0,
+        .is_default = db_i64(r, 6) != 0,
+        .policy_name = db_text(r, 7),
+        .name = db_text(r, 8),
+        .priority = (int32_t)db_i64(r, 11),
+        .enabled = db_i64(r, 12) != 0,
+        .require_proof = db_i64(r, 13) != 0,
+        .test_only = db_i64(r, 14) != 0,
+        .expires_us = db_i64(r, 15),
+        .created_us = db_i64(r, 16),
+        .updated_us = db_i64(r, 17),
+        .conditions = db_text(r, 18),
+        .note = with_note ? db_text(r, 19) : SPAN_NONE,
     };
     out->scope.kind = (enum scope_kind)col_word(r, 2, scope_kind_words);
     out->scope.id = col_uuid(r, 3);
@@ -77,14 +92,14 @@ int store_scope_load(struct store *s, struct store_scope scope, store_rule_fn fn
     return row_each(s->main, load_sql, keys, COUNT(keys), each_rule, &l, e);
 }
 
-static int read_one(struct store *s, const char *sql, struct uuid id, bool with_note, struct arena *a, struct store_rule *out,
-                    struct err *e)
+static int read_one(struct store *s, const char *sql, struct uuid id, bool with_note, struct arena *a,
+                    struct store_rule *out, struct err *e)
 {
     struct db_rows *r;
     int             rc = row_first(s->main, sql, (struct db_val[]){dbv_uuid(&id)}, 1, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such rule");
+        return no_such(rc, e, "rule");
     read_row(r, with_note, out);
     out->name = arena_dup(a, out->name);
     out->note = arena_dup(a, out->note);
@@ -118,7 +133,7 @@ static int find_short(struct store *s, const uint8_t tail[4], struct uuid *out, 
     int             rc = row_first(s->main, short_sql, (struct db_val[]){dbv_bytes(tail, 4)}, 1, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such rule");
+        return no_such(rc, e, "rule");
     *out = col_uuid(r, 0);
     rc = db_next(r, e);
     db_rows_free(&r);
@@ -147,8 +162,11 @@ int store_rule_list(struct store *s, struct store_scope scope, const struct uuid
 {
     struct rule_list l = {fn, ctx, true};
     struct db_val    vals[] = {
-        dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id), dbv_uuid(after ? after : &uuid_zero),
-        dbv_i64(limit == 0 ? INT64_MAX : (int64_t)limit), dbv_uuid_or_null(policy),
+           dbv_word(scope_kind_words, (int)scope.kind),
+           dbv_uuid(&scope.id),
+           dbv_uuid(after ? after : &uuid_zero),
+           dbv_i64(limit == 0 ? INT64_MAX : (int64_t)limit),
+           dbv_uuid_or_null(policy),
     };
 
     return row_each(s->main, policy ? list_policy_sql : list_sql, vals, policy ? 5 : 4, each_rule, &l, e);
@@ -175,7 +193,8 @@ static int check(const struct store_rule *r, struct err *e)
     if (r->note.n > RULE_NOTE_MAX)
         return err_set(e, ERR_INVALID, "the note has %zu bytes, at most %d", r->note.n, RULE_NOTE_MAX);
     if (r->conditions.n < 2 || r->conditions.n > RULE_JSON_MAX)
-        return err_set(e, ERR_INVALID, "the conditions have %zu bytes of JSON, at most %d", r->conditions.n, RULE_JSON_MAX);
+        return err_set(e, ERR_INVALID, "the conditions have %zu bytes of JSON, at most %d", r->conditions.n,
+                       RULE_JSON_MAX);
     if (r->priority < -1000000 || r->priority > 1000000)
         return err_set(e, ERR_INVALID, "a priority lies between -1,000,000 and 1,000,000");
     return 0;
@@ -207,7 +226,7 @@ static int quota_of(struct store *s, struct store_scope scope, int64_t *out, str
         return 0;
     if (scope.kind == SCOPE_MAILBOX) {
         if ((rc = row_first(s->main, domain_of_sql, (struct db_val[]){dbv_uuid(&scope.id)}, 1, &r, e)) <= 0)
-            return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such mailbox");
+            return no_such(rc, e, "mailbox");
         domain = col_uuid(r, 0);
         db_rows_free(&r);
     }
@@ -231,7 +250,8 @@ static int check_quota(struct store *s, const struct actor *by, struct store_sco
     if (max < 0)
         return 0;
     if (row_i64(s->main, count_to_sql,
-                (struct db_val[]){dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id), dbv_i64(max + 1)}, 3, &n, e) < 0)
+                (struct db_val[]){dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id), dbv_i64(max + 1)},
+                3, &n, e) < 0)
         return -1;
     if (n <= max)
         return 0;
@@ -278,18 +298,30 @@ static int note(struct store *s, const struct actor *by, const char *action, str
 
 #define RULE_VALUES 13
 /* For insert_sql and update_sql, which number them alike. */
-static void rule_values(const struct store_rule *r, const struct uuid *id, int64_t now_us, struct db_val out[RULE_VALUES])
+static void rule_values(const struct store_rule *r, const struct uuid *id, int64_t now_us,
+                        struct db_val out[RULE_VALUES])
 {
     struct db_val vals[RULE_VALUES] = {
-        dbv_uuid(id), dbv_uuid(&r->policy), dbv_text(r->name), dbv_word(action_words, (int)r->action), dbv_i64(r->priority),
-        dbv_bool(r->enabled), dbv_word(flow_words, (int)r->flow), r->expires_us ? dbv_i64(r->expires_us) : DBV_NULL,
-        dbv_bool(r->require_proof), dbv_bool(r->test_only), dbv_text(r->note), dbv_text(r->conditions), dbv_i64(now_us),
+        dbv_uuid(id),
+        dbv_uuid(&r->policy),
+        dbv_text(r->name),
+        dbv_word(action_words, (int)r->action),
+        dbv_i64(r->priority),
+        dbv_bool(r->enabled),
+        dbv_word(flow_words, (int)r->flow),
+        r->expires_us ? dbv_i64(r->expires_us) : DBV_NULL,
+        dbv_bool(r->require_proof),
+        dbv_bool(r->test_only),
+        dbv_text(r->note),
+        dbv_text(r->conditions),
+        dbv_i64(now_us),
     };
 
     memcpy(out, vals, sizeof vals);
 }
 
-static int add_in(struct store *s, const struct actor *by, const struct store_rule *r, const struct uuid *id, struct err *e)
+static int add_in(struct store *s, const struct actor *by, const struct store_rule *r, const struct uuid *id,
+                  struct err *e)
 {
     struct db_val       vals[RULE_VALUES];
     struct store_policy p;
@@ -346,7 +378,8 @@ static int enable_in(struct store *s, const struct actor *by, struct uuid id, bo
     struct store_policy p;
 
     if (look_before(s, by, id, a, &before, &p, e) < 0 ||
-        row_change_one(s, enable_sql, (struct db_val[]){dbv_uuid(&id), dbv_bool(on), dbv_i64(clock_wall_us())}, 3, "rule", e) < 0)
+        row_change_one(s, enable_sql, (struct db_val[]){dbv_uuid(&id), dbv_bool(on), dbv_i64(clock_wall_us())}, 3,
+                       "rule", e) < 0)
         return -1;
     after = before;
     after.enabled = on;

@@ -20,7 +20,7 @@ struct store_rule {
     enum rule_flow     flow;
     int32_t            priority;
     bool               enabled, require_proof, test_only;
-    int64_t            expires_us;         /* 0: never */
+    int64_t            expires_us; /* 0: never */
     int64_t            created_us, updated_us;
 };
 typedef int (*store_rule_fn)(void *ctx, const struct store_rule *r);
@@ -57,8 +57,8 @@ int store_rule_count_all(struct store *s, int64_t *out, struct err *e);
  *   begin(policies) → put … put → commit, or abort: then nothing was stored.
  * An error from put or commit has ended the import as abort does; *import is then NULL. */
 struct store_import;
-int  store_import_begin(struct store *s, const struct actor *by, const struct uuid *policies, size_t npolicies,
-                        struct store_import **out, struct err *e);
+int store_import_begin(struct store *s, const struct actor *by, const struct uuid *policies, size_t npolicies,
+                       struct store_import **out, struct err *e);
 /* r->policy is one of the policies named at begin. */
 int  store_import_put(struct store_import **import, const struct store_rule *r, struct err *e);
 int  store_import_commit(struct store_import **import, struct err *e);

@@ -7,16 +7,24 @@
 #include "store/change.h"
 #include "store/row.h"
 
-const struct thresholds  store_thresholds_built_in = {.reject = 15, .add_header = 6, .greylist = 4};
-const char *const        block_action_words[] = {"reject", "quarantine", "discard", NULL};
+const struct thresholds store_thresholds_built_in = {.reject = 15, .add_header = 6, .greylist = 4};
+const char *const       block_action_words[] = {"reject", "quarantine", "discard", NULL};
 
 static const struct store_setting built_in = {
-    .reject = 15, .add_header = 6, .greylist = 4, .block_action = BLOCK_REJECT, .greylisting = 0, .regex_role = ROLE_OWNER,
-    .mailbox_thresholds = 0, .rules_max = 5000, .mailbox_rules_max = 500,
+    .reject = 15,
+    .add_header = 6,
+    .greylist = 4,
+    .block_action = BLOCK_REJECT,
+    .greylisting = 0,
+    .regex_role = ROLE_OWNER,
+    .mailbox_thresholds = 0,
+    .rules_max = 5000,
+    .mailbox_rules_max = 500,
 };
 
-#define COLUMNS                                                                                                       \
-    "reject, add_header, greylist, block_action, greylisting, regex_role, mailbox_thresholds, rules_max, mailbox_rules_max"
+#define COLUMNS                                                                                                        \
+    "reject, add_header, greylist, block_action, greylisting, regex_role, mailbox_thresholds, rules_max, "             \
+    "mailbox_rules_max"
 static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
 static const char put_sql[] =
     "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
@@ -26,21 +34,24 @@ static const char put_sql[] =
     " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
     " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max, updated_us = excluded.updated_us";
 static const char domain_sql[] = "SELECT name, state FROM domain WHERE id = $1";
-static const char assigned_sql[] = "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
-                                   " WHERE a.domain_id = $1 AND p.enabled = 1 AND p.scope_kind = 'global' ORDER BY p.id";
+static const char assigned_sql[] =
+    "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
+    " WHERE a.domain_id = $1 AND p.enabled = 1 AND p.scope_kind = 'global' ORDER BY p.id";
 static const char assigned_count_sql[] = "SELECT COUNT(*) FROM policy_assignment WHERE domain_id = $1";
 static const char mailbox_sql[] = "SELECT domain_id, enabled FROM mailbox WHERE id = $1";
-/* Every row that inherits from global, with what lies between; $1: of this domain alone, NULL: of all. */
+/* Every row that inherits from global, with what lies between: of one domain, or ($2 is 1) of all. */
 static const char heirs_sql[] =
-    "SELECT d.name, s.scope_kind, s.reject, s.add_header, s.greylist, t.reject, t.add_header, t.greylist"
-    " FROM setting s LEFT JOIN mailbox m ON m.id = s.mailbox_id JOIN domain d ON d.id = COALESCE(s.domain_id, m.domain_id)"
+    "SELECT d.name, s.scope_kind, s.reject, s.add_header, s.greylist, t.reject, t.add_header, t.greylist,"
+    " t.mailbox_thresholds"
+    " FROM setting s LEFT JOIN mailbox m ON m.id = s.mailbox_id"
+    " JOIN domain d ON d.id = COALESCE(s.domain_id, m.domain_id)"
     " LEFT JOIN setting t ON t.scope_kind = 'domain' AND t.scope_id = d.id AND s.scope_kind = 'mailbox'"
     " WHERE s.scope_kind <> 'global' AND (d.id = $1 OR $2 = 1)";
 
 /* ---- reading ---- */
 
-static double col_f64(struct db_rows *r, int column) { return db_is_null(r, column) ? NAN : db_f64(r, column); }
-static int    col_bool(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column) != 0; }
+static double  col_f64(struct db_rows *r, int column) { return db_is_null(r, column) ? NAN : db_f64(r, column); }
+static int     col_bool(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column) != 0; }
 static int64_t col_i64(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column); }
 
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e)
@@ -53,17 +64,22 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
     if (rc <= 0)
         return rc;
     *out = (struct store_setting){
-        .reject = col_f64(r, 0), .add_header = col_f64(r, 1), .greylist = col_f64(r, 2),
-        .block_action = col_word(r, 3, block_action_words), .greylisting = col_bool(r, 4),
-        .regex_role = col_word(r, 5, role_words), .mailbox_thresholds = col_bool(r, 6), .rules_max = col_i64(r, 7),
+        .reject = col_f64(r, 0),
+        .add_header = col_f64(r, 1),
+        .greylist = col_f64(r, 2),
+        .block_action = col_word(r, 3, block_action_words),
+        .greylisting = col_bool(r, 4),
+        .regex_role = col_word(r, 5, role_words),
+        .mailbox_thresholds = col_bool(r, 6),
+        .rules_max = col_i64(r, 7),
         .mailbox_rules_max = col_i64(r, 8),
     };
     db_rows_free(&r);
     return 0;
 }
 
-static double over_f64(double base, double own) { return isnan(own) ? base : own; }
-static int    over_int(int base, int own) { return own < 0 ? base : own; }
+static double  over_f64(double base, double own) { return isnan(own) ? base : own; }
+static int     over_int(int base, int own) { return own < 0 ? base : own; }
 static int64_t over_i64(int64_t base, int64_t own) { return own < 0 ? base : own; }
 
 /* What holds where `own` is set over `base`. */
@@ -144,7 +160,7 @@ static int read_domain(struct store *s, const struct uuid *domain, struct store_
     int             rc = row_first(s->main, domain_sql, (struct db_val[]){dbv_uuid(domain)}, 1, &r, e);
 
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such domain");
+        return no_such(rc, e, "domain");
     out->id = *domain;
     col_str(r, 0, out->name, sizeof out->name);
     out->active = span_is(db_text(r, 1), "active");
@@ -180,7 +196,7 @@ int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbo
 
     *out = (struct store_mailbox_view){.id = mailbox};
     if (rc <= 0)
-        return rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "no such mailbox");
+        return no_such(rc, e, "mailbox");
     out->domain = col_uuid(r, 0);
     out->enabled = db_i64(r, 1) != 0;
     db_rows_free(&r);
@@ -251,13 +267,17 @@ static int each_heir(void *arg, struct db_rows *r)
     between.reject = col_f64(r, 5);
     between.add_header = col_f64(r, 6);
     between.greylist = col_f64(r, 7);
+    between.mailbox_thresholds = col_bool(r, 8);
     x = over(h->global, &between);
+    if (mailbox && x.mailbox_thresholds != 1) /* what is not permitted does not hold */
+        return 0;
     x = over(x, &own);
     t = thresholds_of(&x);
     if (thresholds_check(&t, &h->why) == 0)
         return 0;
     h->broken = true;
-    err_wrap(&h->why, mailbox ? "a mailbox of %.*s has thresholds of its own that would no longer fit" : "the domain %.*s",
+    err_wrap(&h->why,
+             mailbox ? "a mailbox of %.*s has thresholds of its own that would no longer fit" : "the domain %.*s",
              SPAN_ARG(db_text(r, 0)));
     return 1;
 }
@@ -265,9 +285,9 @@ static int each_heir(void *arg, struct db_rows *r)
 /* With the new row in place: is every order still right that it can touch? */
 static int check_order(struct store *s, struct store_scope scope, struct err *e)
 {
-    struct heirs      h = {.why = ERR_INIT};
-    struct uuid       domain = scope.id;
-    struct thresholds t;
+    struct heirs              h = {.why = ERR_INIT};
+    struct uuid               domain = scope.id;
+    struct thresholds         t;
     struct store_mailbox_view view;
 
     if (effective(s, NULL, &h.global, e) < 0)
@@ -280,8 +300,8 @@ static int check_order(struct store *s, struct store_scope scope, struct err *e)
             return -1;
         return thresholds_check(&view.thresholds, e);
     }
-    if (row_each(s->main, heirs_sql, (struct db_val[]){dbv_uuid(&domain), dbv_i64(scope.kind == SCOPE_GLOBAL)}, 2, each_heir, &h,
-                 e) < 0)
+    if (row_each(s->main, heirs_sql, (struct db_val[]){dbv_uuid(&domain), dbv_i64(scope.kind == SCOPE_GLOBAL)}, 2,
+                 each_heir, &h, e) < 0)
         return -1;
     if (h.broken && e != NULL)
         *e = h.why;
@@ -311,10 +331,17 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
 {
     struct store_setting before;
     struct db_val        vals[] = {
-        DBV_SCOPE(&scope), f64_or_null(to->reject), f64_or_null(to->add_header), f64_or_null(to->greylist),
-        dbv_word(block_action_words, to->block_action), int_or_null(to->greylisting), dbv_word(role_words, to->regex_role),
-        int_or_null(to->mailbox_thresholds), int_or_null(to->rules_max), int_or_null(to->mailbox_rules_max),
-        dbv_i64(clock_wall_us()),
+               DBV_SCOPE(&scope),
+               f64_or_null(to->reject),
+               f64_or_null(to->add_header),
+               f64_or_null(to->greylist),
+               dbv_word(block_action_words, to->block_action),
+               int_or_null(to->greylisting),
+               dbv_word(role_words, to->regex_role),
+               int_or_null(to->mailbox_thresholds),
+               int_or_null(to->rules_max),
+               int_or_null(to->mailbox_rules_max),
+               dbv_i64(clock_wall_us()),
     };
 
     if (store_change_note(s, CHANGE_SETTING, scope, NULL, e) < 0 || store_setting_get(s, scope, &before, e) < 0)

@@ -22,12 +22,12 @@ struct store_setting {
     int64_t rules_max;          /* rules of the domain. Built in: 5,000 */
     int64_t mailbox_rules_max;  /* rules of each mailbox. Built in: 500 */
 };
-#define STORE_SETTING_NONE ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), \
-                                                   -1, -1, -1, -1, -1, -1})
+#define STORE_SETTING_NONE                                                                                             \
+    ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
 /* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. */
-int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope,
-                      const struct store_setting *to, struct err *e);
+int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,
+                      struct err *e);
 
 /* What holds in a domain, inheritance done: all that rulesd needs to know beside the rules. */
 struct store_domain_view {

@@ -5,7 +5,7 @@
 
 #include "db/migrate.h"
 
-const struct uuid  uuid_zero = {{0}};
+const struct uuid uuid_zero = {{0}};
 const char *const scope_kind_words[] = {"global", "domain", "mailbox", NULL};
 
 static int open_part(const char *url, enum db_part part, enum store_open_how how, struct db **out, struct err *e)

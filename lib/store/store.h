@@ -22,11 +22,11 @@
 #include "db/db.h"
 #include "rules/scope.h"
 
-#define STORE_DOMAIN_MAX 253  /* bytes of a domain name */
-#define STORE_LOCAL_MAX 256   /* bytes of a local part; RFC 5321 says 64, UTF-8 and VERP say more */
+#define STORE_DOMAIN_MAX 253 /* bytes of a domain name */
+#define STORE_LOCAL_MAX 256  /* bytes of a local part; RFC 5321 says 64, UTF-8 and VERP say more */
 #define STORE_ADDRESS_MAX (STORE_LOCAL_MAX + 1 + STORE_DOMAIN_MAX)
-#define STORE_NAME_MAX 200    /* bytes of the name of a policy or a person */
-#define STORE_LIST_MAX 1000   /* rows that a paged list yields at most; a limit of 0 means this many */
+#define STORE_NAME_MAX 200  /* bytes of the name of a policy or a person */
+#define STORE_LIST_MAX 1000 /* rows that a paged list yields at most; a limit of 0 means this many */
 
 /* Owns its connections. */
 struct store {
@@ -40,10 +40,10 @@ enum store_open_how {
 int  store_open(const char *url, enum store_open_how how, struct store **out, struct err *e);
 void store_close(struct store **s);
 /* Are both connections usable? Reconnects what can be. */
-int  store_ping(struct store *s, struct err *e);
+int store_ping(struct store *s, struct err *e);
 
 /* This machine's row in table node, by host name; made when missing. */
-int  store_node(struct store *s, struct uuid *out, struct err *e);
+int store_node(struct store *s, struct uuid *out, struct err *e);
 
 /* Groups mutations of the main database. Not nested. */
 int  store_begin(struct store *s, struct err *e);
@@ -74,6 +74,6 @@ static inline struct store_scope store_scope_mailbox(struct uuid id) { return (s
 
 /* What stands where the first tenant, and nobody, would stand. */
 extern const struct uuid uuid_zero;
-static inline bool uuid_eq(const struct uuid *a, const struct uuid *b) { return uuid_cmp(a, b) == 0; }
+static inline bool       uuid_eq(const struct uuid *a, const struct uuid *b) { return uuid_cmp(a, b) == 0; }
 
 #endif

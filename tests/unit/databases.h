@@ -113,7 +113,8 @@ static inline bool find_postgres(void)
 static inline bool make_cluster(void)
 {
     char        program[PATH_MAX], data[PATH_MAX];
-    const char *argv[] = {program, "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "--no-locale", "-N", "-n", NULL};
+    const char *argv[] = {program, "-D",   data,          "-A", "trust", "-U", "postgres",
+                          "-E",    "UTF8", "--no-locale", "-N", "-n",    NULL};
     int         status;
     pid_t       pid;
 
@@ -127,8 +128,22 @@ static inline bool make_cluster(void)
 static inline void start_server(void)
 {
     char        program[PATH_MAX], data[PATH_MAX];
-    const char *argv[] = {program, "-D", data, "-k", postgres.dir, "-c", "listen_addresses=", "-c", "fsync=off", "-c",
-                          "full_page_writes=off", "-c", "max_connections=40", "-c", "shared_buffers=32MB", NULL};
+    const char *argv[] = {program,
+                          "-D",
+                          data,
+                          "-k",
+                          postgres.dir,
+                          "-c",
+                          "listen_addresses=",
+                          "-c",
+                          "fsync=off",
+                          "-c",
+                          "full_page_writes=off",
+                          "-c",
+                          "max_connections=40",
+                          "-c",
+                          "shared_buffers=32MB",
+                          NULL};
 
     snprintf(program, sizeof program, "%s/postgres", postgres.bin);
     snprintf(data, sizeof data, "%s/data", postgres.dir);
@@ -206,7 +221,8 @@ static inline int world_begin(void **state)
     if (!postgres_ready())
         return 0;
     snprintf(name, sizeof name, "t%d", ++postgres.databases);
-    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name, postgres.pattern ? postgres.pattern : "template1");
+    snprintf(sql, sizeof sql, "CREATE DATABASE %s TEMPLATE %s", name,
+             postgres.pattern ? postgres.pattern : "template1");
     admin = postgres_admin();
     OK(w, db_script(admin, sql, &w->e));
     db_close(&admin);
@@ -239,17 +255,26 @@ struct both_test {
     int (*begin)(void **state), (*end)(void **state); /* NULL: world_begin, world_end */
     enum { ON_BOTH, ON_SQLITE, ON_PGSQL } on;
 };
-#define BOTH(test) {#test, test, NULL, NULL, ON_BOTH}
-#define SQLITE_ONLY(test) {#test, test, NULL, NULL, ON_SQLITE}
-#define PGSQL_ONLY(test) {#test, test, NULL, NULL, ON_PGSQL}
+#define BOTH(test)                                                                                                     \
+    {                                                                                                                  \
+#test, test, NULL, NULL, ON_BOTH                                                                               \
+    }
+#define SQLITE_ONLY(test)                                                                                              \
+    {                                                                                                                  \
+#test, test, NULL, NULL, ON_SQLITE                                                                             \
+    }
+#define PGSQL_ONLY(test)                                                                                               \
+    {                                                                                                                  \
+#test, test, NULL, NULL, ON_PGSQL                                                                              \
+    }
 
 static inline int run_on_both(const struct both_test *tests, size_t n)
 {
     static int         is_pgsql;
     struct CMUnitTest *all = calloc(2 * n, sizeof *all);
-    char (*names)[200] = calloc(2 * n, sizeof *names);
-    size_t             count = 0;
-    int                failed;
+    char(*names)[200] = calloc(2 * n, sizeof *names);
+    size_t count = 0;
+    int    failed;
 
     for (size_t i = 0; i < 2 * n; i++) {
         const struct both_test *t = &tests[i / 2];
@@ -258,8 +283,8 @@ static inline int run_on_both(const struct both_test *tests, size_t n)
         if (t->on == (pg ? ON_SQLITE : ON_PGSQL))
             continue;
         snprintf(names[count], sizeof *names, "%s [%s]", t->name, pg ? "postgresql" : "sqlite");
-        all[count] = (struct CMUnitTest){names[count], t->run, t->begin ? t->begin : world_begin, t->end ? t->end : world_end,
-                                         pg ? &is_pgsql : NULL};
+        all[count] = (struct CMUnitTest){names[count], t->run, t->begin ? t->begin : world_begin,
+                                         t->end ? t->end : world_end, pg ? &is_pgsql : NULL};
         count++;
     }
     failed = _cmocka_run_group_tests("both", all, count, NULL, NULL);

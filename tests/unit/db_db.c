@@ -20,8 +20,9 @@ static struct db *open_db(struct world *w, bool table)
     if (w->kind == DB_PGSQL && table)
         OK(w, db_script(db, "CREATE SCHEMA postern", &w->e));
     if (table)
-        OK(w, db_script(db, "CREATE TABLE thing (id BIGINT PRIMARY KEY, i BIGINT, f DOUBLE PRECISION, t TEXT, b BYTEA,"
-                            " yes SMALLINT NOT NULL DEFAULT 1 CHECK (yes IN (0, 1)))",
+        OK(w, db_script(db,
+                        "CREATE TABLE thing (id BIGINT PRIMARY KEY, i BIGINT, f DOUBLE PRECISION, t TEXT, b BYTEA,"
+                        " yes SMALLINT NOT NULL DEFAULT 1 CHECK (yes IN (0, 1)))",
                         &w->e));
     return db;
 }
@@ -123,9 +124,10 @@ static void a_parameter_may_be_used_twice_and_out_of_order(void **state)
 
 static void a_broken_promise_is_told_by_its_kind(void **state)
 {
-    static const char no_sql[] = "INSERT INTO thing (id, yes) VALUES ($1, $2)", bad_sql[] = "SELECT nothing FROM nowhere";
-    struct world     *w = world_of(state);
-    struct db        *db = open_db(w, true);
+    static const char no_sql[] = "INSERT INTO thing (id, yes) VALUES ($1, $2)",
+                      bad_sql[] = "SELECT nothing FROM nowhere";
+    struct world *w = world_of(state);
+    struct db    *db = open_db(w, true);
 
     OK(w, put(db, 1, &w->e));
     REFUSED(w, ERR_CONFLICT, put(db, 1, &w->e));
@@ -235,12 +237,12 @@ static void a_batch_with_one_bad_row_stores_none(void **state)
 
 static void a_cursor_may_be_left_early(void **state)
 {
-    static const char many_sql[] =
-        "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i < 10000000) SELECT i FROM n";
-    struct world   *w = world_of(state);
-    struct db      *db = open_db(w, true);
-    struct db_rows *r = NULL;
-    int64_t         begun = clock_mono_us();
+    static const char many_sql[] = "WITH RECURSIVE n (i) AS (SELECT CAST(1 AS BIGINT) UNION ALL SELECT i + 1 FROM n "
+                                   "WHERE i < 10000000) SELECT i FROM n";
+    struct world     *w = world_of(state);
+    struct db        *db = open_db(w, true);
+    struct db_rows   *r = NULL;
+    int64_t           begun = clock_mono_us();
 
     for (int round = 0; round < 3; round++) {
         OK(w, db_query(db, many_sql, NULL, 0, &r, &w->e));

@@ -1,7 +1,8 @@
 /* tests/unit/db_migrate.c - twin of lib/db/migrate.c. */
 #include "databases.h"
 
-static const char newer_sql[] = "INSERT INTO schema_version (number, name, applied_us, contract) VALUES ($1, 'later', 0, $2)";
+static const char newer_sql[] =
+    "INSERT INTO schema_version (number, name, applied_us, contract) VALUES ($1, 'later', 0, $2)";
 static const char forget_sql[] = "DELETE FROM schema_version WHERE number = $1";
 static const char rules_sql[] = "SELECT COUNT(*) FROM rule";
 static const char hits_sql[] = "SELECT COUNT(*) FROM rule_hit";

@@ -113,12 +113,13 @@ static void a_batch_that_loses_its_connection_stores_nothing(void **state)
 
 static void a_cursor_that_loses_its_connection_says_so(void **state)
 {
-    static const char many_sql[] = "SELECT CAST(i AS BIGINT), repeat('x', 1000) FROM generate_series(1, 1000000) AS s (i)";
-    struct world     *w = world_of(state);
-    struct db        *db = open_table(w, true), *other = open_table(w, false);
-    int64_t           pid = number(w, db, pid_sql), rows = 0;
-    struct db_rows   *r = NULL;
-    int               rc;
+    static const char many_sql[] =
+        "SELECT CAST(i AS BIGINT), repeat('x', 1000) FROM generate_series(1, 1000000) AS s (i)";
+    struct world   *w = world_of(state);
+    struct db      *db = open_table(w, true), *other = open_table(w, false);
+    int64_t         pid = number(w, db, pid_sql), rows = 0;
+    struct db_rows *r = NULL;
+    int             rc;
 
     OK(w, db_query(db, many_sql, NULL, 0, &r, &w->e));
     while ((rc = db_next(r, &w->e)) > 0)

@@ -3,7 +3,8 @@
 
 static struct store_account add(struct world *w, const char *login, bool admin)
 {
-    struct store_account a = {.admin = admin, .active = true, .language = "de", .zone = "Europe/Berlin", .name = "Jemand"};
+    struct store_account a = {
+        .admin = admin, .active = true, .language = "de", .zone = "Europe/Berlin", .name = "Jemand"};
 
     snprintf(a.login, sizeof a.login, "%s", login);
     OK(w, store_account_add(w->more, &root, &a, &a.id, &w->e));
@@ -126,7 +127,7 @@ static void accounts_and_their_domains_are_listed_by_name(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(an_account_is_read_as_it_was_written), STORE(a_login_is_given_once),
+        STORE(an_account_is_read_as_it_was_written),          STORE(a_login_is_given_once),
         STORE(roles_are_of_domains_and_end_with_the_account), STORE(only_an_admin_makes_admins),
         STORE(accounts_and_their_domains_are_listed_by_name),
     };

@@ -1,7 +1,8 @@
 /* tests/unit/store_address.c - twin of lib/store/address.c. */
 #include "store_world.h"
 
-static struct uuid add_address(struct world *w, struct uuid domain, const char *local, enum address_kind kind, const char *targets)
+static struct uuid add_address(struct world *w, struct uuid domain, const char *local, enum address_kind kind,
+                               const char *targets)
 {
     struct span list[16], rest = span_of(targets), one;
     size_t      n = 0;
@@ -66,17 +67,22 @@ static const struct {
     const char *domain, *mailbox;
 } cases[] = {
     {"a mailbox", "anna@ours.example", true, true, false, "ours.example", "anna@ours.example"},
-    {"a mailbox by the domain's other name", "anna@also.example", true, true, false, "ours.example", "anna@ours.example"},
+    {"a mailbox by the domain's other name", "anna@also.example", true, true, false, "ours.example",
+     "anna@ours.example"},
     {"a tag is stripped", "anna+shop@ours.example", true, true, false, "ours.example", "anna@ours.example"},
     {"at the first delimiter", "anna+a+b@ours.example", true, true, false, "ours.example", "anna@ours.example"},
-    {"an address with the delimiter in it comes first", "bob+tag@ours.example", true, true, false, "ours.example", "bob+tag@ours.example"},
-    {"and its own tags are of the shorter one", "bob+tag2@ours.example", true, true, false, "ours.example", "bob@ours.example"},
+    {"an address with the delimiter in it comes first", "bob+tag@ours.example", true, true, false, "ours.example",
+     "bob+tag@ours.example"},
+    {"and its own tags are of the shorter one", "bob+tag2@ours.example", true, true, false, "ours.example",
+     "bob@ours.example"},
     {"an at in the local part", "a@b@ours.example", true, true, false, "ours.example", "a@b@ours.example"},
     {"tags stay where the domain has none", "dora+x@plain.example", true, false, false, "plain.example", ""},
     {"an alias leads to its one target", "info@ours.example", true, true, false, "ours.example", "anna@ours.example"},
     {"with a tag too", "info+x@ours.example", true, true, false, "ours.example", "anna@ours.example"},
-    {"an alias of an alias, tag and other name", "hello@ours.example", true, true, false, "ours.example", "anna@ours.example"},
-    {"into another domain, whose rules then hold", "cross@ours.example", true, true, false, "second.example", "carl@second.example"},
+    {"an alias of an alias, tag and other name", "hello@ours.example", true, true, false, "ours.example",
+     "anna@ours.example"},
+    {"into another domain, whose rules then hold", "cross@ours.example", true, true, false, "second.example",
+     "carl@second.example"},
     {"several targets: the domain alone", "team@ours.example", true, true, false, "ours.example", ""},
     {"a foreign target: the domain alone", "far@ours.example", true, true, false, "ours.example", ""},
     {"a circle ends", "ring1@ours.example", true, true, false, "ours.example", ""},
@@ -87,9 +93,11 @@ static const struct {
     {"an alias of it too", "toff@ours.example", true, true, false, "ours.example", ""},
     {"nobody", "nobody@ours.example", true, false, false, "ours.example", ""},
     {"the catch-all", "nobody@second.example", true, true, false, "ours.example", "anna@ours.example"},
-    {"a real mailbox goes before it", "carl@second.example", true, true, false, "second.example", "carl@second.example"},
+    {"a real mailbox goes before it", "carl@second.example", true, true, false, "second.example",
+     "carl@second.example"},
     {"a tagged one too", "carl+x@second.example", true, true, false, "second.example", "carl@second.example"},
-    {"postmaster leads on, and is special", "postmaster@ours.example", true, true, true, "ours.example", "anna@ours.example"},
+    {"postmaster leads on, and is special", "postmaster@ours.example", true, true, true, "ours.example",
+     "anna@ours.example"},
     {"abuse is special even where it is not there", "abuse@plain.example", true, false, true, "plain.example", ""},
     {"with a tag", "abuse+x@ours.example", true, false, true, "ours.example", ""},
     {"another domain's is not", "postmaster@elsewhere.example", false, false, false, "", ""},
@@ -165,10 +173,12 @@ static void no_address_is_given_twice(void **state)
     struct span   target = SPAN("anna@ours.example");
 
     add_mailbox(w, ours, "anna");
-    REFUSED(w, ERR_CONFLICT, store_address_add(s, &root, ours, SPAN("anna"), ADDRESS_ALIAS, &target, 1, &ignored, &w->e));
+    REFUSED(w, ERR_CONFLICT,
+            store_address_add(s, &root, ours, SPAN("anna"), ADDRESS_ALIAS, &target, 1, &ignored, &w->e));
     REFUSED(w, ERR_CONFLICT, store_mailbox_add(s, &root, ours, SPAN("anna"), NULL, &ignored, &w->e));
     add_address(w, ours, "", ADDRESS_CATCHALL, "anna@ours.example");
-    REFUSED(w, ERR_CONFLICT, store_address_add(s, &root, ours, SPAN_NONE, ADDRESS_CATCHALL, &target, 1, &ignored, &w->e));
+    REFUSED(w, ERR_CONFLICT,
+            store_address_add(s, &root, ours, SPAN_NONE, ADDRESS_CATCHALL, &target, 1, &ignored, &w->e));
 }
 
 static void a_split_domain_has_no_catch_all(void **state)
@@ -204,8 +214,8 @@ static void what_is_no_address_is_refused(void **state)
     for (size_t i = 0; i < COUNT(refused); i++) {
         struct span target = span_of(refused[i].target);
 
-        CHECK(refused[i].holds, store_address_add(w->more, &root, ours, span_of(refused[i].local), refused[i].kind, &target,
-                                                  target.p != NULL, &ignored, &w->e) < 0);
+        CHECK(refused[i].holds, store_address_add(w->more, &root, ours, span_of(refused[i].local), refused[i].kind,
+                                                  &target, target.p != NULL, &ignored, &w->e) < 0);
         CHECK(refused[i].holds, w->e.code == ERR_INVALID);
     }
 }

@@ -36,7 +36,8 @@ static void a_change_leaves_who_what_before_and_after(void **state)
     OK(w, store_rule_enable(s, &owner, r.id, false, &w->e));
     OK(w, store_audit_list(s, &scope, INT64_MAX, 1, each_row, &seen, &w->e));
     assert_int_equal(seen.n, 1);
-    assert_non_null(strstr(seen.text, "rule.disable by owner@ours.example from 192.0.2.1: {\"before\":{\"name\":\"with \\\"quotes\\\"\""));
+    assert_non_null(strstr(
+        seen.text, "rule.disable by owner@ours.example from 192.0.2.1: {\"before\":{\"name\":\"with \\\"quotes\\\"\""));
     assert_non_null(strstr(seen.text, "\"enabled\":true"));
     assert_non_null(strstr(seen.text, "\"after\":{"));
     assert_non_null(strstr(seen.text, "\"conditions\":[{\"kind\":\"sender\""));
@@ -86,7 +87,8 @@ static const struct {
 } forgeries[] = {
     {"another name", "UPDATE audit SET actor_name = 'somebody' WHERE seq = 5", "number 5 was changed"},
     {"another time", "UPDATE audit SET at_us = at_us + 1 WHERE seq = 5", "number 5 was changed"},
-    {"a name moved into the next field", "UPDATE audit SET actor_name = 'roo', source = 't' || source WHERE seq = 5", "number 5 was changed"},
+    {"a name moved into the next field", "UPDATE audit SET actor_name = 'roo', source = 't' || source WHERE seq = 5",
+     "number 5 was changed"},
     {"another payload", "UPDATE audit SET payload = '{}' WHERE seq = 5", "number 5 had its payload changed"},
     {"a row taken out", "DELETE FROM audit WHERE seq = 5", "number 6 does not follow"},
     {"the first taken out", "DELETE FROM audit WHERE seq = 1", "number 2 does not follow"},
@@ -106,7 +108,8 @@ static void every_forgery_breaks_the_chain(void **state)
         struct store_audit_verified v;
 
         if (strstr(forgeries[i].sql, "seq = 4 WHERE") != NULL)
-            OK(w, db_script(s->main, "CREATE TABLE kept AS SELECT * FROM audit; DELETE FROM audit WHERE seq = 4", &w->e));
+            OK(w,
+               db_script(s->main, "CREATE TABLE kept AS SELECT * FROM audit; DELETE FROM audit WHERE seq = 4", &w->e));
         else
             OK(w, db_script(s->main, "CREATE TABLE kept AS SELECT * FROM audit", &w->e));
         OK(w, db_script(s->main, forgeries[i].sql, &w->e));
@@ -146,7 +149,8 @@ static void two_processes_write_one_chain(void **state)
             continue;
         w->more = open_store(w);
         for (int k = 0; k < EACH; k++)
-            OK(w, store_audit_note(w->more, &owner, "body.open", "message", NULL, STORE_SCOPE_GLOBAL, SPAN("{}"), &w->e));
+            OK(w,
+               store_audit_note(w->more, &owner, "body.open", "message", NULL, STORE_SCOPE_GLOBAL, SPAN("{}"), &w->e));
         _exit(0);
     }
     for (int i = 0; i < WRITERS; i++) {
@@ -162,12 +166,9 @@ static void two_processes_write_one_chain(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(a_change_leaves_who_what_before_and_after),
-        STORE(what_was_rolled_back_was_never_done),
-        STORE(the_chain_of_untouched_rows_holds),
-        STORE(every_forgery_breaks_the_chain),
-        STORE(an_erased_payload_leaves_the_chain_whole),
-        STORE(two_processes_write_one_chain),
+        STORE(a_change_leaves_who_what_before_and_after), STORE(what_was_rolled_back_was_never_done),
+        STORE(the_chain_of_untouched_rows_holds),         STORE(every_forgery_breaks_the_chain),
+        STORE(an_erased_payload_leaves_the_chain_whole),  STORE(two_processes_write_one_chain),
     };
 
     return run_on_both(tests, COUNT(tests));

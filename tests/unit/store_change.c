@@ -29,8 +29,8 @@ static struct seen changes(struct world *w, int64_t after, bool *gap)
 }
 
 /* What the mutation just made wrote to the feed. */
-static void check_change(struct world *w, const char *holds, int64_t before, enum change_kind kind, struct store_scope scope,
-                         const struct uuid *object)
+static void check_change(struct world *w, const char *holds, int64_t before, enum change_kind kind,
+                         struct store_scope scope, const struct uuid *object)
 {
     bool        gap;
     struct seen seen = changes(w, before, &gap);
@@ -51,7 +51,11 @@ static void every_change_of_a_verdict_is_told_with_its_scope(void **state)
     struct store_scope   domain = store_scope_domain(ours), mailbox = store_scope_mailbox(box);
     struct store_setting x = STORE_SETTING_NONE;
     struct store_policy  p = {.scope = STORE_SCOPE_GLOBAL, .name = "g", .enabled = true};
-    struct store_learned l = {.mailbox = box, .action = RULE_BLOCK, .sender = SPAN("a@b.example"), .proof = SPAN("dmarc"), .expires_us = INT64_MAX};
+    struct store_learned l = {.mailbox = box,
+                              .action = RULE_BLOCK,
+                              .sender = SPAN("a@b.example"),
+                              .proof = SPAN("dmarc"),
+                              .expires_us = INT64_MAX};
     struct span          target = SPAN("anna@ours.example");
     struct store_domain  d;
     struct store_mailbox m;
@@ -107,7 +111,8 @@ static void counting_does_not_move_the_feed(void **state)
     struct world        *w = world_of(state);
     struct store        *s = w->more;
     struct uuid          ours = add_domain(w, "ours.example"), box = add_mailbox(w, ours, "anna"), id;
-    struct store_learned l = {.mailbox = box, .action = RULE_BLOCK, .sender = SPAN("a@b.example"), .proof = SPAN("dmarc"), .expires_us = 5};
+    struct store_learned l = {
+        .mailbox = box, .action = RULE_BLOCK, .sender = SPAN("a@b.example"), .proof = SPAN("dmarc"), .expires_us = 5};
     struct store_hit     hit = {.rule = ours, .day = 1, .count = 1, .last_us = 1};
     struct store_grey    grey = {.kind = GREY_PAIR, .key = {1}};
     struct store_account a = {.login = "anna@ours.example", .active = true};
@@ -175,10 +180,11 @@ static void who_is_too_far_behind_is_told_to_start_again(void **state)
 
 static void old_changes_are_forgotten_by_themselves(void **state)
 {
-    static const char age_sql[] = "UPDATE change SET at_us = 0 WHERE seq <= $1", count_sql[] = "SELECT COUNT(*) FROM change";
-    struct world     *w = world_of(state);
-    struct store     *s = w->more;
-    struct db_rows   *r = NULL;
+    static const char age_sql[] = "UPDATE change SET at_us = 0 WHERE seq <= $1",
+                      count_sql[] = "SELECT COUNT(*) FROM change";
+    struct world   *w = world_of(state);
+    struct store   *s = w->more;
+    struct db_rows *r = NULL;
 
     OK(w, store_begin(s, &w->e));
     for (int i = 0; i < 499; i++)

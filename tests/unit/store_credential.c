@@ -96,8 +96,10 @@ static void a_password_has_its_length(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(a_password_opens_the_account_and_no_other_does), STORE(a_password_is_stored_nowhere),
-        STORE(without_a_password_the_check_takes_its_time_too), STORE(a_password_has_its_length),
+        STORE(a_password_opens_the_account_and_no_other_does),
+        STORE(a_password_is_stored_nowhere),
+        STORE(without_a_password_the_check_takes_its_time_too),
+        STORE(a_password_has_its_length),
     };
 
     return run_on_both(tests, COUNT(tests));

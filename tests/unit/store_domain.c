@@ -151,9 +151,13 @@ static void what_is_no_domain_is_refused(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(a_domain_is_born_with_its_two_policies), STORE(what_is_set_is_what_is_read), STORE(no_name_is_given_twice),
-        STORE(an_alias_finds_its_domain_until_it_is_deleted), STORE(a_deleted_domain_takes_everything_with_it),
-        STORE(domains_are_listed_by_name_a_page_at_a_time), STORE(what_is_no_domain_is_refused),
+        STORE(a_domain_is_born_with_its_two_policies),
+        STORE(what_is_set_is_what_is_read),
+        STORE(no_name_is_given_twice),
+        STORE(an_alias_finds_its_domain_until_it_is_deleted),
+        STORE(a_deleted_domain_takes_everything_with_it),
+        STORE(domains_are_listed_by_name_a_page_at_a_time),
+        STORE(what_is_no_domain_is_refused),
     };
 
     return run_on_both(tests, COUNT(tests));

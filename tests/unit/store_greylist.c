@@ -21,8 +21,9 @@ static void a_row_is_read_as_it_was_last_put(void **state)
 {
     struct world     *w = world_of(state);
     struct store     *s = w->more;
-    struct store_grey rows[] = {{GREY_TUPLE, {1, 0, 255}, 100, 200, 50, 2}, {GREY_PAIR, {1, 0, 255}, 7, 8, 9, 10}}, got = {0};
-    uint8_t           other[16] = {2};
+    struct store_grey rows[] = {{GREY_TUPLE, {1, 0, 255}, 100, 200, 50, 2}, {GREY_PAIR, {1, 0, 255}, 7, 8, 9, 10}},
+                      got = {0};
+    uint8_t other[16] = {2};
 
     assert_int_equal(store_grey_get(s, GREY_TUPLE, rows[0].key, &got, &w->e), 0);
     OK(w, store_grey_put(s, rows, COUNT(rows), &w->e));
@@ -42,8 +43,9 @@ static void the_latest_are_loaded_and_the_oldest_forgotten(void **state)
 {
     struct world     *w = world_of(state);
     struct store     *s = w->more;
-    struct store_grey rows[] = {{GREY_TUPLE, {0}, 0, 30, 0, 1}, {GREY_TUPLE, {1}, 0, 10, 0, 1}, {GREY_PAIR, {2}, 0, 20, 0, 1}};
-    char              text[128] = "";
+    struct store_grey rows[] = {
+        {GREY_TUPLE, {0}, 0, 30, 0, 1}, {GREY_TUPLE, {1}, 0, 10, 0, 1}, {GREY_PAIR, {2}, 0, 20, 0, 1}};
+    char text[128] = "";
 
     OK(w, store_grey_put(s, rows, COUNT(rows), &w->e));
     OK(w, store_grey_load(s, 2, each_first, text, &w->e));

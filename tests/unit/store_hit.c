@@ -8,7 +8,10 @@ static void hits_add_up_by_rule_entry_and_day(void **state)
     struct world    *w = world_of(state);
     struct store    *s = w->more;
     struct uuid      a = uuid7_make(), b = uuid7_make();
-    struct store_hit hits[] = {{a, HIT_RULE, 10, 3, 1000}, {b, HIT_RULE, 10, 1, 5}, {a, 7, 10, 2, 1000}, {a, HIT_RULE, 11, 1, 2000},
+    struct store_hit hits[] = {{a, HIT_RULE, 10, 3, 1000},
+                               {b, HIT_RULE, 10, 1, 5},
+                               {a, 7, 10, 2, 1000},
+                               {a, HIT_RULE, 11, 1, 2000},
                                {a, HIT_RULE, 10, 1, 900}};
     int64_t          count, last;
 
@@ -39,8 +42,9 @@ static void entries_are_counted_apart_from_their_rule(void **state)
 {
     struct world    *w = world_of(state);
     struct uuid      a = uuid7_make();
-    struct store_hit hits[] = {{a, HIT_RULE, 1, 9, 9}, {a, -5, 1, 1, 1}, {a, INT64_MAX, 1, 2, 3}, {a, INT64_MAX, 2, 2, 4}};
-    char             text[256] = "";
+    struct store_hit hits[] = {
+        {a, HIT_RULE, 1, 9, 9}, {a, -5, 1, 1, 1}, {a, INT64_MAX, 1, 2, 3}, {a, INT64_MAX, 2, 2, 4}};
+    char text[256] = "";
 
     OK(w, store_hits_add(w->more, hits, COUNT(hits), &w->e));
     OK(w, store_hits_entries(w->more, a, 0, each_hit, text, &w->e));

@@ -15,8 +15,8 @@ static int each_learned(void *ctx, const struct store_learned *l)
 
     seen->n++;
     seen->last = *l;
-    sprintf(seen->text + strlen(seen->text), "%s:%.*s:%.*s:%.*s ", l->action == RULE_ALLOW ? "allow" : "block", SPAN_ARG(l->sender),
-            SPAN_ARG(l->proof), SPAN_ARG(l->report_uid));
+    sprintf(seen->text + strlen(seen->text), "%s:%.*s:%.*s:%.*s ", l->action == RULE_ALLOW ? "allow" : "block",
+            SPAN_ARG(l->sender), SPAN_ARG(l->proof), SPAN_ARG(l->report_uid));
     return 0;
 }
 
@@ -30,8 +30,12 @@ static struct seen load(struct world *w, struct uuid mailbox, int64_t now)
 
 static struct store_learned entry(struct uuid mailbox, enum rule_action action, const char *sender)
 {
-    return (struct store_learned){.mailbox = mailbox, .action = action, .sender = span_of(sender), .proof = SPAN("dmarc"),
-                                  .report_uid = SPAN("0190"), .expires_us = 1000};
+    return (struct store_learned){.mailbox = mailbox,
+                                  .action = action,
+                                  .sender = span_of(sender),
+                                  .proof = SPAN("dmarc"),
+                                  .report_uid = SPAN("0190"),
+                                  .expires_us = 1000};
 }
 
 static void a_later_report_takes_the_place_of_the_earlier(void **state)
@@ -66,9 +70,11 @@ static void an_entry_lapses_unless_a_hit_keeps_it_alive(void **state)
 
 static void an_entry_is_of_one_mailbox_and_can_be_undone(void **state)
 {
-    struct world        *w = world_of(state);
-    struct uuid          ours = add_domain(w, "ours.example"), anna = add_mailbox(w, ours, "anna"), bob = add_mailbox(w, ours, "bob"), id;
-    struct store_learned a = entry(anna, RULE_BLOCK, "a@b.example"), bad = entry(uuid7_make(), RULE_BLOCK, "a@b.example");
+    struct world *w = world_of(state);
+    struct uuid   ours = add_domain(w, "ours.example"), anna = add_mailbox(w, ours, "anna"),
+                bob = add_mailbox(w, ours, "bob"), id;
+    struct store_learned a = entry(anna, RULE_BLOCK, "a@b.example"),
+                         bad = entry(uuid7_make(), RULE_BLOCK, "a@b.example");
 
     OK(w, store_learned_put(w->more, &root, &a, &id, &w->e));
     assert_int_equal(load(w, bob, 0).n, 0);

@@ -20,7 +20,8 @@ static int each_text(void *ctx, const struct store_policy *p)
 {
     char *text = ctx;
 
-    sprintf(text + strlen(text), "%s/%d/%lld/%lld ", p->name, (int)p->priority, (long long)p->nrules, (long long)p->nassigned);
+    sprintf(text + strlen(text), "%s/%d/%lld/%lld ", p->name, (int)p->priority, (long long)p->nrules,
+            (long long)p->nassigned);
     return 0;
 }
 
@@ -61,8 +62,9 @@ static void there_is_one_default(void **state)
 
 static void a_name_is_unique_in_its_scope_alone(void **state)
 {
-    struct world       *w = world_of(state);
-    struct store_scope  one = store_scope_domain(add_domain(w, "one.example")), two = store_scope_domain(add_domain(w, "two.example"));
+    struct world      *w = world_of(state);
+    struct store_scope one = store_scope_domain(add_domain(w, "one.example")),
+                       two = store_scope_domain(add_domain(w, "two.example"));
     struct store_policy p = a_policy(one, "Spring"), other;
 
     add(w, p);
@@ -96,8 +98,10 @@ static void only_what_makes_sense_is_stored(void **state)
     struct world       *w = world_of(state);
     struct store       *s = w->more;
     struct uuid         ours = add_domain(w, "ours.example"), box = add_mailbox(w, ours, "anna"), ignored;
-    struct store_policy own = a_policy(store_scope_domain(ours), "own"), mine = a_policy(store_scope_mailbox(box), "mine");
-    struct store_policy none = a_policy(store_scope_domain(uuid7_make()), "none"), global = a_policy(STORE_SCOPE_GLOBAL, "g");
+    struct store_policy own = a_policy(store_scope_domain(ours), "own"),
+                        mine = a_policy(store_scope_mailbox(box), "mine");
+    struct store_policy none = a_policy(store_scope_domain(uuid7_make()), "none"),
+                        global = a_policy(STORE_SCOPE_GLOBAL, "g");
 
     REFUSED(w, ERR_NOT_FOUND, store_policy_add(s, &root, &none, &ignored, &w->e));
     REFUSED(w, ERR_DENIED, store_policy_add(s, &owner, &global, &ignored, &w->e));

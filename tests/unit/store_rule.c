@@ -38,8 +38,15 @@ static void a_rule_is_read_as_it_was_written(void **state)
     struct world      *w = world_of(state);
     struct store_scope scope = store_scope_domain(add_domain(w, "ours.example"));
     struct uuid        policy = policy_id(w, scope, POLICY_ENFORCED), id;
-    struct store_rule  r = {.policy = policy, .name = SPAN("Rechnungen \xc3\xa4"), .note = SPAN("two\nlines"), .action = RULE_ALLOW,
-                            .flow = FLOW_FROM_OR_TO, .priority = -7, .enabled = true, .test_only = true, .expires_us = 1234567,
+    struct store_rule  r = {.policy = policy,
+                            .name = SPAN("Rechnungen \xc3\xa4"),
+                            .note = SPAN("two\nlines"),
+                            .action = RULE_ALLOW,
+                            .flow = FLOW_FROM_OR_TO,
+                            .priority = -7,
+                            .enabled = true,
+                            .test_only = true,
+                            .expires_us = 1234567,
                             .conditions = SPAN("[{\"kind\":\"subject\",\"any\":[\"it's \\\"x\\\"\"]}]")};
     struct arena       a;
     struct store_rule  got;
@@ -49,7 +56,8 @@ static void a_rule_is_read_as_it_was_written(void **state)
     arena_init(&a, 1 << 20);
     OK(w, store_rule_get(w->more, id, &a, &got, &w->e));
     assert_true(span_eq(got.name, r.name) && span_eq(got.note, r.note) && span_eq(got.conditions, r.conditions));
-    assert_true(got.action == r.action && got.flow == r.flow && got.priority == r.priority && got.expires_us == r.expires_us);
+    assert_true(got.action == r.action && got.flow == r.flow && got.priority == r.priority &&
+                got.expires_us == r.expires_us);
     assert_true(got.enabled && !got.require_proof && got.test_only && got.locked && !got.is_default);
     assert_true(uuid_eq(&got.policy, &policy) && got.scope.kind == SCOPE_DOMAIN && uuid_eq(&got.scope.id, &scope.id));
     assert_true(span_is(got.policy_name, POLICY_ENFORCED) && got.policy_priority == POLICY_PRIORITY);
@@ -154,7 +162,8 @@ static void the_quota_stops_people_and_not_the_operator(void **state)
     struct store_scope   scope = store_scope_domain(ours), mine = store_scope_mailbox(box);
     struct actor         boss = root;
     struct store_setting x = STORE_SETTING_NONE;
-    struct store_rule    r = a_rule(policy_id(w, scope, POLICY_RULES), "r"), own = a_rule(policy_id(w, mine, POLICY_RULES), "m");
+    struct store_rule    r = a_rule(policy_id(w, scope, POLICY_RULES), "r"),
+                      own = a_rule(policy_id(w, mine, POLICY_RULES), "m");
 
     x.rules_max = 2;
     x.mailbox_rules_max = 1;
@@ -191,9 +200,10 @@ static void global_rules_are_the_operators(void **state)
 {
     struct world       *w = world_of(state);
     struct store       *s = w->more;
-    struct store_policy p = {.scope = STORE_SCOPE_GLOBAL, .name = "All", .priority = 10, .locked = true, .enabled = true};
-    struct uuid         policy, id, ignored;
-    struct store_rule   r;
+    struct store_policy p = {
+        .scope = STORE_SCOPE_GLOBAL, .name = "All", .priority = 10, .locked = true, .enabled = true};
+    struct uuid       policy, id, ignored;
+    struct store_rule r;
 
     REFUSED(w, ERR_DENIED, store_policy_add(s, &owner, &p, &policy, &w->e));
     OK(w, store_policy_add(s, &root, &p, &policy, &w->e));
@@ -237,12 +247,14 @@ static int count_changes(void *ctx, const struct store_change *c)
 static void an_import_is_one_change_a_scope_and_keeps_its_order(void **state)
 {
     struct world      *w = world_of(state);
-    struct store_scope one = store_scope_domain(add_domain(w, "one.example")), two = store_scope_domain(add_domain(w, "two.example"));
-    struct uuid        policies[] = {policy_id(w, one, POLICY_RULES), policy_id(w, one, POLICY_ENFORCED), policy_id(w, two, POLICY_RULES)};
-    struct seen        seen = {0};
-    int64_t            before = change_head(w);
-    int                changes = 0;
-    bool               gap;
+    struct store_scope one = store_scope_domain(add_domain(w, "one.example")),
+                       two = store_scope_domain(add_domain(w, "two.example"));
+    struct uuid policies[] = {policy_id(w, one, POLICY_RULES), policy_id(w, one, POLICY_ENFORCED),
+                              policy_id(w, two, POLICY_RULES)};
+    struct seen seen = {0};
+    int64_t     before = change_head(w);
+    int         changes = 0;
+    bool        gap;
 
     import_all(w, policies, COUNT(policies), 3000);
     assert_int_equal(change_head(w), before + 2);

@@ -59,7 +59,8 @@ static void a_domain_inherits_what_it_has_not_set(void **state)
     assert_true(v.thresholds.reject == 20 && v.thresholds.add_header == 7.25 && v.thresholds.greylist == 2.5);
     assert_true(v.greylisting && v.block_action == BLOCK_QUARANTINE && v.rules_max == 0);
     OK(w, store_setting_get(s, store_scope_domain(ours), &got, &w->e));
-    assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 && got.block_action == BLOCK_QUARANTINE);
+    assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 &&
+                got.block_action == BLOCK_QUARANTINE);
     own = STORE_SETTING_NONE;
     OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
     v = view_of(w, &ours);
@@ -123,6 +124,10 @@ static void a_change_from_above_does_not_break_the_order_below(void **state)
     assert_non_null(strstr(w->e.text, "mailbox"));
     global = thresholds(20, NAN, NAN);
     OK(w, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &global, &w->e));
+    own.mailbox_thresholds = 0; /* then the mailbox's own do not hold, and are in nobody's way */
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    own.mailbox_thresholds = 1;
+    REFUSED(w, ERR_INVALID, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
 }
 
 static void a_mailbox_has_its_own_where_the_domain_permits(void **state)

@@ -29,9 +29,10 @@ static void a_store_is_made_once_and_opened_again(void **state)
 
 static void a_store_of_a_newer_release_is_refused(void **state)
 {
-    static const char newer_sql[] = "INSERT INTO schema_version (number, name, applied_us, contract) VALUES (9999, 'x', 0, 9999)";
-    struct world     *w = world_of(state);
-    struct store     *s = NULL, *again = NULL;
+    static const char newer_sql[] =
+        "INSERT INTO schema_version (number, name, applied_us, contract) VALUES (9999, 'x', 0, 9999)";
+    struct world *w = world_of(state);
+    struct store *s = NULL, *again = NULL;
 
     OK(w, store_open(w->url, STORE_CREATE, &s, &w->e));
     OK(w, db_run(s->log, newer_sql, NULL, 0, NULL, &w->e));
@@ -77,8 +78,9 @@ static void a_locked_store_says_busy_and_then_works(void **state)
 
 static void a_store_that_loses_its_connection_finds_it_again(void **state)
 {
-    static const char kill_sql[] = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
-                                   " AND pid <> pg_backend_pid()";
+    static const char kill_sql[] =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid()";
     struct world       *w = world_of(state);
     struct store       *s = w->more;
     struct store_domain d = {.name = "late.example", .state = DOMAIN_ACTIVE};
@@ -100,12 +102,9 @@ static void a_store_that_loses_its_connection_finds_it_again(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        BOTH(a_store_that_was_never_made_is_not_opened),
-        BOTH(a_store_is_made_once_and_opened_again),
-        BOTH(a_store_of_a_newer_release_is_refused),
-        STORE(several_changes_become_one),
-        STORE(a_locked_store_says_busy_and_then_works),
-        STORE_PGSQL(a_store_that_loses_its_connection_finds_it_again),
+        BOTH(a_store_that_was_never_made_is_not_opened), BOTH(a_store_is_made_once_and_opened_again),
+        BOTH(a_store_of_a_newer_release_is_refused),     STORE(several_changes_become_one),
+        STORE(a_locked_store_says_busy_and_then_works),  STORE_PGSQL(a_store_that_loses_its_connection_finds_it_again),
     };
 
     return run_on_both(tests, COUNT(tests));

@@ -95,8 +95,14 @@ static inline struct uuid policy_id(struct world *w, struct store_scope scope, c
 
 static inline struct store_rule a_rule(struct uuid policy, const char *name)
 {
-    return (struct store_rule){.policy = policy, .name = span_of(name), .note = SPAN("why"), .action = RULE_BLOCK,
-                               .flow = FLOW_FROM, .priority = RULE_PRIORITY, .enabled = true, .require_proof = true,
+    return (struct store_rule){.policy = policy,
+                               .name = span_of(name),
+                               .note = SPAN("why"),
+                               .action = RULE_BLOCK,
+                               .flow = FLOW_FROM,
+                               .priority = RULE_PRIORITY,
+                               .enabled = true,
+                               .require_proof = true,
                                .conditions = SPAN("[{\"kind\":\"sender\",\"any\":[\"spam.example\"]}]")};
 }
 
@@ -125,8 +131,17 @@ static inline int64_t count_rules(struct world *w, struct store_scope scope)
     return n;
 }
 
-#define STORE(test) {#test, test, store_begin_world, store_end_world, ON_BOTH}
-#define STORE_SQLITE(test) {#test, test, store_begin_world, store_end_world, ON_SQLITE}
-#define STORE_PGSQL(test) {#test, test, store_begin_world, store_end_world, ON_PGSQL}
+#define STORE(test)                                                                                                    \
+    {                                                                                                                  \
+#test, test, store_begin_world, store_end_world, ON_BOTH                                                       \
+    }
+#define STORE_SQLITE(test)                                                                                             \
+    {                                                                                                                  \
+#test, test, store_begin_world, store_end_world, ON_SQLITE                                                     \
+    }
+#define STORE_PGSQL(test)                                                                                              \
+    {                                                                                                                  \
+#test, test, store_begin_world, store_end_world, ON_PGSQL                                                      \
+    }
 
 #endif
