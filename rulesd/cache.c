@@ -36,13 +36,13 @@ struct part {
 
 /* Immutable but for refs. Owns a reference on its part and its slots. */
 struct audience {
-    atomic_size_t         refs;
-    int64_t               as_of, loaded_us;
-    bool                  settled; /* the address is a mailbox's own: nothing but its domain and mailbox can change it */
-    struct part          *part;
-    struct thresholds     thresholds;
-    struct slot          *slots[3]; /* by enum scope_kind */
-    struct store_resolved who[];    /* none for a stranger */
+    atomic_size_t     refs;
+    int64_t           as_of, loaded_us;
+    bool              settled; /* the address is a mailbox's own: nothing but its domain and mailbox can change it */
+    struct part      *part;
+    struct thresholds thresholds;
+    struct slot      *slots[3];  /* by enum scope_kind */
+    struct store_resolved who[]; /* none for a stranger */
 };
 static const struct store_resolved stranger;
 
@@ -69,7 +69,7 @@ struct card {
     struct err      *error; /* of the last attempt; NULL: it went well */
     int64_t          retry_us;
     struct ticket   *tickets;
-    struct card    *next, *prev; /* those of its ring */
+    struct card     *next, *prev; /* those of its ring */
     struct span      address;
     char             text[];
 };
@@ -77,7 +77,7 @@ struct card {
 /* Cards in a ring, in the order in which the clock hand passes them. */
 struct ring {
     struct card *hand;
-    size_t        n, max;
+    size_t       n, max;
 };
 
 struct shard {
@@ -479,7 +479,7 @@ static void put_ticket(struct card *k, struct wait *w)
 static void load_one(struct cache *c, struct span address, struct wait *w)
 {
     struct shard *sh = shard_of(c, address);
-    struct card *k;
+    struct card  *k;
     bool          begin = false;
 
     pthread_mutex_lock(&sh->lock);
@@ -570,7 +570,7 @@ static void tell(struct ticket *tickets)
 
 static void card_run(struct job *j, struct hand *h)
 {
-    struct card    *k = (struct card *)((char *)j - offsetof(struct card, job)), *out;
+    struct card     *k = (struct card *)((char *)j - offsetof(struct card, job)), *out;
     struct cache    *c = k->cache;
     struct shard    *sh = k->shard;
     struct audience *old;
@@ -622,9 +622,7 @@ static void on_change(void *ctx, const struct store_change *change)
     atomic_fetch_add(&c->changes, 1);
     switch (change->kind) {
     case CHANGE_RULE:
-    case CHANGE_LEARNED:
-        slots_changed(c->slots, change->scope, rule, change->seq);
-        break;
+    case CHANGE_LEARNED: slots_changed(c->slots, change->scope, rule, change->seq); break;
     case CHANGE_POLICY: /* a global one may be assigned, which the views of domains say */
         slots_changed(c->slots, change->scope, NULL, change->seq);
         if (change->scope.kind == SCOPE_GLOBAL)
@@ -637,9 +635,7 @@ static void on_change(void *ctx, const struct store_change *change)
         break;
     case CHANGE_ASSIGNMENT:
     case CHANGE_SETTING:
-    case CHANGE_ADDRESS:
-        moved(c, change);
-        break;
+    case CHANGE_ADDRESS: moved(c, change); break;
     }
 }
 
@@ -813,10 +809,17 @@ void cache_stats(struct cache *c, struct cache_stats *out)
 
     slots_stats(c->slots, &slots);
     *out = (struct cache_stats){
-        .loads = atomic_load(&c->loads), .load_errors = atomic_load(&c->load_errors), .changes = atomic_load(&c->changes),
-        .compiles = slots.compiles, .overlays = slots.overlays, .merges = slots.merges,
-        .compile_us_max = slots.compile_us_max, .slots = slots.slots, .scope_bytes = slots.bytes,
-        .stale_since_us = feed_stale_since_us(c->feed), .feed_seq = feed_seq(c->feed),
+        .loads = atomic_load(&c->loads),
+        .load_errors = atomic_load(&c->load_errors),
+        .changes = atomic_load(&c->changes),
+        .compiles = slots.compiles,
+        .overlays = slots.overlays,
+        .merges = slots.merges,
+        .compile_us_max = slots.compile_us_max,
+        .slots = slots.slots,
+        .scope_bytes = slots.bytes,
+        .stale_since_us = feed_stale_since_us(c->feed),
+        .feed_seq = feed_seq(c->feed),
     };
     for (size_t i = 0; i < SHARDS; i++) {
         struct shard *sh = &c->shards[i];

@@ -55,7 +55,7 @@ struct cache_stats {
     uint64_t hits, misses, loads, load_errors, changes, compiles, overlays, merges;
     uint64_t compile_us_max;
     size_t   audiences, strangers, slots, scope_bytes;
-    int64_t  stale_since_us;   /* monotonic; 0: the database is there */
+    int64_t  stale_since_us; /* monotonic; 0: the database is there */
     int64_t  feed_seq;
 };
 void cache_stats(struct cache *c, struct cache_stats *out);

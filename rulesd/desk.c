@@ -88,7 +88,8 @@ static void *work(void *arg)
     struct job  *j;
 
     if (h->desk->how.nice > 0)
-        setpriority(PRIO_PROCESS, 0, h->desk->how.nice); /* Linux: of this thread alone. Refused: at normal priority then */
+        setpriority(PRIO_PROCESS, 0,
+                    h->desk->how.nice); /* Linux: of this thread alone. Refused: at normal priority then */
     while ((j = take(h->desk)) != NULL) {
         j->next = NULL;
         j->run(j, h);

@@ -24,13 +24,13 @@ struct desk_how {
     bool (*away)(void *ctx);
     void *ctx;
 };
-int  desk_new(const struct desk_how *how, struct desk **out, struct err *e);
+int desk_new(const struct desk_how *how, struct desk **out, struct err *e);
 /* No new job is begun; those that run are waited for. desk_stopping() tells them to hurry. */
 void desk_stop(struct desk *d);
 /* After desk_stop(): the jobs that were not begun, one by one; NULL at the end. */
 struct job *desk_left(struct desk *d);
-void desk_free(struct desk **d); /* after desk_stop() */
-bool desk_stopping(const struct desk *d);
+void        desk_free(struct desk **d); /* after desk_stop() */
+bool        desk_stopping(const struct desk *d);
 
 void   desk_put(struct desk *d, struct job *j);
 void   desk_put_first(struct desk *d, struct job *j); /* others wait for this one */
@@ -38,7 +38,7 @@ size_t desk_waiting(struct desk *d);
 
 /* The thread's store, opened when first asked for, and connected again if it was lost while nobody used it. After a failure to
  * open it is not tried again for a second: the same error. */
-int hand_store(struct hand *h, struct store **out, struct err *e);
+int  hand_store(struct hand *h, struct store **out, struct err *e);
 bool hand_stopping(const struct hand *h); /* the desk wants its thread back */
 
 #endif

@@ -9,14 +9,14 @@
 
 #include "base/log.h"
 
-#define LOOK_US 1000000   /* look at the feed this often, even if nothing was heard */
-#define RETRY_MS 250      /* between two attempts while the database is away */
+#define LOOK_US 1000000 /* look at the feed this often, even if nothing was heard */
+#define RETRY_MS 250    /* between two attempts while the database is away */
 #define LOG_US 60000000
 
 struct feed {
     char               *url;
     struct feed_sink    sink;
-    struct db          *bell;  /* waits for commits of others; the store's connection reads */
+    struct db          *bell; /* waits for commits of others; the store's connection reads */
     struct store       *store;
     pthread_t           thread;
     atomic_bool         stopping;

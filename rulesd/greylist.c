@@ -22,10 +22,10 @@
 #include "store/greylist.h"
 
 #define SHARDS 64
-#define GRAINS_MAX 250000       /* of each kind; some 40 MB when full */
-#define ERRANDS_MAX 100000      /* more are dropped: what others know is then learned the next time */
-#define ROUND_MS 50             /* errands are collected that long */
-#define RETRY_MS 1000           /* after the store failed */
+#define GRAINS_MAX 250000  /* of each kind; some 40 MB when full */
+#define ERRANDS_MAX 100000 /* more are dropped: what others know is then learned the next time */
+#define ROUND_MS 50        /* errands are collected that long */
+#define RETRY_MS 1000      /* after the store failed */
 #define BATCH 1000
 #define REFRESH_US (86400 * INT64_C(1000000)) /* a known pair is written again after that */
 #define TRIM_US (3600 * INT64_C(1000000))
@@ -36,11 +36,11 @@
 struct grain {
     uint8_t        key[FINGERPRINT_BYTES];
     enum grey_kind kind;
-    bool           used;      /* since it was last at the head of its queue */
-    int64_t        since_us;  /* monotonic: the wait began; a pair: last seen */
-    int64_t        first_us;  /* wall clock, for the row */
+    bool           used;     /* since it was last at the head of its queue */
+    int64_t        since_us; /* monotonic: the wait began; a pair: last seen */
+    int64_t        first_us; /* wall clock, for the row */
     int64_t        count, written_us;
-    struct grain  *next;      /* in its queue, the oldest first */
+    struct grain  *next; /* in its queue, the oldest first */
 };
 
 struct queue {
@@ -70,10 +70,10 @@ struct greylist {
     struct shard         shards[SHARDS];
     atomic_uint_fast64_t deferred, passed;
 
-    pthread_t      thread;
-    struct store  *store;   /* the thread's */
-    struct redis  *redis;   /* the thread's; NULL: not configured */
-    int64_t        trimmed_us, logged_us;
+    pthread_t     thread;
+    struct store *store; /* the thread's */
+    struct redis *redis; /* the thread's; NULL: not configured */
+    int64_t       trimmed_us, logged_us;
 
     pthread_mutex_t lock; /* guards errands and stopping */
     pthread_cond_t  came;
@@ -150,10 +150,7 @@ static struct grain *grain_add(struct shard *sh, enum grey_kind kind, const uint
     return gr;
 }
 
-static struct grain *grain_find(struct shard *sh, const uint8_t *key)
-{
-    return map_get(&sh->grains, key_span(key));
-}
+static struct grain *grain_find(struct shard *sh, const uint8_t *key) { return map_get(&sh->grains, key_span(key)); }
 
 /* ---- Errands ----------------------------------------------------------------------------------------------------- */
 
@@ -297,7 +294,8 @@ static void make_known(struct greylist *g, const uint8_t *pair, int64_t now)
     send(g, GREY_PAIR, pair, false);
 }
 
-enum grey greylist_ask(struct greylist *g, const struct facts *facts, const struct rcpt_facts *rcpt, int64_t now_mono_us)
+enum grey greylist_ask(struct greylist *g, const struct facts *facts, const struct rcpt_facts *rcpt,
+                       int64_t now_mono_us)
 {
     uint8_t pair[FINGERPRINT_BYTES], tuple[FINGERPRINT_BYTES];
     bool    is_new = false, pass;
@@ -351,7 +349,8 @@ static void learn(struct greylist *g, enum grey_kind kind, const uint8_t *key, i
  * nothing nor more than half of the delay, so that it alone frees nobody. A pair never ages by more than half its life. */
 static void learn_row(struct greylist *g, const struct store_grey *row)
 {
-    int64_t gap = clock_wall_us() - row->seen_us, most = row->kind == GREY_TUPLE ? g->delay_us / 2 : GREYLIST_KNOWN_US / 2;
+    int64_t gap = clock_wall_us() - row->seen_us,
+            most = row->kind == GREY_TUPLE ? g->delay_us / 2 : GREYLIST_KNOWN_US / 2;
     int64_t waited = row->waited_us < 0 ? 0 : row->waited_us;
 
     gap = gap < 0 ? 0 : gap > most ? most : gap;
@@ -394,7 +393,8 @@ static int redis_ask(struct greylist *g, const struct errand *er, struct arena *
     if (rc == 0) {
         if (redis_set_first(g->redis, redis_key('w', er->key, name), SPAN("1"), g->delay_us / 1000, a, &value, e) < 0)
             return -1;
-        rc = redis_set_first(g->redis, redis_key('s', er->key, name), SPAN("1"), GREYLIST_RETRY_US / 1000, a, &value, e);
+        rc = redis_set_first(g->redis, redis_key('s', er->key, name), SPAN("1"), GREYLIST_RETRY_US / 1000, a, &value,
+                             e);
         return rc < 0 ? -1 : 0;
     }
     rc = redis_get(g->redis, redis_key('w', er->key, name), a, &value, e);
@@ -434,7 +434,8 @@ static bool row_of(struct greylist *g, const uint8_t *key, struct store_grey *ou
     pthread_mutex_lock(&sh->lock);
     if ((gr = grain_find(sh, key)) != NULL) {
         age = clock_mono_us() - gr->since_us;
-        *out = (struct store_grey){.kind = gr->kind, .first_us = gr->first_us, .seen_us = clock_wall_us(), .count = gr->count};
+        *out = (struct store_grey){
+            .kind = gr->kind, .first_us = gr->first_us, .seen_us = clock_wall_us(), .count = gr->count};
         out->waited_us = gr->kind == GREY_PAIR || age < 0 ? 0 : age;
         memcpy(out->key, gr->key, sizeof out->key);
     }

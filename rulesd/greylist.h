@@ -22,7 +22,8 @@ void greylist_free(struct greylist **g);
 enum grey { GREY_NOT_YET, GREY_PASS };
 /* Any thread; locks one of 64 shards; never waits for the store or Redis (Redis is asked by a thread of its own: what other nodes
  * know arrives within moments, and a retry comes minutes later). */
-enum grey greylist_ask(struct greylist *g, const struct facts *facts, const struct rcpt_facts *rcpt, int64_t now_mono_us);
+enum grey greylist_ask(struct greylist *g, const struct facts *facts, const struct rcpt_facts *rcpt,
+                       int64_t now_mono_us);
 struct greylist_stats {
     size_t   tuples, pairs;
     uint64_t deferred, passed;

@@ -17,8 +17,8 @@
 #include "store/learned.h"
 
 #define FLUSH_S 1
-#define WAITING_MAX 500000  /* different (rule, entry, day) while the database is away: some 60 MB */
-#define BATCH 5000          /* rows of one transaction */
+#define WAITING_MAX 500000 /* different (rule, entry, day) while the database is away: some 60 MB */
+#define BATCH 5000         /* rows of one transaction */
 #define LEARNED_KEEP_US (90 * 86400 * INT64_C(1000000))
 #define TOUCHED_MAX 200000
 #define LOG_US 60000000
@@ -38,13 +38,13 @@ struct bucket {
 };
 
 struct hits {
-    uint64_t       number; /* unique in the process: tells a thread whose bucket it has */
-    char          *url;
-    pthread_t      writer;
-    struct store  *store; /* the writer's */
-    struct map     sum, touched; /* the writer's; touched: learned ids of `touched_day` */
-    int64_t        touched_day, logged_us;
-    atomic_size_t  waiting;
+    uint64_t             number; /* unique in the process: tells a thread whose bucket it has */
+    char                *url;
+    pthread_t            writer;
+    struct store        *store;        /* the writer's */
+    struct map           sum, touched; /* the writer's; touched: learned ids of `touched_day` */
+    int64_t              touched_day, logged_us;
+    atomic_size_t        waiting;
     atomic_uint_fast64_t lost;
 
     pthread_mutex_t lock; /* guards buckets and stopping */
@@ -105,8 +105,8 @@ static bool add(struct map *to, const struct count *c, size_t max)
 void hits_count(struct hits *h, const struct match *m, int64_t now_us)
 {
     struct bucket *b;
-    struct count   c = {.hit = {.rule = m->id, .entry = HIT_RULE, .day = hit_day(now_us), .count = 1, .last_us = now_us}};
-    bool           kept;
+    struct count c = {.hit = {.rule = m->id, .entry = HIT_RULE, .day = hit_day(now_us), .count = 1, .last_us = now_us}};
+    bool         kept;
 
     if (m->why != WHY_APPLIED && m->why != WHY_TEST_ONLY)
         return;
@@ -263,7 +263,8 @@ static void complain(struct hits *h, const struct err *e)
     h->logged_us = now;
     log_err(LOG_LEVEL_WARNING, "hit counters wait for the database", e);
     if (atomic_load(&h->lost) > 0)
-        log_text(LOG_LEVEL_WARNING, "hit counters lost for want of room: %llu", (unsigned long long)atomic_load(&h->lost));
+        log_text(LOG_LEVEL_WARNING, "hit counters lost for want of room: %llu",
+                 (unsigned long long)atomic_load(&h->lost));
 }
 
 static void flush(struct hits *h)

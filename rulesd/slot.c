@@ -14,10 +14,10 @@
 #include "store/compile.h"
 
 #define RETRY_US 1000000
-#define NOTES_MAX 1000              /* rules noted one by one; more: all of the scope */
-#define GRAVE_BYTES (1u << 20)      /* larger scopes are freed by the ticking thread */
+#define NOTES_MAX 1000         /* rules noted one by one; more: all of the scope */
+#define GRAVE_BYTES (1u << 20) /* larger scopes are freed by the ticking thread */
 #define GRAVE_US 2000000
-#define LEFT_OUT_LOGGED 10          /* a compilation names that many damaged rules */
+#define LEFT_OUT_LOGGED 10 /* a compilation names that many damaged rules */
 
 struct note {
     struct uuid rule;
@@ -33,11 +33,11 @@ struct notes {
  * base, patch      touched by the light job alone, or by who holds the table's lock while no job exists.
  * the rest         behind the table's lock. */
 struct slot {
-    struct slots      *all;
-    struct store_scope scope;
-    uint8_t            key[1 + sizeof(struct uuid)];
-    atomic_size_t      refs;
-    atomic_bool        loaded, used;
+    struct slots        *all;
+    struct store_scope   scope;
+    uint8_t              key[1 + sizeof(struct uuid)];
+    atomic_size_t        refs;
+    atomic_bool          loaded, used;
     atomic_uint_fast64_t edition; /* unique in the process; moves when `now` does */
 
     pthread_mutex_t lock;
@@ -56,8 +56,8 @@ struct slot {
     struct job   *parked;
     struct err   *error; /* of the last attempt; NULL: it went well */
     int64_t       retry_us, heavy_since_us, read_us;
-    struct slot  *next, *prev;    /* all of them, a ring */
-    struct slot  *watched_next;   /* those that slots_tick() looks at */
+    struct slot  *next, *prev;  /* all of them, a ring */
+    struct slot  *watched_next; /* those that slots_tick() looks at */
     bool          watched;
 };
 
@@ -743,10 +743,10 @@ static void release(struct slots *all, struct job *parked)
 /* What could not be done is to be done again; what came meanwhile is done next. */
 static void settle(struct work *w, int rc, const struct err *e)
 {
-    struct slot *s = w->slot;
+    struct slot  *s = w->slot;
     struct slots *all = s->all;
-    struct job  *parked = NULL;
-    bool         again;
+    struct job   *parked = NULL;
+    bool          again;
 
     pthread_mutex_lock(&all->lock);
     all->stats.compiles += w->compiles;

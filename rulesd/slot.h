@@ -19,8 +19,8 @@
 #define SLOT_LIGHT_MAX 100000
 #define SLOT_PATCH_MIN 1000
 #define SLOT_PATCH_MAX 1000
-#define SLOT_WAIT_US 3000000 /* how long anybody waits for a first compilation */
-#define SLOT_KEEP_US 1000000 /* what was read is kept that long at least */
+#define SLOT_WAIT_US 3000000                   /* how long anybody waits for a first compilation */
+#define SLOT_KEEP_US 1000000                   /* what was read is kept that long at least */
 #define SLOT_AGE_US (86400 * INT64_C(1000000)) /* a mailbox's rules are read anew after that, if they are asked for */
 
 struct slots;

@@ -25,9 +25,9 @@ static const struct compile_how plain = {0};
 
 static struct scope_policy policy_of(const struct store_rule *r)
 {
-    struct scope_policy p = {.id = r->policy, .priority = r->policy_priority, .locked = r->locked,
-                             .is_default = r->is_default};
-    size_t              n = utf8_clip(r->policy_name, sizeof p.name - 1);
+    struct scope_policy p = {
+        .id = r->policy, .priority = r->policy_priority, .locked = r->locked, .is_default = r->is_default};
+    size_t n = utf8_clip(r->policy_name, sizeof p.name - 1);
 
     memcpy(p.name, r->policy_name.p ? r->policy_name.p : "", n);
     return p;
@@ -305,8 +305,8 @@ int scope_patch_read(struct scope_patch *p, struct store *s, const struct uuid *
 
 size_t scope_patch_size(const struct scope_patch *p) { return p->readings; }
 
-int scope_patch_each(const struct scope_patch *p, int64_t seq, int (*fn)(void *ctx, const struct uuid *rule, int64_t seq),
-                     void *ctx)
+int scope_patch_each(const struct scope_patch *p, int64_t                              seq,
+                     int (*fn)(void *ctx, const struct uuid *rule, int64_t seq), void *ctx)
 {
     size_t at = 0;
     void  *value;
@@ -332,8 +332,8 @@ static void put_rows(const struct scope_patch *p, struct compiling *c, struct uu
 
         ids[n++] = r->id;
         *seq = r->seq > *seq ? r->seq : *seq;
-        if (!r->gone && (add_policy(c, &r->policy, &why) < 0 ||
-                         scope_builder_rule(c->b, &r->policy.id, &r->rule, &why) < 0))
+        if (!r->gone &&
+            (add_policy(c, &r->policy, &why) < 0 || scope_builder_rule(c->b, &r->policy.id, &r->rule, &why) < 0))
             leave_out(&p->how, &r->id, &why);
     }
 }
@@ -358,8 +358,9 @@ int scope_patch_apply(const struct scope_patch *p, struct store_scope scope, str
 
 /* ---- Large scopes ------------------------------------------------------------------------------------------------ */
 
-static const char large_sql[] = "SELECT p.scope_kind, p.scope_id, COUNT(*) FROM rule r JOIN policy p ON p.id = r.policy_id"
-                                " GROUP BY p.scope_kind, p.scope_id HAVING COUNT(*) > $1";
+static const char large_sql[] =
+    "SELECT p.scope_kind, p.scope_id, COUNT(*) FROM rule r JOIN policy p ON p.id = r.policy_id"
+    " GROUP BY p.scope_kind, p.scope_id HAVING COUNT(*) > $1";
 
 struct large_list {
     store_large_fn fn;

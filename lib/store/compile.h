@@ -29,12 +29,12 @@ struct scope_patch;
 struct scope_patch *scope_patch_new(const struct compile_how *how);
 void                scope_patch_free(struct scope_patch **p);
 /* Reads one rule again: changed, added, or gone. `seq` is the number of its change. */
-int    scope_patch_read(struct scope_patch *p, struct store *s, const struct uuid *rule, int64_t seq, struct err *e);
+int scope_patch_read(struct scope_patch *p, struct store *s, const struct uuid *rule, int64_t seq, struct err *e);
 /* Readings so far, repeated ones included: what the patch costs. */
 size_t scope_patch_size(const struct scope_patch *p);
 /* Calls fn for each rule whose last change is after `seq`; fn returns 0 to go on, else the walk ends with that value. */
-int scope_patch_each(const struct scope_patch *p, int64_t seq, int (*fn)(void *ctx, const struct uuid *rule, int64_t seq),
-                     void *ctx);
+int scope_patch_each(const struct scope_patch *p, int64_t                              seq,
+                     int (*fn)(void *ctx, const struct uuid *rule, int64_t seq), void *ctx);
 /* base with the patch on top: a new scope that holds base. */
 int scope_patch_apply(const struct scope_patch *p, struct store_scope scope, struct scope *base, struct scope **out,
                       struct err *e);

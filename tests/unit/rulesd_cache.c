@@ -13,10 +13,10 @@
 
 /* A domain with a mailbox, and the cache over it. */
 struct scene {
-    struct world  *w;
-    struct store  *store;
-    struct cache  *cache;
-    struct uuid    domain, anna;
+    struct world *w;
+    struct store *store;
+    struct cache *cache;
+    struct uuid   domain, anna;
 };
 
 static const struct cache_limits roomy = {.audiences_max = 1000, .strangers_max = 1000, .bytes_max = 1 << 30};
@@ -85,7 +85,10 @@ static bool blocked(struct cache *c, const char *rcpt, enum scope_kind kind, con
     return yes;
 }
 
-static struct uuid domain_policy(struct scene *s) { return policy_id(s->w, store_scope_domain(s->domain), POLICY_RULES); }
+static struct uuid domain_policy(struct scene *s)
+{
+    return policy_id(s->w, store_scope_domain(s->domain), POLICY_RULES);
+}
 
 /* ---- Who a recipient is ------------------------------------------------------------------------------------------- */
 
@@ -275,7 +278,10 @@ static void a_patch_that_has_grown_is_merged_and_nothing_is_lost(void **state)
 static void a_learned_sender_decides_within_200_ms(void **state)
 {
     struct scene         s = scene_of(state, &roomy);
-    struct store_learned l = {.mailbox = s.anna, .action = RULE_BLOCK, .sender = SPAN("news@shop.example"), .proof = SPAN("dmarc"),
+    struct store_learned l = {.mailbox = s.anna,
+                              .action = RULE_BLOCK,
+                              .sender = SPAN("news@shop.example"),
+                              .proof = SPAN("dmarc"),
                               .expires_us = clock_wall_us() + INT64_C(1000000000)};
     struct uuid          id;
 
@@ -567,7 +573,8 @@ static void a_huge_scope_compiles_in_the_background_and_ready_waits_for_it(void 
     add_many(s.w, s.store, policy, SLOT_LIGHT_MAX + 1000);
     add_domain(s.w, "small.example");
     s.cache = cache_on(s.w, &roomy);
-    assert_false(blocked(s.cache, "anna@small.example", SCOPE_DOMAIN, "a@spam.example")); /* who does not need it does not wait */
+    assert_false(blocked(s.cache, "anna@small.example", SCOPE_DOMAIN,
+                         "a@spam.example")); /* who does not need it does not wait */
     SOON(10 * SLOW_MS, (a = try_known(s.cache, "anna@ours.example", &s.w->e)) != NULL || s.w->e.code != ERR_BUSY);
     audience_drop(&a);
     assert_true(blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user100999@bulk.example"));
@@ -601,7 +608,7 @@ static void *hammer_on(void *arg)
 {
     static const char *const rcpts[] = {"anna@ours.example", "anna+x@ours.example", "nobody@ours.example",
                                         "bob@elsewhere.example", ""};
-    struct hammer *h = arg;
+    struct hammer           *h = arg;
 
     for (size_t i = 0; !atomic_load(&h->stop); i++) {
         struct err       e = ERR_INIT;

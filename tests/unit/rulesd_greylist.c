@@ -206,7 +206,8 @@ static void a_clock_set_forward_frees_nobody(void **state)
     struct scene s = scene_of(state, GREYLIST_DELAY_US);
 
     attempt(&s, "192.0.2.7", FROM, TO);
-    restart_with_clock_moved(&s, "UPDATE greylist SET seen_us = seen_us - 31533000000000, first_us = first_us - 31533000000000");
+    restart_with_clock_moved(
+        &s, "UPDATE greylist SET seen_us = seen_us - 31533000000000, first_us = first_us - 31533000000000");
     assert_int_equal(attempt(&s, "192.0.2.7", FROM, TO), GREY_NOT_YET);
     s.now += 160 * SECOND;
     assert_int_equal(attempt(&s, "192.0.2.7", FROM, TO), GREY_PASS);
@@ -218,7 +219,8 @@ static void a_clock_set_back_jails_nobody(void **state)
     struct scene s = scene_of(state, GREYLIST_DELAY_US);
 
     attempt(&s, "192.0.2.7", FROM, TO);
-    restart_with_clock_moved(&s, "UPDATE greylist SET seen_us = seen_us + 31533000000000, first_us = first_us + 31533000000000");
+    restart_with_clock_moved(
+        &s, "UPDATE greylist SET seen_us = seen_us + 31533000000000, first_us = first_us + 31533000000000");
     assert_int_equal(attempt(&s, "192.0.2.7", FROM, TO), GREY_NOT_YET);
     s.now += 300 * SECOND;
     assert_int_equal(attempt(&s, "192.0.2.7", FROM, TO), GREY_PASS);
@@ -327,7 +329,8 @@ static void what_one_node_knows_another_learns_through_redis(void **state)
     s.now = clock_mono_us();
     assert_int_equal(attempt_with(&s, b, "192.0.2.7", FROM, TO, NULL), GREY_NOT_YET); /* too soon for both */
     sleep_ms(500);
-    SOON(SLOW_MS, (s.now = clock_mono_us() - SECOND / 2, attempt_with(&s, b, "192.0.2.7", FROM, TO, NULL) == GREY_PASS));
+    SOON(SLOW_MS,
+         (s.now = clock_mono_us() - SECOND / 2, attempt_with(&s, b, "192.0.2.7", FROM, TO, NULL) == GREY_PASS));
     s.now = clock_mono_us();
     attempt_with(&s, a, "192.0.2.7", FROM, "bob@ours.example", NULL);
     SOON(SLOW_MS, (s.now = clock_mono_us() - SECOND / 2,

@@ -70,13 +70,13 @@ static void a_clean_stop_loses_nothing(void **state)
 
 static void what_did_not_apply_is_not_counted(void **state)
 {
-    static const enum match_why not[] = {WHY_NOT_PROVEN, WHY_UNKNOWN, WHY_FALSE, WHY_EXPIRED, WHY_FLOW};
-    struct world               *w = world_of(state);
-    struct hits                *h = hits_on(w);
-    struct match                m = {.id = uuid7_make()};
+    static const enum match_why not [] = {WHY_NOT_PROVEN, WHY_UNKNOWN, WHY_FALSE, WHY_EXPIRED, WHY_FLOW};
+    struct world *w = world_of(state);
+    struct hits  *h = hits_on(w);
+    struct match  m = {.id = uuid7_make()};
 
-    for (size_t i = 0; i < COUNT(not); i++) {
-        m.why = not[i];
+    for (size_t i = 0; i < COUNT(not ); i++) {
+        m.why = not [i];
         hits_count(h, &m, DAY_US);
     }
     assert_int_equal(hits_waiting(h), 0);
@@ -159,7 +159,10 @@ static void a_hit_keeps_a_learned_allow_alive(void **state)
     struct world        *w = world_of(state);
     struct uuid          box = add_mailbox(w, add_domain(w, "ours.example"), "anna"), id;
     struct scope_policy  learned = {.learned = true};
-    struct store_learned l = {.mailbox = box, .action = RULE_ALLOW, .sender = SPAN("news@shop.example"), .proof = SPAN("dmarc"),
+    struct store_learned l = {.mailbox = box,
+                              .action = RULE_ALLOW,
+                              .sender = SPAN("news@shop.example"),
+                              .proof = SPAN("dmarc"),
                               .expires_us = clock_wall_us() + DAY_US};
     struct hits         *h = hits_on(w);
     struct found         f = {0};

@@ -22,7 +22,7 @@ static inline void sleep_ms(int ms) { nanosleep(&(struct timespec){ms / 1000, ms
 /* Asks every millisecond until it holds, at most `ms`. */
 #define SOON(ms, condition)                                                                                            \
     do {                                                                                                               \
-        int64_t until_us = clock_mono_us() + (int64_t)(ms) * MS;                                                       \
+        int64_t until_us = clock_mono_us() + (int64_t)(ms)*MS;                                                         \
         while (!(condition)) {                                                                                         \
             if (clock_mono_us() > until_us)                                                                            \
                 fail_msg("not within %d ms: %s", (int)(ms), #condition);                                               \

@@ -80,7 +80,8 @@ static void a_damaged_rule_is_left_out_and_reported_and_the_others_decide(void *
 
     damaged = add_block(w, store, rules, "a@spam.example");
     add_block(w, store, rules, "b@spam.example");
-    OK(w, db_script(store->main, "UPDATE rule SET conditions = '[{\"kind\":\"sphinx\"' WHERE name = 'a@spam.example'", &w->e));
+    OK(w, db_script(store->main, "UPDATE rule SET conditions = '[{\"kind\":\"sphinx\"' WHERE name = 'a@spam.example'",
+                    &w->e));
     s = compiled(w, scope, &report);
     assert_int_equal(scope_nrules(s), 1);
     assert_true(applies(s, "b@spam.example", NULL));
@@ -94,7 +95,10 @@ static void learned_senders_are_a_policy_of_their_own(void **state)
     struct world        *w = world_of(state);
     struct uuid          domain = add_domain(w, "ours.example"), box = add_mailbox(w, domain, "anna"), id;
     struct store_scope   scope = store_scope_mailbox(box);
-    struct store_learned l = {.mailbox = box, .action = RULE_BLOCK, .sender = SPAN("*@\"odd\\\".example"), .proof = SPAN("dmarc"),
+    struct store_learned l = {.mailbox = box,
+                              .action = RULE_BLOCK,
+                              .sender = SPAN("*@\"odd\\\".example"),
+                              .proof = SPAN("dmarc"),
                               .expires_us = clock_wall_us() + INT64_C(1000000000)};
     struct report        report = {0};
     struct match         m;
@@ -237,7 +241,7 @@ static void large_scopes_are_found(void **state)
     struct world      *w = world_of(state);
     struct store_scope large = store_scope_domain(add_domain(w, "large.example")),
                        small = store_scope_domain(add_domain(w, "small.example"));
-    struct larges      l = {0};
+    struct larges l = {0};
 
     add_many(w, w->more, policy_id(w, large, POLICY_RULES), 5);
     add_many(w, w->more, policy_id(w, large, POLICY_ENFORCED), 3);
