@@ -121,20 +121,6 @@ static void set_limits(struct server *sv, const struct settings *s)
         snprintf(sv->host, sizeof sv->host, "localhost");
 }
 
-struct metrics_view server_view(const struct server *s, const struct metrics **room)
-{
-    for (size_t i = 0; i < s->nloops; i++)
-        room[i] = &s->loops[i]->metrics;
-    return (struct metrics_view){.loops = room,
-                                 .nloops = s->nloops,
-                                 .cache = s->tools.cache,
-                                 .greylist = s->tools.greylist,
-                                 .hits = s->tools.hits,
-                                 .waiting = workers_waiting(s->workers),
-                                 .buffered = atomic_load(&s->buffered),
-                                 .started_us = s->started_us};
-}
-
 static int start_tools(struct scan_tools *t, const struct settings *s, struct err *e)
 {
     const struct cache_limits limits = {200000, 50000, (size_t)1 << 30};
