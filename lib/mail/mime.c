@@ -111,13 +111,14 @@ static struct span params_of(struct span body)
     return s;
 }
 
-/* Unescaped, without line ends. A backslash in front of anything but '"' or '\' is itself: paths are written so. */
+/* Without line ends, and unescaped where it is quoted. A backslash in front of anything but '"' or '\' is itself: paths are
+ * written so. */
 static struct span unquoted(const struct param *p, struct arena *a)
 {
     char  *out;
     size_t n = 0;
 
-    if (!p->quoted || (span_chr(p->value, '\\') == p->value.n && span_chr(p->value, '\n') == p->value.n))
+    if (span_chr(p->value, '\n') == p->value.n && (!p->quoted || span_chr(p->value, '\\') == p->value.n))
         return p->value;
     if ((out = arena_alloc(a, p->value.n + 1)) == NULL)
         return SPAN_NONE;
@@ -126,7 +127,7 @@ static struct span unquoted(const struct param *p, struct arena *a)
 
         if (c == '\n' || (c == '\r' && next == '\n'))
             continue;
-        if (c == '\\' && (next == '"' || next == '\\'))
+        if (p->quoted && c == '\\' && (next == '"' || next == '\\'))
             c = p->value.p[++i];
         out[n++] = c;
     }

@@ -66,6 +66,7 @@ static const struct {
     {"extended pieces", "x/y; name*0*=utf-8''J%C3; name*1*=%B6r; name*2=g%41", "name", "J\xc3\xb6rg%41", true},
     {"an unknown charset", "x/y; name*=x-klingon''%F6", "name", "\xc3\xb6", false},
     {"bad percents", "x/y; name*=utf-8''a%ZZ", "name", "a%ZZ", false},
+    {"folded without quotes", "x/y; name*=utf-8''a\r\n\tb; x=y", "name", "a\tb", true},
     {"no charset at all", "x/y; name*=abc", "name", "abc", true},
     {"an index of no sense", "x/y; name*9999999999=a; name*x=b; name=c", "name", "c", true},
 };
