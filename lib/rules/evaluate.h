@@ -50,7 +50,7 @@ struct facts {
     enum direction  direction; /* outbound: only rules with flow to or from_or_to */
     struct proof    proof;
     int64_t         now_us;   /* wall clock, for expiry */
-    int64_t         yield_us; /* CPU since evaluation_new() after which evaluate_* give up with ERR_BUSY, so that a loop
+    int64_t         yield_us; /* CPU after which evaluate_* give up with ERR_BUSY, so that a loop
                                  thread can hand the whole scan to a worker, which sets 0 (never) and may go on with the
                                  same evaluation */
 };

@@ -1,12 +1,14 @@
 /* lib/rules/evaluation.h - one message being asked about: for evaluate*.c alone.
  *
- * evaluate.c finds the rules that could match and keeps what was found out; evaluate_facts.c prepares what is looked up;
- * evaluate_condition.c judges one condition; evaluate_sentence.c says it to a person. */
+ * evaluate_facts.c prepares what is looked up; evaluate_gather.c finds the rules that could match; evaluate.c tries them and
+ * keeps what was found out; evaluate_condition.c judges one condition; evaluate_sentence.c says it to a person. */
 #ifndef POSTERN_RULES_EVALUATION_H
 #define POSTERN_RULES_EVALUATION_H
 
 #include "rules/evaluate.h"
 #include "rules/scope_layout.h"
+
+#define LOOK_EVERY 8192 /* steps between looks at the clock, some 100 µs */
 
 /* What a fact is looked up by; several of one kind. */
 struct hashes {
@@ -16,6 +18,7 @@ struct hashes {
 };
 
 /* What look-ups yield: rule << 32 | entry. */
+#define KEY_ALWAYS UINT32_MAX /* for the entry: the rule is tried on every message */
 struct keys {
     uint64_t *list;
     size_t    n, cap;
@@ -87,6 +90,17 @@ void hashes_add_domain(struct evaluation *ev, struct hashes *h, struct span doma
 void hashes_add(struct evaluation *ev, struct hashes *h, struct span text);
 /* The cell of a key, made when it is not there; NULL when the arena is full. */
 void **table_at(struct evaluation *ev, struct table *t, uint64_t key);
+
+/* ---- evaluate_gather.c ---- */
+
+/* Everything that the message alone says, sorted. False when busy: it has to be done again. */
+bool gather_message(struct evaluation *ev, const struct ruleset *rs, struct keys *out);
+/* Everything that the recipient (or NULL) says. Valid until the next recipient. */
+const struct keys *gather_recipient(struct evaluation *ev, const struct ruleset *rs, const struct rcpt_facts *rcpt);
+/* The entries of a condition that is filed by itself which could be true by the message, or by the recipient; all others are
+ * false. NULL: that cannot be told, so all have to be tried. Valid until the next call. */
+const struct keys *gather_own(struct evaluation *ev, const struct ruleset *rs, const struct stored_condition *c,
+                              const struct rcpt_facts *rcpt, bool by_rcpt);
 
 /* ---- evaluate_condition.c ---- */
 
