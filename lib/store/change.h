@@ -45,5 +45,8 @@ int store_changes(struct store *s, int64_t after_seq, bool *gap_out, store_chang
  * for each other, so that what they check still holds when they write. */
 int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
                       struct err *e);
+/* The same for many whole scopes at once, which takes their numbers in one go. */
+int store_change_note_scopes(struct store *s, enum change_kind kind, const struct store_scope *scopes, size_t n,
+                             struct err *e);
 
 #endif

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/policy.h"
@@ -454,23 +455,30 @@ struct store_import {
     const struct actor   *by;
     struct import_policy *policies;
     size_t                npolicies;
-    size_t                last; /* where the last rule went: the next goes there too, mostly */
+    struct map            by_id; /* of the policies; the keys are their ids */
     int64_t               count, now_us;
     bool                  own, batching;
 };
+
+static struct span id_key(const struct uuid *id) { return span_make(id->b, sizeof id->b); }
 
 static int look_up_policies(struct store_import *i, const struct uuid *policies, size_t n, struct err *e)
 {
     if ((i->policies = calloc(n ? n : 1, sizeof *i->policies)) == NULL)
         panic("out of memory");
-    for (; i->npolicies < n; i->npolicies++)
-        if (store_policy_get(i->s, policies[i->npolicies], &i->policies[i->npolicies].policy, e) < 0)
+    for (; i->npolicies < n; i->npolicies++) {
+        struct import_policy *p = &i->policies[i->npolicies];
+
+        if (store_policy_get(i->s, policies[i->npolicies], &p->policy, e) < 0)
             return -1;
+        map_put(&i->by_id, id_key(&p->policy.id), p);
+    }
     return 0;
 }
 
 static void import_free(struct store_import **import)
 {
+    map_fini(&(*import)->by_id);
     free((*import)->policies);
     free(*import);
     *import = NULL;
@@ -498,6 +506,7 @@ int store_import_begin(struct store *s, const struct actor *by, const struct uui
         panic("out of memory");
     *out = NULL;
     *i = (struct store_import){.s = s, .by = by, .now_us = clock_wall_us()};
+    map_init(&i->by_id);
     if (row_begin(s, &i->own, e) < 0) {
         import_free(&i);
         return -1;
@@ -511,22 +520,9 @@ int store_import_begin(struct store *s, const struct actor *by, const struct uui
     return 0;
 }
 
-static struct import_policy *policy_of(struct store_import *i, const struct uuid *id)
-{
-    for (size_t k = 0; k < i->npolicies; k++) {
-        struct import_policy *p = &i->policies[(i->last + k) % i->npolicies];
-
-        if (uuid_eq(&p->policy.id, id)) {
-            i->last = (size_t)(p - i->policies);
-            return p;
-        }
-    }
-    return NULL;
-}
-
 static int put_one(struct store_import *i, const struct store_rule *r, struct err *e)
 {
-    struct import_policy *p = policy_of(i, &r->policy);
+    struct import_policy *p = map_get(&i->by_id, id_key(&r->policy));
     struct uuid           id = uuid7_make();
     struct db_val         vals[RULE_VALUES];
 
@@ -550,32 +546,38 @@ int store_import_put(struct store_import **import, const struct store_rule *r, s
     return -1;
 }
 
-static bool scope_eq(const struct store_scope *a, const struct store_scope *b)
+/* Each scope once, however many of its policies were filled: a domain's and a mailbox's id are never the same. */
+static size_t touched_scopes(const struct store_import *i, struct store_scope *out)
 {
-    return a->kind == b->kind && uuid_eq(&a->id, &b->id);
-}
+    struct map seen;
+    size_t     n = 0;
 
-/* Has a policy before this one, of the same scope, been told already? */
-static bool scope_was_told(const struct store_import *i, size_t at)
-{
-    for (size_t k = 0; k < at; k++)
-        if (i->policies[k].count > 0 && scope_eq(&i->policies[k].policy.scope, &i->policies[at].policy.scope))
-            return true;
-    return false;
+    map_init(&seen);
+    for (size_t k = 0; k < i->npolicies; k++) {
+        struct import_policy *p = &i->policies[k];
+
+        if (p->count > 0 && map_put(&seen, id_key(&p->policy.scope.id), p) == NULL)
+            out[n++] = p->policy.scope;
+    }
+    map_fini(&seen);
+    return n;
 }
 
 /* The change feed comes last, so that its lock is held for a moment only. */
 static int tell_changes(struct store_import *i, struct err *e)
 {
-    for (size_t k = 0; k < i->npolicies; k++) {
-        const struct store_scope *scope = &i->policies[k].policy.scope;
+    struct store_scope *scopes = calloc(i->npolicies, sizeof *scopes);
+    size_t              n;
+    int                 rc;
 
-        if (i->policies[k].count == 0 || scope_was_told(i, k))
-            continue;
-        if (store_change_note(i->s, CHANGE_RULE, *scope, NULL, e) < 0 || check_quota(i->s, i->by, *scope, e) < 0)
-            return -1;
-    }
-    return 0;
+    if (scopes == NULL)
+        panic("out of memory");
+    n = touched_scopes(i, scopes);
+    rc = store_change_note_scopes(i->s, CHANGE_RULE, scopes, n, e);
+    for (size_t k = 0; k < n && rc == 0; k++)
+        rc = check_quota(i->s, i->by, scopes[k], e);
+    free(scopes);
+    return rc;
 }
 
 static int note_import(struct store_import *i, struct err *e)

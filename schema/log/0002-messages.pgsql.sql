@@ -22,7 +22,7 @@ CREATE TABLE message (
     at_us        BIGINT NOT NULL,
     direction    TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound', 'local')),
     listener     TEXT NOT NULL,                     -- where it was asked for
-    queue_id     TEXT NOT NULL DEFAULT '',          -- the MTA's; '': the caller did not tell
+    queue_id     TEXT COLLATE "C" NOT NULL DEFAULT '',          -- the MTA's; '': the caller did not tell
     ip           TEXT NOT NULL DEFAULT '',          -- of the client, as judged
     helo         TEXT NOT NULL DEFAULT '',
     host         TEXT NOT NULL DEFAULT '',          -- its verified name
@@ -32,7 +32,7 @@ CREATE TABLE message (
     from_address TEXT NOT NULL DEFAULT '',          -- of the From header, the first
     from_name    TEXT NOT NULL DEFAULT '',
     subject      TEXT NOT NULL DEFAULT '',          -- decoded
-    message_id   TEXT NOT NULL DEFAULT '',
+    message_id   TEXT COLLATE "C" NOT NULL DEFAULT '',
     size         BIGINT NOT NULL DEFAULT 0,         -- bytes, CRLF line ends
     score        DOUBLE PRECISION,                  -- the scanner's; NULL: not asked, or no answer
     symbols      TEXT NOT NULL DEFAULT '[]',        -- JSON: the scanner's symbols with score and options

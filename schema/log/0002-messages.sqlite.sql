@@ -2,7 +2,7 @@
 
 -- One SMTP transaction's content with its envelope, as it was judged.
 CREATE TABLE message (
-    uid          TEXT PRIMARY KEY,                    -- UUIDv7 as text: people search for it; its order is time
+    uid          TEXT PRIMARY KEY,                  -- UUIDv7 as text: people search for it; its order is time
     node_id      BYTEA NOT NULL,                    -- who wrote the row
     at_us        BIGINT NOT NULL,
     direction    TEXT NOT NULL CHECK (direction IN ('inbound', 'outbound', 'local')),
