@@ -113,3 +113,74 @@ test("a client who leaves in the middle of anything leaves nothing behind", asyn
     assert.equal((await http(site.http, { method: "GET", path: "/healthz" })).status, 200);
     await site.stop();
 });
+
+test("hundreds of requests in one write are all answered, in order, and others come in between", async () => {
+    const site = await startRulesd({ config: { rulesd: { ...trusting, threads: 1 } } });
+    await furnish(site);
+    const ham = mail(), n = 600;
+    const one = (body) => `POST /checkv2 HTTP/1.1\r\nHost: x\r\nRcpt: ann@ours.example\r\nContent-Length: ${body.length}\r\n\r\n${body}`;
+    let text = "";
+    for (let i = 0; i < n; i++) text += one(i % 3 === 0 ? spam : ham);
+    const all = rawTcp(site.http, text, { halfClose: false, until: (b) => (b.toString().match(/"action"/g) ?? []).length === n });
+    assert.equal((await http(site.http, { method: "GET", path: "/ping" })).status, 200);
+    const actions = [...(await all).toString().matchAll(/"action":"([^"]+)"/g)].map((m) => m[1]);
+    assert.deepEqual(actions, Array.from({ length: n }, (_, i) => (i % 3 === 0 ? "reject" : "no action")));
+    await site.stop();
+});
+
+test("clients who send 50 MB each do not delay a small one", async () => {
+    const site = await startRulesd({ config: { rulesd: { ...trusting, threads: 1 } } });
+    await furnish(site);
+    const large = Buffer.concat([Buffer.from(mail({ subject: "lottery" })), Buffer.alloc(45 << 20, "a line of text that is rather long\n")]);
+    const head = Buffer.from(`PROCESS SPAMC/1.5\r\nUser: joe@ours.example\r\nContent-length: ${large.length}\r\n\r\n`);
+    let over = false;
+    const all = Promise.all([1, 2, 3].map(() => rawTcp(site.spamd, Buffer.concat([head, large]), { timeoutMs: 60_000 }))).finally(() => { over = true; });
+    const took = [];
+    while (!over) {
+        const started = performance.now();
+        assert.equal(JSON.parse((await http(site.http, { headers: { Rcpt: "ann@ours.example" }, body: spam })).text).action, "reject");
+        took.push(performance.now() - started);
+    }
+    for (const reply of await all) assert.match(reply.subarray(0, 200).toString(), /^SPAMD\/1\.1 0 EX_OK\r\nContent-length: \d+\r\nSpam: True ; 100\.0/);
+    took.sort((a, b) => a - b);
+    assert.ok(took.length > 3 && took[took.length >> 1] < 300, `${took.length} answers, half of them after ${took[took.length >> 1]} ms`);
+    await site.stop();
+});
+
+// ---- Messages made to cost much ----
+
+const flood = (n, line) => Array.from({ length: n }, (_, i) => line(i)).join("");
+const nested = (depth) => flood(depth, (i) => `Content-Type: multipart/mixed; boundary=b${i}\n\n--b${i}\n`) + "Content-Type: text/plain\n\nneedle\n";
+const hostile = [
+    ["100,000 header fields", mail({ extra: flood(100_000, (i) => `X-F${i}: v\n`) })],
+    ["20,000 forged X-Spam fields", mail({ extra: flood(20_000, (i) => `X-Spam-F${i}: v\n`) })],
+    ["1,000 nested parts", `From: a@good.example\nSubject: x\nMIME-Version: 1.0\n${nested(1000)}`],
+    ["10,000 parts", `From: a@good.example\nMIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=b\n\n${flood(10_000, () => "--b\nContent-Type: text/plain\n\nx\n")}--b--\n`],
+    ["a From field of groups in groups", mail({ from: "a:".repeat(50_000) })],
+    ["a From field of open comments", mail({ from: "(".repeat(100_000) })],
+    ["one header field of 5 MB", mail({ extra: `X-Long: ${"y".repeat(5 << 20)}\n` })],
+    ["a line of 20 MB", mail({ body: "z".repeat(20 << 20) })],
+    ["a text made to stall a regex", mail({ body: `${"a".repeat(300_000)}\n` })],
+    ["deep HTML", `From: a@good.example\nMIME-Version: 1.0\nContent-Type: text/html\n\n${"<div>".repeat(200_000)}needle`],
+    ["nothing but NUL", "\0".repeat(1 << 20)],
+    ["nothing at all", ""],
+];
+
+test("messages made to cost much are answered within seconds, and take bounded memory", async () => {
+    const site = await startRulesd({ config: { rulesd: { ...trusting, threads: 2 } } });
+    await furnish(site);
+    for (const rule of [["--body", "needle"], ["--match", "regex", "--body", "(a+)+$x"], ["--attachment", "*.exe"], ["--match", "regex", "--subject", "^(x+x+)+y$"]])
+        await site.must("rule", "add", "--scope", "domain:ours.example", ...rule, "block");
+    for (const [name, message] of hostile) {
+        const started = performance.now();
+        const reply = await http(site.http, { headers: [["Rcpt", "ann@ours.example"], ["Flags", "milter"]], body: message, timeoutMs: 20_000 });
+        assert.equal(reply.status, 200, name);
+        const said = JSON.parse(reply.text);
+        assert.ok(["no action", "reject"].includes(said.action), name);
+        assert.ok(Object.keys(said.milter?.remove_headers ?? {}).length <= 64, name);
+        const took = performance.now() - started;
+        assert.ok(took < 3000, `${name}: ${took} ms`);
+    }
+    assert.ok(resident(site.pid) < 600, `${resident(site.pid)} MB`);
+    await site.stop();
+});
