@@ -529,7 +529,7 @@ static int prepare(struct card *k, struct hand *h, struct err *e)
     }
     for (size_t i = 0; rc > 0 && i < COUNT(k->draft->slots); i++) {
         if (k->draft->slots[i] != NULL)
-            rc = slot_await(k->draft->slots[i], &k->job, e);
+            rc = slot_await(k->draft->slots[i], &k->job, h, e);
     }
     return rc;
 }

@@ -314,14 +314,15 @@ static bool outlived(const struct slot *s, int64_t now)
     return s->scope.kind == SCOPE_MAILBOX && now - s->read_us > SLOT_AGE_US;
 }
 
-static int await_locked(struct slot *s, struct job *j, struct err *e)
+/* *mine_out: nobody reads it yet, and the light job is the caller's to run. */
+static int await_locked(struct slot *s, struct job *j, bool *mine_out, struct err *e)
 {
     int64_t now = clock_mono_us();
     bool    failing = s->error != NULL && now < s->retry_us;
 
     if (atomic_load(&s->loaded) && outlived(s, now))
         s->whole = true;
-    if (atomic_load(&s->loaded) && (!dirty(s) || failing || s->nrules > SLOT_LIGHT_MAX))
+    if (atomic_load(&s->loaded) && (!dirty(s) || failing || s->heavy_on || s->nrules > SLOT_LIGHT_MAX))
         return 1;
     if (failing) {
         if (e != NULL)
@@ -330,21 +331,31 @@ static int await_locked(struct slot *s, struct job *j, struct err *e)
     }
     if (s->heavy_on && now - s->heavy_since_us > SLOT_WAIT_US)
         return err_set(e, ERR_BUSY, "the rules are still being compiled");
-    j->next = s->parked;
-    s->parked = j;
-    if (!s->heavy_on)
-        want_light(s);
+    *mine_out = !s->light_on && !s->heavy_on;
+    if (*mine_out) {
+        s->light_on = true;
+        slot_hold(s);
+    } else {
+        j->next = s->parked;
+        s->parked = j;
+    }
     return 0;
 }
 
-int slot_await(struct slot *s, struct job *j, struct err *e)
+int slot_await(struct slot *s, struct job *j, struct hand *h, struct err *e)
 {
-    int rc;
+    bool mine;
+    int  rc;
 
     mark_used(s);
-    pthread_mutex_lock(&s->all->lock);
-    rc = await_locked(s, j, e);
-    pthread_mutex_unlock(&s->all->lock);
+    do {
+        mine = false;
+        pthread_mutex_lock(&s->all->lock);
+        rc = await_locked(s, j, &mine, e);
+        pthread_mutex_unlock(&s->all->lock);
+        if (mine)
+            light_run(&s->light, h);
+    } while (mine);
     return rc;
 }
 

@@ -39,9 +39,10 @@ void slots_preload(struct slots *all, struct store_scope scope);
 
 /* May its scope be asked for? One atomic read. */
 bool slot_loaded(const struct slot *s);
-/* 1: it holds what was committed until a moment ago (a large one: what was compiled last); 0: j is put to the light desk as soon
- * as that has been settled; -1: it cannot be read right now. */
-int slot_await(struct slot *s, struct job *j, struct err *e);
+/* For the job j that runs on a hand of the light desk. 1: it holds what was committed until a moment ago (a large one: what was
+ * compiled last), read here and now if nobody else was about to; 0: j is put to the light desk as soon as who reads it is done;
+ * -1: it cannot be read right now. */
+int slot_await(struct slot *s, struct job *j, struct hand *h, struct err *e);
 /* Has it read if it is not loaded, and nobody has tried in the last second. */
 void slot_want(struct slot *s);
 /* The scope, held for the caller, or NULL when it has no rules. -1 ERR_BUSY: not loaded (any more). The global scope comes from
