@@ -5,7 +5,7 @@ import { once } from "node:events";
 import { existsSync } from "node:fs";
 import { test } from "node:test";
 
-import { canConnect, http, makeSite, program, rawTcp, run, sleep, startRulesd, waitFor } from "./lib/index.mjs";
+import { canConnect, http, makeSite, program, rawTcp, run, sleep, startPostgres, startRulesd, waitFor } from "./lib/index.mjs";
 import { furnish, mail, numbers } from "./lib/household.mjs";
 
 const spam = mail({ from: "x@bad.example" }), ham = mail();
@@ -178,4 +178,23 @@ test("too many connections are closed at once, and those that are there go on", 
     for (const socket of held) socket.destroy();
     await waitFor("room again", async () => (await rawTcp(site.http, "GET /ping HTTP/1.1\r\nConnection: close\r\n\r\n").catch(() => "")).length > 0);
     await site.stop();
+});
+
+test("while the database is away the last rules decide, and whom nobody knows yet is asked to come again", async () => {
+    const pg = await startPostgres();
+    const site = await startRulesd({ config: { store: { url: pg.url }, rulesd: trusting } });
+    await furnish(site);
+    const check = (rcpt) => http(site.http, { headers: { Rcpt: rcpt }, body: spam });
+    const up = async () => numbers((await http(site.http, { method: "GET", path: "/metrics" })).text, /^database_up$/).database_up;
+    assert.equal(JSON.parse((await check("ann@ours.example")).text).action, "reject");
+    await pg.stop();
+    assert.equal(JSON.parse((await check("ann@ours.example")).text).action, "reject");
+    const unknown = await check("nobody.yet@ours.example");
+    assert.equal(unknown.status, 503);
+    assert.deepEqual(Object.keys(JSON.parse(unknown.text)), ["error"], "no action: the caller tries again");
+    assert.match((await rawTcp(site.spamd, `CHECK SPAMC/1.5\r\nUser: nobody.yet@ours.example\r\nContent-length: ${spam.length}\r\n\r\n${spam}`)).toString(),
+        /^SPAMD\/1\.0 69 [^\r]+\r\n$/);
+    await waitFor("the metrics to tell", async () => await up() === 0);
+    assert.equal((await http(site.http, { method: "GET", path: "/healthz" })).status, 200);
+    assert.equal(await site.stop(), 0);
 });
