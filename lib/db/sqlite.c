@@ -223,7 +223,7 @@ static int run_stmt(struct lite *l, struct lite_stmt *s, const struct db_val *va
 static int lite_run(struct db *db, const char *sql, const struct db_val *vals, size_t n, int64_t *changed,
                     struct err *e)
 {
-    struct lite_stmt *s;
+    struct lite_stmt *s = NULL;
 
     if (prepare(lite_of(db), sql, &s, e) < 0)
         return -1;
@@ -244,7 +244,7 @@ static int lite_query(struct db *db, const char *sql, const struct db_val *vals,
                       struct err *e)
 {
     struct lite      *l = lite_of(db);
-    struct lite_stmt *s;
+    struct lite_stmt *s = NULL;
     struct lite_rows *r;
 
     if (prepare(l, sql, &s, e) < 0)
@@ -316,7 +316,7 @@ static void lite_rollback(struct db *db)
 
 static int lite_batch_begin(struct db *db, const char *sql, struct err *e)
 {
-    struct lite_stmt *s;
+    struct lite_stmt *s = NULL;
 
     return prepare(lite_of(db), sql, &s, e);
 }

@@ -55,7 +55,7 @@ static int trim(struct store *s, int64_t seq, int64_t n, int64_t now_us, struct 
 int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
                       struct err *e)
 {
-    int64_t seq, now = clock_wall_us();
+    int64_t seq = 0, now = clock_wall_us();
 
     if (take(s, 1, &seq, e) < 0 || trim(s, seq, 1, now, e) < 0)
         return -1;
@@ -65,7 +65,7 @@ int store_change_note(struct store *s, enum change_kind kind, struct store_scope
 int store_change_note_scopes(struct store *s, enum change_kind kind, const struct store_scope *scopes, size_t n,
                              struct err *e)
 {
-    int64_t first, now = clock_wall_us();
+    int64_t first = 0, now = clock_wall_us();
 
     if (n == 0)
         return 0;
