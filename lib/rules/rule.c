@@ -107,7 +107,7 @@ static void sample_make(struct span pattern, size_t pick, struct sample *s)
 {
     struct wildcard_walk w = {.pattern = pattern};
     struct wildcard_item item;
-    size_t               count = 0, nth = 0;
+    size_t               count = 1, nth = 0;
 
     s->n = 0;
     while ((item = wildcard_next(&w)).kind != WILDCARD_END) {
@@ -143,7 +143,9 @@ static bool all_wild(const struct sample *s, size_t from, size_t to)
 
 static bool any_wild(const struct sample *s, size_t from, size_t to)
 {
-    return memchr(s->wild + from, true, to - from) != NULL;
+    while (from < to && !s->wild[from])
+        from++;
+    return from < to;
 }
 
 /* Anybody in an organisation of anybody's choice, or at a free-mail domain? */

@@ -515,6 +515,13 @@ static void a_rule_that_was_written_reads_as_the_same(void **unused)
         rule_put_json(&once, &r);
         if (rule_from_json(buf_span(&once), arena_of_test(), NULL, &read, &e) < 0)
             fail_msg("%s: %s", once.p, e.text);
+        for (size_t i = 0; i < r.nconditions; i++) {
+            const struct condition *one = &c[i], *other = &read.conditions[i];
+
+            CHECK("negated as it was", one->negated == other->negated && one->kind == other->kind);
+            CHECK("compared as it was",
+                  one->kind == COND_SUBJECT ? one->match == other->match : one->source == other->source);
+        }
         rule_put_json(&twice, &read);
         check_text("round trip", buf_span(&twice), once.p);
     }
