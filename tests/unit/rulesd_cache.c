@@ -587,10 +587,10 @@ static void a_huge_scope_compiles_in_the_background_and_ready_waits_for_it(void 
     OK(s.w, store_policy_set(s.store, &root, &p, &s.w->e));
     for (int i = 0; i < 3; i++)
         assert_true(cache_ready(s.cache)); /* the old one decides meanwhile */
-    SOON(SLOW_MS, !blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user7@bulk.example"));
+    SOON(10 * SLOW_MS, !blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user7@bulk.example"));
     p.enabled = true;
     OK(s.w, store_policy_set(s.store, &root, &p, &s.w->e));
-    SOON(SLOW_MS, blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user7@bulk.example"));
+    SOON(10 * SLOW_MS, blocked(s.cache, "anna@ours.example", SCOPE_DOMAIN, "user7@bulk.example"));
     cache_stats(s.cache, &stats);
     assert_true(stats.merges >= 1);
     cache_free(&s.cache);

@@ -65,11 +65,11 @@ static void jobs_are_done_in_order_and_urgent_ones_first(void **state)
     assert_int_equal(desk_waiting(d), 3);
     atomic_store(&hold, false);
     SOON(SLOW_MS, atomic_load(&done) == 4);
+    desk_stop(d);
     assert_int_equal(jobs[0].place, 0);
     assert_int_equal(jobs[3].place, 1);
     assert_int_equal(jobs[1].place, 2);
     assert_int_equal(jobs[2].place, 3);
-    desk_stop(d);
     desk_free(&d);
 }
 
