@@ -82,13 +82,15 @@ static int take_step(struct store *s, struct span address, struct step *out, str
     int             rc;
 
     *out = (struct step){0};
-    if (at == address.n || local.n == 0)
+    if (at == address.n || local.n == 0 || !is_storable(span_skip(address, at + 1)))
         return 0;
     if ((rc = find_domain(s, span_skip(address, at + 1), &out->domain, e)) <= 0)
         return rc;
     out->ours = true;
     if (out->domain.delimiter != '\0')
         base = span_head(local, span_chr(local, out->domain.delimiter));
+    if (!is_storable(local)) /* nobody has it; the catch-all takes it like any other */
+        local = base = SPAN("");
     out->special = is_special(local) || is_special(base);
     rc = row_first(s->main, lead_sql, (struct db_val[]){dbv_uuid(&out->domain.id), dbv_text(local), dbv_text(base)}, 3,
                    &r, e);

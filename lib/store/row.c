@@ -104,6 +104,8 @@ int row_end(struct store *s, bool mine, int rc, struct err *e)
     return rc;
 }
 
+bool is_storable(struct span s) { return span_chr(s, '\0') == s.n && utf8_valid(s); }
+
 int check_text(struct span s, size_t min, size_t max, const char *what, struct err *e)
 {
     if (s.n < min)

@@ -52,6 +52,8 @@ int row_begin(struct store *s, bool *mine_out, struct err *e);
 int row_end(struct store *s, bool mine, int rc, struct err *e);
 
 /* ---- checks ---- */
+/* UTF-8 without NUL: what both databases take for text. */
+bool is_storable(struct span s);
 /* min..max bytes of UTF-8 without control characters. */
 int check_text(struct span s, size_t min, size_t max, const char *what, struct err *e);
 /* When e says ERR_CONFLICT: says it in words for people instead. Always -1. */

@@ -196,6 +196,8 @@ static int check(const struct store_rule *r, struct err *e)
     if (r->conditions.n < 2 || r->conditions.n > RULE_JSON_MAX)
         return err_set(e, ERR_INVALID, "the conditions have %zu bytes of JSON, at most %d", r->conditions.n,
                        RULE_JSON_MAX);
+    if (!is_storable(r->note) || !is_storable(r->conditions))
+        return err_set(e, ERR_INVALID, "the rule's %s not UTF-8", is_storable(r->note) ? "conditions are" : "note is");
     if (r->priority < -1000000 || r->priority > 1000000)
         return err_set(e, ERR_INVALID, "a priority lies between -1,000,000 and 1,000,000");
     return 0;

@@ -108,6 +108,10 @@ static const struct {
     {"no local part", "@ours.example", false, false, false, "", ""},
     {"no domain", "anna", false, false, false, "", ""},
     {"nothing at all", "", false, false, false, "", ""},
+    {"bytes that are no text", "\xff\xfe@ours.example", true, false, false, "ours.example", ""},
+    {"bytes that are no text, at a catch-all", "\xff@second.example", true, true, false, "ours.example",
+     "anna@ours.example"},
+    {"a domain that is no text", "anna@\xff.example", false, false, false, "", ""},
     {"what is no address", "'; DROP TABLE address; --@ours.example", true, false, false, "ours.example", ""},
 };
 

@@ -96,6 +96,24 @@ static void a_scope_is_loaded_without_what_is_switched_off(void **state)
     arena_fini(&a);
 }
 
+static void what_is_no_text_is_refused_alike(void **state)
+{
+    struct world     *w = world_of(state);
+    struct uuid       policy = policy_id(w, store_scope_domain(add_domain(w, "ours.example")), POLICY_RULES), ignored;
+    struct store_rule name = a_rule(policy, "a\nb"), note = a_rule(policy, "r"), conditions = note, nul = note,
+                      none = note;
+
+    note.note = SPAN("\xff");
+    conditions.conditions = SPAN("[\"\xff\"]");
+    nul.conditions = SPAN("[\"\0\"]");
+    none.conditions = SPAN_NONE;
+    REFUSED(w, ERR_INVALID, store_rule_add(w->more, &root, &name, &ignored, &w->e));
+    REFUSED(w, ERR_INVALID, store_rule_add(w->more, &root, &note, &ignored, &w->e));
+    REFUSED(w, ERR_INVALID, store_rule_add(w->more, &root, &conditions, &ignored, &w->e));
+    REFUSED(w, ERR_INVALID, store_rule_add(w->more, &root, &nul, &ignored, &w->e));
+    REFUSED(w, ERR_INVALID, store_rule_add(w->more, &root, &none, &ignored, &w->e));
+}
+
 static void a_changed_rule_stays_where_it_is(void **state)
 {
     struct world      *w = world_of(state);
@@ -371,6 +389,7 @@ int main(void)
     static const struct both_test tests[] = {
         STORE(a_rule_is_read_as_it_was_written),
         STORE(a_scope_is_loaded_without_what_is_switched_off),
+        STORE(what_is_no_text_is_refused_alike),
         STORE(a_changed_rule_stays_where_it_is),
         STORE(a_rule_is_found_by_the_eight_digits_that_people_see),
         STORE(rules_are_listed_by_age_a_page_at_a_time),
