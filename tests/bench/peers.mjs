@@ -2,7 +2,7 @@
 import { chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { must, startRspamdBare, startSpamd, tempDir, userOf } from "../system/lib/index.mjs";
+import { freePort, must, rspamdBasics, startRspamd, startSpamd, tempDir, userOf } from "../system/lib/index.mjs";
 
 
 // The worker processes of a server, by the parent's pid.
@@ -31,9 +31,19 @@ export async function startBenchRspamd(maps = {}, lua) {
             rules.push(`BENCH_${kind.toUpperCase()} { type = "${type}"; ${type === "content" ? 'filter = "text";' : ""} regexp = true; map = "${path}"; score = 100.0; }`);
         }
     }
+    writeFileSync(join(dir, "globals.lua"), 'require "global_functions" ()\nconfig["regexp"] = {}\nrspamd_maps = {}\n');
     chownSync(dir, user.uid, user.gid);
-    const server = await startRspamdBare({ multimap: rules.join("\n") });
-    return { ...server, pids: async () => children(server.pid) };
+    const port = await freePort();
+    const server = await startRspamd("rspamd", dir, `lua = "${dir}/globals.lua";
+${rspamdBasics(dir).replace('level = "info"', 'level = "error"').replace("options {", 'options { filters = ""; ')}
+worker "normal" { bind_socket = "127.0.0.1:${port}"; count = 2; mime = true; }
+actions { reject = 15; "add header" = 6; greylist = null; }
+modules { path = "$PLUGINSDIR/multimap.lua"; }
+multimap {
+${rules.join("\n")}
+}
+`, [port]);
+    return { ...server, port, pids: async () => children(server.pid) };
 }
 
 // spamd with no rules of its own, preferences per domain from SQL.
@@ -49,7 +59,7 @@ export async function startBenchSpamd(prefs) {
 ${prefs.map((r) => `INSERT INTO p VALUES(${r.map((v) => `'${v}'`).join(",")});`).join("\n")} COMMIT;` });
     for (const path of [dir, db]) chownSync(path, user.uid, user.gid);
     const server = await startSpamd({
-        bare: empty,
+        rules: empty,
         local: [`user_scores_dsn DBI:SQLite:dbname=${db}`,
             "user_scores_sql_custom_query SELECT preference, value FROM p WHERE username = '%' || _DOMAIN_", "skip_rbl_checks 1", "dns_available no"].join("\n"),
         args: ["-q", "--min-children", "2", "--max-children", "2", "--max-conn-per-child", "1000000"],

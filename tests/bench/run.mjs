@@ -6,9 +6,9 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { join } from "node:path";
 
-import { cannot, freePort, makeSite, program, run, startRulesd, waitFor } from "../system/lib/index.mjs";
+import { cannot, makeSite, program, run, startRulesd, waitFor } from "../system/lib/index.mjs";
 import { startBenchRspamd, startBenchSpamd } from "./peers.mjs";
 import { contentMessage, contentRules, domainRules, message, names } from "./material.mjs";
 
@@ -33,14 +33,12 @@ async function startFloor() {
     return { port: Number(String(line)), pids: [child.pid], stop: async () => { child.kill(); await once(child, "exit"); } };
 }
 
-async function rulesdWith(lines, { config = {}, threads = 2 } = {}) {
-    const site = await makeSite({ rulesd: { mta_from: "127.0.0.0/8", threads, ...config.rulesd }, ...config });
+async function newSite() {
+    const site = await makeSite({ rulesd: { mta_from: "127.0.0.0/8" }, log: { level: "warning" } });
     await site.must("init");
-    for (const domain of new Set(lines.map((l) => l.domain).filter(Boolean))) await site.must("domain", "add", domain);
     return site;
 }
 
-const rows = [];
 const print = (title, columns, table) => {
     console.log(`\n${title}\n`);
     const widths = columns.map((c, i) => Math.max(c.length, ...table.map((r) => String(r[i]).length)));
@@ -48,12 +46,10 @@ const print = (title, columns, table) => {
     line(columns);
     line(widths.map((w) => "-".repeat(w)));
     table.forEach(line);
-    rows.push({ title, columns, table });
 };
 const us = (v) => v.toFixed(1);
 const times = (a, b) => `${(a / b).toFixed(2)}x`;
 
-// Many domains are added by one import of a script of lines, not by 10,000 calls of the command.
 async function importRules(site, domains, lines) {
     await site.must("domain", "import", file("domains", `${domains.join("\n")}\n`));
     await site.must("rule", "import", file("rules.jsonl", lines.map((l) => JSON.stringify(l)).join("\n")), { seconds: 600 });
@@ -63,7 +59,7 @@ const parts = {
     async domains() {
         const { domains, lines, maps, prefs } = domainRules(10_000);
         const floor = await startFloor();
-        const site = await rulesdWith([]);
+        const site = await newSite();
         await importRules(site, domains, lines);
         const rulesd = await startRulesd({ site, init: false });
         const rspamd = await startBenchRspamd(maps);
@@ -96,7 +92,7 @@ const parts = {
 
     async content() {
         const { domain, lines, lua } = contentRules();
-        const site = await rulesdWith([]);
+        const site = await newSite();
         await importRules(site, [domain], lines);
         const rulesd = await startRulesd({ site, init: false });
         const rspamd = await startBenchRspamd({}, lua);
@@ -122,7 +118,7 @@ const parts = {
             for (const spread of [true, false]) {
                 const perDomain = spread ? 10 : count;
                 const { domains, lines } = domainRules(Math.max(1, count / perDomain), perDomain);
-                const site = await rulesdWith([]);
+                const site = await newSite();
                 await importRules(site, domains, lines);
                 const before = performance.now();
                 const rulesd = await startRulesd({ site, init: false });
@@ -142,7 +138,7 @@ const parts = {
 
     async change() {
         const { domains, lines } = domainRules(10, 10_000);
-        const site = await rulesdWith([]);
+        const site = await newSite();
         await importRules(site, domains, lines);
         const rulesd = await startRulesd({ site, init: false });
         const mail = file("m2000", message(2_000));

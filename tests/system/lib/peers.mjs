@@ -27,7 +27,7 @@ export const rspamc = (port, args, input, options) =>
 
 // ---- Rspamd ----
 
-async function startRspamd(name, dir, config, ports, { user, seconds = 60 } = {}) {
+export async function startRspamd(name, dir, config, ports, { user, seconds = 60 } = {}) {
     const share = join(unpacked("rspamd"), "usr/share/rspamd");
     const file = join(dir, "test.conf");
     const vars = {
@@ -46,7 +46,7 @@ async function startRspamd(name, dir, config, ports, { user, seconds = 60 } = {}
         dir, env: rspamdEnv, seconds, patience: 2, // busy compiling, it does not hear
         ready: async () => { for (const port of ports) if (!await canConnect(port)) return false; return true; },
     });
-    return { dir, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
+    return { dir, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
 }
 
 // Without url_tld it ends at once and does not say why; with the whole list it compiles for half a minute.
@@ -54,7 +54,7 @@ const rspamdOptions = (dir) => `pidfile = "${dir}/rspamd.pid"; tempdir = "${dir}
   control_socket = "${dir}/control mode=0600"; url_tld = "${dir}/tld";
   dns { nameserver = "127.0.0.1:9"; timeout = 0.1s; retransmits = 1; }`;
 
-const rspamdBasics = (dir) => `
+export const rspamdBasics = (dir) => `
 options { ${rspamdOptions(dir)} }
 logging { type = "console"; level = "info"; }
 lang_detection { languages = "${unpacked("rspamd")}/usr/share/rspamd/languages"; }
@@ -99,24 +99,25 @@ export async function startRspamdScanner({ local = {}, redis } = {}) {
 
 // ---- SpamAssassin ----
 
-// spamd 4.0 without network tests: { port, log(), stop() }. local: lines for local.cf; args: for spamd.
-export async function startSpamd({ local = "", args = [] } = {}) {
+// spamd 4.0 without network tests: { port, log(), stop() }. local: lines for local.cf; args: for spamd;
+// rules: a folder to take instead of SpamAssassin's own rules and plugins.
+export async function startSpamd({ local = "", args = [], rules } = {}) {
     const dir = tempDir("spamd"), port = await freePort(), perl = join(unpacked("spamassassin"), "usr/share/perl5");
     const site = join(dir, "site");
 
     mkdirSync(site);
     mkdirSync(join(dir, "home"));
     writeFileSync(join(site, "local.cf"), `use_bayes 0\n${local}\n`);
-    for (const plugins of ["init.pre", "v310.pre", "v312.pre", "v320.pre"])
+    for (const plugins of rules ? [] : ["init.pre", "v310.pre", "v312.pre", "v320.pre"])
         if (existsSync(join(unpacked("spamassassin"), "etc/spamassassin", plugins)))
             writeFileSync(join(site, plugins), `include ${join(unpacked("spamassassin"), "etc/spamassassin", plugins)}\n`);
     const user = isRoot ? "debian-spamd" : undefined;
     if (user) for (const path of [dir, join(dir, "home")]) chownSync(path, userOf(user).uid, userOf(user).gid);
     const server = await start("spamd", "perl", ["-T", "-I", perl, join(unpacked("spamd"), "usr/sbin/spamd"), "-L", "-x", "-4",
         "-i", "127.0.0.1", "-p", String(port), "-m", "2", "-s", "stderr", "--siteconfigpath", site,
-        "--configpath", join(unpacked("spamassassin"), "usr/share/spamassassin"), "-H", join(dir, "home"), ...args],
+        "--configpath", rules ?? join(unpacked("spamassassin"), "usr/share/spamassassin"), "-H", join(dir, "home"), ...args],
     { dir, user, cwd: dir, env: { PERL5LIB: perl, HOME: join(dir, "home") }, seconds: 60, ready: () => canConnect(port) });
-    return { port, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
+    return { port, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
 }
 
 // ---- Exim ----
