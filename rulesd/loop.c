@@ -230,7 +230,7 @@ static void out_of_files(struct loop *l, struct door *d)
 /* 1: took one; 0: nobody waits. */
 static int accept_one(struct loop *l, struct door *d)
 {
-    struct sockaddr_storage from;
+    struct sockaddr_storage from = {0};
     socklen_t               n = sizeof from;
     struct client           client = {.listener = d->listener};
     long                    max = l->server->connections_max;
