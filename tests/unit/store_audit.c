@@ -86,6 +86,17 @@ static const struct {
     const char *holds, *sql, *says;
 } forgeries[] = {
     {"another name", "UPDATE audit SET actor_name = 'somebody' WHERE seq = 5", "number 5 was changed"},
+    {"another source", "UPDATE audit SET source = 'elsewhere' WHERE seq = 5", "number 5 was changed"},
+    {"another person behind it", "UPDATE audit SET acting_for = 'somebody' WHERE seq = 5", "number 5 was changed"},
+    {"another kind of actor", "UPDATE audit SET actor_kind = 'system' WHERE seq = 5", "number 5 was changed"},
+    {"another actor", "UPDATE audit SET actor_id = object_id WHERE seq = 5", "number 5 was changed"},
+    {"another action", "UPDATE audit SET action = 'rule.delete' WHERE seq = 5", "number 5 was changed"},
+    {"another kind of object", "UPDATE audit SET object_kind = 'domain2' WHERE seq = 5", "number 5 was changed"},
+    {"another object", "UPDATE audit SET object_id = scope_id WHERE seq = 5", "number 5 was changed"},
+    {"another missing object", "UPDATE audit SET object_id = NULL WHERE seq = 5", "number 5 was changed"},
+    {"another scope", "UPDATE audit SET scope_id = actor_id WHERE seq = 5", "number 5 was changed"},
+    {"another kind of scope", "UPDATE audit SET scope_kind = 'mailbox' WHERE seq = 5", "number 5 was changed"},
+    {"another digest of the payload", "UPDATE audit SET payload_sha256 = hash WHERE seq = 5", "number 5 was changed"},
     {"another time", "UPDATE audit SET at_us = at_us + 1 WHERE seq = 5", "number 5 was changed"},
     {"a name moved into the next field", "UPDATE audit SET actor_name = 'roo', source = 't' || source WHERE seq = 5",
      "number 5 was changed"},
