@@ -18,7 +18,7 @@ struct domain_options {
         {"delimiter", "CHAR|off", .text = &(o).delimiter, .help = "between a mailbox and its +tag"},                   \
         {"route", "URL", .text = &(o).route, .help = "delivery route of its own"},                                     \
         {"block-action", "reject|quarantine|discard", .text = &(o).block_action, .help = "what a block does"},         \
-        {"greylisting", "on|off", .text = &(o).greylisting, .help = "defer what scores from the greylist threshold"},  \
+        {"greylisting", "on|off", .text = &(o).greylisting, .help = "defer once what scores from the greylist threshold; without a scanner, what no rule knows"},  \
         {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role, .help = "who may write regular expressions"}, \
         {"mailbox-thresholds", "on|off", .text = &(o).mailbox_thresholds, .help = "may mailboxes have their own"},     \
         {"rules-max", "N", .text = &(o).rules_max, .help = "rules of the domain"},                                     \

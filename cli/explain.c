@@ -325,7 +325,7 @@ static int judge_one(struct explain *x, size_t i, const struct score_parts *scor
 
 static int explain(struct explain *x, struct err *e)
 {
-    struct score_parts score = {0};
+    struct score_parts score = {.none = x->score == NULL};
     char              *end;
 
     if (x->score != NULL) {

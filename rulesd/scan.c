@@ -289,7 +289,7 @@ static void rcpt_to_judge(const struct scan *s, const struct scan_rcpt *r, struc
 /* A message has one direction a recipient, an evaluation one for all: those of one direction are judged together. */
 static int judge_direction(struct scan *s, enum direction direction, struct judge_rcpt *rcpts, size_t *at)
 {
-    const struct score_parts no_scanner = {0};
+    const struct score_parts no_scanner = {.none = true};
     struct verdict          *verdicts;
     struct evaluation       *evaluation;
     size_t                   n = 0;

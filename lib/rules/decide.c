@@ -136,6 +136,17 @@ static enum action by_block(enum block_action b)
     return b == BLOCK_QUARANTINE ? ACTION_QUARANTINE : b == BLOCK_DISCARD ? ACTION_DISCARD : ACTION_REJECT;
 }
 
+/* Without a scanner nobody vouches for a message that no rule decided on: all that is left is to see whether its sender comes
+ * again. A greylist threshold that is off means no greylisting there too. */
+static bool greylist_due(const struct verdict *v, const struct verdict_in *in)
+{
+    if (!in->greylisting || v->rule != VERDICT_NONE || v->action > ACTION_TAG)
+        return false;
+    if (in->score.none)
+        return in->decision.decider == NULL && in->thresholds.greylist < THRESHOLD_OFF;
+    return reaches(v->score, in->thresholds.greylist) && !reaches(v->score, in->thresholds.reject);
+}
+
 struct verdict decide_verdict(const struct verdict_in *in)
 {
     const struct layered *d = in->decision.decider;
@@ -162,8 +173,7 @@ struct verdict decide_verdict(const struct verdict_in *in)
     if (v.by_protected)
         v.action = protected;
     v.after_defer = v.action;
-    v.greylist_due = v.rule == VERDICT_NONE && in->greylisting && v.action <= ACTION_TAG &&
-                     reaches(v.score, in->thresholds.greylist) && !reaches(v.score, in->thresholds.reject);
+    v.greylist_due = greylist_due(&v, in);
     return v;
 }
 

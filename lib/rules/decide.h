@@ -64,6 +64,7 @@ struct score_parts {
     double total;            /* the scanner's score; 0 without a scanner */
     double protected_sum;    /* of protected symbols: an allow does not cancel these */
     bool   protected_reject; /* the scanner's own pre-result on a protected finding */
+    bool   none;             /* there is no scanner: the numbers are 0, and say nothing */
 };
 
 struct verdict {
@@ -73,7 +74,8 @@ struct verdict {
     double            total;       /* the scanner's score, whatever rules say */
     double            score;       /* shown: with −100/+100/−6 */
     struct thresholds thresholds;
-    bool              greylist_due; /* score in [greylist, reject), and greylisting applies: the caller asks */
+    bool              greylist_due; /* greylisting applies, and the score is in [greylist, reject), or there is neither a
+                                       score nor a rule that decided: the caller asks */
     bool              by_protected; /* a protected finding decided, over rule or score */
     struct decision   decision;
 };

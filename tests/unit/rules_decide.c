@@ -170,6 +170,7 @@ enum { NONE, ALLOW, BLOCK, LEARNED_ALLOW, LEARNED_BLOCK };
 #define GREY 1u
 #define LOCAL 2u
 #define VIRUS 4u
+#define NO_SCANNER 8u
 /* clang-format off */
 static const struct {
     const char       *holds;
@@ -189,6 +190,13 @@ static const struct {
     {"a score in between asks the greylist", NONE, 4, 0, {15, 6, 4}, 0, GREY, P, 4, true, false},
     {"a tagged one too", NONE, 14.9, 0, {15, 6, 4}, 0, GREY, T, 14.9, true, false},
     {"not where greylisting is off", NONE, 4, 0, {15, 6, 4}, 0, 0, P, 4, false, false},
+    {"without a scanner, what no rule decides on asks it", NONE, 0, 0, {15, 6, 4}, 0, GREY | NO_SCANNER, P, 0, true, false},
+    {"unless greylisting is off", NONE, 0, 0, {15, 6, 4}, 0, NO_SCANNER, P, 0, false, false},
+    {"or its threshold", NONE, 0, 0, {15, 6, OFF}, 0, GREY | NO_SCANNER, P, 0, false, false},
+    {"not what a rule allows", ALLOW, 0, 0, {15, 6, 4}, 0, GREY | NO_SCANNER, P, -100, false, false},
+    {"or blocks", BLOCK, 0, 0, {15, 6, 4}, BLOCK_REJECT, GREY | NO_SCANNER, R, 100, false, false},
+    {"or somebody once said is no spam", LEARNED_ALLOW, 0, 0, {15, 6, 4}, 0, GREY | NO_SCANNER, P, -6, false, false},
+    {"but a score of 0 is a score", NONE, 0, 0, {15, 6, 4}, 0, GREY, P, 0, false, false},
     {"not where the threshold is off", NONE, 5, 0, {15, 6, OFF}, 0, GREY, P, 5, false, false},
     {"999 is off, not a number to reach", NONE, 5000, 0, {OFF, OFF, OFF}, 0, GREY, P, 5000, false, false},
     {"local mail is not rejected by score", NONE, 20, 0, {15, 6, 4}, 0, LOCAL, T, 20, false, false},
@@ -224,7 +232,10 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
                                .m.action = rule == ALLOW || rule == LEARNED_ALLOW ? RULE_ALLOW : RULE_BLOCK};
         struct verdict_in in = {.decision = {&l, 1, rule == NONE ? NULL : &l},
                                 .thresholds = verdicts[i].t,
-                                .score = {verdicts[i].total, verdicts[i].protected_sum, verdicts[i].set & VIRUS},
+                                .score = {.total = verdicts[i].total,
+                                          .protected_sum = verdicts[i].protected_sum,
+                                          .protected_reject = verdicts[i].set & VIRUS,
+                                          .none = verdicts[i].set & NO_SCANNER},
                                 .block_action = verdicts[i].block,
                                 .greylisting = verdicts[i].set & GREY,
                                 .no_score_reject = verdicts[i].set & LOCAL};
