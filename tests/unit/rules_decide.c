@@ -277,17 +277,17 @@ static void thresholds_must_be_in_order(void **unused)
 
 /* ---- Several recipients -------------------------------------------------------------------------------------- */
 
-/* What one recipient got, as a letter: a allow, b block, p pass, t tag, d defer, q learned block (quarantine). The message has
- * a score of 3 for p, a and b, 7 for t, d has 5. */
+/* What one recipient got, as a letter: a allow, b block, p pass, t tag, d defer, e defer what is to be tagged, q learned
+ * block (quarantine). The message has a score of 3 for p, a and b, 7 for t and e, 5 for d. */
 static struct verdict verdict_of(char c)
 {
-    struct verdict v = {.thresholds = {15, 6, 4}, .total = c == 't' ? 7 : c == 'd' ? 5 : 3};
+    struct verdict v = {.thresholds = {15, 6, 4}, .total = c == 't' || c == 'e' ? 7 : c == 'd' ? 5 : 3};
 
     v.score = c == 'a' ? -100 : c == 'b' || c == 'q' ? v.total + 100 : v.total;
     v.rule = c == 'a' ? VERDICT_ALLOW : c == 'b' || c == 'q' ? VERDICT_BLOCK : VERDICT_NONE;
-    v.action = c == 't' ? T : c == 'b' ? R : c == 'q' ? Q : P;
+    v.action = c == 't' || c == 'e' ? T : c == 'b' ? R : c == 'q' ? Q : P;
     v.after_defer = v.action;
-    if (c == 'd')
+    if (c == 'd' || c == 'e')
         v.action = ACTION_DEFER;
     return v;
 }
@@ -338,6 +338,9 @@ static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one
     {"tt",   "T",  "T",    "T",      "T",       "T",   "T"},
     {"td",   "T",  "Ps",   "Ps",     "T",       "Ps",  "Ps"},
     {"tq",   "T",  "T-1",  "T-1",    "T",       "T",   "T-1"},
+    {"te",   "T",  "T",    "T",      "T",       "T",   "T"},
+    {"pe",   "T",  "Ps",   "Ps",     "T",       "Ps",  "Ps"},
+    {"ee",   "E",  "E",    "E",      "E",       "E",   "E"},
     {"dd",   "E",  "E",    "E",      "E",       "E",   "E"},
     {"dq",   "P",  "E",    "E",      "P",       "Ps",  "E"},
     {"qq",   "R",  "R",    "D",      "T",       "T",   "D"},
