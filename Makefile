@@ -102,7 +102,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test run check unit unit-build system lint format fuzz bench graph install clean help
+.PHONY: all deps deps-test deps-bench run check unit unit-build system lint format fuzz bench graph install clean help
 
 all: $(PROGRAMS)
 
@@ -197,7 +197,7 @@ BENCHES := $(patsubst tests/bench/%.c,$(OUT)/bench-%,$(wildcard tests/bench/*.c)
 $(OUT)/bench-%: $(OUT)/obj/tests/bench/%.o $$(call archives,all)
 	$(CC) $(CFLAGS) $(KIND) $(LINK) -pthread -o $@ $^ $(call ldlibs,all)
 
-bench: all deps-test $(BENCHES)
+bench: deps-bench all $(BENCHES)
 	tests/bench/run $(T)
 
 # ---- Running and installing -------------------------------------------------------------------------------
@@ -209,6 +209,9 @@ DEPS_TEST := nodejs libcmocka-dev clang libclang-rt-14-dev postgresql redis-serv
 
 deps:
 	@.ci/packages "to build" $(DEPS)
+
+deps-bench: deps deps-test
+	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl sqlite3 curl
 
 deps-test:
 	@.ci/packages "to test" $(DEPS_TEST)

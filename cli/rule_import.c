@@ -17,14 +17,15 @@
 
 #define IMPORT_FILE_MAX ((size_t)4 << 30)
 #define IMPORT_ERRORS_SHOWN 20
-#define IMPORT_POLICIES_MAX 10000
+#define IMPORT_POLICIES_MAX 1000000
 
 /* Where a line's rule goes: one a (scope, policy) pair that the file names. */
 struct target {
     struct span        key; /* "scope\npolicy" */
     struct store_scope scope;
     struct uuid        policy;
-    size_t             slow;
+    size_t             slow; /* regexes in the file that nothing can be looked for first */
+    struct target     *next;
 };
 
 enum format { FORMAT_JSON, FORMAT_SPAMASSASSIN, FORMAT_MAP };
@@ -36,7 +37,7 @@ struct import {
     const char         *scope, *policy, *action, *kind;
     bool                confirm;
     struct map          by_key; /* -> struct target */
-    struct target      *targets[IMPORT_POLICIES_MAX];
+    struct target      *targets;
     size_t              ntargets;
     struct arena        line;   /* of one line */
     struct buf          json, conditions;
@@ -56,29 +57,40 @@ static void progress(const struct import *im, const char *what, bool last)
             "########################################", percent, im->rules, last ? "\n" : "");
 }
 
+static struct target *add_target(struct import *im, struct span key, struct span scope, struct span policy, struct err *e)
+{
+    struct arena       *a = &im->c->arena;
+    struct target      *t = arena_zalloc(a, sizeof *t);
+    struct store_policy p;
+
+    if (t == NULL || im->ntargets == IMPORT_POLICIES_MAX) {
+        err_set(e, ERR_LIMIT, "more than %d policies in one import", IMPORT_POLICIES_MAX);
+        return NULL;
+    }
+    if (scope.n == 0) {
+        err_set(e, ERR_INVALID, "the line names no scope; add \"scope\", or --scope");
+        return NULL;
+    }
+    if (cli_parse_scope(im->c, scope, &t->scope, e) < 0 ||
+        cli_default_policy(im->c, t->scope, policy.n > 0 ? arena_str(&im->line, policy) : NULL, &p, e) < 0)
+        return NULL;
+    t->key = arena_dup(a, key);
+    t->policy = p.id;
+    t->next = im->targets;
+    im->targets = t;
+    im->ntargets++;
+    map_put(&im->by_key, t->key, t);
+    return t;
+}
+
 static int find_target(struct import *im, struct span scope, struct span policy, struct target **out, struct err *e)
 {
-    struct span         key = arena_printf(&im->line, "%.*s\n%.*s", SPAN_ARG(scope), SPAN_ARG(policy));
-    struct store_policy p;
-    struct target      *t = map_get(&im->by_key, key);
+    struct span key = arena_printf(&im->line, "%.*s\n%.*s", SPAN_ARG(scope), SPAN_ARG(policy));
 
-    if (t == NULL) {
-        if (im->ntargets == IMPORT_POLICIES_MAX)
-            return err_set(e, ERR_LIMIT, "more than %d policies in one import", IMPORT_POLICIES_MAX);
-        if (scope.n == 0)
-            return err_set(e, ERR_INVALID, "the line names no scope; add \"scope\", or --scope");
-        if ((t = arena_zalloc(&im->c->arena, sizeof *t)) == NULL)
-            return err_set(e, ERR_LIMIT, "too many policies");
-        t->key = arena_dup(&im->c->arena, key);
-        if (cli_parse_scope(im->c, scope, &t->scope, e) < 0 ||
-            cli_default_policy(im->c, t->scope, policy.n > 0 ? arena_str(&im->line, policy) : NULL, &p, e) < 0)
-            return -1;
-        t->policy = p.id;
-        map_put(&im->by_key, t->key, t);
-        im->targets[im->ntargets++] = t;
-    }
-    *out = t;
-    return 0;
+    *out = map_get(&im->by_key, key);
+    if (*out == NULL)
+        *out = add_target(im, key, scope, policy, e);
+    return *out == NULL ? -1 : 0;
 }
 
 /* {"action":…,"conditions":[{"kind":…,"any":[words…]}]} in im->json. */
@@ -222,8 +234,8 @@ static int check_all(struct import *im, const char *file, struct span text, stru
     progress(im, "checking ", true);
     if (im->errors > 0)
         return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors, im->number - 1);
-    for (size_t i = 0; i < im->ntargets; i++)
-        if (cli_check_slow(im->c, im->targets[i]->scope, im->targets[i]->slow, e) < 0)
+    for (const struct target *t = im->targets; t != NULL; t = t->next)
+        if (cli_check_slow(im->c, t->scope, t->slow, e) < 0)
             return -1;
     return 0;
 }
@@ -261,6 +273,7 @@ static int put_all(struct import *im, struct span text, struct err *e)
 static int import_text(struct import *im, const char *file, struct span text, struct err *e)
 {
     struct uuid *policies;
+    size_t       n = 0;
     int          rc;
 
     im->bytes = text.n;
@@ -272,8 +285,8 @@ static int import_text(struct import *im, const char *file, struct span text, st
     }
     if ((policies = arena_array(&im->c->arena, im->ntargets, sizeof *policies)) == NULL)
         return err_set(e, ERR_LIMIT, "too many policies");
-    for (size_t i = 0; i < im->ntargets; i++)
-        policies[i] = im->targets[i]->policy;
+    for (const struct target *t = im->targets; t != NULL; t = t->next)
+        policies[n++] = t->policy;
     if (store_import_begin(im->c->store, &im->c->actor, policies, im->ntargets, &im->into, e) < 0)
         return -1;
     rc = put_all(im, text, e);

@@ -2,7 +2,7 @@
 import { chownSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { freePort, must, rspamdBasics, startRspamd, startSpamd, tempDir, userOf } from "../system/lib/index.mjs";
+import { freePort, http, must, rspamdBasics, startRspamd, startSpamd, tempDir, userOf, waitFor } from "../system/lib/index.mjs";
 
 
 // The worker processes of a server, by the parent's pid.
@@ -43,6 +43,11 @@ multimap {
 ${rules.join("\n")}
 }
 `, [port]);
+    const known = Object.entries(maps)[0]?.[1].at(-1)?.split("|");
+    await waitFor("Rspamd's maps to be read", async () => {
+        const { text } = await http(port, { headers: known ? { From: known[1], Rcpt: `anna@${known[0]}` } : {}, body: "From: a@b.example\r\nSubject: x\r\n\r\nwire the money today\r\n" });
+        return text.includes("BENCH_");
+    }, { seconds: 60 });
     return { ...server, port, pids: async () => children(server.pid) };
 }
 
@@ -53,6 +58,7 @@ export async function startBenchSpamd(prefs) {
 
     mkdirSync(empty);
     writeFileSync(join(empty, "10_bench.cf"), [
+        "loadplugin Mail::SpamAssassin::Plugin::Check", "loadplugin Mail::SpamAssassin::Plugin::WLBLEval",
         "header USER_IN_BLOCKLIST eval:check_from_in_blocklist()", "score USER_IN_BLOCKLIST 100",
         "header USER_IN_WELCOMELIST eval:check_from_in_welcomelist()", "score USER_IN_WELCOMELIST -100", ""].join("\n"));
     await must("sqlite3", [db], { input: `CREATE TABLE p(username TEXT, preference TEXT, value TEXT); CREATE INDEX i ON p(username); BEGIN;
@@ -62,8 +68,9 @@ ${prefs.map((r) => `INSERT INTO p VALUES(${r.map((v) => `'${v}'`).join(",")});`)
         rules: empty,
         local: [`user_scores_dsn DBI:SQLite:dbname=${db}`,
             "user_scores_sql_custom_query SELECT preference, value FROM p WHERE username = '%' || _DOMAIN_", "skip_rbl_checks 1", "dns_available no"].join("\n"),
-        args: ["-q", "--min-children", "2", "--max-children", "2", "--max-conn-per-child", "1000000"],
+        args: ["-q", "-u", "debian-spamd", "--min-children", "2", "--max-children", "2", "--max-conn-per-child", "1000000"],
     });
+    await waitFor("spamd's children", () => children(server.pid).length >= 2);
     return { ...server, pids: async () => children(server.pid) };
 }
 

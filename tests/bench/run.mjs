@@ -19,7 +19,7 @@ const scale = Number(process.env.SCALE ?? 1); // 0.1 for a quick look
 
 async function load({ to, protocol = "http", pids, n, message, lists = names(), threads = 4, warmup = 300 }) {
     const args = ["--to", String(to), "--protocol", protocol, "--message", message, "--n", String(Math.max(50, Math.round(n * scale))),
-        "--threads", String(threads), "--warmup", String(Math.min(warmup, n)), ...pids.flatMap((p) => ["--pid", String(p)])];
+        "--threads", String(threads), "--warmup", String(warmup), ...pids.flatMap((p) => ["--pid", String(p)])];
 
     for (const [key, values] of Object.entries(lists)) args.push(`--${key}`, file(key, `${values.join("\n")}\n`));
     const { code, stdout, stderr } = await run(program("bench-load"), args, { seconds: 600 });
@@ -78,6 +78,7 @@ const parts = {
             }
             const add = (who, r, b) => table.push([`${kB} ${who}`, us(r.cpu_us), times(r.cpu_us, b.cpu_us), r.p50_us, r.p99_us, r.max_us]);
             add("floor, connection each", base, base);
+            await load({ to: rulesd.http, pids: [rulesd.pid], n: 1, message: mail, lists, warmup: 6_000 }); // every recipient once
             add("rulesd, connection each", await load({ to: rulesd.http, pids: [rulesd.pid], n, message: mail, lists }), base);
             add("rulesd, spamd protocol", await load({ to: rulesd.spamd, pids: [rulesd.pid], n, message: mail, lists, protocol: "spamd" }), base);
             add("floor, keep-alive", keep, keep);
