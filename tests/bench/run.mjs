@@ -141,6 +141,7 @@ const parts = {
         const { domains, lines } = domainRules(10, 10_000);
         const site = await newSite();
         await importRules(site, domains, lines);
+        await site.must("domain", "set", domains[0], "--rules-max", "20000");
         const rulesd = await startRulesd({ site, init: false });
         const mail = file("m2000", message(2_000));
         const lists = names(domains);
