@@ -28,11 +28,11 @@ enum go { GO_ON, GO_WAIT, GO_AWAY };
 
 /* ---- memory ---- */
 
-/* Counts input beyond the first bytes against the server's limit; class scan may have half of it. */
-static bool charge(struct conn *c, size_t cap)
+/* Counts what a connection holds beyond a first few bytes - input, what it became when decompressed, a long reply - against
+ * the server's limit; class scan may have half of it. */
+static bool charge(struct conn *c, size_t more)
 {
     struct server *s = c->loop->server;
-    size_t         more = cap > c->charged ? cap - c->charged : 0;
     size_t         max = c->client.class == CLASS_MTA ? s->buffered_max : s->buffered_max / 2;
 
     if (atomic_fetch_add_explicit(&s->buffered, more, memory_order_relaxed) + more > max) {
@@ -43,19 +43,34 @@ static bool charge(struct conn *c, size_t cap)
     return true;
 }
 
-static void uncharge(struct conn *c)
+static void discharge(struct conn *c, size_t n)
 {
-    if (c->charged > 0)
-        atomic_fetch_sub_explicit(&c->loop->server->buffered, c->charged, memory_order_relaxed);
-    c->charged = 0;
+    n = n < c->charged ? n : c->charged;
+    atomic_fetch_sub_explicit(&c->loop->server->buffered, n, memory_order_relaxed);
+    c->charged -= n;
 }
+
+/* A buffer that has been filled by now. */
+static bool charge_buf(struct conn *c, const struct buf *b) { return b->cap <= FREE_BYTES || charge(c, b->cap); }
 
 static void release_input(struct conn *c)
 {
     if (c->in.cap > KEEP_BYTES)
         buf_fini(&c->in);
     loop_give_input(c->loop, &c->in);
-    uncharge(c);
+    discharge(c, c->charged_in);
+    c->charged_in = 0;
+}
+
+/* Input that is about to grow to `cap` bytes. */
+static bool charge_input(struct conn *c, size_t cap)
+{
+    size_t more = cap > FREE_BYTES && cap > c->charged_in ? cap - c->charged_in : 0;
+
+    if (!charge(c, more))
+        return false;
+    c->charged_in += more;
+    return true;
 }
 
 static void end_exchange(struct conn *c)
@@ -65,6 +80,7 @@ static void end_exchange(struct conn *c)
     if (c->x->scan != NULL)
         loop_give_scan(c->loop, &c->x->scan);
     loop_give_exchange(c->loop, &c->x);
+    discharge(c, c->charged - c->charged_in);
 }
 
 static void unqueue(struct conn *c)
@@ -95,6 +111,7 @@ void conn_close(struct conn *c)
     end_exchange(c);
     release_input(c);
     loop_give_output(c->loop, &c->out);
+    discharge(c, c->charged);
     close(c->fd);
     c->loop->nconns--;
     atomic_store_explicit(&c->loop->metrics.open, (long long)c->loop->nconns, memory_order_relaxed);
@@ -174,8 +191,7 @@ static int receive(struct conn *c)
     if (c->in.cap - c->in.n < ROOM_MIN) {
         size_t more = growth(c);
 
-        if (more == 0 || (c->in.n + more > FREE_BYTES && !charge(c, c->in.n + more)) ||
-            buf_reserve(&c->in, more) == NULL)
+        if (more == 0 || !charge_input(c, c->in.n + more) || buf_reserve(&c->in, more) == NULL)
             return -2;
     }
     size_t  room = c->in.cap - c->in.n < TURN_MAX ? c->in.cap - c->in.n : TURN_MAX;
@@ -265,6 +281,29 @@ static void run_on_worker(void *ctx)
     loop_post(c->loop, c);
 }
 
+/* The reply is made: a large message goes now, not when the client has taken the reply. */
+static void forget_message(struct conn *c)
+{
+    if (c->x->plain.cap <= FREE_BYTES && c->in.cap <= KEEP_BYTES)
+        return;
+    loop_give_scan(c->loop, &c->x->scan);
+    if (c->x->plain.cap > FREE_BYTES)
+        discharge(c, c->x->plain.cap);
+    buf_trim(&c->x->plain, 0);
+    buf_consume(&c->in, c->x->used);
+    c->x->used = 0;
+    if (c->in.n == 0)
+        release_input(c);
+}
+
+/* We lack the room for the reply: the client shall come again. */
+static void give_up_reply(struct conn *c)
+{
+    buf_trim(&c->out, FREE_BYTES);
+    c->session->put_busy(c->x, &c->out);
+    c->x->keep = false;
+}
+
 static enum go finish_scan(struct conn *c)
 {
     struct scan    *s = c->x->scan;
@@ -275,11 +314,8 @@ static enum go finish_scan(struct conn *c)
         c->session->put_scan(c->x, &c->out);
     c->replied = false;
     metrics_request(m, s->req.protocol, METRIC_SCAN, reply_verdict(s));
-    if (c->out.failed) {
-        buf_clear(&c->out);
-        c->session->put_busy(c->x, &c->out);
-        c->x->keep = false;
-    }
+    if (c->out.failed || !charge_buf(c, &c->out))
+        give_up_reply(c);
     int64_t now = clock_mono_us();
     metrics_latency(m, now - s->started_us);
     metric_add(&m->recipients, s->req.nrcpt);
@@ -288,6 +324,7 @@ static enum go finish_scan(struct conn *c)
     if (!s->failed && !s->refused)
         metric_add(&m->by_rule[s->outcome.rule], 1);
     scan_log(s, now);
+    forget_message(c);
     return start_writing(c);
 }
 
@@ -341,12 +378,18 @@ static enum go answer(struct conn *c)
     return start_writing(c);
 }
 
+static enum go refuse_busy(struct conn *c)
+{
+    buf_trim(&c->x->plain, 0);
+    return refuse(c, c->session->put_busy);
+}
+
 static enum go parse(struct conn *c)
 {
     begin_exchange(c);
     c->parsed = true;
     switch (c->session->step(c->x, &c->in, c->eof)) {
-    case WIRE_DONE: return answer(c);
+    case WIRE_DONE: return charge_buf(c, &c->x->plain) ? answer(c) : refuse_busy(c);
     case WIRE_BAD: return refuse(c, c->session->put_bad);
     case WIRE_MORE: break;
     }

@@ -30,7 +30,7 @@ struct conn {
     const struct session *session;
     struct exchange      *x; /* the request that is being read or answered */
     struct buf            in, out;
-    size_t                sent, drained, charged;
+    size_t                sent, drained, charged, charged_in;
     size_t                turn;    /* what it has done since its turn began: bytes, and a good deal a request */
     bool                  replied; /* put_scan() was called, by a worker */
     enum scan_step        step;    /* what a worker's run of the scan came to */
