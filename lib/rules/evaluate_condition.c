@@ -77,6 +77,7 @@ static struct finding regex_finding(const struct question *q, const struct store
                                     struct span folded)
 {
     const struct stored_pattern *p = &q->rs->patterns[e->extra];
+    struct regex                *r = regex_at(q->rs->regexes, p->regex);
     struct evaluation           *ev = q->ev;
     struct regex_budget          slice = slice_of(ev), scope_before = *q->scope_budget;
     int64_t                      given = slice.left_us;
@@ -86,7 +87,11 @@ static struct finding regex_finding(const struct question *q, const struct store
         return no();
     if (evaluation_spend(ev, 16 + text.n / 64))
         return unknown(TIME);
-    out = regex_match(regex_at(q->rs->regexes, p->regex), text, q->scope_budget, &slice);
+    if (ev->facts->yield_us > 0 && regex_took_long(r)) {
+        ev->busy = true;
+        return unknown(TIME);
+    }
+    out = regex_match(r, text, q->scope_budget, &slice);
     if (out == REGEX_LIMIT && slice.tripped && !ev->regex_budget.tripped && given < ev->regex_budget.left_us) {
         *q->scope_budget = scope_before; /* it starts again elsewhere */
         ev->busy = true;

@@ -16,6 +16,7 @@
 #define JIT_STACK_FIRST (32 << 10)
 #define JIT_STACK_MAX (512 << 10)
 #define CLOCK_EVERY_US 200 /* the CPU clock is a system call: not more often than this */
+#define SLOW_US 1000       /* a match that takes more shows that its regex can be slow */
 
 /* ---- The lexer --------------------------------------------------------------------------------------------- */
 
@@ -363,10 +364,14 @@ bool regex_jit_on(void)
 
 /* ---- Compiling --------------------------------------------------------------------------------------------- */
 
+/* Until something seemed to take long nobody asks the CPU clock; then it tells what it was. */
+enum pace { QUICK, SUSPECT, SLOW };
+
 struct regex {
     _Atomic(pcre2_code *) code; /* NULL: not compiled yet; `failed`: cannot be */
     struct span           source;
     unsigned              flags;
+    atomic_uchar          pace; /* enum pace */
 };
 static char failed;
 #define FAILED ((pcre2_code *)(void *)&failed)
@@ -501,8 +506,8 @@ static pcre2_code *code_of(struct regex *r)
 
 /* ---- Matching ---------------------------------------------------------------------------------------------- */
 
-/* CPU time of one match. Reading the CPU clock costs more than most windows, so the wall clock tells when it is worth it; up
- * to then wall time is what we count, and it is short. */
+/* CPU time of one match. Reading the CPU clock costs more than most windows, so the wall clock tells when it is worth it. Up
+ * to then wall time is what we count, but never much: another thread may have had the processor meanwhile. */
 struct meter {
     int64_t wall_begun, wall_read, cpu_begun, spent;
 };
@@ -512,7 +517,7 @@ static int64_t meter_read(struct meter *m)
     int64_t wall = clock_mono_us();
 
     if (m->cpu_begun == 0)
-        m->spent = wall - m->wall_begun;
+        m->spent = wall - m->wall_begun < SLOW_US ? wall - m->wall_begun : SLOW_US;
     if (wall - m->wall_read < CLOCK_EVERY_US)
         return m->spent;
     m->wall_read = wall;
@@ -532,10 +537,10 @@ static bool used_up(struct regex_budget *scope, struct regex_budget *message, in
     return (scope != NULL && scope->tripped) || (message != NULL && message->tripped);
 }
 
-/* The last start of the window that begins at `from`: characters and CRLF stay whole. */
-static size_t window_end(struct span text, size_t from)
+/* The last start of the window of that width that begins at `from`: characters and CRLF stay whole. */
+static size_t window_end(struct span text, size_t from, size_t width)
 {
-    size_t end = from + REGEX_WINDOW - 1;
+    size_t end = from + width - 1;
 
     while (end + 1 < text.n && (text.p[end + 1] & 0xC0) == 0x80)
         end++;
@@ -544,19 +549,40 @@ static size_t window_end(struct span text, size_t from)
     return end;
 }
 
+/* One step of PCRE2 may look at all of the text (".*" back from its end), so the steps that long texts get are fewer. */
+static uint32_t match_limit(struct span text)
+{
+    return text.n <= REGEX_LIMIT_TEXT ? REGEX_MATCH_LIMIT
+                                      : (uint32_t)(REGEX_MATCH_LIMIT * (uint64_t)REGEX_LIMIT_TEXT / text.n);
+}
+
+/* Windows begin small and grow while they are quick: the clock is read between them, and the first start may be the slow one.
+ * Where they end changes nothing in what matches. */
+static size_t next_width(size_t width, int64_t took_us)
+{
+    if (took_us > SLOW_US)
+        return 1;
+    return 4 * width < REGEX_WINDOW ? 4 * width : REGEX_WINDOW;
+}
+
 static enum regex_outcome run(const pcre2_code *c, struct span text, size_t last, struct meter *m,
                               struct regex_budget *scope, struct regex_budget *message)
 {
     struct bench *b = bench();
+    size_t        width = 1;
 
+    pcre2_set_match_limit(b->match, match_limit(text));
     for (size_t from = 0, end; from <= last; from = end + 1) {
         int rc;
 
         if (from > 0 && (scope != NULL || message != NULL)) {
+            int64_t before = m->spent;
+
             if (used_up(scope, message, meter_read(m)))
                 return REGEX_LIMIT;
+            width = next_width(width, m->spent - before);
         }
-        end = window_end(text, from);
+        end = window_end(text, from, width);
         pcre2_set_offset_limit(b->match, end);
         rc = pcre2_match(c, (PCRE2_SPTR)text.p, text.n, from, PCRE2_NO_UTF_CHECK, b->data, b->match);
         if (rc >= 0)
@@ -587,11 +613,18 @@ static bool last_start(const pcre2_code *c, struct span text, size_t *out)
     return true;
 }
 
+static void set_pace(struct regex *r, enum pace now, enum pace was)
+{
+    if (now != was)
+        atomic_store_explicit(&r->pace, (unsigned char)now, memory_order_relaxed);
+}
+
 enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_budget *scope,
                                struct regex_budget *message)
 {
     struct meter       m = {0};
     enum regex_outcome out;
+    enum pace          pace;
     size_t             last;
     pcre2_code        *c;
 
@@ -604,15 +637,20 @@ enum regex_outcome regex_match(struct regex *r, struct span text, struct regex_b
         text = SPAN("");
     if (!last_start(c, text, &last))
         return REGEX_NO;
-    m.wall_begun = m.wall_read = scope != NULL || message != NULL ? clock_mono_us() : 0;
+    if (scope == NULL && message == NULL)
+        return run(c, text, last, &m, NULL, NULL);
+    pace = atomic_load_explicit(&r->pace, memory_order_relaxed);
+    m.wall_begun = m.wall_read = clock_mono_us();
+    m.cpu_begun = pace != QUICK ? clock_thread_cpu_us() : 0;
     out = run(c, text, last, &m, scope, message);
-    if (scope != NULL || message != NULL) {
-        int64_t spent = meter_read(&m);
-
-        if (scope != NULL)
-            scope->left_us -= spent;
-        if (message != NULL)
-            message->left_us -= spent;
-    }
+    int64_t spent = meter_read(&m);
+    if (scope != NULL)
+        scope->left_us -= spent;
+    if (message != NULL)
+        message->left_us -= spent;
+    if (pace != SLOW)
+        set_pace(r, spent < SLOW_US ? QUICK : pace == QUICK ? SUSPECT : SLOW, pace);
     return out;
 }
+
+bool regex_took_long(const struct regex *r) { return atomic_load_explicit(&r->pace, memory_order_relaxed) == SLOW; }

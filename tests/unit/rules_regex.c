@@ -348,6 +348,48 @@ static void a_typical_regex_takes_less_than_3_kb(void **unused)
     }
 }
 
+/* ".*" comes back from the end of a long text at each of its steps: the limit that a short text has would take a second. */
+static void a_step_that_walks_a_long_text_counts_for_more(void **unused)
+{
+    static char         text[REGEX_BODY_MAX];
+    struct regex       *r = regex_array(1);
+    struct regex_budget budget = {1000 * INT64_C(1000000), false};
+
+    (void)unused;
+    memset(text, 'x', sizeof text);
+    memset(text, 'a', 4000);
+    regex_init(r, SPAN("(.*a){20}$"), REGEX_CASELESS);
+    regex_match(r, SPAN("x"), NULL, NULL);
+    for (int i = 0; i < 3; i++) {
+        int64_t before = clock_thread_cpu_us();
+
+        assert_int_equal(regex_match(r, span_make(text, sizeof text), &budget, NULL), REGEX_LIMIT);
+        int64_t whole = clock_thread_cpu_us() - before;
+        before = clock_thread_cpu_us();
+        assert_int_equal(regex_match(r, span_make(text, REGEX_LIMIT_TEXT), &budget, NULL), REGEX_LIMIT);
+        int64_t part = clock_thread_cpu_us() - before;
+        if (whole < 5 * part + 1000)
+            break;
+        if (i == 2)
+            fail_msg("64 KiB took %lld us, 8 KiB %lld us", (long long)whole, (long long)part);
+    }
+    assert_true(regex_took_long(r));
+    regex_array_free(&r, 1);
+}
+
+static void a_regex_that_is_quick_is_not_taken_for_slow(void **unused)
+{
+    struct regex       *r = regex_array(1);
+    struct regex_budget budget = {1000000, false};
+
+    (void)unused;
+    regex_init(r, SPAN("inv-[0-9]{6}"), REGEX_CASELESS);
+    for (int i = 0; i < 1000; i++)
+        assert_int_equal(regex_match(r, SPAN("an invoice, inv-12345 or so"), &budget, NULL), REGEX_NO);
+    assert_false(regex_took_long(r));
+    regex_array_free(&r, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -359,6 +401,8 @@ int main(void)
         cmocka_unit_test(no_random_match_lacks_its_literal),
         cmocka_unit_test(a_regex_that_never_ends_hits_its_limit),
         cmocka_unit_test(a_budget_that_is_used_up_stops_all_later_matches),
+        cmocka_unit_test(a_step_that_walks_a_long_text_counts_for_more),
+        cmocka_unit_test(a_regex_that_is_quick_is_not_taken_for_slow),
         cmocka_unit_test(threads_may_race_to_compile),
         cmocka_unit_test(a_typical_regex_takes_less_than_3_kb),
     };
