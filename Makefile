@@ -2,7 +2,7 @@
 #
 #   make            the programs, in ./build/
 #   make run        installs what is missing, builds, and starts everything on loopback with an example
-#   make check      installs what tests need, and runs them all: unit, unit under ASan+UBSan, system
+#   make check      installs what tests need, and runs them all: unit, the same under sanitizers, system
 #   make unit       the unit tests alone             make unit T=rules_     those whose name has this in it
 #   make system     the system tests alone           make system T=spamd    the same
 #   make lint       formatting, static analysis, and who may include whom (make graph prints that)
@@ -172,12 +172,17 @@ SYSTEM_WANTED := $(call wanted,$(SYSTEM_TESTS))
 system: all
 	@tests/run --system "system" $(SYSTEM_WANTED)
 
-# Everything, on a fresh machine too. The sanitized twins of the unit tests live in a folder of their own.
+# What runs in several threads is run under ThreadSanitizer too.
+THREADED := $(filter $(OUT)/unit/rulesd_%,$(UNITS_WANTED))
+
+# Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
 	$(MAKE) -j$(J) --no-print-directory all unit-build
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
+	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread T=$(or $(T),rulesd_) unit-build)
 	@tests/run --unit "unit" $(UNITS_WANTED) \
 	          --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
+	          --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
 	          --system "system" $(SYSTEM_WANTED)
 
 graph:
