@@ -1,3 +1,4 @@
+/* cli/args.c - see args.h. */
 #include "args.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ static int refuse(const struct args_option *options, size_t n, const char *word,
 
     for (size_t i = 0; i < n && at < sizeof list - 40; i++)
         at += (size_t)snprintf(list + at, sizeof list - at, " --%.30s", options[i].name);
-    return err_set(e, ERR_INVALID, "there is no option %s here; there %s:%s", word, n == 0 ? "are none" : "are",
+    return err_set(e, ERR_USAGE, "there is no option %s here; there %s:%s", word, n == 0 ? "are none" : "are",
                    n == 0 ? "" : list);
 }
 
@@ -44,15 +45,27 @@ static int take(int argc, char **argv, int *i, const struct args_option *options
         return refuse(options, n, argv[*i], e);
     if (o->value == NULL) {
         if (equals < word.n)
-            return err_set(e, ERR_INVALID, "--%s takes no value", o->name);
+            return err_set(e, ERR_USAGE, "--%s takes no value", o->name);
         *o->on = true;
         return 0;
     }
     if (equals < word.n)
         return put(o, word.p + equals + 1, e);
     if (*i + 1 >= argc)
-        return err_set(e, ERR_INVALID, "--%s needs a value: --%s %s", o->name, o->name, o->value);
+        return err_set(e, ERR_USAGE, "--%s needs a value: --%s %s", o->name, o->name, o->value);
     return put(o, argv[++*i], e);
+}
+
+static void print_help(const struct args_option *options, size_t n, const char *usage)
+{
+    if (usage[0] != 0)
+        printf("  expects: %s\n", usage);
+    for (size_t i = 0; i < n; i++) {
+        char word[80];
+
+        snprintf(word, sizeof word, "--%s %s", options[i].name, options[i].value != NULL ? options[i].value : "");
+        printf("  %-40s %s%s\n", word, options[i].help, options[i].list != NULL ? "; again for more" : "");
+    }
 }
 
 int args_read(int argc, char **argv, const struct args_option *options, size_t noptions, const char *usage, size_t nrest_min,
@@ -64,18 +77,21 @@ int args_read(int argc, char **argv, const struct args_option *options, size_t n
     for (int i = 0; i < argc; i++) {
         if (!ended && strcmp(argv[i], "--") == 0) {
             ended = true;
+        } else if (!ended && strcmp(argv[i], "--help") == 0) {
+            print_help(options, noptions, usage);
+            return -1;
         } else if (!ended && strncmp(argv[i], "--", 2) == 0) {
             if (take(argc, argv, &i, options, noptions, e) < 0)
                 return -1;
         } else if (n == nrest_max) {
-            return err_set(e, ERR_INVALID, "\"%s\" is one word too many; expected: %s", argv[i],
+            return err_set(e, ERR_USAGE, "\"%s\" is one word too many; expected: %s", argv[i],
                            usage[0] != 0 ? usage : "options only");
         } else {
             rest[n++] = argv[i];
         }
     }
     if (n < nrest_min)
-        return err_set(e, ERR_INVALID, "something is missing; expected: %s", usage);
+        return err_set(e, ERR_USAGE, "something is missing; expected: %s", usage);
     if (nrest_out != NULL)
         *nrest_out = n;
     return 0;

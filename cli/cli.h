@@ -47,7 +47,7 @@ int  cli_default_policy(struct cli *c, struct store_scope scope, const char *nam
 void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span conditions, struct store_rule *out);
 /* Would `more` regexes without a fixed text be too many for the scope? */
 int  cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e);
-/* The 8 digits that lists and replies show, or the start of the whole id. */
+/* The 8 digits that lists and replies show, or the whole id. */
 int  cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err *e);
 
 /* Opens the store once (STORE_EXISTING; the error of a missing one says to run "postern init"). */
@@ -58,6 +58,8 @@ struct cli_verb {
     const char *name, *usage, *help;
     int (*run)(struct cli *c, int argc, char **argv, struct err *e);
 };
+/* Is the first word "help" or "--help"? */
+bool cli_asks_help(int argc, char **argv);
 int cli_dispatch(struct cli *c, const char *noun, const struct cli_verb *verbs, size_t nverbs, int argc, char **argv,
                  struct err *e);
 

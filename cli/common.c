@@ -11,11 +11,7 @@ int cli_store(struct cli *c, struct err *e)
 {
     if (c->store != NULL)
         return 0;
-    if (store_open(c->settings->store.url, STORE_EXISTING, &c->store, e) == 0)
-        return 0;
-    if (e->code == ERR_NOT_FOUND)
-        return err_wrap(e, "no database yet; run \"postern init\" first");
-    return -1;
+    return store_open(c->settings->store.url, STORE_EXISTING, &c->store, e);
 }
 
 static void print_verbs(FILE *out, const char *noun, const struct cli_verb *verbs, size_t n)
@@ -24,25 +20,32 @@ static void print_verbs(FILE *out, const char *noun, const struct cli_verb *verb
         fprintf(out, "  postern %s %s %s\n      %s\n", noun, verbs[i].name, verbs[i].usage, verbs[i].help);
 }
 
+bool cli_asks_help(int argc, char **argv)
+{
+    return argc > 0 && (strcmp(argv[0], "help") == 0 || strcmp(argv[0], "--help") == 0);
+}
+
 int cli_dispatch(struct cli *c, const char *noun, const struct cli_verb *verbs, size_t nverbs, int argc, char **argv,
                  struct err *e)
 {
-    if (argc > 0 && strcmp(argv[0], "help") == 0) {
+    static char help[] = "--help";
+
+    if (cli_asks_help(argc, argv)) {
         print_verbs(stdout, noun, verbs, nverbs);
         return 0;
     }
     for (size_t i = 0; argc > 0 && i < nverbs; i++) {
         if (strcmp(argv[0], verbs[i].name) != 0)
             continue;
-        if (argc > 1 && strcmp(argv[1], "help") == 0) {
+        if (cli_asks_help(argc - 1, argv + 1)) {
             print_verbs(stdout, noun, &verbs[i], 1);
-            return 0;
+            return verbs[i].run(c, 1, (char *[]){help}, e);
         }
         return verbs[i].run(c, argc - 1, argv + 1, e);
     }
     print_verbs(stderr, noun, verbs, nverbs);
-    return argc == 0 ? err_set(e, ERR_INVALID, "%s what?", noun)
-                     : err_set(e, ERR_INVALID, "there is no \"postern %s %s\"", noun, argv[0]);
+    return argc == 0 ? err_set(e, ERR_USAGE, "%s what?", noun)
+                     : err_set(e, ERR_USAGE, "there is no \"postern %s %s\"", noun, argv[0]);
 }
 
 int cli_find_domain(struct cli *c, const char *name, struct store_domain *out, struct err *e)

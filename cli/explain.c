@@ -350,7 +350,7 @@ int cli_explain(struct cli *c, int argc, char **argv, struct err *e)
     static struct explain    x; /* large; one a process */
     int                      rc = -1;
     const struct args_option options[] = {
-        {"rcpt", "ADDRESS", .list = &x.rcpts, .help = "a recipient; again for more"},
+        {"rcpt", "ADDRESS", .list = &x.rcpts, .help = "a recipient"},
         {"from", "ADDRESS", .text = &x.from, .help = "the envelope sender (<> is the null sender)"},
         {"ip", "ADDRESS", .text = &x.ip, .help = "the connecting client"},
         {"host", "NAME", .text = &x.host, .help = "its verified name"},
@@ -364,7 +364,7 @@ int cli_explain(struct cli *c, int argc, char **argv, struct err *e)
     x.c = c;
     buf_init(&x.raw, (size_t)c->settings->rulesd.max_message);
     if (args_read(argc, argv, options, COUNT(options), "--rcpt ADDRESS … FILE (- for standard input)", 1, 1, &x.file, NULL, e) == 0)
-        rc = x.rcpts.n == 0 ? err_set(e, ERR_INVALID, "for whom? --rcpt ADDRESS") : explain(&x, e);
+        rc = x.rcpts.n == 0 ? err_set(e, ERR_USAGE, "for whom? --rcpt ADDRESS") : explain(&x, e);
     for (size_t i = 0; i < EXPLAIN_RCPTS_MAX; i++)
         for (size_t k = 0; k < 3; k++)
             scope_drop(&x.scopes[i][k]);

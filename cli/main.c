@@ -63,15 +63,25 @@ static int read_globals(struct cli *c, int *argc, char ***argv, struct err *e)
             return 0;
         }
         if (strcmp(word, "-c") != 0)
-            return err_set(e, ERR_INVALID, "there is no option %s before the command; see postern --help", word);
+            return err_set(e, ERR_USAGE, "there is no option %s before the command; see postern --help", word);
         if (*argc < 2)
-            return err_set(e, ERR_INVALID, "-c needs the name of a file");
+            return err_set(e, ERR_USAGE, "-c needs the name of a file");
         c->conf_path = (*argv)[1];
         c->conf_given = true;
         *argc -= 2;
         *argv += 2;
     }
     return 1;
+}
+
+static int call(const struct command *command, struct cli *c, int argc, char **argv, struct err *e)
+{
+    static char help[] = "--help";
+
+    if (!cli_asks_help(argc, argv))
+        return command->run(c, argc, argv, e);
+    printf("postern %s %s\n    %s\n", command->name, command->usage, command->help);
+    return command->run(c, 1, (char *[]){help}, e);
 }
 
 static int run(struct cli *c, int argc, char **argv, struct err *e)
@@ -83,7 +93,7 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
         return rc;
     if (argc == 0 || strcmp(argv[0], "help") == 0) {
         print_usage(argc == 0 ? stderr : stdout);
-        return argc == 0 ? err_set(e, ERR_INVALID, "which command?") : 0;
+        return argc == 0 ? err_set(e, ERR_USAGE, "which command?") : 0;
     }
     for (size_t i = 0; i < COUNT(commands); i++) {
         if (strcmp(argv[0], commands[i].name) != 0)
@@ -91,11 +101,11 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
         if (conf_load(c->conf_path, !c->conf_given, &conf, e) < 0)
             return -1;
         c->settings = conf_settings(conf);
-        rc = commands[i].run(c, argc - 1, argv + 1, e);
+        rc = call(&commands[i], c, argc - 1, argv + 1, e);
         conf_free(&conf);
         return rc;
     }
-    return err_set(e, ERR_INVALID, "there is no command \"%s\"; see postern help", argv[0]);
+    return err_set(e, ERR_USAGE, "there is no command \"%s\"; see postern help", argv[0]);
 }
 
 int main(int argc, char **argv)
@@ -107,7 +117,7 @@ int main(int argc, char **argv)
     mail_init();
     arena_init(&c.arena, (size_t)1 << 30);
     name_actor(&c);
-    if (run(&c, argc - 1, argv + 1, &e) < 0) {
+    if (run(&c, argc - 1, argv + 1, &e) < 0 && e.code != ERR_NONE) {
         fflush(stdout);
         fatal(&e);
     }

@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "mail/domain.h"
 #include "store/account.h"
 #include "store/address.h"
 #include "store/credential.h"
@@ -347,7 +348,7 @@ static int address_add(struct cli *c, int argc, char **argv, struct err *e)
     int                      kind;
     bool                     catchall;
     const struct args_option options[] = {
-        {"to", "ADDRESS", .list = &to, .help = "a target; again for more"},
+        {"to", "ADDRESS", .list = &to, .help = "a target"},
         {"kind", "alias|list|catchall|sender|group", .text = &kind_text, .help = "alias unless said otherwise"},
     };
 
@@ -372,7 +373,7 @@ static int address_add(struct cli *c, int argc, char **argv, struct err *e)
         if (cli_parse_address(c, to.items[i], &targets[i], NULL, NULL, e) < 0)
             return -1;
     if (to.n == 0 && kind != ADDRESS_SENDER)
-        return err_set(e, ERR_INVALID, "where does it lead? --to ADDRESS");
+        return err_set(e, ERR_USAGE, "where does it lead? --to ADDRESS");
     if (store_address_add(c->store, &c->actor, d.id, local, (enum address_kind)kind, targets, to.n, &id, e) < 0)
         return -1;
     printf("%s %.*s added.\n", address_kind_words[kind], SPAN_ARG(full));
@@ -427,9 +428,14 @@ static int address_delete(struct cli *c, int argc, char **argv, struct err *e)
 
     if (args_read(argc, argv, NULL, 0, "ADDRESS", 1, 1, &text, NULL, e) < 0 || cli_store(c, e) < 0)
         return -1;
-    full = span_of(text);
-    if ((text[0] != '@' && cli_parse_address(c, text, &full, NULL, NULL, e) < 0) ||
-        store_address_find(c->store, full, &c->arena, &a, e) < 0 || store_address_delete(c->store, &c->actor, a.id, e) < 0)
+    if (text[0] == '@') { /* a catch-all */
+        if (domain_normalise(span_of(text + 1), &c->arena, &full, e) < 0)
+            return -1;
+        full = arena_printf(&c->arena, "@%.*s", SPAN_ARG(full));
+    } else if (cli_parse_address(c, text, &full, NULL, NULL, e) < 0) {
+        return -1;
+    }
+    if (store_address_find(c->store, full, &c->arena, &a, e) < 0 || store_address_delete(c->store, &c->actor, a.id, e) < 0)
         return -1;
     printf("Address %s deleted.\n", text);
     return 0;

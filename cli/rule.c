@@ -92,10 +92,15 @@ static void put_attachments(struct buf *b, const struct args_list *l)
 /* The JSON that the options stand for. */
 static int put_rule(struct buf *b, const char *action, const struct rule_options *o, struct err *e)
 {
-    char match[80] = "";
+    char    match[32] = "";
+    int64_t priority;
+    int     word;
 
-    if (o->match != NULL)
-        snprintf(match, sizeof match, ",\"match\":\"%.40s\"", o->match);
+    if (o->match != NULL) {
+        if (cli_word_index(rule_match_words, o->match, "--match", &word, e) < 0)
+            return -1;
+        snprintf(match, sizeof match, ",\"match\":\"%s\"", rule_match_words[word]);
+    }
     buf_puts(b, "{\"action\":");
     json_put_string(b, span_of(action));
     if (o->name != NULL)
@@ -106,8 +111,11 @@ static int put_rule(struct buf *b, const char *action, const struct rule_options
         put_key(b, "flow", o->flow);
     if (o->expires != NULL)
         put_key(b, "expires_at", o->expires);
-    if (o->priority != NULL)
-        buf_printf(b, ",\"priority\":%s", o->priority);
+    if (o->priority != NULL) {
+        if (cli_number(o->priority, "--priority", -RULE_PRIORITY_MAX, RULE_PRIORITY_MAX, &priority, e) < 0)
+            return -1;
+        buf_printf(b, ",\"priority\":%lld", (long long)priority);
+    }
     if (o->test_only)
         buf_puts(b, ",\"test_only\":true");
     if (o->no_proof)
@@ -239,11 +247,11 @@ static int rule_add(struct cli *c, int argc, char **argv, struct err *e)
         {"envelope", NULL, .on = &o.envelope, .help = "senders by the envelope, not the From field"},
         {"recipient", "ENTRY", .list = &o.recipient, .help = "the same grammar"},
         {"match", "exact|contains|starts_with|ends_with|regex", .text = &o.match, .help = "for subject, body, header"},
-        {"subject", "TEXT", .list = &o.subject, .help = ""},
-        {"body", "TEXT", .list = &o.body, .help = ""},
-        {"header", "NAME:TEXT", .list = &o.header, .help = ""},
-        {"ip", "ADDRESS|BLOCK|RANGE", .list = &o.ip, .help = ""},
-        {"host", "NAME", .list = &o.host, .help = ""},
+        {"subject", "TEXT", .list = &o.subject, .help = "what the subject contains, unless --match says otherwise"},
+        {"body", "TEXT", .list = &o.body, .help = "the same of the text parts"},
+        {"header", "NAME:TEXT", .list = &o.header, .help = "the same of a field; each is a condition of its own"},
+        {"ip", "ADDRESS|BLOCK|RANGE", .list = &o.ip, .help = "of the connecting server"},
+        {"host", "NAME", .list = &o.host, .help = "its verified name; *.domain"},
         {"size", "MIN-MAX", .text = &o.size, .help = "bytes"},
         {"attachment", "FILENAME", .list = &o.attachment, .help = "wildcards allowed: *.exe"},
         {"signed-by", "DOMAIN", .list = &o.signed_by, .help = "a valid DKIM d="},
@@ -256,9 +264,9 @@ static int rule_add(struct cli *c, int argc, char **argv, struct err *e)
     if (args_read(argc, argv, options, COUNT(options), "allow|block", 0, 1, &action, NULL, e) < 0)
         return -1;
     if (o.scope == NULL)
-        return err_set(e, ERR_INVALID, "where does it live? --scope global, domain:NAME or mailbox:ADDRESS");
+        return err_set(e, ERR_USAGE, "where does it live? --scope global, domain:NAME or mailbox:ADDRESS");
     if ((action == NULL) == (o.json == NULL))
-        return err_set(e, ERR_INVALID, "say allow or block and what must hold, or --json FILE");
+        return err_set(e, ERR_USAGE, "say allow or block and what must hold, or --json FILE");
     buf_init(&json, RULE_JSON_MAX);
     if (cli_store(c, e) == 0 &&
         (o.json != NULL ? fd_read_file(o.json, RULE_JSON_MAX, &json, e) : put_rule(&json, action, &o, e)) == 0)
@@ -275,23 +283,18 @@ int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err 
                                     : -1;
 }
 
-struct listing {
-    struct cli *c;
-    struct uuid last;
-    size_t      n;
-};
-
 static int print_rule(void *ctx, const struct store_rule *row)
 {
-    struct listing *l = ctx;
-    char            shown[9];
+    size_t *n = ctx;
+    char    shown[9];
 
-    l->last = row->id;
-    l->n++;
+    (*n)++;
     rule_short_id(&row->id, shown);
     printf("%s  %-5s ", shown, rule_action_word(row->action));
     cli_print_padded(row->policy_name, 12);
     printf(" %6d  %s%s", row->priority, row->enabled ? "" : "(off) ", row->test_only ? "(test only) " : "");
+    if (row->expires_us != 0 && row->expires_us <= clock_wall_us())
+        fputs("(expired) ", stdout);
     cli_print_padded(row->name, 28);
     fputs("  ", stdout);
     cli_print(span_head(row->conditions, 160));
@@ -304,7 +307,7 @@ static int rule_list(struct cli *c, int argc, char **argv, struct err *e)
     const char         *scope_text = NULL, *policy_name = NULL, *limit_text = "1000";
     struct store_scope  scope;
     struct store_policy policy;
-    struct listing      l = {.c = c};
+    size_t              n = 0;
     int64_t             limit, total;
     const struct args_option options[] = {
         {"scope", "SCOPE", .text = &scope_text, .help = "whose"},
@@ -316,16 +319,17 @@ static int rule_list(struct cli *c, int argc, char **argv, struct err *e)
         cli_number(limit_text, "--limit", 1, STORE_LIST_MAX, &limit, e) < 0 || cli_store(c, e) < 0)
         return -1;
     if (scope_text == NULL)
-        return err_set(e, ERR_INVALID, "whose rules? --scope global, domain:NAME or mailbox:ADDRESS");
+        return err_set(e, ERR_USAGE, "whose rules? --scope global, domain:NAME or mailbox:ADDRESS");
     if (cli_parse_scope(c, span_of(scope_text), &scope, e) < 0 ||
         (policy_name != NULL && cli_default_policy(c, scope, policy_name, &policy, e) < 0) ||
-        store_rule_list(c->store, scope, policy_name != NULL ? &policy.id : NULL, NULL, (size_t)limit, print_rule, &l, e) < 0 ||
+        store_rule_list(c->store, scope, policy_name != NULL ? &policy.id : NULL, NULL, (size_t)limit, print_rule, &n, e) < 0 ||
         store_rule_count(c->store, scope, &total, e) < 0)
         return -1;
-    if (l.n == 0)
-        puts("No rules here yet. postern rule add --scope … block --sender …");
-    else if ((int64_t)l.n < total && policy_name == NULL)
-        printf("… %zu of %lld; postern rule export --scope %s shows all\n", l.n, (long long)total, scope_text);
+    if (n == 0)
+        printf("No rules here yet. postern rule add --scope %s block --sender …\n", scope_text);
+    else if ((int64_t)n == limit && n < (size_t)total)
+        printf("… and more: the scope has %lld rules; --limit shows more of them, postern rule export --scope %s all\n",
+               (long long)total, scope_text);
     return 0;
 }
 
@@ -336,18 +340,24 @@ static int rule_show(struct cli *c, int argc, char **argv, struct err *e)
     struct uuid       id;
     struct span       scope;
     int64_t           hits, last;
-    char              text[UUID_TEXT + 1], at[28];
+    char              text[UUID_TEXT + 1], at[28], expires[28] = "";
 
     if (args_read(argc, argv, NULL, 0, "ID", 1, 1, &prefix, NULL, e) < 0 || cli_store(c, e) < 0 ||
         cli_find_rule(c, prefix, &id, e) < 0 || store_rule_get(c->store, id, &c->arena, &row, e) < 0 ||
         cli_scope_text(c, row.scope, &scope, e) < 0 || store_hits_of(c->store, id, 0, &hits, &last, e) < 0)
         return -1;
     uuid_format(&id, text);
+    if (row.expires_us != 0)
+        clock_format_utc(row.expires_us, expires);
     printf("%s\n  %s, %s%s%s\n  in          ", text, rule_action_word(row.action), row.enabled ? "on" : "off",
            row.test_only ? ", test only" : "", row.require_proof ? "" : ", also for unproven senders");
     cli_print(scope);
     fputs(", policy ", stdout);
     cli_print(row.policy_name);
+    printf("\n  priority    %d; of its policy %d", row.priority, row.policy_priority);
+    printf("\n  flow        %s", rule_flow_word(row.flow));
+    if (row.expires_us != 0)
+        printf("\n  %-10s  %.19sZ", row.expires_us <= clock_wall_us() ? "expired" : "expires", expires);
     fputs("\n  name        ", stdout);
     cli_print(row.name);
     fputs("\n  note        ", stdout);

@@ -140,7 +140,7 @@ static int read_spamassassin(struct import *im, struct span line)
     struct span word = span_head(text, span_chr(text, ' '));
 
     for (size_t i = 0; i < COUNT(known); i++) {
-        if (!span_is(word, known[i].word) || span_trim(span_skip(text, word.n)).n == 0)
+        if (!span_is_ci(word, known[i].word) || span_trim(span_skip(text, word.n)).n == 0)
             continue;
         put_list(im, known[i].action, known[i].kind, span_trim(span_skip(text, word.n)));
         return 1;
@@ -207,6 +207,28 @@ static void complain(struct import *im, const char *file, const struct err *e)
         fprintf(stderr, "… and more\n");
 }
 
+/* The limit on slow regexes is the scope's, in however many policies they come: the first target of a scope gathers them. */
+static int check_slow(struct import *im, struct err *e)
+{
+    struct map by_scope; /* the id of a scope's domain or mailbox -> its first target */
+    int        rc = 0;
+
+    map_init(&by_scope);
+    for (struct target *t = im->targets; t != NULL; t = t->next) {
+        struct span    id = span_make(t->scope.id.b, sizeof t->scope.id.b);
+        struct target *first = map_get(&by_scope, id);
+
+        if (first != NULL)
+            first->slow += t->slow;
+        else
+            map_put(&by_scope, id, t);
+    }
+    for (const struct target *t = im->targets; t != NULL && rc == 0; t = t->next)
+        rc = cli_check_slow(im->c, t->scope, t->slow, e);
+    map_fini(&by_scope);
+    return rc;
+}
+
 /* First pass: is every line good? */
 static int check_all(struct import *im, const char *file, struct span text, struct err *e)
 {
@@ -234,10 +256,7 @@ static int check_all(struct import *im, const char *file, struct span text, stru
     progress(im, "checking ", true);
     if (im->errors > 0)
         return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors, im->number - 1);
-    for (const struct target *t = im->targets; t != NULL; t = t->next)
-        if (cli_check_slow(im->c, t->scope, t->slow, e) < 0)
-            return -1;
-    return 0;
+    return check_slow(im, e);
 }
 
 /* Second pass: write. */
@@ -320,7 +339,7 @@ static int read_options(struct import *im, int argc, char **argv, const char **f
         return -1;
     im->format = (enum format)word;
     if (im->format == FORMAT_MAP && (im->action == NULL || im->kind == NULL))
-        return err_set(e, ERR_INVALID, "a map says neither what its keys are nor what they do: --kind and --action");
+        return err_set(e, ERR_USAGE, "a map says neither what its keys are nor what they do: --kind and --action");
     if ((im->kind != NULL && cli_word_index(kinds, im->kind, "--kind", &word, e) < 0) ||
         (im->action != NULL && cli_word_index(actions, im->action, "--action", &word, e) < 0))
         return -1;

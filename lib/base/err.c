@@ -15,6 +15,7 @@ static const struct {
 } codes[] = {
     [ERR_NONE] = {"none", EX_OK},
     [ERR_INVALID] = {"invalid", EX_DATAERR},
+    [ERR_USAGE] = {"usage", EX_USAGE},
     [ERR_PROTOCOL] = {"protocol", EX_PROTOCOL},
     [ERR_LIMIT] = {"limit", EX_DATAERR},
     [ERR_DENIED] = {"denied", EX_NOPERM},

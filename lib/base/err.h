@@ -13,6 +13,7 @@
 enum err_code {
     ERR_NONE = 0,
     ERR_INVALID,   /* the input is wrong: names what and where */
+    ERR_USAGE,     /* the words of a command are wrong: an unknown option, one too many, one missing */
     ERR_PROTOCOL,  /* the peer broke its protocol */
     ERR_LIMIT,     /* a limit of ours was reached */
     ERR_DENIED,    /* not permitted */

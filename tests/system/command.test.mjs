@@ -176,7 +176,7 @@ function suite(makeConfig) {
 
     test("SpamAssassin's lists come in, under their old names too", async () => {
         await must("domain", "add", "sa.example");
-        const cf = "# local.cf\nrequired_score 5\nwelcomelist_from good@ext.example *@fine.example\nblacklist_from *@bad.example   # old name\nscore GTUBE 0\n";
+        const cf = "# local.cf\nrequired_score 5\nWelcomelist_From good@ext.example *@fine.example\nblacklist_from *@bad.example   # old name\nscore GTUBE 0\n";
         const out = await site.must("rule", "import", "--scope", "domain:sa.example", "--format", "spamassassin", "-", { input: cf });
 
         assert.match(out, /2 rules imported\. 3 lines were passed over/);
@@ -192,6 +192,33 @@ function suite(makeConfig) {
         assert.match(out, /4 rules imported/);
         for (const [from, verdict] of [["spammer@ext.example", "block"], ["x@whole.example", "block"], ["x@sub.whole.example", "none"], ["x@sub.worse.example", "block"], ["bulk-7@any.example", "block"], ["fine@any.example", "none"]])
             assert.equal((await explain(site, ["--rcpt", "a@map.example"], `From: ${from}\r\n\r\nb\r\n`)).verdict, verdict, from);
+    });
+
+    test("rules that cost every message are limited by scope, in however many policies they come", async () => {
+        const line = (i, policy) => JSON.stringify({ scope: "domain:ours.example", policy, action: "block", conditions: [{ kind: "subject", match: "regex", any: [`^[a-f][0-9]{${i}}$`] }] });
+        const many = (n, policy) => Array.from({ length: n }, (_, i) => line(i + 1, policy)).join("\n");
+        const { code, stderr } = await site.postern(["rule", "import", "-"], { input: `${many(60, "Rules")}\n${many(60, "Enforced")}\n` });
+
+        assert.equal(code, 65);
+        assert.match(stderr, /120 regular expressions/);
+    });
+
+    test("a rule shows its priority, and that it is over", async () => {
+        const out = await must("rule", "add", "--scope", "domain:ours.example", "--expires", "2020-01-01T00:00:00Z", "--priority", "7", "block", "--subject", "old");
+        const id = /Rule ([0-9a-f]{8})/.exec(out)[1];
+
+        assert.match(await must("rule", "show", id), /priority +7; of its policy 100[^]*expired +2020-01-01T00:00:00Z/);
+        assert.match(await must("rule", "list", "--scope", "domain:ours.example"), new RegExp(`${id}.*\\(expired\\)`));
+        assert.match(await refused("rule", "add", "--scope", "domain:ours.example", "block", "--subject", "x", "--priority", "high"), /--priority must be a whole number/);
+        await must("rule", "delete", id);
+    });
+
+    test("a catch-all comes and goes by its domain, however that is written", async () => {
+        await must("domain", "add", "bücher.example");
+        await must("address", "add", "@bücher.example", "--to", "anna@ours.example");
+        assert.match(await must("address", "resolve", "whoever@xn--bcher-kva.example"), /the mailbox anna@ours\.example/);
+        await must("address", "delete", "@bücher.example");
+        assert.match(await must("address", "resolve", "whoever@xn--bcher-kva.example"), /no such address/);
     });
 
     test("every change is in the audit log, and the chain is unbroken", async () => {
@@ -225,6 +252,15 @@ test("help is there for every noun", async () => {
     for (const noun of ["domain", "account", "mailbox", "address", "policy", "rule", "thresholds", "audit", "config"])
         assert.match(await site.must(noun, "help"), new RegExp(`postern ${noun} `));
     assert.match(await site.must("help"), /explain/);
+    site.remove();
+});
+
+test("each form tells its options, and wrong words end with the exit code for them", async () => {
+    const site = await makeSite();
+    assert.match(await site.must("rule", "add", "help"), /postern rule add [^]*--signed-by DOMAIN/);
+    assert.match(await site.must("explain", "--help"), /--rcpt ADDRESS/);
+    for (const words of [[], ["frobnicate"], ["rule"], ["rule", "frobnicate"], ["explain", "m.eml"], ["config", "check", "more"], ["init", "--wrong"]])
+        assert.equal((await site.postern(words)).code, 64, words.join(" "));
     site.remove();
 });
 

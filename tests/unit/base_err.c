@@ -84,6 +84,7 @@ static void every_code_has_a_word_and_an_exit_status(void **state)
     assert_string_equal(err_word(ERR_BUSY), "busy");
     assert_int_equal(err_exit_code(ERR_BUSY), EX_TEMPFAIL);
     assert_int_equal(err_exit_code(ERR_INVALID), EX_DATAERR);
+    assert_int_equal(err_exit_code(ERR_USAGE), EX_USAGE);
 }
 
 int main(void)
