@@ -1,5 +1,4 @@
 /* cli/explain.c - postern explain: why a message gets its verdict. The same judge() as in rulesd, with every rule tried and shown. */
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,15 +27,6 @@ struct explain {
 
 /* ---- gathering: what rulesd would know ---- */
 
-static struct span lower(struct cli *c, const char *text)
-{
-    struct span s = arena_dup(&c->arena, span_of(text != NULL ? text : ""));
-
-    for (size_t i = 0; i < s.n; i++)
-        ((char *)s.p)[i] = (char)tolower((unsigned char)s.p[i]);
-    return s;
-}
-
 static int read_trust(struct explain *x, struct origin_trust *t, struct err *e)
 {
     const struct conf_list *relays = &x->c->settings->rulesd.trusted_relays;
@@ -54,12 +44,12 @@ static int read_trust(struct explain *x, struct origin_trust *t, struct err *e)
 
 static int read_facts(struct explain *x, struct err *e)
 {
-    struct facts       *f = &x->facts;
-    struct origin_trust trust;
-    struct ip           stated;
-    bool                has_stated = x->ip != NULL;
+    struct facts        *f = &x->facts;
+    struct origin_trust  trust;
+    struct origin_stated stated = {span_of(x->ip), span_of(x->host), span_of(x->helo)};
+    struct ip            ignored;
 
-    if (has_stated && !ip_parse(span_of(x->ip), true, &stated))
+    if (x->ip != NULL && !ip_parse(stated.ip, true, &ignored))
         return err_set(e, ERR_INVALID, "--ip: \"%s\" is not an IP address", x->ip);
     if (fd_read_file(x->file, (size_t)x->c->settings->rulesd.max_message, &x->raw, e) < 0 || read_trust(x, &trust, e) < 0)
         return -1;
@@ -71,11 +61,8 @@ static int read_facts(struct explain *x, struct err *e)
             return err_wrap(e, "--from");
         f->has_envelope_from = true;
     }
-    f->has_ip = origin_client(&trust, f->message, has_stated, &stated, &f->ip);
-    f->host = lower(x->c, x->host);
-    f->helo = lower(x->c, x->helo);
     f->now_us = clock_wall_us();
-    origin_authres(&trust, f->message, has_stated, &stated, f->arena, &f->proof);
+    origin_facts(&trust, &stated, f);
     return 0;
 }
 

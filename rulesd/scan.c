@@ -64,27 +64,6 @@ void scan_end(struct scan *s)
 
 /* ---- reading what the request states ---- */
 
-static struct span lower(struct scan *s, struct span text)
-{
-    struct span copy = text.n > 0 ? arena_dup(&s->arena, text) : SPAN_NONE;
-
-    for (size_t i = 0; i < copy.n; i++)
-        if (copy.p[i] >= 'A' && copy.p[i] <= 'Z')
-            ((char *)copy.p)[i] |= 0x20;
-    return copy;
-}
-
-/* The verified name of the client. MTAs have several words for having none. */
-static struct span host_name(struct scan *s, struct span text)
-{
-    text = span_trim(text);
-    if (span_is_ci(text, "unknown") || span_is_ci(text, "<unknown>") || (text.n > 0 && text.p[0] == '['))
-        return SPAN_NONE;
-    if (text.n > 0 && text.p[text.n - 1] == '.')
-        text.n--;
-    return lower(s, text);
-}
-
 static void read_sender(struct scan *s)
 {
     struct err e = ERR_INIT;
@@ -114,22 +93,10 @@ static bool read_rcpts(struct scan *s)
     return !s->arena.full;
 }
 
-/* The client's address, its names where they are the client's and not a relay's, and what proves the sender. */
-static void read_client(struct scan *s)
-{
-    struct ip stated;
-    bool      has_stated = ip_parse(s->req.ip, true, &stated);
-
-    origin_authres(&s->trust->origin, s->message, has_stated, &stated, &s->arena, &s->facts.proof);
-    s->facts.has_ip = origin_client(&s->trust->origin, s->message, has_stated, &stated, &s->facts.ip);
-    if (has_stated && s->facts.has_ip && ip_cmp(&stated, &s->facts.ip) != 0)
-        return;
-    s->facts.host = host_name(s, s->req.hostname);
-    s->facts.helo = lower(s, span_trim(s->req.helo));
-}
-
 static void read_facts(struct scan *s)
 {
+    struct origin_stated stated = {.ip = s->req.ip, .host = s->req.hostname, .helo = s->req.helo};
+
     if ((s->message = message_open(s->req.message, &s->arena)) == NULL)
         return;
     s->facts = (struct facts){.message = s->message,
@@ -137,7 +104,7 @@ static void read_facts(struct scan *s)
                               .has_envelope_from = s->has_from,
                               .envelope_from = s->from,
                               .now_us = clock_wall_us()};
-    read_client(s);
+    origin_facts(&s->trust->origin, &stated, &s->facts);
 }
 
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust)

@@ -261,6 +261,39 @@ size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_
     return fields;
 }
 
+/* ---- Both, and the client's names ---- */
+
+static struct span lower(struct span text, struct arena *a)
+{
+    struct span copy = text.n > 0 ? arena_dup(a, text) : SPAN_NONE;
+
+    for (size_t i = 0; i < copy.n; i++)
+        if (copy.p[i] >= 'A' && copy.p[i] <= 'Z')
+            ((char *)copy.p)[i] |= 0x20;
+    return copy;
+}
+
+static struct span verified_name(struct span text)
+{
+    text = span_trim(text);
+    if (span_is_ci(text, "unknown") || span_is_ci(text, "<unknown>") || (text.n > 0 && text.p[0] == '['))
+        return SPAN_NONE;
+    return text.n > 0 && text.p[text.n - 1] == '.' ? span_head(text, text.n - 1) : text;
+}
+
+void origin_facts(const struct origin_trust *t, const struct origin_stated *s, struct facts *f)
+{
+    struct ip stated;
+    bool      has_stated = ip_parse(s->ip, true, &stated);
+
+    origin_authres(t, f->message, has_stated, &stated, f->arena, &f->proof);
+    f->has_ip = origin_client(t, f->message, has_stated, &stated, &f->ip);
+    if (f->has_ip && ip_cmp(&stated, &f->ip) != 0)
+        return;
+    f->host = lower(verified_name(s->host), f->arena);
+    f->helo = lower(span_trim(s->helo), f->arena);
+}
+
 bool proof_covers(const struct proof *p, const struct address *sender)
 {
     struct span org = domain_org(sender->domain);

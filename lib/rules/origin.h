@@ -24,6 +24,14 @@ bool origin_client(const struct origin_trust *t, struct message *m, bool has_sta
 size_t origin_authres(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,
                       struct arena *a, struct proof *proof);
 
+/* What a caller says of the client, as it says it; empty: nothing. */
+struct origin_stated {
+    struct span ip, host, helo;
+};
+/* Fills ip, host, helo and proof of *f by the two above; its message and arena are set. MTAs have several words for a client
+ * without a verified name. Where the client stands behind the stated one, the names are the relay's, and none of it. */
+void origin_facts(const struct origin_trust *t, const struct origin_stated *s, struct facts *f);
+
 /* Is an allow by this From (or envelope) address proven? Organisational domains by libpsl (design.md 2.1). */
 bool proof_covers(const struct proof *p, const struct address *sender);
 

@@ -46,6 +46,33 @@ static void the_client_is_the_first_stranger_whom_trusted_relays_name(void **unu
     }
 }
 
+/* clang-format off */
+static const struct { const char *holds, *ip, *host, *helo, *message, *is_host, *is_helo; } names[] = {
+    {"names are read without case", "192.0.2.7", "MX.Partner.Example.", " Helo.Example ", END, "mx.partner.example", "helo.example"},
+    {"no name has several words", "192.0.2.7", "unknown", "[192.0.2.7]", END, "", "[192.0.2.7]"},
+    {"in angles too", "192.0.2.7", "<UNKNOWN>", "", END, "", ""},
+    {"nor is an address in brackets one", "192.0.2.7", "[192.0.2.7]", "x", END, "", "x"},
+    {"the names of a relay are not those of whom it names", "10.0.0.1", "relay.ours.example", "relay", BY("192.0.2.7") END, "", ""},
+    {"a relay that speaks for itself keeps them", "10.0.0.1", "relay.ours.example", "relay", END, "relay.ours.example", "relay"},
+    {"names without an address are the client's", "", "mx.partner.example", "x", END, "mx.partner.example", "x"},
+};
+/* clang-format on */
+
+static void a_client_has_its_own_names_alone(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(names); i++) {
+        struct arena        *a = arena_of_test();
+        struct facts         f = {.arena = a, .message = message_open(span_of(names[i].message), a)};
+        struct origin_stated s = {span_of(names[i].ip), span_of(names[i].host), span_of(names[i].helo)};
+
+        origin_facts(&trust, &s, &f);
+        check_text(names[i].holds, f.host, names[i].is_host);
+        check_text(names[i].holds, f.helo, names[i].is_helo);
+        CHECK(names[i].holds, f.has_ip == (names[i].ip[0] != '\0') && f.proof.can_prove);
+    }
+}
+
 static void no_more_than_50_received_lines_are_followed(void **unused)
 {
     struct arena   *a = arena_of_test();
@@ -289,6 +316,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_client_is_the_first_stranger_whom_trusted_relays_name),
+        cmocka_unit_test(a_client_has_its_own_names_alone),
         cmocka_unit_test(no_more_than_50_received_lines_are_followed),
         cmocka_unit_test(only_our_own_results_prove_anything),
         cmocka_unit_test(without_an_authserv_id_nothing_can_be_proven),
