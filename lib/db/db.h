@@ -7,7 +7,8 @@
  * Errors   ERR_BUSY locked (after the busy timeout of 5 s), ERR_LOST connection gone (the next call reconnects,
  *          unless a transaction was open: that one fails until rolled back), ERR_FULL disk full, ERR_CONFLICT a
  *          unique key or a serialisation failure, ERR_CORRUPT, ERR_VERSION, ERR_INVALID a foreign key or check.
- * Timeouts every statement has one (30 s; db_set_timeout), connecting 5 s.
+ * Timeouts every statement has one (30 s; db_set_timeout), connecting 5 s. A server that does not answer at all counts as lost
+ *          2 s later.
  * SQLite   WAL, synchronous=FULL for main and log, foreign_keys on, files 0600, trusted_schema off, no network
  *          file system. "sqlite:/path/postern.db"; DB_LOG opens log.db beside it.
  * PostgreSQL "postgresql://…"; DB_MAIN is schema postern, DB_LOG schema postern_log (search_path). */

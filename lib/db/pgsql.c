@@ -10,12 +10,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "base/clock.h"
 #include "db/driver.h"
 
 #define BATCH_WINDOW 1000 /* rows on the way before their answers are read */
 #define NAME_BYTES 40
+#define SILENCE_MS 2000 /* a server that is there ends a statement at its timeout, and says so within this */
 #define TEXT_OF(n) TEXT_OF_(n)
 #define TEXT_OF_(n) #n
 
@@ -26,6 +28,7 @@ struct pg {
     char      *url;
     PGresult  *row; /* of the open cursor: the row that db_next() has yielded */
     bool       listening;
+    bool       silent;     /* the connection was given up because nothing came */
     size_t     pending;    /* rows of the batch that are not answered yet */
     unsigned   generation; /* how often the statements were forgotten: old names are not used again */
     char       batch_name[NAME_BYTES];
@@ -88,10 +91,56 @@ static int failed(struct pg *p, const PGresult *res, const char *doing, struct e
 
     if (state != NULL && strcmp(state, "0A000") == 0)
         forget_statements(p); /* a plan that a migration has made obsolete */
+    if (lost && p->silent)
+        return err_set(e, ERR_LOST, "%s in PostgreSQL: it has not answered for %lld s", doing,
+                       (long long)(p->db.timeout_ms + SILENCE_MS) / 1000);
     err_set(e, code, "%s in PostgreSQL: %.*s%s%s%s", doing, SPAN_ARG(text), state ? " (" : "",
             state ? state : "", state ? ")" : "");
     return -1;
 }
+
+/* Until a result can be had without waiting. libpq itself would wait without an end for a server that is frozen or cut off:
+ * after the time that a statement may take its connection is closed underneath, and libpq finds it lost. */
+static void await_result(struct pg *p)
+{
+    int64_t limit_us = (p->db.timeout_ms + SILENCE_MS) * 1000, until = clock_mono_us() + limit_us;
+
+    while (PQisBusy(p->c)) {
+        struct pollfd fd = {.fd = PQsocket(p->c), .events = POLLIN};
+        int64_t       left_ms = (until - clock_mono_us() + 999) / 1000;
+
+        if (left_ms <= 0) {
+            p->silent = true;
+            shutdown(fd.fd, SHUT_RDWR);
+            return;
+        }
+        if (poll(&fd, 1, left_ms > INT_MAX ? INT_MAX : (int)left_ms) <= 0)
+            continue;
+        if (!PQconsumeInput(p->c))
+            return;
+        until = clock_mono_us() + limit_us;
+    }
+}
+
+static PGresult *next_result(struct pg *p)
+{
+    await_result(p);
+    return PQgetResult(p->c);
+}
+
+/* The last of what comes, as PQexec() would give it; NULL when it could not even be sent. */
+static PGresult *last_result(struct pg *p, int sent)
+{
+    PGresult *last = NULL, *res;
+
+    while (sent && (res = next_result(p)) != NULL) {
+        PQclear(last);
+        last = res;
+    }
+    return last;
+}
+
+static PGresult *exec_script(struct pg *p, const char *sql) { return last_result(p, PQsendQuery(p->c, sql)); }
 
 /* Takes res. */
 static int expect(struct pg *p, PGresult *res, ExecStatusType want, const char *doing, struct err *e)
@@ -106,7 +155,7 @@ static int expect(struct pg *p, PGresult *res, ExecStatusType want, const char *
 
 static int exec_simple(struct pg *p, const char *sql, const char *doing, struct err *e)
 {
-    return expect(p, PQexec(p->c, sql), PGRES_COMMAND_OK, doing, e);
+    return expect(p, exec_script(p, sql), PGRES_COMMAND_OK, doing, e);
 }
 
 static int apply_timeout(struct pg *p, struct err *e)
@@ -148,7 +197,7 @@ static int connect_now(struct pg *p, struct err *e)
 
     PQfinish(p->c);
     forget_statements(p);
-    p->listening = false;
+    p->listening = p->silent = false;
     p->c = PQconnectdbParams(keys, values, 1);
     if (PQstatus(p->c) != CONNECTION_OK) {
         /* Without a state to go by: who is refused is told so, everything else may be tried again. */
@@ -186,7 +235,8 @@ static int prepare(struct pg *p, const char *sql, char name_out[NAME_BYTES], str
         return 0;
     if (p->db.statements.n >= DB_STATEMENTS_MAX / 2)
         panic("too many statements: is their text constant? %s", sql);
-    if (expect(p, PQprepare(p->c, name_out, sql, 0, NULL), PGRES_COMMAND_OK, "cannot prepare a statement", e) < 0)
+    if (expect(p, last_result(p, PQsendPrepare(p->c, name_out, sql, 0, NULL)), PGRES_COMMAND_OK,
+               "cannot prepare a statement", e) < 0)
         return -1;
     slot->sql = sql;
     p->db.statements.n++;
@@ -233,7 +283,8 @@ static int pg_run(struct db *db, const char *sql, const struct db_val *vals, siz
     if (connected(p, e) < 0 || check_sizes(vals, n, e) < 0 || prepare(p, sql, name, e) < 0)
         return -1;
     fill_params(&params, vals, n);
-    res = PQexecPrepared(p->c, name, (int)n, params.values, params.lengths, params.formats, 1);
+    res = last_result(
+        p, PQsendQueryPrepared(p->c, name, (int)n, params.values, params.lengths, params.formats, 1));
     status = PQresultStatus(res);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         rc = failed(p, res, "cannot run a statement", e);
@@ -252,7 +303,7 @@ static int pg_script(struct db *db, const char *sql, struct err *e)
 
     if (connected(p, e) < 0)
         return -1;
-    res = PQexec(p->c, sql);
+    res = exec_script(p, sql);
     status = PQresultStatus(res);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK && status != PGRES_EMPTY_QUERY)
         rc = failed(p, res, "cannot run a script", e);
@@ -284,7 +335,7 @@ static int pg_next(struct db_rows *r, struct err *e)
     int        rc;
 
     PQclear(p->row);
-    if ((p->row = PQgetResult(p->c)) == NULL)
+    if ((p->row = next_result(p)) == NULL)
         return PQstatus(p->c) == CONNECTION_OK ? 0 : failed(p, NULL, "cannot read rows", e);
     switch (PQresultStatus(p->row)) {
     case PGRES_SINGLE_TUPLE: return 1;
@@ -374,7 +425,7 @@ static void pg_rows_free(struct db_rows *r)
         PQcancel(cancel, why, sizeof why);
         PQfreeCancel(cancel);
     }
-    while ((res = PQgetResult(p->c)) != NULL)
+    while ((res = next_result(p)) != NULL)
         PQclear(res);
     free(r);
 }
@@ -397,7 +448,7 @@ static int pg_commit(struct db *db, struct err *e)
 
     if (connected(p, e) < 0)
         return -1;
-    res = PQexec(p->c, "COMMIT");
+    res = exec_script(p, "COMMIT");
     if (PQresultStatus(res) != PGRES_COMMAND_OK)
         rc = failed(p, res, "cannot commit", e);
     else if (strcmp(PQcmdStatus(res), "COMMIT") != 0)
@@ -411,7 +462,7 @@ static void pg_rollback(struct db *db)
     struct pg *p = pg_of(db);
 
     if (p->c != NULL && PQstatus(p->c) == CONNECTION_OK)
-        PQclear(PQexec(p->c, "ROLLBACK"));
+        PQclear(exec_script(p, "ROLLBACK"));
 }
 
 static int pg_batch_begin(struct db *db, const char *sql, struct err *e)
@@ -451,7 +502,7 @@ static int drain(struct pg *p)
     if (!PQpipelineSync(p->c) || flush_all(p) < 0)
         return failed(p, NULL, "cannot send a batch", &p->batch_err);
     while (!synced) {
-        PGresult      *res = PQgetResult(p->c);
+        PGresult      *res = next_result(p);
         ExecStatusType status = PQresultStatus(res);
 
         if (PQstatus(p->c) != CONNECTION_OK && res == NULL)

@@ -151,6 +151,29 @@ static void who_waits_for_changes_hears_of_a_lost_connection_and_then_looks_agai
     db_close(&other);
 }
 
+static void a_server_that_keeps_silent_is_given_up_and_asked_anew(void **state)
+{
+    struct world *w = world_of(state);
+    struct db    *db = open_table(w, true);
+    pid_t         backend = (pid_t)number(w, db, pid_sql);
+    int64_t       began = clock_mono_us();
+
+    OK(w, put(db, 1, "before", &w->e));
+    db_set_timeout(db, 100);
+    if (kill(backend, SIGSTOP) < 0) {
+        db_close(&db);
+        print_message("the server belongs to somebody else\n");
+        skip();
+    }
+    REFUSED(w, ERR_LOST, put(db, 2, "lost", &w->e));
+    assert_non_null(strstr(w->e.text, "has not answered for 2 s"));
+    assert_true(clock_mono_us() - began < 20000000);
+    db_set_timeout(db, 30000);
+    OK(w, put(db, 3, "after", &w->e));
+    kill(backend, SIGCONT);
+    db_close(&db);
+}
+
 static void a_server_that_is_away_is_found_again(void **state)
 {
     struct world *w = world_of(state);
@@ -229,6 +252,7 @@ int main(void)
         PGSQL_ONLY(a_batch_that_loses_its_connection_stores_nothing),
         PGSQL_ONLY(a_cursor_that_loses_its_connection_says_so),
         PGSQL_ONLY(who_waits_for_changes_hears_of_a_lost_connection_and_then_looks_again),
+        PGSQL_ONLY(a_server_that_keeps_silent_is_given_up_and_asked_anew),
         PGSQL_ONLY(a_server_that_is_away_is_found_again),
         PGSQL_ONLY(an_error_names_its_state_and_no_password),
         PGSQL_ONLY(two_that_wait_for_each_other_are_told_apart),
