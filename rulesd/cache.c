@@ -413,12 +413,14 @@ static int answer(struct cache *c, struct card *k, struct audience **out, struct
         *out = audience_hold(k->now);
         return 1;
     }
-    if (k->error == NULL || clock_mono_us() >= k->retry_us)
+    if (!atomic_load(&c->away) && (k->error == NULL || clock_mono_us() >= k->retry_us))
         return 0;
     if (k->now != NULL) {
         *out = audience_hold(k->now);
         return 1;
     }
+    if (k->error == NULL)
+        return err_set(e, ERR_LOST, "the database is away");
     if (e != NULL)
         *e = *k->error;
     return -1;
@@ -647,11 +649,38 @@ static void on_gap(void *ctx)
     atomic_store(&c->all, atomic_fetch_add(&c->clock, 1) + 1);
 }
 
+/* Who waits for the database when it goes is told so at once: the jobs that ask it may hang for as long as it does. */
+static void tell_all(struct cache *c)
+{
+    for (size_t i = 0; i < SHARDS; i++) {
+        struct shard  *sh = &c->shards[i];
+        struct ticket *all = NULL;
+        void          *value;
+        size_t         at = 0;
+
+        pthread_mutex_lock(&sh->lock);
+        while (map_next(&sh->cards, &at, NULL, &value)) {
+            struct card *k = value;
+
+            while (k->tickets != NULL) {
+                struct ticket *t = k->tickets;
+
+                k->tickets = t->next;
+                t->next = all;
+                all = t;
+            }
+        }
+        pthread_mutex_unlock(&sh->lock);
+        tell(all);
+    }
+}
+
 static void on_tick(void *ctx, bool away)
 {
     struct cache *c = ctx;
 
-    atomic_store(&c->away, away);
+    if (atomic_exchange(&c->away, away) != away && away)
+        tell_all(c);
     slots_tick(c->slots);
     slot_want(c->global);
     if (!atomic_load(&c->surveyed) && !atomic_exchange(&c->surveying, true))

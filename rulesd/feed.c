@@ -12,6 +12,7 @@
 #define LOOK_US 1000000 /* look at the feed this often, even if nothing was heard */
 #define RETRY_MS 250    /* between two attempts while the database is away */
 #define LOG_US 60000000
+#define TIMEOUT_MS 5000 /* whoever answers these small questions later than this is as good as away */
 
 struct feed {
     char               *url;
@@ -61,7 +62,7 @@ static int look(struct feed *f, struct err *e)
     struct look l = {.feed = f, .seq = atomic_load(&f->seq)};
     bool        gap = false;
 
-    if (store_changes(f->store, l.seq, &gap, each_change, &l, e) < 0)
+    if (store_ping(f->store, e) < 0 || store_changes(f->store, l.seq, &gap, each_change, &l, e) < 0)
         return -1;
     if (gap || l.hole)
         return skip_gap(f, e);
@@ -73,9 +74,18 @@ static int look(struct feed *f, struct err *e)
 /* Opens what is not open. */
 static int connect_both(struct feed *f, struct err *e)
 {
-    if (f->store == NULL && store_open(f->url, STORE_EXISTING, &f->store, e) < 0)
-        return -1;
-    return f->bell == NULL ? db_open(f->url, DB_MAIN, false, &f->bell, e) : 0;
+    if (f->store == NULL) {
+        if (store_open(f->url, STORE_EXISTING, &f->store, e) < 0)
+            return -1;
+        db_set_timeout(f->store->main, TIMEOUT_MS);
+        db_set_timeout(f->store->log, TIMEOUT_MS);
+    }
+    if (f->bell == NULL) {
+        if (db_open(f->url, DB_MAIN, false, &f->bell, e) < 0)
+            return -1;
+        db_set_timeout(f->bell, TIMEOUT_MS);
+    }
+    return 0;
 }
 
 /* Waits for a commit and reads what it changed. */
