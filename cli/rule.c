@@ -196,7 +196,7 @@ int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct 
 
 static int save_rule(struct cli *c, struct span json, const struct rule_options *o, struct err *e)
 {
-    struct rule_check   check = {.may_regex = true, .freemail_confirmed = o->confirm};
+    struct rule_check   check = {.freemail_confirmed = o->confirm};
     struct store_scope  scope;
     struct store_policy policy;
     struct store_rule   row;
@@ -207,12 +207,15 @@ static int save_rule(struct cli *c, struct span json, const struct rule_options 
     int                 rc = -1;
 
     buf_init(&conditions, RULE_JSON_MAX);
+    if (cli_parse_scope(c, span_of(o->scope), &scope, e) < 0 ||
+        store_may_regex(c->store, &c->actor, scope, &check.may_regex, e) < 0)
+        goto out;
     if (rule_from_json(json, &c->arena, &check, &r, e) < 0) {
         if (e->code == ERR_CONFLICT && !o->confirm)
             err_wrap(e, "add --confirm if that is meant");
         goto out;
     }
-    if (cli_parse_scope(c, span_of(o->scope), &scope, e) < 0 || cli_default_policy(c, scope, o->policy, &policy, e) < 0 ||
+    if (cli_default_policy(c, scope, o->policy, &policy, e) < 0 ||
         cli_check_slow(c, scope, rule_slow_regexes(&r), e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);

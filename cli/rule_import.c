@@ -235,7 +235,7 @@ static int check_all(struct import *im, const char *file, struct span text, stru
     struct span rest = text, line;
 
     for (im->number = 1; span_line(&rest, &line); im->number++) {
-        struct rule_check check = {.may_regex = true, .freemail_confirmed = im->confirm};
+        struct rule_check check = {.may_regex = im->c->actor.admin, .freemail_confirmed = im->confirm};
         struct err        why = ERR_INIT;
         struct target    *t;
         struct rule       r;

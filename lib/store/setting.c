@@ -208,6 +208,23 @@ int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbo
     return 0;
 }
 
+int store_may_regex(struct store *s, const struct actor *by, struct store_scope scope, bool *out, struct err *e)
+{
+    struct store_mailbox_view mailbox = {.domain = scope.id};
+    struct store_setting      x;
+    enum role                 role;
+
+    *out = by->admin;
+    if (by->admin || scope.kind == SCOPE_GLOBAL || by->kind != ACTOR_ACCOUNT)
+        return 0;
+    if (scope.kind == SCOPE_MAILBOX && store_mailbox_view(s, scope.id, &mailbox, e) < 0)
+        return -1;
+    if (effective(s, &mailbox.domain, &x, e) < 0 || store_role_of(s, by->id, mailbox.domain, &role, e) < 0)
+        return -1;
+    *out = (int)role >= x.regex_role;
+    return 0;
+}
+
 /* ---- changing ---- */
 
 static void put_payload(struct buf *b, const char *key, const struct store_setting *x)
@@ -348,6 +365,9 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
         return -1;
     if (scope.kind == SCOPE_MAILBOX && check_mailbox(s, scope.id, to, e) < 0)
         return -1;
+    if (!by->admin &&
+        (to->rules_max != before.rules_max || to->mailbox_rules_max != before.mailbox_rules_max))
+        return err_set(e, ERR_DENIED, "how many rules there may be is for the operator to say");
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain or mailbox") : -1;
     if (check_order(s, scope, e) < 0)

@@ -25,7 +25,8 @@ struct store_setting {
 #define STORE_SETTING_NONE                                                                                             \
     ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
-/* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. */
+/* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, and
+ * what is global, are the operator's to change. */
 int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,
                       struct err *e);
 
@@ -52,5 +53,9 @@ struct store_mailbox_view {
     struct thresholds thresholds; /* what holds: its own where the domain permits and it has one */
 };
 int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbox_view *out, struct err *e);
+
+/* May `by` write regular expressions into rules of that scope? The operator always, into global ones nobody else; accounts by
+ * their role in the domain and its regex_role. For struct rule_check. */
+int store_may_regex(struct store *s, const struct actor *by, struct store_scope scope, bool *out, struct err *e);
 
 #endif

@@ -192,6 +192,55 @@ static void whose_settings_they_are_decides_who_may_change_them(void **state)
     REFUSED(w, ERR_NOT_FOUND, store_setting_set(w->more, &root, store_scope_mailbox(nobody), &x, &w->e));
 }
 
+static void an_owner_does_not_raise_the_quota(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_scope   scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct store_setting x = thresholds(20, NAN, NAN);
+
+    x.rules_max = 10;
+    OK(w, store_setting_set(w->more, &root, scope, &x, &w->e));
+    x.reject = 21;
+    OK(w, store_setting_set(w->more, &owner, scope, &x, &w->e));
+    x.rules_max = 11;
+    REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, scope, &x, &w->e));
+    x.rules_max = 10;
+    x.mailbox_rules_max = 1;
+    REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, scope, &x, &w->e));
+}
+
+static bool may_regex(struct world *w, const struct actor *by, struct store_scope scope)
+{
+    bool may = false;
+
+    OK(w, store_may_regex(w->more, by, scope, &may, &w->e));
+    return may;
+}
+
+static void who_writes_regexes_is_for_the_domain_to_say(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          ours = add_domain(w, "ours.example"), other = add_domain(w, "other.example");
+    struct store_scope   scope = store_scope_domain(ours), mailbox = store_scope_mailbox(add_mailbox(w, ours, "anna"));
+    struct store_account a = {.login = "anna@ours.example", .active = true};
+    struct actor         anna = {.kind = ACTOR_ACCOUNT, .name = a.login};
+    struct store_setting x = STORE_SETTING_NONE;
+
+    OK(w, store_account_add(w->more, &root, &a, &anna.id, &w->e));
+    assert_true(may_regex(w, &root, scope) && may_regex(w, &root, mailbox) && may_regex(w, &root, STORE_SCOPE_GLOBAL));
+    assert_false(may_regex(w, &anna, scope) || may_regex(w, &anna, mailbox));
+    OK(w, store_role_set(w->more, &root, anna.id, ours, ROLE_OWNER, &w->e));
+    assert_true(may_regex(w, &anna, scope) && may_regex(w, &anna, mailbox));
+    assert_false(may_regex(w, &anna, store_scope_domain(other)) || may_regex(w, &anna, STORE_SCOPE_GLOBAL));
+    x.regex_role = ROLE_ADMIN;
+    OK(w, store_setting_set(w->more, &root, scope, &x, &w->e));
+    assert_false(may_regex(w, &anna, mailbox));
+    OK(w, store_role_set(w->more, &root, anna.id, ours, ROLE_USER, &w->e));
+    x.regex_role = ROLE_USER;
+    OK(w, store_setting_set(w->more, &root, scope, &x, &w->e));
+    assert_true(may_regex(w, &anna, mailbox));
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -202,6 +251,8 @@ int main(void)
         STORE(a_mailbox_has_its_own_where_the_domain_permits),
         STORE(assigned_policies_are_in_the_view_while_they_are_enabled),
         STORE(whose_settings_they_are_decides_who_may_change_them),
+        STORE(an_owner_does_not_raise_the_quota),
+        STORE(who_writes_regexes_is_for_the_domain_to_say),
     };
 
     return run_on_both(tests, COUNT(tests));
