@@ -135,7 +135,7 @@ static int load_all(struct explain *x, struct err *e)
 static const char *const rule_verdict_words[] = {[VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
 
 /* What a person asks of a rule that matched: why did it not decide? */
-static const char *why_lost(const struct layered *l, const struct decision *d)
+static const char *why_lost(const struct layered *l, const struct decision *d, bool role_address)
 {
     const struct layered *w = d->decider;
 
@@ -143,6 +143,8 @@ static const char *why_lost(const struct layered *l, const struct decision *d)
         return "this one decides";
     if (l->m.why != WHY_APPLIED)
         return NULL;
+    if (l->layer == LAYER_NONE && role_address)
+        return "postmaster and abuse obey the operator's locked policies alone";
     if (l->layer == LAYER_NONE)
         return "inert: its policy is neither locked, assigned to the domain, nor the default";
     if (w == NULL)
@@ -172,11 +174,11 @@ static void print_name(const struct match *m)
     }
 }
 
-static void print_match(struct explain *x, const struct layered *l, const struct decision *d)
+static void print_match(struct explain *x, const struct layered *l, const struct decision *d, bool role_address)
 {
     static const char *const mark[] = {[WHY_APPLIED] = "+", [WHY_TEST_ONLY] = "t", [WHY_NOT_PROVEN] = "!", [WHY_UNKNOWN] = "?",
                                        [WHY_FALSE] = "-", [WHY_EXPIRED] = "-", [WHY_FLOW] = "-"};
-    const char              *lost = why_lost(l, d);
+    const char              *lost = why_lost(l, d, role_address);
 
     printf("    %s %-5s ", mark[l->m.why], rule_action_word(l->m.action));
     print_name(&l->m);
@@ -227,9 +229,9 @@ static void print_rcpt(struct explain *x, size_t i)
             if (d->all[k].layer != l)
                 continue;
             if (!headed)
-                printf("  %s\n", layer_word(l));
+                printf("  %s\n", l == LAYER_NONE ? "without effect here" : layer_word(l));
             headed = true;
-            print_match(x, &d->all[k], d);
+            print_match(x, &d->all[k], d, j->role_address);
         }
     }
     if (d->n == 0)

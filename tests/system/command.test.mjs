@@ -107,6 +107,14 @@ function suite(makeConfig) {
         assert.match(text, /- block "Not this one"[^]*condition/);
     });
 
+    test("explain says why nobody's rules keep mail from postmaster", async () => {
+        await must("mailbox", "add", "postmaster@ours.example");
+        await must("rule", "add", "--scope", "mailbox:postmaster@ours.example", "--name", "No lunch", "block", "--subject", "lunch");
+        const text = await site.must("explain", "--rcpt", "postmaster@ours.example", "-", { input: mail("hello.eml") });
+
+        assert.match(text, /no rule decides: pass[^]*without effect here[^]*No lunch[^]*postmaster and abuse obey/);
+    });
+
     test("a refused rule names position, reason and cure, and nothing is stored", async () => {
         const add = (...more) => refused("rule", "add", "--scope", "domain:ours.example", ...more);
         const before = await must("rule", "export", "--scope", "domain:ours.example");
