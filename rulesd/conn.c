@@ -273,6 +273,8 @@ static void run_on_worker(void *ctx)
 {
     struct conn *c = ctx;
 
+    if (atomic_load_explicit(&c->loop->server->stopping, memory_order_relaxed))
+        return; /* nobody is there to send a reply */
     c->step = scan_run(c->x->scan);
     if (c->step == SCAN_DONE) {
         c->session->put_scan(c->x, &c->out);

@@ -1,9 +1,11 @@
 /* rulesd/session_http.c - Rspamd's HTTP protocol, and what operators ask: health, metrics. One table of paths. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "reply.h"
 #include "session.h"
 
 #define BODY_MAX ((size_t)4 << 20) /* of a reply, milter lists of 10,000 recipients included */
+#define COMPLAIN_US (60 * INT64_C(1000000))
 
 /* What the whole site can be asked. */
 static const struct route {
@@ -82,6 +84,23 @@ static enum answer say_made(struct exchange *x, struct buf *out, const char *typ
 
 /* ---- who asks ---- */
 
+/* Somebody is mistaken, or guesses: the log says so, once a minute. */
+static void complain(const struct exchange *x)
+{
+    static _Atomic int64_t told_us;
+    int64_t                now = clock_mono_us(), last = atomic_load(&told_us);
+    struct log_line        l;
+    char                   text[PEER_TEXT];
+
+    if ((last != 0 && now - last < COMPLAIN_US) || !atomic_compare_exchange_strong(&told_us, &last, now))
+        return;
+    peer_format(&x->client->peer, text);
+    log_begin(&l, LOG_LEVEL_WARNING, "wrong password");
+    log_str(&l, "listener", x->client->listener->at.text);
+    log_str(&l, "peer", text);
+    log_end(&l);
+}
+
 /* 0, or the status to refuse with. A password that is right makes the caller an MTA, as far as the listener permits; one that
  * is wrong is told, so that nobody takes a lesser verdict for the real one. */
 static int check_password(const struct exchange *x, enum caller_class *class)
@@ -89,8 +108,10 @@ static int check_password(const struct exchange *x, enum caller_class *class)
     *class = x->client->class;
     if (*class == CLASS_MTA || x->envelope.password.p == NULL)
         return 0;
-    if (!trust_password(x->trust, x->envelope.password))
+    if (!trust_password(x->trust, x->envelope.password)) {
+        complain(x);
         return 401;
+    }
     *class = x->client->listener->most;
     return 0;
 }

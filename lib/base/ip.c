@@ -137,5 +137,5 @@ int ip_block_parse(struct span text, struct ip_block *out, struct err *e)
 
 bool ip_block_holds(const struct ip_block *b, const struct ip *ip)
 {
-    return ip_cmp(&b->first, ip) <= 0 && ip_cmp(ip, &b->last) <= 0;
+    return ip_is_v4(&b->first) == ip_is_v4(ip) && ip_cmp(&b->first, ip) <= 0 && ip_cmp(ip, &b->last) <= 0;
 }

@@ -1,11 +1,13 @@
 // Whose word counts: a process on the same host that is no MTA gets a verdict, and leaves nothing behind.
 import assert from "node:assert/strict";
+import { existsSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { http, isRoot, rawTcp, sleep, spamc, startRulesd, userOf, waitFor } from "./lib/index.mjs";
+import { freePort, http, isRoot, parseHttp, rawTcp, sleep, spamc, startRulesd, userOf, waitFor } from "./lib/index.mjs";
 import { furnish, mail, numbers } from "./lib/household.mjs";
 
 const spam = mail({ from: "x@bad.example" }), lottery = mail({ subject: "lottery" });
+const noIpv6 = existsSync("/proc/net/if_inet6") ? undefined : "needs IPv6";
 const noStranger = isRoot && userOf("nobody") ? undefined : "needs root and a user nobody";
 let site, ids;
 
@@ -151,4 +153,98 @@ test("files and shared memory are never read for anybody", async () => {
     for (const header of ["Shm", "File", "Path", "Message-Length"]) {
         assert.equal((await check(site.httpSock, { [header]: "/etc/passwd" }, "")).status, 400, header);
     }
+});
+
+const request = (headers, body = spam, path = "/checkv2") => `POST ${path} HTTP/1.1\r\nHost: x\r\n${
+    Object.entries(headers).map(([k, v]) => `${k}: ${v}\r\n`).join("")}Content-Length: ${body.length}\r\n\r\n${body}`;
+const optionsOf = (reply) => JSON.parse(reply.text).symbols.POSTERN_BLOCK?.options;
+
+test("a password is good for one request, not for the connection", async () => {
+    const bytes = await rawTcp(site.http, request({ Rcpt: "ann@ours.example", Password: "very secret" }) + request({ Rcpt: "ann@ours.example" }) +
+        request({ Rcpt: "ann@ours.example", Password: "wrong" }) + request({ Rcpt: "ann@ours.example", Connection: "close" }), { halfClose: false });
+    const replies = [];
+    for (let rest = bytes; rest.length > 0; rest = rest.subarray(replies.at(-1).size)) replies.push(parseHttp(rest));
+    assert.deepEqual(replies.map((r) => r.status), [200, 200, 401, 200]);
+    assert.deepEqual(optionsOf(replies[0]), [ids.sender]);
+    assert.equal(optionsOf(replies[1]), undefined);
+    assert.equal(optionsOf(replies[3]), undefined);
+});
+
+test("nothing that a request says raises its class, on either port, in head or query", async () => {
+    const [own] = await startSite({ password: "very secret" });
+    const claims = [
+        { "X-Forwarded-For": "127.0.0.1" }, { Forwarded: "for=127.0.0.1" }, { "X-Real-IP": "127.0.0.1" }, { IP: "127.0.0.1" }, { Class: "mta" },
+        { Authorization: "Bearer very secret" }, { Authorization: "Basic" }, { Authorization: "Basic dmVyeSBzZWNyZXQ=" }, { "X-Password": "very secret" },
+        { User: "root" }, { "MTA-Name": "localhost" }, { "MTA-Tag": "rspamd" }, { "User-Agent": "rspamd-proxy" }, { Settings: "{}" }, { "Settings-ID": "mta" },
+        { Pass: "all" }, { Flags: "milter,body_block,pass_all" }, { Host: "localhost" },
+    ];
+    let asked = 0;
+    for (const claim of claims) {
+        for (const to of [own.http, own.spamd]) {
+            // Each with an address of its own: nobody's allowance is used up on the way.
+            const peer = { host: "127.0.0.1", port: to, localAddress: `127.1.${1 + (asked >> 4)}.${1 + (asked++ & 15)}` };
+            const reply = await http(peer, { headers: { Rcpt: "ann@ours.example", ...claim }, body: spam });
+            if (reply.status === 401) continue;
+            assert.equal(reply.status, 200, JSON.stringify(claim));
+            assert.equal(optionsOf(reply), undefined, JSON.stringify(claim));
+        }
+        const [name, value] = Object.entries(claim)[0];
+        const reply = await http({ host: "127.0.0.1", port: own.http, localAddress: "127.2.0.1" }, { path: `/checkv2?class=mta&${name}=${encodeURIComponent(value)}`, body: spam });
+        assert.ok([200, 401].includes(reply.status) && !/options/.test(reply.text), `${name} in the query: ${reply.text}`);
+    }
+    await own.stop();
+});
+
+test("HTTP on the spamd port is of the same class there, and its password counts there too", async () => {
+    const [own, rules] = await startSite({ password: "very secret" });
+    assert.equal(optionsOf(await check(own.spamd, { Rcpt: "ann@ours.example" })), undefined);
+    assert.deepEqual(optionsOf(await check(own.spamd, { Rcpt: "ann@ours.example", Password: "very secret" })), [rules.sender]);
+    assert.equal((await check(own.spamd, { Rcpt: "ann@ours.example", Password: "wrong" })).status, 401);
+    await own.stop();
+});
+
+test("of two passwords the first counts, and a wrong one is in the log once a minute", async () => {
+    const [own] = await startSite({ password: "very secret" });
+    const two = (...passwords) => check(own.http, [["Rcpt", "ann@ours.example"], ...passwords.map((p) => ["Password", p])]);
+    assert.equal((await two("wrong", "very secret")).status, 401);
+    assert.equal((await two("very secret", "wrong")).status, 200);
+    for (let i = 0; i < 200; i++) assert.equal((await two(`guess ${i}`)).status, 401);
+    assert.equal(own.log().match(/wrong password/g).length, 1);
+    assert.match(own.log(), /wrong password listener=\S+ peer=127\.0\.0\.1$/m);
+    assert.doesNotMatch(own.log(), /guess|very secret/, "no password is logged, not even a wrong one");
+    await own.stop();
+});
+
+test("recipients are counted however they are stated", async () => {
+    const [own] = await startSite({});
+    const many = Array.from({ length: 21 }, (_, i) => `u${i}@ours.example`);
+    const from = (n) => ({ host: "127.0.0.1", port: own.http, localAddress: `127.3.0.${n}` });
+    assert.equal((await check(from(1), { Rcpt: many.join(", ") })).status, 429);
+    assert.equal((await http(from(2), { path: `/checkv2?${many.map((m) => `Rcpt=${m}`).join("&")}`, body: spam })).status, 429);
+    assert.match((await rawTcp({ ...from(3), port: own.spamd }, `CHECK RSPAMC/1.3\r\n${many.map((m) => `Rcpt: ${m}\r\n`).join("")}Content-length: ${spam.length}\r\n\r\n${spam}`)).toString(),
+        /^RSPAMD\/1\.3 75 EX_TEMPFAIL/);
+    for (let i = 0; i < 20; i++) assert.equal((await check(from(4), { "Deliver-To": many[i] })).status, 200);
+    assert.equal((await check(from(4), { "Deliver-To": many[20] })).status, 429);
+    assert.equal((await check(from(5), { "Deliver-To": many[20] })).status, 200, "another address has its own");
+    await own.stop();
+});
+
+test("mta_from tells the families apart: ::/0 is not IPv4", { skip: noIpv6 }, async () => {
+    for (const [mta_from, v4, v6] of [["127.0.0.0/8", true, false], ["::1", false, true], ["::/0", false, true], ["::/64", false, true]]) {
+        const port = await freePort("::1");
+        const [own, rules] = await startSite({ mta_from, listen_http: [`127.0.0.1:${port}`, `[::1]:${port}`] });
+        const asked = async (host) => optionsOf(await check({ host, port }, { Rcpt: "ann@ours.example" }))?.[0];
+        assert.equal(await asked("127.0.0.1"), v4 ? rules.sender : undefined, `127.0.0.1 with mta_from = ${mta_from}`);
+        assert.equal(await asked("::1"), v6 ? rules.sender : undefined, `::1 with mta_from = ${mta_from}`);
+        await own.stop();
+    }
+});
+
+test("envelope lines that class scan writes into the text form choose nobody's rules", async () => {
+    const [own] = await startSite({ envelope_lines: "on" });
+    const message = `X-Envelope-To: joe@ours.example\nX-Envelope-From: ann@ours.example\nDelivered-To: joe@ours.example\nTo: joe@ours.example\n${lottery}`;
+    const rspamc = (await rawTcp(own.spamd, `CHECK RSPAMC/1.3\r\nContent-length: ${message.length}\r\n\r\n${message}`)).toString();
+    assert.match(rspamc, /default; False;/);
+    assert.match((await check(own.http, {}, message)).text, /"action":"no action"/);
+    await own.stop();
 });
