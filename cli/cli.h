@@ -37,7 +37,7 @@ int cli_migrate(struct cli *c, int argc, char **argv, struct err *e);
 int cli_config(struct cli *c, int argc, char **argv, struct err *e);
 int cli_run(struct cli *c, int argc, char **argv, struct err *e);
 
-/* rule_import.c */
+/* rule_import.c, rule_export.c */
 int cli_rule_import(struct cli *c, int argc, char **argv, struct err *e);
 int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e);
 

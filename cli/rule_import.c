@@ -1,4 +1,4 @@
-/* cli/rule_import.c - postern rule import and export.
+/* cli/rule_import.c - postern rule import.
  *
  * Import reads the whole file, checks every line, and only then writes, in one transaction: on an error nothing has changed.
  * Three forms come in:
@@ -371,67 +371,4 @@ int cli_rule_import(struct cli *c, int argc, char **argv, struct err *e)
     buf_fini(&im.json);
     buf_fini(&text);
     return rc;
-}
-
-/* ---- export ---- */
-
-struct exporter {
-    struct span  scope;
-    struct arena arena;
-    struct buf   line;
-    struct err  *e;
-    bool         failed;
-};
-
-static int export_rule(void *ctx, const struct store_rule *row)
-{
-    struct exporter *x = ctx;
-    struct rule      r = {.id = row->id, .name = row->name, .note = row->note, .action = row->action, .flow = row->flow,
-                          .priority = row->priority, .enabled = row->enabled, .require_proof = row->require_proof,
-                          .test_only = row->test_only, .expires_us = row->expires_us};
-
-    arena_reset(&x->arena);
-    if (rule_conditions_from_json(row->conditions, &x->arena, NULL, &r, x->e) < 0) {
-        x->failed = true;
-        return 1;
-    }
-    buf_clear(&x->line);
-    buf_puts(&x->line, "{\"scope\":");
-    json_put_string(&x->line, x->scope);
-    buf_puts(&x->line, ",\"policy\":");
-    json_put_string(&x->line, row->policy_name);
-    buf_putc(&x->line, ',');
-    fwrite(x->line.p, 1, x->line.n, stdout);
-    buf_clear(&x->line);
-    rule_put_json(&x->line, &r);
-    fwrite(x->line.p + 1, 1, x->line.n - 1, stdout); /* behind its opening brace */
-    putchar('\n');
-    return 0;
-}
-
-static int export_scope(struct cli *c, struct store_scope scope, struct err *e)
-{
-    struct exporter x = {.e = e};
-    int             rc;
-
-    if (cli_scope_text(c, scope, &x.scope, e) < 0)
-        return -1;
-    arena_init(&x.arena, (size_t)64 << 20);
-    buf_init(&x.line, RULE_JSON_MAX);
-    rc = store_rule_list(c->store, scope, NULL, NULL, 0, export_rule, &x, e);
-    buf_fini(&x.line);
-    arena_fini(&x.arena);
-    return x.failed ? -1 : rc;
-}
-
-int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e)
-{
-    const char              *text = "global";
-    struct store_scope       scope;
-    const struct args_option options[] = {{"scope", "SCOPE", .text = &text, .help = "global unless said otherwise"}};
-
-    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        cli_parse_scope(c, span_of(text), &scope, e) < 0)
-        return -1;
-    return export_scope(c, scope, e);
 }

@@ -171,6 +171,19 @@ function suite(makeConfig) {
         assert.equal(await must("rule", "export", "--scope", "domain:copy.example"), lines);
     });
 
+    test("without a scope all rules are exported", async () => {
+        await must("policy", "add", "global", "Everywhere", "--locked", "on");
+        await must("rule", "add", "--scope", "global", "--policy", "Everywhere", "block", "--subject", "of the operator");
+        await must("domain", "add", "all.example");
+        await must("mailbox", "add", "zoe@all.example");
+        await must("rule", "add", "--scope", "domain:all.example", "block", "--subject", "of the domain");
+        await must("rule", "add", "--scope", "mailbox:zoe@all.example", "block", "--subject", "of the mailbox");
+        const rules = (await must("rule", "export")).trim().split("\n").map((line) => JSON.parse(line));
+
+        for (const [scope, subject] of [["global", "of the operator"], ["domain:all.example", "of the domain"], ["mailbox:zoe@all.example", "of the mailbox"]])
+            assert.equal(rules.filter((r) => r.scope === scope && r.conditions[0].any[0] === subject).length, 1, scope);
+    });
+
     test("an import with one bad line changes nothing, and names the line", async () => {
         const before = await must("rule", "export", "--scope", "domain:ours.example");
         const good = '{"scope":"domain:ours.example","action":"block","conditions":[{"kind":"subject","any":["fine"]}]}';
