@@ -75,3 +75,15 @@ export function contentRules() {
         ],
     };
 }
+
+// One domain with `count` regular expressions on subjects and bodies, each with a fixed text to look for first.
+export function regexRules(count) {
+    const domain = "d00000.example";
+    return {
+        domains: [domain],
+        lines: Array.from({ length: count }, (_, i) => ({
+            scope: `domain:${domain}`, action: "block",
+            conditions: [{ kind: i % 2 ? "subject" : "body", match: "regex", any: [`offer-${pad(i)}-[a-z]{3,9}\\b`] }],
+        })),
+    };
+}
