@@ -14,7 +14,7 @@ static const struct command {
 } commands[] = {
     {"init", "[--admin ADDRESS]", "make the database, and the first administrator", cli_init},
     {"domain", "add|set|list|show|delete|alias …", "the domains whose mail is filtered", cli_domain},
-    {"account", "add|list|set|delete …", "the people who sign in, and their roles", cli_account},
+    {"account", "add|list|show|set|delete …", "the people who sign in, and their roles", cli_account},
     {"mailbox", "add|list|set|delete …", "addresses with rules of their own", cli_mailbox},
     {"address", "add|list|delete|resolve …", "aliases, lists, catch-alls", cli_address},
     {"policy", "add|list|set|delete|assign|unassign …", "named sets of rules", cli_policy},

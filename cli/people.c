@@ -177,6 +177,38 @@ static int account_list(struct cli *c, int argc, char **argv, struct err *e)
     }
 }
 
+static int print_role(void *ctx, const struct uuid *account, const struct uuid *domain, struct span domain_name, enum role role)
+{
+    (void)ctx;
+    (void)account;
+    (void)domain;
+    printf("  %-10s of %.*s\n", role_words[role], SPAN_ARG(domain_name));
+    return 0;
+}
+
+static int print_own(void *ctx, const struct store_mailbox *m)
+{
+    (void)ctx;
+    printf("  mailbox    %s%s\n", m->address, m->enabled ? "" : " (disabled)");
+    return 0;
+}
+
+static int account_show(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct store_account a;
+    const char          *login;
+
+    if (args_read(argc, argv, NULL, 0, "ADDRESS", 1, 1, &login, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        find_account(c, login, &a, e) < 0)
+        return -1;
+    printf("%s: %s%s\n  name       ", a.login, a.admin ? "admin, " : "", a.active ? "active" : "disabled");
+    cli_print(span_of(a.name));
+    printf("\n  language   %s\n  zone       %s\n", a.language, a.zone);
+    if (store_role_list(c->store, a.id, print_role, NULL, e) < 0)
+        return -1;
+    return store_mailbox_of_account(c->store, a.id, print_own, NULL, e);
+}
+
 static int account_delete(struct cli *c, int argc, char **argv, struct err *e)
 {
     struct store_account     a;
@@ -201,6 +233,7 @@ int cli_account(struct cli *c, int argc, char **argv, struct err *e)
         {"add", "ADDRESS [--name TEXT] [--owner DOMAIN] [--admin on] [--password-stdin]", "a person who signs in", account_add},
         {"set", "ADDRESS [the options of add] [--no-role DOMAIN] [--active off]", "change what was given", account_set},
         {"list", "", "all accounts", account_list},
+        {"show", "ADDRESS", "one account, with its roles and mailboxes", account_show},
         {"delete", "ADDRESS [--yes]", "mailboxes stay", account_delete},
     };
 

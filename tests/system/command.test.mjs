@@ -65,6 +65,8 @@ function suite(makeConfig) {
         assert.notEqual(code, 0);
         assert.match(stderr, /10/);
         await site.must("account", "set", "otto@ours.example", "--password-stdin", { input: "correct horse battery\n" });
+        await must("mailbox", "add", "otto@ours.example", "--account", "otto@ours.example");
+        assert.match(await must("account", "show", "otto@ours.example"), /name +Otto[^]*owner +of ours\.example[^]*mailbox +otto@ours\.example/);
     });
 
     test("an address says whose rules judge it", async () => {
