@@ -16,7 +16,7 @@
 #include "store/mailbox.h"
 #include "store/policy.h"
 
-#define READY_TRIES 200 /* of 50 ms */
+#define READY_TRIES 1200 /* of 50 ms */
 
 static const char conf_text[] =
     "; Made by `postern run --example`: every path below %s, every port on loopback.\n"
@@ -29,7 +29,8 @@ static const char conf_text[] =
     "listen_spamd = 127.0.0.1:%lld, unix:%s/spamd.sock\n"
     "listen_http = 127.0.0.1:%lld, unix:%s/http.sock\n"
     "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
-    "mta_from = 127.0.0.0/8\n";
+    "mta_from = 127.0.0.0/8\n"
+    "mta_users =\n";
 
 static int write_conf(const struct example *x, const char *path, struct err *e)
 {

@@ -2,6 +2,7 @@
  *
  * One process, no threads: signals arrive through sigwaitinfo(2), so nothing happens in a handler. */
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/log.h"
 #include "run.h"
 
@@ -126,9 +128,11 @@ static bool any_alive(const struct supervisor *s)
 static void turn(struct supervisor *s)
 {
     struct timespec quarter = {0, 250000000};
-    int             got = sigtimedwait(&s->signals, NULL, &quarter);
+    siginfo_t       info;
+    int             got = sigtimedwait(&s->signals, &info, &quarter);
 
-    if (got == SIGTERM || got == SIGINT)
+    /* A SIGHUP from the kernel says that the terminal is gone, one from somebody that settings have changed. */
+    if (got == SIGTERM || got == SIGINT || (got == SIGHUP && info.si_code == SI_KERNEL))
         s->stopping = true;
     else if (got == SIGHUP)
         signal_all(s, SIGHUP);
@@ -170,10 +174,38 @@ static int supervise(struct supervisor *s, struct cli *c, const struct example *
     return rc;
 }
 
+/* The terminal of whoever typed `make run`. What is typed there reaches every process of the group in front, and make calls
+ * a Ctrl-C a failure even if all ends well: so the example has a group of its own in front until it ends. */
+struct terminal {
+    int   fd; /* -1: there is none, or it is not ours to take */
+    pid_t before;
+};
+
+static void terminal_take(struct terminal *t)
+{
+    t->before = getpgrp();
+    t->fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    if (t->before == getpid() || tcgetpgrp(t->fd) != t->before || setpgid(0, 0) < 0) {
+        fd_close(&t->fd);
+        return;
+    }
+    signal(SIGTTOU, SIG_IGN); /* from behind, to come to the front */
+    signal(SIGTSTP, SIG_IGN); /* make would not notice that we stopped, and nobody had the keys */
+    tcsetpgrp(t->fd, getpid());
+}
+
+static void terminal_give_back(struct terminal *t)
+{
+    if (t->fd >= 0)
+        tcsetpgrp(t->fd, t->before);
+    fd_close(&t->fd);
+}
+
 int cli_run(struct cli *c, int argc, char **argv, struct err *e)
 {
     static struct supervisor s;
     struct example           example = {.seed = "examples/quickstart"};
+    struct terminal          terminal = {.fd = -1};
     const char              *spamd = "1783", *http = "11344";
     struct conf             *conf = NULL;
     int                      rc = -1;
@@ -194,6 +226,8 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
     sigaddset(&s.signals, SIGHUP);
     sigaddset(&s.signals, SIGCHLD);
     sigprocmask(SIG_BLOCK, &s.signals, NULL);
+    if (example.dir != NULL)
+        terminal_take(&terminal);
     if (example.dir == NULL || example_make(c, &example, &conf, e) == 0) {
         s.conf_path = c->conf_path;
         rc = supervise(&s, c, &example, e);
@@ -202,5 +236,7 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
     conf_free(&conf);
     if (rc == 0 && example.dir != NULL)
         puts("Stopped.");
+    fflush(stdout);
+    terminal_give_back(&terminal);
     return rc;
 }

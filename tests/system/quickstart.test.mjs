@@ -1,6 +1,7 @@
 // What `make run` starts, and the README's five minutes, command by command.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -70,4 +71,27 @@ test("a program that dies is started again, and Ctrl-C stops them all", async ()
     assert.equal(await server.stop("SIGINT"), 0);
     assert.equal(await canConnect(http), false);
     server = null;
+});
+
+// make gets a terminal from script(1), which sends what it reads; ^C is a key like any other to it.
+test("Ctrl-C in the terminal of `make run` ends it without an error of make's", async () => {
+    const own = tempDir("typed");
+    const [spamdPort, httpPort] = [await freePort(), await freePort()];
+    const typed = spawn("script", ["-qefc", "make -f example.mk", "typescript"], { cwd: own });
+    let shown = "";
+
+    writeFileSync(join(own, "example.mk"), `run:\n\texec ${program("postern")} run --example run --seed ${
+        join(root, "examples/quickstart")} --spamd-port ${spamdPort} --http-port ${httpPort}\n`);
+    typed.stdout.on("data", (bytes) => { shown += bytes; });
+    const ended = new Promise((done) => typed.on("exit", done));
+    try {
+        await waitFor("the example to run", () => shown.includes("Ctrl-C stops it"), { seconds: 60 });
+        typed.stdin.write("\x03");
+        assert.equal(await ended, 0, shown);
+        assert.match(shown, /Stopped\.\s*$/);
+        assert.equal(await canConnect(httpPort), false);
+    } finally {
+        typed.kill();
+        removeDir(own);
+    }
 });
