@@ -210,19 +210,21 @@ bench: deps-bench all $(BENCHES)
 DEPS := gcc make pkg-config libinih-dev libxxhash-dev libsqlite3-dev libpq-dev libgmime-3.0-dev libidn2-dev \
         libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev libpcre2-dev \
         libcjson-dev libsodium-dev
-DEPS_TEST := nodejs libcmocka-dev clang libclang-rt-14-dev postgresql redis-server spamc valgrind
+DEPS_RUN  := spamc curl
+DEPS_TEST := nodejs libcmocka-dev clang libclang-rt-14-dev postgresql redis-server valgrind sqlite3 zstd procps $(DEPS_RUN)
 
 deps:
 	@.ci/packages "to build" $(DEPS)
 
 deps-bench: deps deps-test
-	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl sqlite3 curl
+	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl
 
 deps-test:
 	@.ci/packages "to test" $(DEPS_TEST)
 	@tests/peers
 
-run: deps
+run:
+	@.ci/packages "to build, and to try what is built" $(DEPS) $(DEPS_RUN)
 	$(MAKE) -j$(J) --no-print-directory all
 	exec $(BUILD)/postern run --example run
 
