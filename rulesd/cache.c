@@ -230,14 +230,10 @@ static struct part *part_load(struct cache *c, struct store *s, const struct uui
     return p;
 }
 
-/* anna@ours.example, or anna+tag@ours.example where that leads to anna's own mailbox. */
+/* Not what only leads there now, by tag, alias or catch-all: a mailbox or an alias of just that name may come. */
 static bool is_settled(struct span address, const struct store_resolved *who)
 {
-    struct span own = span_of(who->mailbox_address), local = span_head(own, span_rchr(own, '@'));
-    size_t      at = span_rchr(address, '@');
-
-    return who->has_mailbox && span_is(span_skip(address, at + 1), who->domain_name) &&
-           span_eq(span_skip(own, local.n), span_skip(address, at)) && span_starts(span_head(address, at), local);
+    return who->has_mailbox && span_is(address, who->mailbox_address);
 }
 
 static struct audience *audience_new(const struct store_resolved *who, int64_t as_of)

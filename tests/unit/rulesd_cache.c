@@ -343,6 +343,34 @@ static void people_who_come_and_go_are_seen_within_200_ms(void **state)
     cache_free(&s.cache);
 }
 
+static bool leads_to(struct cache *c, const char *address, const char *mailbox)
+{
+    struct audience *a = known(c, address);
+    bool             does = strcmp(audience_who(a)->mailbox_address, mailbox) == 0;
+
+    audience_drop(&a);
+    return does;
+}
+
+/* Their names begin like the mailbox that had their mail so far: by the catch-all, and by the tag. */
+static void who_gets_a_mailbox_is_no_longer_judged_by_a_namesakes_rules(void **state)
+{
+    struct scene       s = scene_of(state, &roomy);
+    struct span        anna = SPAN("anna@ours.example");
+    struct uuid        ignored;
+    struct cache_stats stats;
+
+    OK(s.w, store_address_add(s.store, &root, s.domain, SPAN_NONE, ADDRESS_CATCHALL, &anna, 1, &ignored, &s.w->e));
+    SOON(SLOW_MS, (cache_stats(s.cache, &stats), stats.feed_seq == change_head(s.w)));
+    assert_true(leads_to(s.cache, "annabelle@ours.example", "anna@ours.example"));
+    assert_true(leads_to(s.cache, "anna+sales@ours.example", "anna@ours.example"));
+    add_mailbox(s.w, s.domain, "annabelle");
+    SOON(PROMISED_MS, leads_to(s.cache, "annabelle@ours.example", "annabelle@ours.example"));
+    add_mailbox(s.w, s.domain, "anna+sales");
+    SOON(PROMISED_MS, leads_to(s.cache, "anna+sales@ours.example", "anna+sales@ours.example"));
+    cache_free(&s.cache);
+}
+
 static void an_alias_into_another_domain_follows_changes_there(void **state)
 {
     struct scene s = scene_of(state, &roomy);
@@ -672,6 +700,7 @@ int main(void)
         STORE_SQLITE(a_patch_that_has_grown_is_merged_and_nothing_is_lost),
         STORE(a_learned_sender_decides_within_200_ms),
         STORE(people_who_come_and_go_are_seen_within_200_ms),
+        STORE(who_gets_a_mailbox_is_no_longer_judged_by_a_namesakes_rules),
         STORE(an_alias_into_another_domain_follows_changes_there),
         STORE(a_threshold_that_was_set_holds_within_200_ms),
         STORE(a_policy_that_was_assigned_counts_within_200_ms),
