@@ -32,6 +32,7 @@ static int set_class(struct listener *l, struct span value)
 static int set_phase(struct listener *l, struct span value) { return one_of(value, "pre", "post", &l->post); }
 static int set_mode(struct listener *l, struct span value) { return one_of(value, "live", "observe", &l->observe); }
 static int set_lines(struct listener *l, struct span value) { return on_off(value, &l->envelope_lines); }
+static int set_shm(struct listener *l, struct span value) { return on_off(value, &l->shm); }
 
 /* What may follow an address behind "?". */
 static const struct {
@@ -42,6 +43,7 @@ static const struct {
     {"phase", "pre or post", set_phase},
     {"mode", "live or observe", set_mode},
     {"envelope_lines", "on or off", set_lines},
+    {"shm", "on or off", set_shm},
 };
 
 static int set_option(struct listener *l, struct span option, struct err *e)
@@ -55,7 +57,7 @@ static int set_option(struct listener *l, struct span option, struct err *e)
             return err_set(e, ERR_INVALID, "%s is %s", options[i].key, options[i].values);
         return 0;
     }
-    return err_set(e, ERR_INVALID, "a listener has class, phase, mode and envelope_lines, but no \"%.*s\"",
+    return err_set(e, ERR_INVALID, "a listener has class, phase, mode, envelope_lines and shm, but no \"%.*s\"",
                    SPAN_ARG(option));
 }
 

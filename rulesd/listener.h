@@ -13,7 +13,7 @@ struct listener {
     struct endpoint   at;
     enum wire_kind    kind; /* the protocol, where the first bytes do not tell */
     enum caller_class most;
-    bool              post, observe, envelope_lines;
+    bool              post, observe, envelope_lines, shm;
     int              *fds; /* one a loop; of a Unix socket the first alone */
     size_t            nfds;
 };

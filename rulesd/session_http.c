@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "reply.h"
 #include "session.h"
+#include "shm.h"
 
 #define BODY_MAX ((size_t)4 << 20) /* of a reply, milter lists of 10,000 recipients included */
 #define COMPLAIN_US (60 * INT64_C(1000000))
@@ -35,6 +36,10 @@ static void count(struct exchange *x, enum metric_verb verb, enum metric_verdict
 {
     metrics_request(x->metrics, METRIC_HTTP, verb, verdict);
 }
+
+static bool packed(const struct exchange *x) { return http_packed(&x->http); }
+
+static enum wire_step unpack(struct exchange *x) { return http_unpack(&x->http); }
 
 static void expire(struct exchange *x) { http_expire(&x->http); }
 
@@ -138,12 +143,29 @@ static void take_envelope(struct exchange *x, struct scan_request *req)
     req->drops_recipients = v->milter;
 }
 
+/* The message where it is not the body. Whoever may not have us read it is refused, never scanned as empty. */
+static int take_shm(struct exchange *x, enum caller_class class, struct err *e)
+{
+    if (x->envelope.shm.p == NULL)
+        return 0;
+    if (!shm_permitted(x->client->listener->shm, class, &x->client->peer))
+        return err_set(e, ERR_INVALID, "shared memory is not read here; send the message as the body");
+    buf_clear(&x->plain);
+    if (shm_read(&x->envelope, x->http.limits.body_max, &x->plain, e) < 0)
+        return -1;
+    x->http.body = buf_span(&x->plain);
+    return 0;
+}
+
 static enum answer do_scan(struct exchange *x, struct scan_request *req, struct buf *out)
 {
     enum caller_class class;
+    struct err        e = ERR_INIT;
 
     if (check_password(x, &class) != 0)
         return refuse(x, out, METRIC_SCAN, 401, "Unauthorized");
+    if (take_shm(x, class, &e) < 0)
+        return refuse(x, out, METRIC_SCAN, e.code == ERR_LIMIT ? 413 : 400, e.text);
     *req = (struct scan_request){.protocol = METRIC_HTTP,
                                  .class = class,
                                  .listener = x->client->listener,
@@ -270,4 +292,5 @@ static enum answer answer(struct exchange *x, struct scan_request *req, struct b
     return x->route->run(x, req, out);
 }
 
-const struct session session_http = {begin, step, head_done, wants, expire, put_bad, put_busy, answer, put_scan};
+const struct session session_http = {begin,  step,    head_done, wants,  packed,  unpack,
+                                     expire, put_bad, put_busy,  answer, put_scan};

@@ -12,13 +12,14 @@ struct rspamd_envelope {
     bool             ip_invalid;
     struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
     struct span      password; /* Password field, or the password of Basic authorisation (decoded into the arena) */
+    struct span      shm, shm_offset, shm_length; /* the message is in shared memory; p == NULL: it is the body */
     bool             milter;   /* Flags holds "milter": the caller can drop recipients and discard */
     bool             pass_all;
     bool             body_block;
 };
 /* Reads all fields in one pass; the first of a name counts. Refuses (-1) what must never be scanned as an empty
- * message: Shm, File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT:
- * 431). A bad IP is flagged and ignored. */
+ * message: File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT: 431).
+ * Who finds shm must read or refuse it. A bad IP is flagged and ignored. */
 int rspamd_read_envelope(const struct http_request *r, struct rspamd_envelope *out, struct err *e);
 
 enum rspamd_action {
