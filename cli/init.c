@@ -108,7 +108,10 @@ static int config_man(struct cli *c, int argc, char **argv, struct err *e)
     puts(".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n.Nd the settings of Postern's programs\n"
          ".Sh DESCRIPTION\nAn INI file that all programs read; every key has a default, so an empty file runs.\nAn unknown key is an error.\n"
          "Lines are at most 199 bytes long; a long list continues on lines that start with a blank.\nA comment starts with a semicolon.\n"
-         "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post");
+         "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post\n"
+         ".Bl -tag -width envelope_lines -compact\n.It Cm class\n.Cm mta No or Cm scan :\nthe most that a caller may be there.\n"
+         ".It Cm phase , mode , envelope_lines\nas in\n.Sx [rulesd] .\n.It Cm shm\n.Cm on :\nmessages in shared memory are read, for MTAs on "
+         "this machine.\n.El");
     for (size_t i = 0; i < conf_nrows; i++) {
         const struct conf_row *r = &conf_rows[i];
 
