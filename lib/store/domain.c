@@ -18,6 +18,7 @@ static const char insert_sql[] =
 static const char update_sql[] =
     "UPDATE domain SET kind = $2, state = $3, delimiter = $4, route = $5, updated_us = $6 WHERE id = $1";
 static const char delete_sql[] = "DELETE FROM domain WHERE id = $1";
+static const char catchall_sql[] = "SELECT COUNT(*) FROM address WHERE domain_id = $1 AND kind = 'catchall'";
 static const char get_sql[] = "SELECT " COLUMNS " FROM domain d WHERE d.id = $1";
 static const char find_sql[] = "SELECT " COLUMNS " FROM domain d WHERE d.name = $1 UNION ALL SELECT " COLUMNS
                                " FROM domain_alias a JOIN domain d ON d.id = a.domain_id WHERE a.name = $1";
@@ -165,12 +166,29 @@ int store_domain_add(struct store *s, const struct actor *by, const struct store
     return row_end(s, own, add_in(s, by, &mine, e), e);
 }
 
+/* As in store_address_add(), from the other side. */
+static int check_split(struct store *s, const struct store_domain *d, const char *name, struct err *e)
+{
+    int64_t n = 0;
+
+    if (d->kind != DOMAIN_SDR)
+        return 0;
+    if (row_i64(s->main, catchall_sql, (struct db_val[]){dbv_uuid(&d->id)}, 1, &n, e) < 0)
+        return -1;
+    if (n > 0)
+        return err_set(e, ERR_CONFLICT,
+                       "%s has a catch-all, which would take the mail of the other server's people: "
+                       "delete it first",
+                       name);
+    return 0;
+}
+
 static int set_in(struct store *s, const struct actor *by, const struct store_domain *d, struct err *e)
 {
     struct store_domain before, after;
 
     if (store_change_note(s, CHANGE_DOMAIN, store_scope_domain(d->id), NULL, e) < 0 ||
-        store_domain_get(s, d->id, &before, e) < 0)
+        store_domain_get(s, d->id, &before, e) < 0 || check_split(s, d, before.name, e) < 0)
         return -1;
     if (row_change_one(s, update_sql,
                        (struct db_val[]){dbv_uuid(&d->id), dbv_word(domain_kind_words, (int)d->kind),

@@ -27,7 +27,7 @@ typedef int (*store_domain_fn)(void *ctx, const struct store_domain *d);
 /* Adds the domain (id and times are made here) with its two policies, `Rules` and `Enforced`. */
 int store_domain_add(struct store *s, const struct actor *by, const struct store_domain *d, struct uuid *id_out,
                      struct err *e);
-/* Writes kind, state, delimiter and route of d->id. */
+/* Writes kind, state, delimiter and route of d->id. ERR_CONFLICT: to be split, with a catch-all. */
 int store_domain_set(struct store *s, const struct actor *by, const struct store_domain *d, struct err *e);
 /* With everything in it: mailboxes, addresses, policies, rules, settings. */
 int store_domain_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);

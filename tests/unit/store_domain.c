@@ -133,6 +133,20 @@ static const struct {
     {"a delimiter that addresses are made of", "a.example", '@'},
 };
 
+static void a_domain_with_a_catch_all_is_not_split(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_domain d = {.id = add_domain(w, "ours.example"), .kind = DOMAIN_SDR, .state = DOMAIN_ACTIVE};
+    struct span         target = SPAN("anna@ours.example");
+    struct uuid         all;
+
+    OK(w, store_address_add(w->more, &root, d.id, SPAN_NONE, ADDRESS_CATCHALL, &target, 1, &all, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_domain_set(w->more, &root, &d, &w->e));
+    assert_non_null(strstr(w->e.text, "ours.example"));
+    OK(w, store_address_delete(w->more, &root, all, &w->e));
+    OK(w, store_domain_set(w->more, &root, &d, &w->e));
+}
+
 static void what_is_no_domain_is_refused(void **state)
 {
     struct world *w = world_of(state);
@@ -157,6 +171,7 @@ int main(void)
         STORE(an_alias_finds_its_domain_until_it_is_deleted),
         STORE(a_deleted_domain_takes_everything_with_it),
         STORE(domains_are_listed_by_name_a_page_at_a_time),
+        STORE(a_domain_with_a_catch_all_is_not_split),
         STORE(what_is_no_domain_is_refused),
     };
 
