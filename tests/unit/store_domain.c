@@ -136,10 +136,12 @@ static const struct {
 static void a_domain_with_a_catch_all_is_not_split(void **state)
 {
     struct world       *w = world_of(state);
-    struct store_domain d = {.id = add_domain(w, "ours.example"), .kind = DOMAIN_SDR, .state = DOMAIN_ACTIVE};
+    struct store_domain d;
     struct span         target = SPAN("anna@ours.example");
     struct uuid         all;
 
+    OK(w, store_domain_get(w->more, add_domain(w, "ours.example"), &d, &w->e));
+    d.kind = DOMAIN_SDR;
     OK(w, store_address_add(w->more, &root, d.id, SPAN_NONE, ADDRESS_CATCHALL, &target, 1, &all, &w->e));
     REFUSED(w, ERR_CONFLICT, store_domain_set(w->more, &root, &d, &w->e));
     assert_non_null(strstr(w->e.text, "ours.example"));
