@@ -386,12 +386,43 @@ static enum go refuse_busy(struct conn *c)
     return refuse(c, c->session->put_busy);
 }
 
+static enum go answer_plain(struct conn *c) { return charge_buf(c, &c->x->plain) ? answer(c) : refuse_busy(c); }
+
+static void unpack_on_worker(void *ctx)
+{
+    struct conn *c = ctx;
+
+    if (atomic_load_explicit(&c->loop->server->stopping, memory_order_relaxed))
+        return;
+    c->unpacked = c->session->unpack(c->x);
+    loop_post(c->loop, c);
+}
+
+/* A few bytes may become a large message, and others would wait for that. */
+static enum go unpack_elsewhere(struct conn *c)
+{
+    loop_wait(c->loop, c, WAIT_SCAN);
+    if (!workers_put(c->loop->server->workers, unpack_on_worker, c)) {
+        loop_unwait(c->loop, c);
+        return refuse_busy(c);
+    }
+    c->state = CONN_SCAN;
+    c->unpacks = true;
+    return GO_WAIT;
+}
+
+static enum go after_unpacking(struct conn *c)
+{
+    c->unpacks = false;
+    return c->unpacked == WIRE_DONE ? answer_plain(c) : refuse(c, c->session->put_bad);
+}
+
 static enum go parse(struct conn *c)
 {
     begin_exchange(c);
     c->parsed = true;
     switch (c->session->step(c->x, &c->in, c->eof)) {
-    case WIRE_DONE: return charge_buf(c, &c->x->plain) ? answer(c) : refuse_busy(c);
+    case WIRE_DONE: return c->session->packed(c->x) ? unpack_elsewhere(c) : answer_plain(c);
     case WIRE_BAD: return refuse(c, c->session->put_bad);
     case WIRE_MORE: break;
     }
@@ -566,7 +597,10 @@ void conn_resume(struct conn *c)
     struct scan *s = c->x->scan;
 
     loop_unwait(c->loop, c);
-    run(c, go_on_with(c, s->on_worker ? c->step : scan_run(s)));
+    if (c->unpacks)
+        run(c, after_unpacking(c));
+    else
+        run(c, go_on_with(c, s->on_worker ? c->step : scan_run(s)));
 }
 
 void conn_expire(struct conn *c)

@@ -31,9 +31,11 @@ struct conn {
     struct exchange      *x; /* the request that is being read or answered */
     struct buf            in, out;
     size_t                sent, drained, charged, charged_in;
-    size_t                turn;    /* what it has done since its turn began: bytes, and a good deal a request */
-    bool                  replied; /* put_scan() was called, by a worker */
-    enum scan_step        step;    /* what a worker's run of the scan came to */
+    size_t                turn;     /* what it has done since its turn began: bytes, and a good deal a request */
+    bool                  replied;  /* put_scan() was called, by a worker */
+    enum scan_step        step;     /* what a worker's run of the scan came to */
+    bool                  unpacks;  /* a worker undoes the compression of the message */
+    enum wire_step        unpacked; /* what that came to */
     int64_t               deadline_us;
     struct conn          *prev, *next; /* in the list of `waiting` */
     struct conn          *again_next;

@@ -440,7 +440,8 @@ void loop_join(struct loop *l) { pthread_join(l->thread, NULL); }
 void loop_let_go(struct loop *l)
 {
     for (struct conn *c = l->waiting[WAIT_SCAN].first; c != NULL; c = c->next)
-        scan_end(c->x->scan);
+        if (c->x->scan != NULL)
+            scan_end(c->x->scan);
 }
 
 static void close_conns(struct loop *l)

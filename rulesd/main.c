@@ -106,7 +106,7 @@ static void set_limits(struct server *sv, const struct settings *s)
     size_t body = (size_t)s->rulesd.max_message;
 
     sv->limits[CLASS_MTA] = (struct wire_limits){
-        .body_max = body, .head_max = 1 << 20, .rcpt_max = 10000, .headers_max = 1000};
+        .body_max = body, .head_max = 1 << 20, .rcpt_max = 10000, .headers_max = 1000, .unpack_max = SCAN_LOOP_BYTES};
     sv->limits[CLASS_SCAN] = sv->limits[CLASS_MTA];
     sv->limits[CLASS_SCAN].head_max = 80 << 10;
     sv->in_max = body + (1 << 20) + (128 << 10);

@@ -50,6 +50,9 @@ struct session {
     enum wire_step (*step)(struct exchange *x, struct buf *in, bool eof);
     bool (*head_done)(const struct exchange *x);
     size_t (*wants)(const struct exchange *x, const struct buf *in);
+    bool (*packed)(
+        const struct exchange *x); /* after WIRE_DONE: the body wants unpack(), on a worker, before answer() */
+    enum wire_step (*unpack)(struct exchange *x);
     void (*expire)(struct exchange *x);                    /* too slow: put_bad() comes next */
     void (*put_bad)(struct exchange *x, struct buf *out);  /* after WIRE_BAD; nothing: close without a word */
     void (*put_busy)(struct exchange *x, struct buf *out); /* we are short of something: try again */

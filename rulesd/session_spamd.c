@@ -30,6 +30,10 @@ static void count(struct exchange *x, enum metric_verb verb, enum metric_verdict
     metrics_request(x->metrics, protocol(x), verb, verdict);
 }
 
+static bool packed(const struct exchange *x) { return spamd_packed(&x->spamd); }
+
+static enum wire_step unpack(struct exchange *x) { return spamd_unpack(&x->spamd); }
+
 static void expire(struct exchange *x) { spamd_expire(&x->spamd); }
 
 static void put_bad(struct exchange *x, struct buf *out)
@@ -178,4 +182,5 @@ static void put_scan(struct exchange *x, struct buf *out)
     spamd_put_result(out, &x->spamd, &result);
 }
 
-const struct session session_spamd = {begin, step, head_done, wants, expire, put_bad, put_busy, answer, put_scan};
+const struct session session_spamd = {begin,  step,    head_done, wants,  packed,  unpack,
+                                      expire, put_bad, put_busy,  answer, put_scan};

@@ -358,19 +358,37 @@ static enum wire_step step_fields(struct http_request *r, struct buf *in)
 
 /* ---- bodies ---- */
 
+static enum wire_step unpack(struct http_request *r, size_t max)
+{
+    struct err e = ERR_INIT;
+
+    if (wire_unzstd(r->body, max, r->plain, &e) == 0) {
+        r->body = buf_span(r->plain);
+        return WIRE_DONE;
+    }
+    if (e.code != ERR_LIMIT)
+        return bad(r, 400, "the body is not zstd");
+    r->packed = max < r->limits.body_max;
+    if (!r->packed)
+        return bad(r, 413, "the message is too large once decompressed");
+    buf_clear(r->plain);
+    return WIRE_DONE;
+}
+
+bool http_packed(const struct http_request *r) { return r->packed; }
+
+enum wire_step http_unpack(struct http_request *r)
+{
+    r->packed = false;
+    return unpack(r, r->limits.body_max);
+}
+
 static enum wire_step finish(struct http_request *r, struct buf *in, size_t body_end, size_t used)
 {
     r->used = used;
     r->state = HTTP_OVER;
     r->body = span_between(in->p + r->head_end, in->p + body_end);
-    if (!r->zstd)
-        return WIRE_DONE;
-    struct err e = ERR_INIT;
-    if (wire_unzstd(r->body, r->limits.body_max, r->plain, &e) < 0)
-        return e.code == ERR_LIMIT ? bad(r, 413, "the message is too large once decompressed")
-                                   : bad(r, 400, "the body is not zstd");
-    r->body = buf_span(r->plain);
-    return WIRE_DONE;
+    return r->zstd ? unpack(r, wire_unpack_first(&r->limits)) : WIRE_DONE;
 }
 
 static enum wire_step step_body(struct http_request *r, struct buf *in)
@@ -554,15 +572,9 @@ enum wire_step http_step(struct http_request *r, struct buf *in, bool eof)
     return got == WIRE_MORE && eof ? ended_early(r) : got;
 }
 
-void http_expire(struct http_request *r)
-{
-    bad(r, 408, "the request took too long");
-}
+void http_expire(struct http_request *r) { bad(r, 408, "the request took too long"); }
 
-bool http_head_done(const struct http_request *r)
-{
-    return r->head_end > 0;
-}
+bool http_head_done(const struct http_request *r) { return r->head_end > 0; }
 
 size_t http_wants(const struct http_request *r, const struct buf *in)
 {

@@ -51,6 +51,7 @@ struct http_request {
     size_t      head_end, body_end, ntrailer;
     size_t      nfields, headers_cap, nrcpt;
     bool        has_length, chunked, zstd;
+    bool        packed; /* body is still zstd */
     uint64_t    length, chunk_left;
 };
 
@@ -59,6 +60,10 @@ struct http_request {
 void http_begin(struct http_request *r, struct arena *a, struct buf *plain, const struct wire_limits *limits);
 /* eof: the peer has shut down its side. An end before the first byte, or within the head, is WIRE_BAD with status 0. */
 enum wire_step http_step(struct http_request *r, struct buf *in, bool eof);
+/* After WIRE_DONE: is the body still compressed (wire_limits.unpack_max)? Then this undoes it: WIRE_DONE or WIRE_BAD. It touches
+ * the request and its buffers alone, so any thread may, one at a time. */
+bool           http_packed(const struct http_request *r);
+enum wire_step http_unpack(struct http_request *r);
 void           http_expire(struct http_request *r); /* the deadline passed: WIRE_BAD with 408 */
 bool           http_head_done(const struct http_request *r);
 /* At most this many more bytes are wanted for now, for sizing reads; 0: unknown. */

@@ -223,20 +223,14 @@ static enum wire_step on_from(struct spamd_request *r, struct span value)
     return set_text(r, &r->from, value);
 }
 
-static enum wire_step on_helo(struct spamd_request *r, struct span value)
-{
-    return set_text(r, &r->helo, value);
-}
+static enum wire_step on_helo(struct spamd_request *r, struct span value) { return set_text(r, &r->helo, value); }
 
 static enum wire_step on_hostname(struct spamd_request *r, struct span value)
 {
     return set_text(r, &r->hostname, value);
 }
 
-static enum wire_step on_ip(struct spamd_request *r, struct span value)
-{
-    return set_text(r, &r->ip, value);
-}
+static enum wire_step on_ip(struct spamd_request *r, struct span value) { return set_text(r, &r->ip, value); }
 
 static enum wire_step on_queue_id(struct spamd_request *r, struct span value)
 {
@@ -337,22 +331,38 @@ static enum wire_step step_head(struct spamd_request *r, struct buf *in)
 
 /* ---- the body ---- */
 
-/* `used` bytes of `in` are the request; its body is what lies behind the head. */
-static enum wire_step finish(struct spamd_request *r, const struct buf *in, size_t used)
+static enum wire_step unpack(struct spamd_request *r, size_t max)
 {
     struct err e = ERR_INIT;
 
+    if (wire_inflate(r->body, max, r->inflated, &e) == 0) {
+        r->body = buf_span(r->inflated);
+        return WIRE_DONE;
+    }
+    r->packed = e.code == ERR_LIMIT && max < r->limits.body_max;
+    if (!r->packed)
+        return bad(r, SPAMD_EX_UNAVAILABLE, e.text);
+    buf_clear(r->inflated);
+    return WIRE_DONE;
+}
+
+bool spamd_packed(const struct spamd_request *r) { return r->packed; }
+
+enum wire_step spamd_unpack(struct spamd_request *r)
+{
+    r->packed = false;
+    return unpack(r, r->limits.body_max);
+}
+
+/* `used` bytes of `in` are the request; its body is what lies behind the head. */
+static enum wire_step finish(struct spamd_request *r, const struct buf *in, size_t used)
+{
     r->used = used;
     r->state = SPAMD_OVER;
     if (r->head_end == 0)
         return WIRE_DONE;
     r->body = span_between(in->p + r->head_end, in->p + used);
-    if (!r->zlib)
-        return WIRE_DONE;
-    if (wire_inflate(r->body, r->limits.body_max, r->inflated, &e) < 0)
-        return bad(r, SPAMD_EX_UNAVAILABLE, e.text);
-    r->body = buf_span(r->inflated);
-    return WIRE_DONE;
+    return r->zlib ? unpack(r, wire_unpack_first(&r->limits)) : WIRE_DONE;
 }
 
 static enum wire_step step_body(struct spamd_request *r, struct buf *in)
@@ -431,10 +441,7 @@ void spamd_expire(struct spamd_request *r)
     bad(r, SPAMD_EX_TIMEOUT, r->head_end > 0 ? "the message did not come in time" : "the request did not come in time");
 }
 
-bool spamd_head_done(const struct spamd_request *r)
-{
-    return r->head_end > 0 || r->state == SPAMD_OVER;
-}
+bool spamd_head_done(const struct spamd_request *r) { return r->head_end > 0 || r->state == SPAMD_OVER; }
 
 size_t spamd_wants(const struct spamd_request *r, const struct buf *in)
 {

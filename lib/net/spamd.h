@@ -38,6 +38,7 @@ struct spamd_request {
     int              version; /* major * 100 + minor: 105 for 1.5; 100 and below: no head at all */
     bool             rspamc;  /* RSPAMC/1.x: answer with the RSPAMD text form */
     bool             has_length, zlib;
+    bool             packed; /* body is still zlib */
     uint64_t         length;
     struct span      user; /* opaque text */
     bool             has_user;
@@ -70,8 +71,12 @@ void spamd_begin(struct spamd_request *r, struct arena *a, struct buf *inflated,
 /* eof: the peer has shut down its side. */
 enum wire_step spamd_step(struct spamd_request *r, struct buf *in, bool eof);
 /* The head's deadline passed / the body's: makes it WIRE_BAD with 79. */
-void spamd_expire(struct spamd_request *r);
-bool spamd_head_done(const struct spamd_request *r);
+/* After WIRE_DONE: is the body still compressed (wire_limits.unpack_max)? Then this undoes it: WIRE_DONE or WIRE_BAD. It touches
+ * the request and its buffers alone, so any thread may, one at a time. */
+bool           spamd_packed(const struct spamd_request *r);
+enum wire_step spamd_unpack(struct spamd_request *r);
+void           spamd_expire(struct spamd_request *r);
+bool           spamd_head_done(const struct spamd_request *r);
 /* At most this many more bytes are wanted for now, for sizing reads; 0: unknown. */
 size_t spamd_wants(const struct spamd_request *r, const struct buf *in);
 

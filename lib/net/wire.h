@@ -24,7 +24,14 @@ struct wire_limits {
     size_t head_max;    /* 1 MiB for trusted callers, else 80 KiB */
     size_t rcpt_max;    /* Rcpt fields: 10,000 */
     size_t headers_max; /* other fields: 1,000 (HTTP); spamd has 255 lines */
+    size_t
+        unpack_max; /* a body that grows beyond this stays packed, for *_unpack() on a thread with time; 0: none does */
 };
+
+static inline size_t wire_unpack_first(const struct wire_limits *l)
+{
+    return l->unpack_max > 0 && l->unpack_max < l->body_max ? l->unpack_max : l->body_max;
+}
 
 /* Whose protocol do these first bytes speak? The word after the last blank of the first line tells: HTTP/…, SPAMC/…,
  * RSPAMC/…. UNDECIDED while the line is not complete and shorter than WIRE_LINE_MAX; else `fallback`. */

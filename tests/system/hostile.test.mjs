@@ -203,6 +203,22 @@ test("many messages that grow when decompressed share one ceiling of memory, and
     await own.stop();
 });
 
+test("who sends bombs delays nobody who asks for little", async () => {
+    const small = async () => { const started = performance.now(); await checkHttp(`${head("x@bad.example")}\r\nhello\r\n`); return performance.now() - started; };
+    const median = async () => { const took = []; for (let i = 0; i < 25; i++) took.push(await small()); return took.sort((a, b) => a - b)[12]; };
+    const bomb = Buffer.concat([Buffer.from("CHECK SPAMC/1.5\r\nCompress: zlib\r\n"), lengthed(deflateSync(fill(50_000_000, "a")))]);
+    const alone = await median();
+    let over = false, sent = 0;
+    const flood = Promise.all(Array.from({ length: 6 }, async () => {
+        while (!over) { assert.match(wellFormedSpamd(await rawTcp(site.spamd, bomb, { halfClose: false, timeoutMs: LONG_MS })), / 0 EX_OK| 75 /); sent++; }
+    }));
+    const during = await median();
+    over = true;
+    await flood;
+    assert.ok(sent > 0);
+    assert.ok(during < Math.max(40 * alone, 200), `${during} ms, alone ${alone} ms`);
+});
+
 const lengthed = (body) => Buffer.concat([Buffer.from(`Content-length: ${body.length}\r\n\r\n`), body]);
 
 // ---- regexes ----
