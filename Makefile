@@ -164,13 +164,13 @@ $(OUT)/unit/%: $(OUT)/obj/tests/unit/%.o $$(call unit_part,$$*) $$(call archives
 unit-build: $(UNITS_WANTED)
 
 unit: $(UNITS_WANTED)
-	@tests/run --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
+	@tests/run.mjs --unit "unit$(if $(SAN), SAN=$(SAN))" $(UNITS_WANTED)
 
 SYSTEM_TESTS  := $(wildcard tests/system/*.test.mjs)
 SYSTEM_WANTED := $(call wanted,$(SYSTEM_TESTS))
 
 system: all
-	@tests/run --system "system" $(SYSTEM_WANTED)
+	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 # What runs in several threads is run under ThreadSanitizer too.
 THREADED := $(filter $(OUT)/unit/rulesd_%,$(UNITS_WANTED))
@@ -180,10 +180,10 @@ check: deps deps-test
 	$(MAKE) -j$(J) --no-print-directory all unit-build
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
 	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread T=$(or $(T),rulesd_) unit-build)
-	@tests/run --unit "unit" $(UNITS_WANTED) \
-	          --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
-	          --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
-	          --system "system" $(SYSTEM_WANTED)
+	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \
+	               --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
+	               --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
+	               --system "system" $(SYSTEM_WANTED)
 
 graph:
 	@tests/graph

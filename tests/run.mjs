@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-// tests/run - runs tests, and says at the end what became of them, in one line:
+// tests/run.mjs - runs tests, and says at the end what became of them, in one line:
 //
 //     412 passed, 0 failed, 3 skipped
 //
-//   tests/run --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
+//   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
 //
 // Unit tests are cmocka programs that speak TAP, two at a time; system tests are node:test files. A program that
 // crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
@@ -128,7 +128,7 @@ function runSystem(label, files) {
 const groups = [];
 for (const arg of process.argv.slice(2)) {
     if (arg === "--unit" || arg === "--system") groups.push({ kind: arg, label: null, files: [] });
-    else if (groups.length === 0) { console.error("tests/run: first --unit or --system"); process.exit(64); }
+    else if (groups.length === 0) { console.error("tests/run.mjs: first --unit or --system"); process.exit(64); }
     else if (groups.at(-1).label === null) groups.at(-1).label = arg;
     else groups.at(-1).files.push(arg);
 }
