@@ -4,3 +4,5 @@ export * from "./wire.mjs";
 export * from "./servers.mjs";
 export * from "./postern.mjs";
 export * from "./peers.mjs";
+export * from "./ask.mjs";
+export * from "./relay.mjs";
