@@ -189,7 +189,7 @@ static void put_scan(struct exchange *x, struct buf *out)
         http_put_error(out, 503, "the rules cannot be read at the moment", x->keep, head_only);
         return;
     }
-    reply_rspamd(x->scan, x->scan->req.drops_recipients, clock_mono_us(), &reply);
+    reply_rspamd(x->scan, x->envelope.milter, clock_mono_us(), &reply);
     buf_init(&json, BODY_MAX);
     buf_reserve(&json, 1024);
     rspamd_put_json(&json, &reply, x->route->legacy);

@@ -62,6 +62,13 @@ test("whatever class scan claims, no counter, log or greylist entry moves", asyn
     await own.stop();
 });
 
+test("class scan has one verdict for all it names, and is not told who of them it concerns", async () => {
+    const both = [["Rcpt", "ann@ours.example"], ["Rcpt", "joe@ours.example"], ["Flags", "milter"]];
+    const dropped = async (to) => JSON.parse((await check(to, both, lottery)).text).milter.del_rcpt;
+    assert.deepEqual(await dropped(site.httpSock), ["joe@ours.example"], "an MTA can drop him");
+    assert.equal(await dropped(site.http), undefined);
+});
+
 test("class scan may name 20 recipients a minute, over both protocols together", async () => {
     const [own] = await startSite({});
     for (let i = 0; i < 10; i++) assert.equal((await check(own.http, { Rcpt: `u${i}@ours.example` })).status, 200);
