@@ -274,6 +274,43 @@ static void heads_have_limits(void **unused)
     buf_fini(&b);
 }
 
+/* What grows beyond unpack_max waits, packed, for a thread with time. */
+static void a_body_that_grows_large_stays_packed_until_asked(void **unused)
+{
+    static char         zeros[50000];
+    struct wire_limits  quick = limits;
+    struct http_request r;
+    struct arena        a;
+    struct buf          in, plain;
+    char                squeezed[200];
+    size_t              n = ZSTD_compress(squeezed, sizeof squeezed, zeros, sizeof zeros, 1);
+
+    (void)unused;
+    quick.unpack_max = 10000;
+    arena_init(&a, 1 << 20);
+    buf_init(&in, 10000);
+    buf_init(&plain, 200000);
+    for (size_t max = 40000; max <= 60000; max += 20000) {
+        quick.body_max = max;
+        buf_clear(&in);
+        buf_printf(&in, "POST / HTTP/1.1\r\nContent-Length: %zu\r\nCompression: zstd\r\n\r\n", n);
+        buf_put(&in, span_make(squeezed, n));
+        http_begin(&r, &a, &plain, &quick);
+        assert_int_equal(http_step(&r, &in, false), WIRE_DONE);
+        assert_true(http_packed(&r));
+        assert_int_equal(r.used, in.n);
+        assert_int_equal(http_unpack(&r), max < sizeof zeros ? WIRE_BAD : WIRE_DONE);
+        assert_false(http_packed(&r));
+        if (max > sizeof zeros)
+            assert_true(span_eq(r.body, span_make(zeros, sizeof zeros)));
+        else
+            assert_int_equal(r.status, 413);
+    }
+    buf_fini(&plain);
+    buf_fini(&in);
+    arena_fini(&a);
+}
+
 static void zstd_comes_by_either_name_and_is_undone_once(void **unused)
 {
     static const char *const names[] = {"Compression: zstd\r\n", "Content-Encoding: ZSTD\r\n",
@@ -481,6 +518,7 @@ int main(void)
         cmocka_unit_test(nul_bytes_are_refused_wherever_they_stand),
         cmocka_unit_test(heads_have_limits),
         cmocka_unit_test(zstd_comes_by_either_name_and_is_undone_once),
+        cmocka_unit_test(a_body_that_grows_large_stays_packed_until_asked),
         cmocka_unit_test(pipelined_requests_follow_each_other),
         cmocka_unit_test(a_body_in_tiny_chunks_takes_no_more_room_than_itself),
         cmocka_unit_test(a_late_request_is_told_so),

@@ -281,6 +281,42 @@ static void a_zlib_message_is_undone_within_its_limit(void **unused)
     buf_fini(&b);
 }
 
+/* What grows beyond unpack_max waits, packed, for a thread with time. */
+static void a_message_that_grows_large_stays_packed_until_asked(void **unused)
+{
+    static char          plain[50000];
+    struct wire_limits   quick = limits;
+    struct spamd_request r;
+    struct arena         a;
+    struct buf           in, inflated;
+    char                 squeezed[1000];
+    uLongf               n = sizeof squeezed;
+
+    (void)unused;
+    quick.unpack_max = 10000;
+    arena_init(&a, 1 << 20);
+    buf_init(&in, 10000);
+    buf_init(&inflated, 200000);
+    compress((Bytef *)squeezed, &n, (const Bytef *)plain, sizeof plain);
+    for (size_t max = 40000; max <= 60000; max += 20000) {
+        quick.body_max = max;
+        buf_clear(&in);
+        buf_printf(&in, "CHECK SPAMC/1.5\r\nCompress: zlib\r\nContent-length: %lu\r\n\r\n", n);
+        buf_put(&in, span_make(squeezed, n));
+        spamd_begin(&r, &a, &inflated, &quick);
+        assert_int_equal(spamd_step(&r, &in, false), WIRE_DONE);
+        assert_true(spamd_packed(&r));
+        assert_int_equal(r.used, in.n);
+        assert_int_equal(spamd_unpack(&r), max < sizeof plain ? WIRE_BAD : WIRE_DONE);
+        assert_false(spamd_packed(&r));
+        if (max > sizeof plain)
+            assert_true(span_eq(r.body, span_make(plain, sizeof plain)));
+    }
+    buf_fini(&inflated);
+    buf_fini(&in);
+    arena_fini(&a);
+}
+
 static void a_late_request_is_told_so(void **unused)
 {
     struct spamd_request r;
@@ -543,6 +579,7 @@ int main(void)
         cmocka_unit_test(heads_have_limits),
         cmocka_unit_test(nul_bytes_are_refused_in_the_head_and_kept_in_the_message),
         cmocka_unit_test(a_zlib_message_is_undone_within_its_limit),
+        cmocka_unit_test(a_message_that_grows_large_stays_packed_until_asked),
         cmocka_unit_test(a_late_request_is_told_so),
         cmocka_unit_test(replies_are_those_of_spamd_byte_for_byte),
         cmocka_unit_test(rspamds_text_form_has_the_true_word),
