@@ -12,8 +12,8 @@ import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
 import { run } from "node:test";
 
-const UNIT_MINUTES = 5;
-const SYSTEM_MINUTES = 5;
+const UNIT_MINUTES = 10;
+const SYSTEM_MINUTES = 10;
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 

@@ -268,8 +268,8 @@ conform(30, "who connects and leaves hears nothing; who idles or dawdles hears o
     assert.equal(await ask("", { halfClose: true }), "");
     const began = performance.now();
     assert.match(await ask(""), timeout);
-    assert.match(await ask(spamd("CHECK", { body: HAM }), { split: 1, gapMs: 100 }), timeout);
-    assert.ok(performance.now() - began < 6000);
+    assert.match(await ask(spamd("CHECK", { body: HAM }), { split: 1, gapMs: 400 }), timeout);
+    assert.ok(performance.now() - began < 20_000);
 });
 
 conform(31, "an end within the head is refused, a message that stops comes too late", async () => {
@@ -519,8 +519,8 @@ conform(59, "who idles, stalls or dawdles is told of the deadline", async () => 
 
     refuses(await askHttp(""), 408);
     refuses(await askHttp("GET /ping HTTP/1.1\r\n"), 408);
-    refuses(await askHttp(head("GET /ping HTTP/1.1", "Connection: close"), { split: 1, gapMs: 100 }), 408);
-    assert.ok(performance.now() - began < 8000);
+    refuses(await askHttp(head("GET /ping HTTP/1.1", "Connection: close"), { split: 1, gapMs: 400 }), 408);
+    assert.ok(performance.now() - began < 20_000);
 });
 
 const rspamc = (body, { length = `Content-length: ${body.length}\r\n` } = {}) =>

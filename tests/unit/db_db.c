@@ -282,8 +282,8 @@ static void a_change_by_somebody_else_wakes_who_waits(void **state)
     assert_true(clock_mono_us() - begun >= 90 * 1000);
     OK(w, db_run(writer, w->kind == DB_SQLITE ? sqlite_sql : pgsql_sql, NULL, 0, NULL, &w->e));
     begun = clock_mono_us();
-    assert_int_equal(db_wait_change(waiter, 5000, &w->e), 1);
-    assert_true(clock_mono_us() - begun < 200 * 1000);
+    assert_int_equal(db_wait_change(waiter, 20000, &w->e), 1);
+    assert_true(clock_mono_us() - begun < 10 * 1000000);
     assert_int_equal(db_wait_change(waiter, 0, &w->e), 0);
     db_close(&writer);
     db_close(&waiter);
@@ -300,7 +300,7 @@ static void a_locked_database_says_busy_and_then_works_again(void **state)
     OK(w, db_script(holder, w->kind == DB_SQLITE ? "UPDATE thing SET i = 1" : "LOCK TABLE thing", &w->e));
     REFUSED(w, ERR_BUSY, put(db, 2, &w->e));
     assert_true(clock_mono_us() - begun > 4 * 1000000);
-    assert_true(clock_mono_us() - begun < 10 * 1000000);
+    assert_true(clock_mono_us() - begun < 60 * 1000000);
     db_rollback(holder);
     OK(w, put(db, 2, &w->e));
     db_close(&holder);

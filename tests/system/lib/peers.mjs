@@ -27,7 +27,7 @@ export const rspamc = (port, args, input, options) =>
 
 // ---- Rspamd ----
 
-export async function startRspamd(name, dir, config, ports, { user, seconds = 60 } = {}) {
+export async function startRspamd(name, dir, config, ports, { user, seconds = 180 } = {}) {
     const share = join(unpacked("rspamd"), "usr/share/rspamd");
     const file = join(dir, "test.conf");
     const vars = {
@@ -116,7 +116,7 @@ export async function startSpamd({ local = "", args = [], rules } = {}) {
     const server = await start("spamd", "perl", ["-T", "-I", perl, join(unpacked("spamd"), "usr/sbin/spamd"), "-L", "-x", "-4",
         "-i", "127.0.0.1", "-p", String(port), "-m", "2", "-s", "stderr", "--siteconfigpath", site,
         "--configpath", rules ?? join(unpacked("spamassassin"), "usr/share/spamassassin"), "-H", join(dir, "home"), ...args],
-    { dir, user, cwd: dir, env: { PERL5LIB: perl, HOME: join(dir, "home") }, seconds: 60, ready: () => canConnect(port) });
+    { dir, user, cwd: dir, env: { PERL5LIB: perl, HOME: join(dir, "home") }, seconds: 180, ready: () => canConnect(port) });
     return { port, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
 }
 

@@ -70,7 +70,7 @@ export function canConnect(to) {
 }
 
 // Asks again until the answer is true (or something like it), which it returns; else fails and says what was awaited.
-export async function waitFor(what, ask, { seconds = 15, everyMs = 20 } = {}) {
+export async function waitFor(what, ask, { seconds = 60, everyMs = 20 } = {}) {
     const end = performance.now() + seconds * 1000;
 
     for (;;) {
@@ -97,7 +97,7 @@ export function groupOf(name) {
 
 // Starts a program and waits until `ready(process)` is true; its output goes to a file, see log().
 //   { dir, env, cwd, user, ready, seconds: to get ready, patience: seconds to stop before it is killed }
-export async function start(name, command, args, { dir, env, cwd, user, ready, seconds = 30, patience = 10 } = {}) {
+export async function start(name, command, args, { dir, env, cwd, user, ready, seconds = 90, patience = 30 } = {}) {
     const logFile = join(dir ?? tempDir(name), `${name}.log`);
     const fd = openSync(logFile, "a");
     const who = user && isRoot ? userOf(user) : {};
@@ -143,7 +143,7 @@ export async function start(name, command, args, { dir, env, cwd, user, ready, s
 }
 
 // Runs a program to its end: { code, stdout, stderr } (bytes in `output`). Never throws for an exit code.
-export function run(command, args, { input = "", env, cwd, user, seconds = 60 } = {}) {
+export function run(command, args, { input = "", env, cwd, user, seconds = 180 } = {}) {
     return new Promise((done, failed) => {
         const who = user && isRoot ? userOf(user) : {};
         const child = spawn(command, args, { cwd, env: { ...process.env, ...env }, ...who });

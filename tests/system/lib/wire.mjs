@@ -9,7 +9,7 @@ import { freePort, sleep, target } from "./process.mjs";
 //   halfClose  end our side after the last byte (default); false keeps it open
 //   until      (Buffer so far) => true when the reply is complete and we hang up; else we read until they close
 //   timeoutMs  fail after this long; with `partial` return what has come until then
-export async function rawTcp(to, bytes, { split, gapMs = 0, halfClose = true, until, timeoutMs = 15_000, partial } = {}) {
+export async function rawTcp(to, bytes, { split, gapMs = 0, halfClose = true, until, timeoutMs = 60_000, partial } = {}) {
     const socket = connect({ ...target(to), allowHalfOpen: true });
     const reply = [];
     const whole = () => Buffer.concat(reply);
@@ -90,7 +90,7 @@ export async function http(to, { method = "POST", path = "/checkv2", headers = {
 
 // One SMTP conversation: { mail, rcpt: [reply …], data, quit, all } with the last line of each reply as text.
 //   helo, from, rcpts, message (LF or CRLF; dot-stuffed here), xclient, xforward: lines to send after EHLO
-export async function smtpSend(to, { helo = "client.example", from, rcpts, message, xclient = [], xforward = [], timeoutMs = 30_000 }) {
+export async function smtpSend(to, { helo = "client.example", from, rcpts, message, xclient = [], xforward = [], timeoutMs = 90_000 }) {
     const socket = connect(target(to));
     const all = [];
     let pending = "", waiting = null, failure = null;
