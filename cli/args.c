@@ -68,8 +68,8 @@ static void print_help(const struct args_option *options, size_t n, const char *
     }
 }
 
-int args_read(int argc, char **argv, const struct args_option *options, size_t noptions, const char *usage, size_t nrest_min,
-              size_t nrest_max, const char **rest, size_t *nrest_out, struct err *e)
+int args_read(int argc, char **argv, const struct args_option *options, size_t noptions, const char *usage,
+              size_t nrest_min, size_t nrest_max, const char **rest, size_t *nrest_out, struct err *e)
 {
     bool   ended = false;
     size_t n = 0;

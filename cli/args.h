@@ -24,7 +24,7 @@ struct args_option {
 /* Reads argv (without the command's own words); what is no option goes to rest, at most nrest_max of them, at least nrest_min.
  * `usage` names them: "NAME FILE". -1: ERR_USAGE names the word and the options that there are; after "--help" all options are
  * printed, and e stays ERR_NONE: there is nothing more to do. */
-int args_read(int argc, char **argv, const struct args_option *options, size_t noptions, const char *usage, size_t nrest_min,
-              size_t nrest_max, const char **rest, size_t *nrest_out, struct err *e);
+int args_read(int argc, char **argv, const struct args_option *options, size_t noptions, const char *usage,
+              size_t nrest_min, size_t nrest_max, const char **rest, size_t *nrest_out, struct err *e);
 
 #endif

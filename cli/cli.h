@@ -43,12 +43,13 @@ int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e);
 
 /* rule.c, for imports too */
 struct store_policy;
-int  cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out, struct err *e);
+int  cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out,
+                        struct err *e);
 void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span conditions, struct store_rule *out);
 /* Would `more` regexes without a fixed text be too many for the scope? */
-int  cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e);
+int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e);
 /* The 8 digits that lists and replies show, or the whole id. */
-int  cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err *e);
+int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err *e);
 
 /* Opens the store once (STORE_EXISTING; the error of a missing one says to run "postern init"). */
 int cli_store(struct cli *c, struct err *e);
@@ -60,8 +61,8 @@ struct cli_verb {
 };
 /* Is the first word "help" or "--help"? */
 bool cli_asks_help(int argc, char **argv);
-int cli_dispatch(struct cli *c, const char *noun, const struct cli_verb *verbs, size_t nverbs, int argc, char **argv,
-                 struct err *e);
+int  cli_dispatch(struct cli *c, const char *noun, const struct cli_verb *verbs, size_t nverbs, int argc, char **argv,
+                  struct err *e);
 
 /* Names as people type them, to rows; the errors say what to do. */
 int cli_find_domain(struct cli *c, const char *name, struct store_domain *out, struct err *e);

@@ -97,14 +97,16 @@ int cli_parse_scope(struct cli *c, struct span text, struct store_scope *out, st
         return 0;
     }
     if (!span_starts(text, SPAN("mailbox:")))
-        return err_set(e, ERR_INVALID, "\"%.*s\" is no scope; say global, domain:NAME or mailbox:ADDRESS", SPAN_ARG(text));
+        return err_set(e, ERR_INVALID, "\"%.*s\" is no scope; say global, domain:NAME or mailbox:ADDRESS",
+                       SPAN_ARG(text));
     if ((name = arena_str(&c->arena, span_skip(text, 8))) == NULL ||
         cli_parse_address(c, name, &address, NULL, NULL, e) < 0)
         return -1;
     if (store_mailbox_find(c->store, address, &m, e) < 0)
-        return e->code != ERR_NOT_FOUND ? -1
-                                        : err_set(e, ERR_NOT_FOUND, "there is no mailbox %s; \"postern mailbox add %s\" adds it",
-                                                  name, name);
+        return e->code != ERR_NOT_FOUND
+                   ? -1
+                   : err_set(e, ERR_NOT_FOUND, "there is no mailbox %s; \"postern mailbox add %s\" adds it", name,
+                             name);
     *out = store_scope_mailbox(m.id);
     return 0;
 }

@@ -18,11 +18,15 @@ struct domain_options {
         {"delimiter", "CHAR|off", .text = &(o).delimiter, .help = "between a mailbox and its +tag"},                   \
         {"route", "URL", .text = &(o).route, .help = "delivery route of its own"},                                     \
         {"block-action", "reject|quarantine|discard", .text = &(o).block_action, .help = "what a block does"},         \
-        {"greylisting", "on|off", .text = &(o).greylisting, .help = "defer once what scores from the greylist threshold; without a scanner, what no rule knows"},  \
-        {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role, .help = "who may write regular expressions"}, \
+        {"greylisting", "on|off", .text = &(o).greylisting,                                                            \
+         .help = "defer once what scores from the greylist threshold; without a scanner, what no rule knows"},         \
+        {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role,                                              \
+         .help = "who may write regular expressions"},                                                                 \
         {"mailbox-thresholds", "on|off", .text = &(o).mailbox_thresholds, .help = "may mailboxes have their own"},     \
         {"rules-max", "N", .text = &(o).rules_max, .help = "rules of the domain"},                                     \
-        {"mailbox-rules-max", "N", .text = &(o).mailbox_rules_max, .help = "rules of each of its mailboxes"}
+    {                                                                                                                  \
+        "mailbox-rules-max", "N", .text = &(o).mailbox_rules_max, .help = "rules of each of its mailboxes"             \
+    }
 
 static int read_row(const struct domain_options *o, struct store_domain *d, struct err *e)
 {
@@ -76,7 +80,8 @@ static int write_settings(struct cli *c, const struct domain_options *o, struct 
         return 0;
     if (store_setting_get(c->store, store_scope_domain(id), &s, e) < 0)
         return -1;
-    if ((o->block_action && cli_word_index(block_action_words, o->block_action, "--block-action", &s.block_action, e) < 0) ||
+    if ((o->block_action &&
+         cli_word_index(block_action_words, o->block_action, "--block-action", &s.block_action, e) < 0) ||
         (o->regex_role && cli_word_index(role_words, o->regex_role, "--regex-role", &s.regex_role, e) < 0) ||
         read_switch(o->greylisting, "--greylisting", &s.greylisting, e) < 0 ||
         read_switch(o->mailbox_thresholds, "--mailbox-thresholds", &s.mailbox_thresholds, e) < 0 ||
@@ -147,8 +152,9 @@ static int domain_import(struct cli *c, int argc, char **argv, struct err *e)
     int         rc = -1;
 
     buf_init(&text, 256 << 20);
-    if (args_read(argc, argv, NULL, 0, "FILE (- for standard input)", 1, 1, &file, NULL, e) == 0 && cli_store(c, e) == 0 &&
-        fd_read_file(file, 256 << 20, &text, e) == 0 && (rc = import_names(c, buf_span(&text), e)) < 0)
+    if (args_read(argc, argv, NULL, 0, "FILE (- for standard input)", 1, 1, &file, NULL, e) == 0 &&
+        cli_store(c, e) == 0 && fd_read_file(file, 256 << 20, &text, e) == 0 &&
+        (rc = import_names(c, buf_span(&text), e)) < 0)
         store_rollback(c->store);
     buf_fini(&text);
     return rc;
@@ -222,8 +228,8 @@ static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
         return -1;
     printf("%s: %s, %s\n", d.name, domain_kind_words[d.kind], domain_state_words[d.state]);
     printf("  delimiter           %s%.1s\n", d.delimiter == 0 ? "off" : "", (char[2]){d.delimiter, 0});
-    printf("  thresholds          reject %g, add_header %g, greylist %g\n", v.thresholds.reject, v.thresholds.add_header,
-           v.thresholds.greylist);
+    printf("  thresholds          reject %g, add_header %g, greylist %g\n", v.thresholds.reject,
+           v.thresholds.add_header, v.thresholds.greylist);
     printf("  a block             %s\n", block_action_words[v.block_action]);
     printf("  greylisting         %s\n", v.greylisting ? "on" : "off");
     printf("  regex-role          %s\n", role_words[v.regex_role]);
@@ -260,8 +266,9 @@ static int domain_alias(struct cli *c, int argc, char **argv, struct err *e)
     bool                     remove = false;
     const struct args_option options[] = {{"delete", NULL, .on = &remove, .help = "take the other name away"}};
 
-    if (args_read(argc, argv, options, COUNT(options), "NAME OTHER-NAME", 2, 2, names, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        cli_find_domain(c, names[0], &d, e) < 0 || domain_normalise(span_of(names[1]), &c->arena, &normal, e) < 0)
+    if (args_read(argc, argv, options, COUNT(options), "NAME OTHER-NAME", 2, 2, names, NULL, e) < 0 ||
+        cli_store(c, e) < 0 || cli_find_domain(c, names[0], &d, e) < 0 ||
+        domain_normalise(span_of(names[1]), &c->arena, &normal, e) < 0)
         return -1;
     if (remove)
         return store_domain_alias_delete(c->store, &c->actor, normal, e);

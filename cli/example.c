@@ -18,19 +18,18 @@
 
 #define READY_TRIES 1200 /* of 50 ms */
 
-static const char conf_text[] =
-    "; Made by `postern run --example`: every path below %s, every port on loopback.\n"
-    "[store]\n"
-    "url = sqlite:%s/postern.db\n"
-    "[quarantine]\n"
-    "url = file:%s/quarantine\n"
-    "keys = %s/keys\n"
-    "[rulesd]\n"
-    "listen_spamd = 127.0.0.1:%lld, unix:%s/spamd.sock\n"
-    "listen_http = 127.0.0.1:%lld, unix:%s/http.sock\n"
-    "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
-    "mta_from = 127.0.0.0/8\n"
-    "mta_users =\n";
+static const char conf_text[] = "; Made by `postern run --example`: every path below %s, every port on loopback.\n"
+                                "[store]\n"
+                                "url = sqlite:%s/postern.db\n"
+                                "[quarantine]\n"
+                                "url = file:%s/quarantine\n"
+                                "keys = %s/keys\n"
+                                "[rulesd]\n"
+                                "listen_spamd = 127.0.0.1:%lld, unix:%s/spamd.sock\n"
+                                "listen_http = 127.0.0.1:%lld, unix:%s/http.sock\n"
+                                "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
+                                "mta_from = 127.0.0.0/8\n"
+                                "mta_users =\n";
 
 static int write_conf(const struct example *x, const char *path, struct err *e)
 {
@@ -51,7 +50,8 @@ static int write_conf(const struct example *x, const char *path, struct err *e)
     return failed ? err_errno(e, "write %s", path) : 0;
 }
 
-static int add_person(struct cli *c, const char *address, const char *name, struct uuid domain, enum role role, struct err *e)
+static int add_person(struct cli *c, const char *address, const char *name, struct uuid domain, enum role role,
+                      struct err *e)
 {
     struct store_account a = {.active = true};
     struct span          local = span_head(span_of(address), span_chr(span_of(address), '@'));
@@ -69,7 +69,10 @@ static int add_people(struct cli *c, struct err *e)
 {
     struct store_domain  ours = {.name = "ours.example", .state = DOMAIN_ACTIVE, .delimiter = '+'};
     struct store_domain  garden = {.name = "garden.example", .state = DOMAIN_ACTIVE, .delimiter = '+'};
-    struct store_policy  house = {.name = "House rules", .scope = STORE_SCOPE_GLOBAL, .priority = POLICY_PRIORITY, .locked = true,
+    struct store_policy  house = {.name = "House rules",
+                                  .scope = STORE_SCOPE_GLOBAL,
+                                  .priority = POLICY_PRIORITY,
+                                  .locked = true,
                                   .enabled = true};
     struct store_setting strict;
     struct span          team[] = {SPAN("anna@ours.example"), SPAN("otto@ours.example")};
@@ -125,9 +128,10 @@ int example_make(struct cli *c, const struct example *x, struct conf **conf_out,
 
 static int connect_http(int64_t port)
 {
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-    struct timeval     ten = {10, 0};
-    int                fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in at = {
+        .sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct timeval ten = {10, 0};
+    int            fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
     if (fd < 0)
         return -1;
@@ -163,12 +167,16 @@ static int wait_ready(int64_t port, struct err *e)
 
     buf_init(&reply, 64 << 10);
     for (int i = 0; i < READY_TRIES && !ready; i++) {
-        ready = ask(port, SPAN("GET /ready HTTP/1.0\r\n\r\n"), &reply, e) == 0 && span_find(buf_span(&reply), SPAN(" 200 ")) < 20;
+        ready = ask(port, SPAN("GET /ready HTTP/1.0\r\n\r\n"), &reply, e) == 0 &&
+                span_find(buf_span(&reply), SPAN(" 200 ")) < 20;
         if (!ready)
             nanosleep(&pause, NULL);
     }
     buf_fini(&reply);
-    return ready ? 0 : err_set(e, ERR_LOST, "postern-rulesd does not get ready on 127.0.0.1:%lld; its own lines above say why", (long long)port);
+    return ready ? 0
+                 : err_set(e, ERR_LOST,
+                           "postern-rulesd does not get ready on 127.0.0.1:%lld; its own lines above say why",
+                           (long long)port);
 }
 
 static void print_answer(const char *name, const char *rcpt, struct span reply)
@@ -198,8 +206,11 @@ static int scan_file(const struct example *x, const char *name, struct err *e)
     rc = fd_read_file(path, 1 << 20, &mail, e);
     for (size_t i = 0; i < COUNT(rcpts) && rc == 0; i++) {
         buf_clear(&request);
-        buf_printf(&request, "POST /checkv2 HTTP/1.1\r\nHost: postern\r\nConnection: close\r\nIP: 192.0.2.7\r\nFrom: <sender@partner.example>\r\n"
-                   "Rcpt: <%s>\r\nContent-Length: %zu\r\n\r\n", rcpts[i], mail.n);
+        buf_printf(&request,
+                   "POST /checkv2 HTTP/1.1\r\nHost: postern\r\nConnection: close\r\nIP: 192.0.2.7\r\nFrom: "
+                   "<sender@partner.example>\r\n"
+                   "Rcpt: <%s>\r\nContent-Length: %zu\r\n\r\n",
+                   rcpts[i], mail.n);
         buf_put(&request, buf_span(&mail));
         if ((rc = ask(x->http_port, buf_span(&request), &reply, e)) == 0)
             print_answer(name, rcpts[i], buf_span(&reply));

@@ -37,8 +37,8 @@ static int read_trust(struct explain *x, struct origin_trust *t, struct err *e)
     for (size_t i = 0; i < relays->n; i++)
         if (ip_block_parse(span_of(relays->items[i]), &blocks[i], e) < 0)
             return err_wrap(e, "trusted_relays");
-    *t = (struct origin_trust){.relays = blocks, .nrelays = relays->n,
-                               .authserv_id = span_of(x->c->settings->rules.authserv_id)};
+    *t = (struct origin_trust){
+        .relays = blocks, .nrelays = relays->n, .authserv_id = span_of(x->c->settings->rules.authserv_id)};
     return 0;
 }
 
@@ -51,7 +51,8 @@ static int read_facts(struct explain *x, struct err *e)
 
     if (x->ip != NULL && !ip_parse(stated.ip, true, &ignored))
         return err_set(e, ERR_INVALID, "--ip: \"%s\" is not an IP address", x->ip);
-    if (fd_read_file(x->file, (size_t)x->c->settings->rulesd.max_message, &x->raw, e) < 0 || read_trust(x, &trust, e) < 0)
+    if (fd_read_file(x->file, (size_t)x->c->settings->rulesd.max_message, &x->raw, e) < 0 ||
+        read_trust(x, &trust, e) < 0)
         return -1;
     f->arena = &x->c->arena;
     if ((f->message = message_open(buf_span(&x->raw), f->arena)) == NULL)
@@ -132,7 +133,8 @@ static int load_all(struct explain *x, struct err *e)
 
 /* ---- telling ---- */
 
-static const char *const rule_verdict_words[] = {[VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
+static const char *const rule_verdict_words[] = {
+    [VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
 
 /* What a person asks of a rule that matched: why did it not decide? */
 static const char *why_lost(const struct layered *l, const struct decision *d, bool role_address)
@@ -156,7 +158,8 @@ static const char *why_lost(const struct layered *l, const struct decision *d, b
         return "its policy has the higher number as priority";
     if (l->m.priority != w->m.priority)
         return "it has the higher number as priority";
-    return l->m.action != w->m.action ? "at the same priority an allow goes before a block" : "an older rule says the same";
+    return l->m.action != w->m.action ? "at the same priority an allow goes before a block"
+                                      : "an older rule says the same";
 }
 
 static void print_name(const struct match *m)
@@ -176,9 +179,10 @@ static void print_name(const struct match *m)
 
 static void print_match(struct explain *x, const struct layered *l, const struct decision *d, bool role_address)
 {
-    static const char *const mark[] = {[WHY_APPLIED] = "+", [WHY_TEST_ONLY] = "t", [WHY_NOT_PROVEN] = "!", [WHY_UNKNOWN] = "?",
-                                       [WHY_FALSE] = "-", [WHY_EXPIRED] = "-", [WHY_FLOW] = "-"};
-    const char              *lost = why_lost(l, d, role_address);
+    static const char *const mark[] = {
+        [WHY_APPLIED] = "+", [WHY_TEST_ONLY] = "t", [WHY_NOT_PROVEN] = "!", [WHY_UNKNOWN] = "?",
+        [WHY_FALSE] = "-",   [WHY_EXPIRED] = "-",   [WHY_FLOW] = "-"};
+    const char *lost = why_lost(l, d, role_address);
 
     printf("    %s %-5s ", mark[l->m.why], rule_action_word(l->m.action));
     print_name(&l->m);
@@ -206,8 +210,8 @@ static void print_verdict(const struct verdict *v)
 
 static void print_rcpt(struct explain *x, size_t i)
 {
-    static const char *const directions[] = {[DIRECTION_INBOUND] = "inbound", [DIRECTION_OUTBOUND] = "outbound",
-                                             [DIRECTION_LOCAL] = "local"};
+    static const char *const directions[] = {
+        [DIRECTION_INBOUND] = "inbound", [DIRECTION_OUTBOUND] = "outbound", [DIRECTION_LOCAL] = "local"};
     const struct judge_rcpt *j = &x->judged[i];
     const struct decision   *d = &x->verdicts[i].decision;
 
@@ -261,8 +265,10 @@ static void put_rcpt(struct explain *x, struct buf *b, size_t i)
 
     buf_puts(b, "{\"rcpt\":");
     json_put_string(b, x->judged[i].rcpt.given.full);
-    buf_printf(b, ",\"verdict\":\"%s\",\"action\":\"%s\",\"score\":%.3f,\"thresholds\":{\"reject\":%g,\"add_header\":%g,"
-               "\"greylist\":%g},\"layer\":", rule_verdict_words[v->rule], action_word(v->action), v->score, v->thresholds.reject,
+    buf_printf(b,
+               ",\"verdict\":\"%s\",\"action\":\"%s\",\"score\":%.3f,\"thresholds\":{\"reject\":%g,\"add_header\":%g,"
+               "\"greylist\":%g},\"layer\":",
+               rule_verdict_words[v->rule], action_word(v->action), v->score, v->thresholds.reject,
                v->thresholds.add_header, v->thresholds.greylist);
     if (w != NULL) {
         uuid_format(&w->m.id, text);
@@ -352,7 +358,8 @@ int cli_explain(struct cli *c, int argc, char **argv, struct err *e)
     memset(&x, 0, sizeof x);
     x.c = c;
     buf_init(&x.raw, (size_t)c->settings->rulesd.max_message);
-    if (args_read(argc, argv, options, COUNT(options), "--rcpt ADDRESS … FILE (- for standard input)", 1, 1, &x.file, NULL, e) == 0)
+    if (args_read(argc, argv, options, COUNT(options), "--rcpt ADDRESS … FILE (- for standard input)", 1, 1, &x.file,
+                  NULL, e) == 0)
         rc = x.rcpts.n == 0 ? err_set(e, ERR_USAGE, "for whom? --rcpt ADDRESS") : explain(&x, e);
     for (size_t i = 0; i < EXPLAIN_RCPTS_MAX; i++)
         for (size_t k = 0; k < 3; k++)

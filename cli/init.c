@@ -19,7 +19,8 @@ static int add_admin(struct cli *c, const char *login, struct err *e)
     memcpy(a.login, full.p, full.n);
     if (store_account_add(c->store, &c->actor, &a, &id, e) < 0)
         return -1;
-    printf("Administrator %s added; give them a password with: postern account set %s --password-stdin\n", a.login, a.login);
+    printf("Administrator %s added; give them a password with: postern account set %s --password-stdin\n", a.login,
+           a.login);
     return 0;
 }
 
@@ -33,7 +34,9 @@ int cli_init(struct cli *c, int argc, char **argv, struct err *e)
     if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
         store_open(c->settings->store.url, STORE_CREATE, &c->store, e) < 0)
         return -1;
-    printf("Database ready: %s\n", c->settings->store.url);
+    /* The address of a PostgreSQL may hold a password. */
+    printf("Database ready: %s\n", span_starts(span_of(c->settings->store.url), SPAN("sqlite:")) ? c->settings->store.url
+                                                                                                : "PostgreSQL");
     if (admin != NULL)
         return add_admin(c, admin, e);
     return 0;
@@ -51,8 +54,8 @@ static int look(const char *url, enum db_part part, const char *name, bool check
         goto out;
     if (migrate_look(db, part, &state, e) < 0)
         goto out;
-    printf("%-5s database at %d, this release knows %d, needs at least %d to share it\n", name, state.applied, state.known,
-           state.needs);
+    printf("%-5s database at %d, this release knows %d, needs at least %d to share it\n", name, state.applied,
+           state.known, state.needs);
     rc = check ? migrate_check(db, part, e) : 0;
 out:
     db_close(&db);
@@ -105,12 +108,17 @@ static int config_man(struct cli *c, int argc, char **argv, struct err *e)
     (void)c;
     if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
         return -1;
-    puts(".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n.Nd the settings of Postern's programs\n"
-         ".Sh DESCRIPTION\nAn INI file that all programs read; every key has a default, so an empty file runs.\nAn unknown key is an error.\n"
-         "Lines are at most 199 bytes long; a long list continues on lines that start with a blank.\nA comment starts with a semicolon.\n"
+    puts(".Dd November 21, 2026\n.Dt POSTERN.CONF 5\n.Os\n.Sh NAME\n.Nm postern.conf\n.Nd the settings of Postern's "
+         "programs\n"
+         ".Sh DESCRIPTION\nAn INI file that all programs read; every key has a default, so an empty file runs.\nAn "
+         "unknown key is an error.\n"
+         "Lines are at most 199 bytes long; a long list continues on lines that start with a blank.\nA comment starts "
+         "with a semicolon.\n"
          "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post\n"
-         ".Bl -tag -width envelope_lines -compact\n.It Cm class\n.Cm mta No or Cm scan :\nthe most that a caller may be there.\n"
-         ".It Cm phase , mode , envelope_lines\nas in\n.Sx [rulesd] .\n.It Cm shm\n.Cm on :\nmessages in shared memory are read, for MTAs on "
+         ".Bl -tag -width envelope_lines -compact\n.It Cm class\n.Cm mta No or Cm scan :\nthe most that a caller may "
+         "be there.\n"
+         ".It Cm phase , mode , envelope_lines\nas in\n.Sx [rulesd] .\n.It Cm shm\n.Cm on :\nmessages in shared memory "
+         "are read, for MTAs on "
          "this machine.\n.El");
     for (size_t i = 0; i < conf_nrows; i++) {
         const struct conf_row *r = &conf_rows[i];
@@ -122,7 +130,8 @@ static int config_man(struct cli *c, int argc, char **argv, struct err *e)
         printf(".It Cm %s No = Ar %s\n", r->key, r->fallback[0] != 0 ? r->fallback : "(empty)");
         print_roff(r->help);
     }
-    puts(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /etc/postern/postern.conf\n.El\n.Sh SEE ALSO\n.Xr postern 1 ,\n.Xr postern-rulesd 8");
+    puts(".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa /etc/postern/postern.conf\n.El\n.Sh SEE ALSO\n.Xr postern 1 "
+         ",\n.Xr postern-rulesd 8");
     return 0;
 }
 
@@ -190,7 +199,8 @@ static int audit_list(struct cli *c, int argc, char **argv, struct err *e)
         return -1;
     if (scope_text != NULL && cli_parse_scope(c, span_of(scope_text), &scope, e) < 0)
         return -1;
-    return store_audit_list(c->store, scope_text != NULL ? &scope : NULL, INT64_MAX, (size_t)limit, audit_print, NULL, e);
+    return store_audit_list(c->store, scope_text != NULL ? &scope : NULL, INT64_MAX, (size_t)limit, audit_print, NULL,
+                            e);
 }
 
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e)

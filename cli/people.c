@@ -39,7 +39,9 @@ struct account_options {
         {"owner", "DOMAIN", .list = &(o).owner, .help = "administers this domain"},                                    \
         {"clerk", "DOMAIN", .list = &(o).clerk, .help = "works in this domain's quarantine"},                          \
         {"no-role", "DOMAIN", .list = &(o).drop, .help = "no role in this domain any more"},                           \
-        {"password-stdin", NULL, .on = &(o).password_stdin, .help = "read a password from standard input"}
+    {                                                                                                                  \
+        "password-stdin", NULL, .on = &(o).password_stdin, .help = "read a password from standard input"               \
+    }
 
 static int copy_text(char *to, size_t max, const char *from, const char *what, struct err *e)
 {
@@ -62,7 +64,8 @@ static int read_account(const struct account_options *o, struct store_account *a
     return o->active != NULL ? cli_on_off(o->active, "--active", &a->active, e) : 0;
 }
 
-static int write_roles(struct cli *c, const struct args_list *domains, struct uuid account, enum role role, struct err *e)
+static int write_roles(struct cli *c, const struct args_list *domains, struct uuid account, enum role role,
+                       struct err *e)
 {
     struct store_domain d;
 
@@ -169,7 +172,8 @@ static int account_list(struct cli *c, int argc, char **argv, struct err *e)
     for (;;) {
         struct page p = {.n = 0};
 
-        if (store_account_list(c->store, after[0] != 0 ? span_of(after) : SPAN_NONE, STORE_LIST_MAX, print_account, &p, e) < 0)
+        if (store_account_list(c->store, after[0] != 0 ? span_of(after) : SPAN_NONE, STORE_LIST_MAX, print_account, &p,
+                               e) < 0)
             return -1;
         if (p.n < STORE_LIST_MAX)
             return 0;
@@ -177,7 +181,8 @@ static int account_list(struct cli *c, int argc, char **argv, struct err *e)
     }
 }
 
-static int print_role(void *ctx, const struct uuid *account, const struct uuid *domain, struct span domain_name, enum role role)
+static int print_role(void *ctx, const struct uuid *account, const struct uuid *domain, struct span domain_name,
+                      enum role role)
 {
     (void)ctx;
     (void)account;
@@ -230,7 +235,8 @@ static int account_delete(struct cli *c, int argc, char **argv, struct err *e)
 int cli_account(struct cli *c, int argc, char **argv, struct err *e)
 {
     static const struct cli_verb verbs[] = {
-        {"add", "ADDRESS [--name TEXT] [--owner DOMAIN] [--admin on] [--password-stdin]", "a person who signs in", account_add},
+        {"add", "ADDRESS [--name TEXT] [--owner DOMAIN] [--admin on] [--password-stdin]", "a person who signs in",
+         account_add},
         {"set", "ADDRESS [the options of add] [--no-role DOMAIN] [--active off]", "change what was given", account_set},
         {"list", "", "all accounts", account_list},
         {"show", "ADDRESS", "one account, with its roles and mailboxes", account_show},
@@ -330,8 +336,8 @@ static int mailbox_list(struct cli *c, int argc, char **argv, struct err *e)
     for (;;) {
         struct page p = {.n = 0};
 
-        if (store_mailbox_list(c->store, d.id, after[0] != 0 ? span_of(after) : SPAN_NONE, STORE_LIST_MAX, print_mailbox, &p,
-                               e) < 0)
+        if (store_mailbox_list(c->store, d.id, after[0] != 0 ? span_of(after) : SPAN_NONE, STORE_LIST_MAX,
+                               print_mailbox, &p, e) < 0)
             return -1;
         if (p.n < STORE_LIST_MAX)
             return 0;
@@ -400,8 +406,9 @@ static int address_add(struct cli *c, int argc, char **argv, struct err *e)
         return -1;
     }
     if (kind == ADDRESS_MAILBOX || (kind == ADDRESS_CATCHALL && !catchall))
-        return err_set(e, ERR_INVALID, kind == ADDRESS_MAILBOX ? "a mailbox is made by: postern mailbox add"
-                                                               : "a catch-all is written @DOMAIN");
+        return err_set(e, ERR_INVALID,
+                       kind == ADDRESS_MAILBOX ? "a mailbox is made by: postern mailbox add"
+                                               : "a catch-all is written @DOMAIN");
     for (size_t i = 0; i < to.n; i++)
         if (cli_parse_address(c, to.items[i], &targets[i], NULL, NULL, e) < 0)
             return -1;
@@ -445,7 +452,8 @@ static int address_list(struct cli *c, int argc, char **argv, struct err *e)
     for (;; first = false) {
         struct page p = {.n = 0};
 
-        if (store_address_list(c->store, d.id, first ? SPAN_NONE : span_of(after), STORE_LIST_MAX, print_address, &p, e) < 0)
+        if (store_address_list(c->store, d.id, first ? SPAN_NONE : span_of(after), STORE_LIST_MAX, print_address, &p,
+                               e) < 0)
             return -1;
         if (p.n < STORE_LIST_MAX)
             return 0;
@@ -468,7 +476,8 @@ static int address_delete(struct cli *c, int argc, char **argv, struct err *e)
     } else if (cli_parse_address(c, text, &full, NULL, NULL, e) < 0) {
         return -1;
     }
-    if (store_address_find(c->store, full, &c->arena, &a, e) < 0 || store_address_delete(c->store, &c->actor, a.id, e) < 0)
+    if (store_address_find(c->store, full, &c->arena, &a, e) < 0 ||
+        store_address_delete(c->store, &c->actor, a.id, e) < 0)
         return -1;
     printf("Address %s deleted.\n", text);
     return 0;
@@ -486,9 +495,11 @@ static int address_resolve(struct cli *c, int argc, char **argv, struct err *e)
     if (!r.ours)
         printf("%.*s: not an address of ours\n", SPAN_ARG(full));
     else if (r.has_mailbox)
-        printf("%.*s: the mailbox %s%s\n", SPAN_ARG(full), r.mailbox_address, r.special ? " (locked global rules only)" : "");
+        printf("%.*s: the mailbox %s%s\n", SPAN_ARG(full), r.mailbox_address,
+               r.special ? " (locked global rules only)" : "");
     else
-        printf("%.*s: the rules of %s alone%s\n", SPAN_ARG(full), r.domain_name, r.known ? "" : "; no such address is known");
+        printf("%.*s: the rules of %s alone%s\n", SPAN_ARG(full), r.domain_name,
+               r.known ? "" : "; no such address is known");
     return 0;
 }
 

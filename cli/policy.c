@@ -16,8 +16,9 @@ static int find_policy(struct cli *c, const char *scope_text, const char *name, 
     if (store_policy_find(c->store, scope, span_of(name), out, e) == 0)
         return 0;
     if (e->code == ERR_NOT_FOUND)
-        return err_set(e, ERR_NOT_FOUND, "there is no policy \"%s\" in %s; \"postern policy list %s\" shows what there is",
-                       name, scope_text, scope_text);
+        return err_set(e, ERR_NOT_FOUND,
+                       "there is no policy \"%s\" in %s; \"postern policy list %s\" shows what there is", name,
+                       scope_text, scope_text);
     return -1;
 }
 
@@ -30,7 +31,9 @@ struct policy_options {
         {"locked", "on|off", .text = &(o).locked, .help = "stronger than those below it"},                             \
         {"default", "on|off", .text = &(o).is_default, .help = "global: holds where no other policy matched"},         \
         {"enabled", "on|off", .text = &(o).enabled, .help = "off: its rules do nothing"},                              \
-        {"name", "TEXT", .text = &(o).name, .help = "a new name"}
+    {                                                                                                                  \
+        "name", "TEXT", .text = &(o).name, .help = "a new name"                                                        \
+    }
 
 static int read_policy(const struct policy_options *o, struct store_policy *p, struct err *e)
 {
@@ -155,7 +158,10 @@ static int assign(struct cli *c, int argc, char **argv, bool on, struct err *e)
 }
 
 static int policy_assign(struct cli *c, int argc, char **argv, struct err *e) { return assign(c, argc, argv, true, e); }
-static int policy_unassign(struct cli *c, int argc, char **argv, struct err *e) { return assign(c, argc, argv, false, e); }
+static int policy_unassign(struct cli *c, int argc, char **argv, struct err *e)
+{
+    return assign(c, argc, argv, false, e);
+}
 
 int cli_policy(struct cli *c, int argc, char **argv, struct err *e)
 {
@@ -198,7 +204,8 @@ static int read_score(struct span text, double *out, struct err *e)
         if (*end == 0 && isfinite(*out) && *out > 0 && *out <= THRESHOLD_OFF)
             return 0;
     }
-    return err_set(e, ERR_INVALID, "\"%.*s\" is no threshold; it is a number above 0 and up to 999, or off", SPAN_ARG(text));
+    return err_set(e, ERR_INVALID, "\"%.*s\" is no threshold; it is a number above 0 and up to 999, or off",
+                   SPAN_ARG(text));
 }
 
 static void print_threshold(const char *name, double holds, double own)
@@ -247,8 +254,9 @@ static int thresholds_change(struct cli *c, int argc, char **argv, bool reset, s
     struct store_scope   scope;
     struct store_setting s;
 
-    if (args_read(argc, argv, NULL, 0, reset ? "SCOPE [reject] [add_header] [greylist]" : "SCOPE reject=15 add_header=6 …",
-                  reset ? 1 : 2, 4, words, &n, e) < 0 ||
+    if (args_read(argc, argv, NULL, 0,
+                  reset ? "SCOPE [reject] [add_header] [greylist]" : "SCOPE reject=15 add_header=6 …", reset ? 1 : 2, 4,
+                  words, &n, e) < 0 ||
         cli_store(c, e) < 0 || cli_parse_scope(c, span_of(words[0]), &scope, e) < 0 ||
         store_setting_get(c->store, scope, &s, e) < 0)
         return -1;
@@ -285,7 +293,8 @@ int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e)
 {
     static const struct cli_verb verbs[] = {
         {"show", "[SCOPE]", "what holds, and what of it is inherited", thresholds_show},
-        {"set", "SCOPE reject=15 add_header=6 greylist=4", "those that are given; off switches one off", thresholds_set},
+        {"set", "SCOPE reject=15 add_header=6 greylist=4", "those that are given; off switches one off",
+         thresholds_set},
         {"reset", "SCOPE [reject] [add_header] [greylist]", "inherit again", thresholds_reset},
     };
 

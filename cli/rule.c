@@ -135,7 +135,8 @@ static int put_rule(struct buf *b, const char *action, const struct rule_options
     return b->failed ? err_set(e, ERR_LIMIT, "the rule is too large") : 0;
 }
 
-int cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out, struct err *e)
+int cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out,
+                       struct err *e)
 {
     if (store_policy_find(c->store, scope, span_of(name != NULL ? name : POLICY_RULES), out, e) == 0)
         return 0;
@@ -149,11 +150,14 @@ int cli_default_policy(struct cli *c, struct store_scope scope, const char *name
 static void print_advice(const struct rule *r, const struct rule_check *check)
 {
     if (check->advice & ADVICE_NEEDS_PROOF)
-        puts("Note: it holds only for proven senders (DMARC, DKIM or SPF in line with the From address). Without a scanner or an "
+        puts("Note: it holds only for proven senders (DMARC, DKIM or SPF in line with the From address). Without a "
+             "scanner or an "
              "authserv_id that proves them, add a matching --ip or --signed-by.");
     if (check->advice & ADVICE_SLOW_REGEX)
-        printf("Note: a regular expression without a fixed text of 3 bytes is tried on every message; at most %d of them fit in a "
-               "scope.\n", SCOPE_SLOW_REGEX_MAX);
+        printf("Note: a regular expression without a fixed text of 3 bytes is tried on every message; at most %d of "
+               "them fit in a "
+               "scope.\n",
+               SCOPE_SLOW_REGEX_MAX);
     if (r->test_only)
         puts("Note: test only: it is counted and shown, and decides nothing.");
 }
@@ -161,9 +165,18 @@ static void print_advice(const struct rule *r, const struct rule_check *check)
 void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span conditions, struct store_rule *out)
 {
     *out = (struct store_rule){
-        .id = r->id, .policy = *policy, .name = r->name, .note = r->note, .conditions = conditions, .action = r->action,
-        .flow = r->flow, .priority = r->priority, .enabled = r->enabled, .require_proof = r->require_proof,
-        .test_only = r->test_only, .expires_us = r->expires_us,
+        .id = r->id,
+        .policy = *policy,
+        .name = r->name,
+        .note = r->note,
+        .conditions = conditions,
+        .action = r->action,
+        .flow = r->flow,
+        .priority = r->priority,
+        .enabled = r->enabled,
+        .require_proof = r->require_proof,
+        .test_only = r->test_only,
+        .expires_us = r->expires_us,
     };
 }
 
@@ -189,8 +202,10 @@ int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct 
     if (store_scope_load(c->store, scope, count_slow, &slow, e) < 0)
         return -1;
     if (slow > SCOPE_SLOW_REGEX_MAX)
-        return err_set(e, ERR_LIMIT, "the scope would have %zu regular expressions without a fixed text of at least 3 bytes, and %d "
-                       "are allowed; give them such a text, or use contains or a wildcard", slow, SCOPE_SLOW_REGEX_MAX);
+        return err_set(e, ERR_LIMIT,
+                       "the scope would have %zu regular expressions without a fixed text of at least 3 bytes, and %d "
+                       "are allowed; give them such a text, or use contains or a wildcard",
+                       slow, SCOPE_SLOW_REGEX_MAX);
     return 0;
 }
 
@@ -238,29 +253,29 @@ static int rule_add(struct cli *c, int argc, char **argv, struct err *e)
     struct buf                 json;
     int                        rc = -1;
     const struct args_option   options[] = {
-        {"scope", "SCOPE", .text = &o.scope, .help = "where it lives"},
-        {"policy", "NAME", .text = &o.policy, .help = "Rules unless said otherwise"},
-        {"json", "FILE", .text = &o.json, .help = "the rule as JSON (- for standard input)"},
-        {"name", "TEXT", .text = &o.name, .help = "what people call it"},
-        {"note", "TEXT", .text = &o.note, .help = "why it is there"},
-        {"priority", "N", .text = &o.priority, .help = "the lower decides"},
-        {"flow", "from|to|from_or_to", .text = &o.flow, .help = "on which side senders, IPs and hosts are looked for"},
-        {"expires", "TIME", .text = &o.expires, .help = "RFC 3339"},
-        {"sender", "ENTRY", .list = &o.sender, .help = "user@domain, domain, *@domain, /regex/, <>"},
-        {"envelope", NULL, .on = &o.envelope, .help = "senders by the envelope, not the From field"},
-        {"recipient", "ENTRY", .list = &o.recipient, .help = "the same grammar"},
-        {"match", "exact|contains|starts_with|ends_with|regex", .text = &o.match, .help = "for subject, body, header"},
-        {"subject", "TEXT", .list = &o.subject, .help = "what the subject contains, unless --match says otherwise"},
-        {"body", "TEXT", .list = &o.body, .help = "the same of the text parts"},
-        {"header", "NAME:TEXT", .list = &o.header, .help = "the same of a field; each is a condition of its own"},
-        {"ip", "ADDRESS|BLOCK|RANGE", .list = &o.ip, .help = "of the connecting server"},
-        {"host", "NAME", .list = &o.host, .help = "its verified name; *.domain"},
-        {"size", "MIN-MAX", .text = &o.size, .help = "bytes"},
-        {"attachment", "FILENAME", .list = &o.attachment, .help = "wildcards allowed: *.exe"},
-        {"signed-by", "DOMAIN", .list = &o.signed_by, .help = "a valid DKIM d="},
-        {"test-only", NULL, .on = &o.test_only, .help = "count it, let it decide nothing"},
-        {"no-proof", NULL, .on = &o.no_proof, .help = "allow unproven senders too (spoofed ones come in)"},
-        {"confirm", NULL, .on = &o.confirm, .help = "a free-mail domain is meant"},
+          {"scope", "SCOPE", .text = &o.scope, .help = "where it lives"},
+          {"policy", "NAME", .text = &o.policy, .help = "Rules unless said otherwise"},
+          {"json", "FILE", .text = &o.json, .help = "the rule as JSON (- for standard input)"},
+          {"name", "TEXT", .text = &o.name, .help = "what people call it"},
+          {"note", "TEXT", .text = &o.note, .help = "why it is there"},
+          {"priority", "N", .text = &o.priority, .help = "the lower decides"},
+          {"flow", "from|to|from_or_to", .text = &o.flow, .help = "on which side senders, IPs and hosts are looked for"},
+          {"expires", "TIME", .text = &o.expires, .help = "RFC 3339"},
+          {"sender", "ENTRY", .list = &o.sender, .help = "user@domain, domain, *@domain, /regex/, <>"},
+          {"envelope", NULL, .on = &o.envelope, .help = "senders by the envelope, not the From field"},
+          {"recipient", "ENTRY", .list = &o.recipient, .help = "the same grammar"},
+          {"match", "exact|contains|starts_with|ends_with|regex", .text = &o.match, .help = "for subject, body, header"},
+          {"subject", "TEXT", .list = &o.subject, .help = "what the subject contains, unless --match says otherwise"},
+          {"body", "TEXT", .list = &o.body, .help = "the same of the text parts"},
+          {"header", "NAME:TEXT", .list = &o.header, .help = "the same of a field; each is a condition of its own"},
+          {"ip", "ADDRESS|BLOCK|RANGE", .list = &o.ip, .help = "of the connecting server"},
+          {"host", "NAME", .list = &o.host, .help = "its verified name; *.domain"},
+          {"size", "MIN-MAX", .text = &o.size, .help = "bytes"},
+          {"attachment", "FILENAME", .list = &o.attachment, .help = "wildcards allowed: *.exe"},
+          {"signed-by", "DOMAIN", .list = &o.signed_by, .help = "a valid DKIM d="},
+          {"test-only", NULL, .on = &o.test_only, .help = "count it, let it decide nothing"},
+          {"no-proof", NULL, .on = &o.no_proof, .help = "allow unproven senders too (spoofed ones come in)"},
+          {"confirm", NULL, .on = &o.confirm, .help = "a free-mail domain is meant"},
     };
 
     memset(&o, 0, sizeof o);
@@ -282,8 +297,9 @@ int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err 
 {
     if (store_rule_find(c->store, span_of(text), out, e) == 0)
         return 0;
-    return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "there is no rule %s; postern rule list shows their ids", text)
-                                    : -1;
+    return e->code == ERR_NOT_FOUND
+               ? err_set(e, ERR_NOT_FOUND, "there is no rule %s; postern rule list shows their ids", text)
+               : -1;
 }
 
 static int print_rule(void *ctx, const struct store_rule *row)
@@ -307,11 +323,11 @@ static int print_rule(void *ctx, const struct store_rule *row)
 
 static int rule_list(struct cli *c, int argc, char **argv, struct err *e)
 {
-    const char         *scope_text = NULL, *policy_name = NULL, *limit_text = "1000";
-    struct store_scope  scope;
-    struct store_policy policy;
-    size_t              n = 0;
-    int64_t             limit, total;
+    const char              *scope_text = NULL, *policy_name = NULL, *limit_text = "1000";
+    struct store_scope       scope;
+    struct store_policy      policy;
+    size_t                   n = 0;
+    int64_t                  limit, total;
     const struct args_option options[] = {
         {"scope", "SCOPE", .text = &scope_text, .help = "whose"},
         {"policy", "NAME", .text = &policy_name, .help = "only this one"},
@@ -325,7 +341,8 @@ static int rule_list(struct cli *c, int argc, char **argv, struct err *e)
         return err_set(e, ERR_USAGE, "whose rules? --scope global, domain:NAME or mailbox:ADDRESS");
     if (cli_parse_scope(c, span_of(scope_text), &scope, e) < 0 ||
         (policy_name != NULL && cli_default_policy(c, scope, policy_name, &policy, e) < 0) ||
-        store_rule_list(c->store, scope, policy_name != NULL ? &policy.id : NULL, NULL, (size_t)limit, print_rule, &n, e) < 0 ||
+        store_rule_list(c->store, scope, policy_name != NULL ? &policy.id : NULL, NULL, (size_t)limit, print_rule, &n,
+                        e) < 0 ||
         store_rule_count(c->store, scope, &total, e) < 0)
         return -1;
     if (n == 0)
@@ -413,8 +430,10 @@ int cli_rule(struct cli *c, int argc, char **argv, struct err *e)
         {"enable", "ID", "let it decide again", rule_enable},
         {"disable", "ID", "keep it, without effect", rule_disable},
         {"delete", "ID", "for ever", rule_delete},
-        {"import", "[--scope SCOPE] [--format json|spamassassin|map] … FILE", "all or nothing; see postern(1)", cli_rule_import},
-        {"export", "[--scope SCOPE]", "JSON lines, as import reads them; of all scopes unless one is named", cli_rule_export},
+        {"import", "[--scope SCOPE] [--format json|spamassassin|map] … FILE", "all or nothing; see postern(1)",
+         cli_rule_import},
+        {"export", "[--scope SCOPE]", "JSON lines, as import reads them; of all scopes unless one is named",
+         cli_rule_export},
     };
 
     return cli_dispatch(c, "rule", verbs, COUNT(verbs), argc, argv, e);

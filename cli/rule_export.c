@@ -16,9 +16,16 @@ struct exporter {
 static int export_rule(void *ctx, const struct store_rule *row)
 {
     struct exporter *x = ctx;
-    struct rule      r = {.id = row->id, .name = row->name, .note = row->note, .action = row->action, .flow = row->flow,
-                          .priority = row->priority, .enabled = row->enabled, .require_proof = row->require_proof,
-                          .test_only = row->test_only, .expires_us = row->expires_us};
+    struct rule      r = {.id = row->id,
+                          .name = row->name,
+                          .note = row->note,
+                          .action = row->action,
+                          .flow = row->flow,
+                          .priority = row->priority,
+                          .enabled = row->enabled,
+                          .require_proof = row->require_proof,
+                          .test_only = row->test_only,
+                          .expires_us = row->expires_us};
 
     arena_reset(&x->arena);
     if (rule_conditions_from_json(row->conditions, &x->arena, NULL, &r, x->e) < 0) {
@@ -88,7 +95,8 @@ static int export_mailboxes(struct cli *c, struct uuid domain, struct err *e)
 
         memcpy(after, p.last, sizeof after);
         p.n = 0;
-        if (store_mailbox_list(c->store, domain, first ? SPAN_NONE : span_of(after), STORE_LIST_MAX, take_mailbox, &p, e) < 0)
+        if (store_mailbox_list(c->store, domain, first ? SPAN_NONE : span_of(after), STORE_LIST_MAX, take_mailbox, &p,
+                               e) < 0)
             return -1;
         for (size_t i = 0; i < p.n; i++)
             if (export_scope(c, p.scopes[i], e) < 0)
@@ -121,7 +129,8 @@ int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e)
 {
     const char              *text = NULL;
     struct store_scope       scope;
-    const struct args_option options[] = {{"scope", "SCOPE", .text = &text, .help = "whose; all unless said otherwise"}};
+    const struct args_option options[] = {
+        {"scope", "SCOPE", .text = &text, .help = "whose; all unless said otherwise"}};
 
     if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0)
         return -1;

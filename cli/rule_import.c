@@ -32,19 +32,19 @@ enum format { FORMAT_JSON, FORMAT_SPAMASSASSIN, FORMAT_MAP };
 static const char *const format_words[] = {"json", "spamassassin", "map", NULL};
 
 struct import {
-    struct cli         *c;
-    enum format         format;
-    const char         *scope, *policy, *action, *kind;
-    bool                confirm;
-    struct map          by_key; /* -> struct target */
-    struct target      *targets;
-    size_t              ntargets;
-    struct arena        line;   /* of one line */
-    struct buf          json, conditions;
-    size_t              number, rules, passed_over, errors;
-    struct store_import *into;  /* second pass */
-    bool                tty;
-    size_t              bytes, done;
+    struct cli          *c;
+    enum format          format;
+    const char          *scope, *policy, *action, *kind;
+    bool                 confirm;
+    struct map           by_key; /* -> struct target */
+    struct target       *targets;
+    size_t               ntargets;
+    struct arena         line; /* of one line */
+    struct buf           json, conditions;
+    size_t               number, rules, passed_over, errors;
+    struct store_import *into; /* second pass */
+    bool                 tty;
+    size_t               bytes, done;
 };
 
 static void progress(const struct import *im, const char *what, bool last)
@@ -57,7 +57,8 @@ static void progress(const struct import *im, const char *what, bool last)
             "########################################", percent, im->rules, last ? "\n" : "");
 }
 
-static struct target *add_target(struct import *im, struct span key, struct span scope, struct span policy, struct err *e)
+static struct target *add_target(struct import *im, struct span key, struct span scope, struct span policy,
+                                 struct err *e)
 {
     struct arena       *a = &im->c->arena;
     struct target      *t = arena_zalloc(a, sizeof *t);
@@ -130,11 +131,11 @@ static int read_spamassassin(struct import *im, struct span line)
     static const struct {
         const char *word, *action, *kind;
     } known[] = {
-        {"welcomelist_from", "allow", "sender"}, {"whitelist_from", "allow", "sender"},
-        {"welcomelist_auth", "allow", "sender"}, {"whitelist_auth", "allow", "sender"},
-        {"blocklist_from", "block", "sender"},   {"blacklist_from", "block", "sender"},
+        {"welcomelist_from", "allow", "sender"},  {"whitelist_from", "allow", "sender"},
+        {"welcomelist_auth", "allow", "sender"},  {"whitelist_auth", "allow", "sender"},
+        {"blocklist_from", "block", "sender"},    {"blacklist_from", "block", "sender"},
         {"welcomelist_to", "allow", "recipient"}, {"whitelist_to", "allow", "recipient"},
-        {"blocklist_to", "block", "recipient"},  {"blacklist_to", "block", "recipient"},
+        {"blocklist_to", "block", "recipient"},   {"blacklist_to", "block", "recipient"},
     };
     struct span text = clean_line(im, span_head(line, span_chr(line, '#')));
     struct span word = span_head(text, span_chr(text, ' '));
@@ -255,7 +256,8 @@ static int check_all(struct import *im, const char *file, struct span text, stru
     }
     progress(im, "checking ", true);
     if (im->errors > 0)
-        return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors, im->number - 1);
+        return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors,
+                       im->number - 1);
     return check_slow(im, e);
 }
 

@@ -95,8 +95,8 @@ static void died(struct supervisor *s, pid_t pid, int status)
         c->delay_us = c->delay_us < RESTART_MAX_US ? c->delay_us : RESTART_MAX_US;
         c->start_at_us = clock_mono_us() + c->delay_us;
         log_text(LOG_LEVEL_ERROR, "%s ended (%s %d); starting it again in %.1f s", c->name,
-                 WIFSIGNALED(status) ? "signal" : "status", WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status),
-                 (double)c->delay_us / 1e6);
+                 WIFSIGNALED(status) ? "signal" : "status",
+                 WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status), (double)c->delay_us / 1e6);
     }
 }
 

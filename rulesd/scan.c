@@ -116,7 +116,7 @@ void scan_begin(struct scan *s, const struct scan_request *req, const struct sca
     s->started_us = clock_mono_us();
     s->err = ERR_INIT;
     if (req->class == CLASS_SCAN) {
-        s->req.user = SPAN_NONE; /* who is signed in is for the MTA to say */
+        s->req.user = SPAN_NONE;         /* who is signed in is for the MTA to say */
         s->req.drops_recipients = false; /* one verdict a scan, not one a recipient */
         s->refused = !allowance_take(tools->allowance, &req->peer, req->nrcpt, s->started_us);
     }

@@ -365,8 +365,7 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
         return -1;
     if (scope.kind == SCOPE_MAILBOX && check_mailbox(s, scope.id, to, e) < 0)
         return -1;
-    if (!by->admin &&
-        (to->rules_max != before.rules_max || to->mailbox_rules_max != before.mailbox_rules_max))
+    if (!by->admin && (to->rules_max != before.rules_max || to->mailbox_rules_max != before.mailbox_rules_max))
         return err_set(e, ERR_DENIED, "how many rules there may be is for the operator to say");
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain or mailbox") : -1;
