@@ -35,8 +35,8 @@ int cli_init(struct cli *c, int argc, char **argv, struct err *e)
         store_open(c->settings->store.url, STORE_CREATE, &c->store, e) < 0)
         return -1;
     /* The address of a PostgreSQL may hold a password. */
-    printf("Database ready: %s\n", span_starts(span_of(c->settings->store.url), SPAN("sqlite:")) ? c->settings->store.url
-                                                                                                : "PostgreSQL");
+    printf("Database ready: %s\n",
+           span_starts(span_of(c->settings->store.url), SPAN("sqlite:")) ? c->settings->store.url : "PostgreSQL");
     if (admin != NULL)
         return add_admin(c, admin, e);
     return 0;

@@ -94,8 +94,8 @@ static int failed(struct pg *p, const PGresult *res, const char *doing, struct e
     if (lost && p->silent)
         return err_set(e, ERR_LOST, "%s in PostgreSQL: it has not answered for %lld s", doing,
                        (long long)(p->db.timeout_ms + SILENCE_MS) / 1000);
-    err_set(e, code, "%s in PostgreSQL: %.*s%s%s%s", doing, SPAN_ARG(text), state ? " (" : "",
-            state ? state : "", state ? ")" : "");
+    err_set(e, code, "%s in PostgreSQL: %.*s%s%s%s", doing, SPAN_ARG(text), state ? " (" : "", state ? state : "",
+            state ? ")" : "");
     return -1;
 }
 
@@ -283,8 +283,7 @@ static int pg_run(struct db *db, const char *sql, const struct db_val *vals, siz
     if (connected(p, e) < 0 || check_sizes(vals, n, e) < 0 || prepare(p, sql, name, e) < 0)
         return -1;
     fill_params(&params, vals, n);
-    res = last_result(
-        p, PQsendQueryPrepared(p->c, name, (int)n, params.values, params.lengths, params.formats, 1));
+    res = last_result(p, PQsendQueryPrepared(p->c, name, (int)n, params.values, params.lengths, params.formats, 1));
     status = PQresultStatus(res);
     if (status != PGRES_COMMAND_OK && status != PGRES_TUPLES_OK)
         rc = failed(p, res, "cannot run a statement", e);

@@ -74,10 +74,10 @@ struct verdict {
     double            total;       /* the scanner's score, whatever rules say */
     double            score;       /* shown: with −100/+100/−6 */
     struct thresholds thresholds;
-    bool              greylist_due; /* greylisting applies, and the score is in [greylist, reject), or there is neither a
+    bool            greylist_due; /* greylisting applies, and the score is in [greylist, reject), or there is neither a
                                        score nor a rule that decided: the caller asks */
-    bool              by_protected; /* a protected finding decided, over rule or score */
-    struct decision   decision;
+    bool            by_protected; /* a protected finding decided, over rule or score */
+    struct decision decision;
 };
 struct verdict_in {
     struct decision    decision;
