@@ -237,6 +237,9 @@ static int address_entry(const struct condition *c, struct span w, struct arena 
         out->kind = skip > 0 ? ENTRY_SUBDOMAINS : ENTRY_DOMAIN_ALONE;
         return plain_domain(span_skip(domain, skip), a, &out->text, e) < 0 ? behind(e, at + 1 + skip) : 0;
     }
+    if (wildcard_is(local) && is_literal(domain))
+        return err_at(e, 0, "wildcards cannot stand before an address literal - write the whole address, or \"*@%.*s\"",
+                      SPAN_ARG(span_head(domain, 100)));
     if (wildcard_is(local) || has_wildcard(domain))
         return put_wildcard(local, domain, a, out, e) < 0 ? behind(e, at + 1) : 0;
     return full_address(w, at, a, out, e);

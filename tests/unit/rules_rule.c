@@ -165,6 +165,7 @@ static const struct { const char *condition, *written, *says; } bad_entries[] = 
     {"\"kind\":\"sender\"", "  ", "an empty entry"},
     {"\"kind\":\"sender\"", "info[x@partner.example", "conditions[0].any[0], character 5: unclosed \"[\" - write \"\\[\""},
     {"\"kind\":\"sender\"", "üü[x@partner.example", "character 3: unclosed"},
+    {"\"kind\":\"sender\"", "bounce-*@[192.0.2.1]", "wildcards cannot stand before an address literal"},
     {"\"kind\":\"sender\"", "/abc", "character 1: unclosed \"/\""},
     {"\"kind\":\"sender\"", "//", "matches everything"},
     {"\"kind\":\"sender\"", "@partner.example", "write \"*@partner.example\" for everyone there"},
