@@ -102,7 +102,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench run check unit unit-build system lint format fuzz bench graph install clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench graph install clean help
 
 all: $(PROGRAMS)
 
@@ -188,13 +188,13 @@ check: deps deps-test
 graph:
 	@tests/graph
 
-lint:
+lint: deps-lint
 	tests/lint
 
 format:
 	clang-format -i $(wildcard lib/*/*.[ch] rulesd/*.[ch] trainer/*.[ch] digest/*.[ch] portal/*.[ch] cli/*.[ch] tests/*/*.[ch])
 
-fuzz:
+fuzz: deps-fuzz
 	tests/fuzz/run $(MINUTES) $(T)
 
 BENCHES := $(patsubst tests/bench/%.c,$(OUT)/bench-%,$(wildcard tests/bench/*.c))
@@ -211,13 +211,21 @@ DEPS := gcc make pkg-config libinih-dev libxxhash-dev libsqlite3-dev libpq-dev l
         libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev libpcre2-dev \
         libcjson-dev libsodium-dev
 DEPS_RUN  := spamc curl
-DEPS_TEST := nodejs libcmocka-dev clang libclang-rt-14-dev postgresql redis-server valgrind sqlite3 zstd procps $(DEPS_RUN)
+DEPS_TEST := nodejs libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
+DEPS_LINT := git clang-format clang-tidy cppcheck
 
 deps:
 	@.ci/packages "to build" $(DEPS)
 
 deps-bench: deps deps-test
-	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl
+	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl valgrind
+
+deps-fuzz: deps
+	@.ci/packages "to fuzz" clang llvm
+	@.ci/packages "to fuzz" libclang-rt-$$(clang -dumpversion | cut -d. -f1)-dev
+
+deps-lint: deps
+	@.ci/packages "to lint" $(DEPS_LINT)
 
 deps-test:
 	@.ci/packages "to test" $(DEPS_TEST)
