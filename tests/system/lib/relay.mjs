@@ -1,7 +1,7 @@
 // A wire that a test can cut: passes bytes on to a port, until it is told not to.
 import { connect, createServer } from "node:net";
 
-// { port, cut(), mend(), freeze(), stop() }. cut(): connections break, new ones are refused or reset; freeze(): they stay, and
+// { port, cut(), mend(), freeze(), stop() }. cut(): connections break, new ones are closed at once; freeze(): they stay, and
 // nothing passes any more, as when a cable is pulled; mend(): as it was (what was frozen is cut).
 export async function startRelay(to) {
     const sockets = new Set();
@@ -11,10 +11,10 @@ export async function startRelay(to) {
         socket.on("error", () => { /* the other side went away */ });
         socket.on("close", () => sockets.delete(socket));
     };
-    const drop = () => { for (const socket of sockets) socket.resetAndDestroy(); };
+    const drop = () => { for (const socket of sockets) socket.destroy(); };
     const server = createServer((near) => {
         keep(near);
-        if (state === "cut") return void near.resetAndDestroy();
+        if (state === "cut") return void near.destroy();
         if (state === "frozen") return void near.pause();
         const far = connect(to, "127.0.0.1");
 
