@@ -108,6 +108,8 @@ static int load_rcpt(struct explain *x, size_t i, const struct store_resolved *s
     j->thresholds = view.thresholds;
     j->block_action = view.block_action;
     j->greylisting = view.greylisting && x->directions[i] == DIRECTION_INBOUND;
+    if (x->directions[i] != DIRECTION_OUTBOUND)
+        origin_nexthop(span_of(view.route), &x->c->arena, &j->rcpt);
     if (who.ours && who.has_mailbox) {
         if (store_mailbox_view(x->c->store, who.mailbox, &mailbox, e) < 0)
             return -1;

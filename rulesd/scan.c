@@ -231,7 +231,7 @@ static int resolve(struct scan *s)
 
 /* ---- judging ---- */
 
-static void rcpt_to_judge(const struct scan *s, const struct scan_rcpt *r, struct judge_rcpt *out)
+static void rcpt_to_judge(struct scan *s, const struct scan_rcpt *r, struct judge_rcpt *out)
 {
     bool                            leaves = r->direction == DIRECTION_OUTBOUND;
     const struct audience          *whose = leaves && ours(s->sender) ? s->sender : r->audience;
@@ -249,6 +249,8 @@ static void rcpt_to_judge(const struct scan *s, const struct scan_rcpt *r, struc
         .greylisting = domain->greylisting && r->direction == DIRECTION_INBOUND,
         .role_address = !leaves && who->special,
     };
+    if (audience_domain(r->audience)->route[0] != '\0')
+        origin_nexthop(span_of(audience_domain(r->audience)->route), &s->arena, &out->rcpt);
     struct scope *const *scopes = leaves ? s->sender_scopes : r->scopes;
     out->scopes[SCOPE_DOMAIN] = scopes[SCOPE_DOMAIN];
     out->scopes[SCOPE_MAILBOX] = scopes[SCOPE_MAILBOX];

@@ -294,6 +294,21 @@ void origin_facts(const struct origin_trust *t, const struct origin_stated *s, s
     f->helo = lower(span_trim(s->helo), f->arena);
 }
 
+void origin_nexthop(struct span route, struct arena *a, struct rcpt_facts *out)
+{
+    struct span host = span_trim(route);
+    size_t      scheme = span_find(host, SPAN("://"));
+
+    host = scheme < host.n ? span_skip(host, scheme + 3) : host;
+    host = span_head(host, span_chr(host, '/'));
+    if (host.n > 0 && host.p[0] == '[')
+        host = span_skip(span_head(host, span_chr(host, ']')), 1);
+    else if (span_chr(host, ':') == span_rchr(host, ':'))
+        host = span_head(host, span_chr(host, ':'));
+    out->has_nexthop_ip = host.n > 0 && ip_parse(host, false, &out->nexthop_ip);
+    out->nexthop = out->has_nexthop_ip ? SPAN_NONE : lower(host, a);
+}
+
 bool proof_covers(const struct proof *p, const struct address *sender)
 {
     struct span org = domain_org(sender->domain);

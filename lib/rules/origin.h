@@ -32,6 +32,10 @@ struct origin_stated {
  * without a verified name. Where the client stands behind the stated one, the names are the relay's, and none of it. */
 void origin_facts(const struct origin_trust *t, const struct origin_stated *s, struct facts *f);
 
+/* The next hop of a route as a domain has it: "smtp://mx.inner.example:25", "[2001:db8::1]:25", a name or an address alone. Fills
+ * nexthop, or nexthop_ip; both stay empty for what is none. */
+void origin_nexthop(struct span route, struct arena *a, struct rcpt_facts *out);
+
 /* Is an allow by this From (or envelope) address proven? Organisational domains by libpsl (design.md 2.1). */
 bool proof_covers(const struct proof *p, const struct address *sender);
 

@@ -18,8 +18,8 @@ struct store_domain {
     char              name[STORE_DOMAIN_MAX + 1];
     enum domain_kind  kind;
     enum domain_state state;
-    char              delimiter;  /* between the mailbox and its +tag; 0: tags are not stripped */
-    char              route[256]; /* delivery route of its own: smtp://host:port, or "" */
+    char              delimiter;                  /* between the mailbox and its +tag; 0: tags are not stripped */
+    char              route[STORE_ROUTE_MAX + 1]; /* delivery route of its own: smtp://host:port, or "" */
     int64_t           created_us, updated_us;
 };
 typedef int (*store_domain_fn)(void *ctx, const struct store_domain *d);

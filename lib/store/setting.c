@@ -33,7 +33,7 @@ static const char put_sql[] =
     " greylist = excluded.greylist, block_action = excluded.block_action, greylisting = excluded.greylisting,"
     " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
     " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max, updated_us = excluded.updated_us";
-static const char domain_sql[] = "SELECT name, state FROM domain WHERE id = $1";
+static const char domain_sql[] = "SELECT name, state, route FROM domain WHERE id = $1";
 static const char assigned_sql[] =
     "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
     " WHERE a.domain_id = $1 AND p.enabled = 1 AND p.scope_kind = 'global' ORDER BY p.id";
@@ -164,6 +164,7 @@ static int read_domain(struct store *s, const struct uuid *domain, struct store_
     out->id = *domain;
     col_str(r, 0, out->name, sizeof out->name);
     out->active = span_is(db_text(r, 1), "active");
+    col_str(r, 2, out->route, sizeof out->route);
     db_rows_free(&r);
     return 0;
 }

@@ -26,6 +26,7 @@
 #define STORE_LOCAL_MAX 256  /* bytes of a local part; RFC 5321 says 64, UTF-8 and VERP say more */
 #define STORE_ADDRESS_MAX (STORE_LOCAL_MAX + 1 + STORE_DOMAIN_MAX)
 #define STORE_NAME_MAX 200  /* bytes of the name of a policy or a person */
+#define STORE_ROUTE_MAX 255 /* bytes of a delivery route */
 #define STORE_LIST_MAX 1000 /* rows that a paged list yields at most; a limit of 0 means this many */
 
 /* Owns its connections. */

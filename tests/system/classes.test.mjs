@@ -69,6 +69,12 @@ test("class scan has one verdict for all it names, and is not told who of them i
     assert.equal(await dropped(site.http), undefined);
 });
 
+test("a rule that looks at the receiving side sees the domain's next hop", async () => {
+    await site.must("domain", "add", "routed.example", "--route", "smtp://[2001:db8::9]:25");
+    await site.must("rule", "add", "--scope", "domain:routed.example", "--flow", "to", "block", "--ip", "2001:db8::/32");
+    await waitFor("the rule decides", async () => JSON.parse((await check(site.httpSock, { Rcpt: "a@routed.example" }, lottery)).text).action === "reject");
+});
+
 test("class scan may name 20 recipients a minute, over both protocols together", async () => {
     const [own] = await startSite({});
     for (let i = 0; i < 10; i++) assert.equal((await check(own.http, { Rcpt: `u${i}@ours.example` })).status, 200);

@@ -109,6 +109,14 @@ function suite(makeConfig) {
         assert.match(text, /- block "Not this one"[^]*condition/);
     });
 
+    test("a rule that looks at the receiving side sees the domain's next hop", async () => {
+        await must("domain", "add", "routed.example", "--route", "smtp://MX.inner.example:25");
+        await must("rule", "add", "--scope", "domain:routed.example", "--flow", "to", "block", "--host", "*.inner.example");
+        assert.equal((await explain(site, ["--rcpt", "a@routed.example"], mail("hello.eml"))).verdict, "block");
+        await must("domain", "set", "routed.example", "--route", "192.0.2.9:25");
+        assert.equal((await explain(site, ["--rcpt", "a@routed.example"], mail("hello.eml"))).verdict, "none");
+    });
+
     test("explain says why nobody's rules keep mail from postmaster", async () => {
         await must("mailbox", "add", "postmaster@ours.example");
         await must("rule", "add", "--scope", "mailbox:postmaster@ours.example", "--name", "No lunch", "block", "--subject", "lunch");

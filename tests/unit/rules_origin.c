@@ -73,6 +73,33 @@ static void a_client_has_its_own_names_alone(void **unused)
     }
 }
 
+static const struct {
+    const char *holds, *route, *name, *ip;
+} routes[] = {
+    {"a URL", "smtp://MX.inner.example:25", "mx.inner.example", ""},
+    {"with a path", "lmtp://mx.inner.example/x", "mx.inner.example", ""},
+    {"a name alone", "mx.inner.example", "mx.inner.example", ""},
+    {"an address with a port", "192.0.2.1:25", "", "192.0.2.1"},
+    {"IPv6 in brackets", "smtp://[2001:db8::1]:25", "", "2001:db8::1"},
+    {"IPv6 alone", "2001:db8::1", "", "2001:db8::1"},
+    {"nothing", "", "", ""},
+};
+
+static void the_next_hop_is_the_host_of_the_route(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(routes); i++) {
+        struct rcpt_facts r = {.has_nexthop_ip = false};
+        char              ip[IP_TEXT] = "";
+
+        origin_nexthop(span_of(routes[i].route), arena_of_test(), &r);
+        if (r.has_nexthop_ip)
+            ip_format(&r.nexthop_ip, ip);
+        check_text(routes[i].holds, r.nexthop, routes[i].name);
+        check_text(routes[i].holds, span_of(ip), routes[i].ip);
+    }
+}
+
 static void no_more_than_50_received_lines_are_followed(void **unused)
 {
     struct arena   *a = arena_of_test();
@@ -317,6 +344,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_client_is_the_first_stranger_whom_trusted_relays_name),
         cmocka_unit_test(a_client_has_its_own_names_alone),
+        cmocka_unit_test(the_next_hop_is_the_host_of_the_route),
         cmocka_unit_test(no_more_than_50_received_lines_are_followed),
         cmocka_unit_test(only_our_own_results_prove_anything),
         cmocka_unit_test(without_an_authserv_id_nothing_can_be_proven),
