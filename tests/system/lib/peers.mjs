@@ -1,16 +1,31 @@
 // The mail software of others, as Debian ships it, unpacked by tests/peers and run in a folder of its own.
+import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
 import { canConnect, freePort, groupOf, isRoot, removeDir, root, run, start, tempDir, userOf } from "./process.mjs";
 
 const readText = (path) => readFileSync(path, "utf8");
-const unpacked = (name) => join(root, "tests/.peers", name);
+
+// Where a peer lies. Peers run as users of their own: if those may not come here (a clone below /root, say), that is a
+// copy, made once a process.
+const fetched = join(root, "tests/.peers"), copies = new Map();
+const open = !isRoot || spawnSync("test", ["-r", join(fetched, "complete")], userOf("nobody")).status === 0;
+
+function unpacked(name) {
+    if (open) return join(fetched, name);
+    if (!copies.has(name)) {
+        const copy = join(tempDir("peer"), name);
+        execFileSync("cp", ["-a", join(fetched, name), copy]);
+        copies.set(name, copy);
+    }
+    return copies.get(name);
+}
 
 // Why a peer cannot run here, or undefined: `test("…", { skip: cannot("exim4-daemon-heavy") }, …)`.
 export function cannot(...peers) {
     if (!isRoot) return "an MTA of its own needs root";
-    const missing = peers.filter((p) => !existsSync(unpacked(p)));
+    const missing = peers.filter((p) => !existsSync(join(fetched, p)));
     return missing.length > 0 ? `not unpacked by tests/peers: ${missing.join(", ")}` : undefined;
 }
 
@@ -19,11 +34,11 @@ export function cannot(...peers) {
 // Debian's spamc: { code, stdout, stderr, output }.
 export const spamc = (args, input, options) => run("spamc", args, { input, ...options });
 
-const rspamdEnv = { LD_LIBRARY_PATH: join(unpacked("rspamd"), "usr/lib/rspamd") };
+const rspamdEnv = () => ({ LD_LIBRARY_PATH: join(unpacked("rspamd"), "usr/lib/rspamd") });
 
 // rspamc of Rspamd 3.4, asking host:port: rspamc(11344, ["symbols", "--rcpt", "a@b"], message).
 export const rspamc = (port, args, input, options) =>
-    run(join(unpacked("rspamd"), "usr/bin/rspamc"), ["-h", `127.0.0.1:${port}`, ...args], { input, ...options, env: { ...rspamdEnv, ...options?.env } });
+    run(join(unpacked("rspamd"), "usr/bin/rspamc"), ["-h", `127.0.0.1:${port}`, ...args], { input, ...options, env: { ...rspamdEnv(), ...options?.env } });
 
 // ---- Rspamd ----
 
@@ -43,7 +58,7 @@ export async function startRspamd(name, dir, config, ports, { user, seconds = 18
         "-f", ...(isRoot ? ["-u", user ?? "_rspamd", "-g", user ?? "_rspamd"] : ["-i"]), "-c", file,
         ...Object.entries(vars).map(([key, value]) => `--var=${key}=${value}`),
     ], {
-        dir, env: rspamdEnv, seconds, patience: 2, // busy compiling, it does not hear
+        dir, env: rspamdEnv(), seconds, patience: 2, // busy compiling, it does not hear
         ready: async () => { for (const port of ports) if (!await canConnect(port)) return false; return true; },
     });
     return { dir, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
