@@ -88,7 +88,8 @@ test("Ctrl-C in the terminal of `make run` ends it without an error of make's", 
         await waitFor("the example to run", () => shown.includes("Ctrl-C stops it"), { seconds: 60 });
         typed.stdin.write("\x03");
         assert.equal(await ended, 0, shown);
-        assert.match(shown, /Stopped\.\s*$/);
+        assert.match(shown, /^Stopped\.\r?$/m);
+        assert.doesNotMatch(shown, /\*\*\*/);
         assert.equal(await canConnect(httpPort), false);
     } finally {
         typed.kill();
