@@ -129,6 +129,7 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
         greylist_new(s, GREYLIST_DELAY_US, &t->greylist, e) < 0)
         return -1;
     t->allowance = allowance_new();
+    t->limited = limited_rules_new();
     return 0;
 }
 
@@ -327,6 +328,7 @@ static void stop(struct server *sv)
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
     hits_free(&sv->tools.hits);
+    limited_rules_free(&sv->tools.limited);
     allowance_free(&sv->tools.allowance);
 }
 

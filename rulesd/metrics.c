@@ -1,7 +1,11 @@
 /* rulesd/metrics.c - see metrics.h. Names, kinds and help of everything that is told stand in tables. */
 #include "metrics.h"
 
+#include <pthread.h>
+#include <stdlib.h>
+
 #include "base/clock.h"
+#include "base/err.h"
 #include "cache.h"
 #include "greylist.h"
 #include "hits.h"
@@ -108,6 +112,60 @@ static void put_latency(struct buf *out, const struct metrics_view *v)
     buf_printf(out, "postern_rulesd_scan_seconds_count %llu\n", total);
 }
 
+struct limited_rules {
+    pthread_mutex_t lock; /* guards all */
+    size_t          n;
+    struct {
+        struct uuid        id;
+        unsigned long long times;
+    } rules[METRICS_LIMITED_MAX];
+};
+
+struct limited_rules *limited_rules_new(void)
+{
+    struct limited_rules *l = calloc(1, sizeof *l);
+
+    if (l == NULL)
+        panic("out of memory");
+    pthread_mutex_init(&l->lock, NULL);
+    return l;
+}
+
+void limited_rules_free(struct limited_rules **l)
+{
+    if (*l != NULL)
+        pthread_mutex_destroy(&(*l)->lock);
+    free(*l);
+    *l = NULL;
+}
+
+void limited_rules_count(struct limited_rules *l, const struct uuid *rule)
+{
+    size_t i = 0;
+
+    pthread_mutex_lock(&l->lock);
+    while (i < l->n && uuid_cmp(&l->rules[i].id, rule) != 0)
+        i++;
+    if (i == l->n && i < METRICS_LIMITED_MAX)
+        l->rules[l->n++].id = *rule;
+    if (i < METRICS_LIMITED_MAX)
+        l->rules[i].times++;
+    pthread_mutex_unlock(&l->lock);
+}
+
+static void put_limited(struct buf *out, struct limited_rules *l)
+{
+    char id[9];
+
+    head(out, "regex_limit_rule_total", "counter", "Messages on which a regex of this rule hit a limit.");
+    pthread_mutex_lock(&l->lock);
+    for (size_t i = 0; i < l->n; i++) {
+        rule_short_id(&l->rules[i].id, id);
+        buf_printf(out, "postern_rulesd_regex_limit_rule_total{rule=\"%s\"} %llu\n", id, l->rules[i].times);
+    }
+    pthread_mutex_unlock(&l->lock);
+}
+
 /* Everything that is one number. Filled once, told in both forms. */
 struct number {
     const char *name, *kind, *help;
@@ -204,6 +262,7 @@ void metrics_put_prometheus(struct buf *out, const struct metrics_view *v)
         head(out, all[i].name, all[i].kind, all[i].help);
         buf_printf(out, "postern_rulesd_%s %.17g\n", all[i].name, all[i].value);
     }
+    put_limited(out, v->limited);
 }
 
 /* ---- /stat, as rspamc stat prints it ---- */

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/buf.h"
+#include "base/clock.h"
 
 enum metric_protocol { METRIC_SPAMD, METRIC_RSPAMC, METRIC_HTTP, METRIC_PROTOCOLS };
 enum metric_verb { METRIC_SCAN, METRIC_PING, METRIC_LEARN, METRIC_SKIP, METRIC_ASK, METRIC_OTHER, METRIC_VERBS };
@@ -43,6 +44,13 @@ static inline void metric_add(atomic_ullong *counter, unsigned long long n)
 void metrics_request(struct metrics *m, enum metric_protocol p, enum metric_verb verb, enum metric_verdict verdict);
 void metrics_latency(struct metrics *m, int64_t us);
 
+/* The rules whose regex hit a limit, by name: the first METRICS_LIMITED_MAX since the start. Any thread; rare. */
+#define METRICS_LIMITED_MAX 64
+struct limited_rules;
+struct limited_rules *limited_rules_new(void);
+void                  limited_rules_free(struct limited_rules **l);
+void                  limited_rules_count(struct limited_rules *l, const struct uuid *rule);
+
 struct cache;
 struct greylist;
 struct hits;
@@ -53,6 +61,7 @@ struct metrics_view {
     struct cache                *cache;
     struct greylist             *greylist;
     struct hits                 *hits;
+    struct limited_rules        *limited;
     size_t                       waiting;    /* scans in the workers' queue */
     unsigned long long           buffered;   /* bytes of requests held in memory */
     int64_t                      started_us; /* wall clock */

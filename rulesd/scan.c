@@ -379,9 +379,14 @@ void scan_count(const struct scan *s)
     for (size_t i = 0; i < s->nverdicts; i++) {
         const struct decision *d = &s->verdicts[i].decision;
 
-        for (size_t k = 0; k < d->n; k++)
-            if (d->all[k].m.why == WHY_APPLIED || d->all[k].m.why == WHY_TEST_ONLY)
-                hits_count(s->tools->hits, &d->all[k].m, s->facts.now_us);
+        for (size_t k = 0; k < d->n; k++) {
+            const struct match *m = &d->all[k].m;
+
+            if (m->why == WHY_APPLIED || m->why == WHY_TEST_ONLY)
+                hits_count(s->tools->hits, m, s->facts.now_us);
+            else if (m->why == WHY_UNKNOWN && s->regex_limits > 0 && match_hit_limit(m))
+                limited_rules_count(s->tools->limited, &m->id);
+        }
     }
 }
 

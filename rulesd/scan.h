@@ -35,10 +35,11 @@ struct scan_request {
 };
 
 struct scan_tools {
-    struct cache     *cache;
-    struct greylist  *greylist;
-    struct hits      *hits;
-    struct allowance *allowance;
+    struct cache         *cache;
+    struct greylist      *greylist;
+    struct hits          *hits;
+    struct allowance     *allowance;
+    struct limited_rules *limited;
 };
 
 enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY };

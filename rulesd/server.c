@@ -12,6 +12,7 @@ struct metrics_view server_view(const struct server *s, const struct metrics **r
                                  .cache = s->tools.cache,
                                  .greylist = s->tools.greylist,
                                  .hits = s->tools.hits,
+                                 .limited = s->tools.limited,
                                  .waiting = workers_waiting(s->workers),
                                  .buffered = atomic_load(&s->buffered),
                                  .started_us = s->started_us};

@@ -106,6 +106,8 @@ int evaluate_all(struct evaluation *ev, const struct scope *s, const struct rcpt
 
 /* Did any rule ask for the text of the body, or for attachments? (Header fields do not count.) */
 bool evaluation_touched_body(const struct evaluation *ev);
+/* Is the match unknown because a regex hit its limit? */
+bool match_hit_limit(const struct match *m);
 /* Regexes that hit a limit in this evaluation: for /metrics and the log. */
 size_t evaluation_regex_limits(const struct evaluation *ev);
 

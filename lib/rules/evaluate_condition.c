@@ -6,6 +6,9 @@
 #include "rules/wildcard.h"
 
 static const char UNDECODABLE[] = "cannot be decoded", NOT_STATED[] = "not stated", TIME[] = "time";
+static const char MATCH_LIMIT[] = "match limit";
+
+bool match_hit_limit(const struct match *m) { return m->limit == TIME || m->limit == MATCH_LIMIT; }
 
 static struct finding found(enum fact truth, const char *limit)
 {
@@ -104,7 +107,7 @@ static struct finding regex_finding(const struct question *q, const struct store
     if (out == REGEX_NO)
         return no();
     ev->regex_limits++;
-    return unknown(q->scope_budget->tripped || slice.tripped ? TIME : "match limit");
+    return unknown(q->scope_budget->tripped || slice.tripped ? TIME : MATCH_LIMIT);
 }
 
 /* ---- Addresses and names ---- */

@@ -247,6 +247,9 @@ test("one domain's catastrophic regexes are unknown, named, and do not slow anot
     assert.ok((await metrics(/^regex_limits_total$/)).regex_limits_total > limits, "/metrics counts them");
     const trace = JSON.parse(await site.must("explain", "--json", "--rcpt", "joe@slow.example", "-", { input: trap })).recipients[0];
     assert.ok(trace.matches.some((m) => !m.applied && /unknown \((match limit|time|.*limit)/.test(m.why) && /Catastrophe/.test(m.name)), JSON.stringify(trace));
+    const { text } = await http(`unix:${site.httpSock}`, { method: "GET", path: "/metrics" });
+    const named = [...text.matchAll(/^postern_rulesd_regex_limit_rule_total\{rule="([0-9a-f]{8})"\} [1-9]/gm)].map((m) => m[1]);
+    assert.ok(trace.matches.some((m) => named.includes(m.id.slice(-8))), `/metrics names the rules: ${named}`);
 
     const alone = median(await measure(50));
     let over = false, scans = 0;
