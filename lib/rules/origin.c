@@ -291,6 +291,7 @@ void origin_facts(const struct origin_trust *t, const struct origin_stated *s, s
     if (f->has_ip && ip_cmp(&stated, &f->ip) != 0)
         return;
     f->host = lower(verified_name(s->host), f->arena);
+    f->no_host = s->host.n > 0 && f->host.n == 0; /* "unknown": the MTA has looked */
     f->helo = lower(span_trim(s->helo), f->arena);
 }
 

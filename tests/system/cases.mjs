@@ -192,6 +192,8 @@ for (const [entry, host, yes, why] of [
 ]) add(`host ${entry} for ${host}: ${why}`, block({ kind: "host", any: [entry] }), {}, { ip: "192.0.2.7", host }, yes ? "block" : "none");
 add("host: the HELO counts for a block", block({ kind: "host", any: ["evil.example"] }), {}, { ip: "192.0.2.7", helo: "evil.example" }, "block");
 add("host: the HELO does not count for an allow", with_(allow({ kind: "host", any: ["mx.partner.example"] }, sender("friends.example")), { require_proof: false }), {}, { ip: "192.0.2.7", helo: "mx.partner.example" }, "none");
+add("host: where the MTA knows of no name, not holds", block(not({ kind: "host", any: ["*.partner.example"] }), sender("friends.example")), {}, { ip: "192.0.2.7", host: "unknown" }, "block");
+add("host: where no name is stated, not is unknown", block(not({ kind: "host", any: ["*.partner.example"] }), sender("friends.example")), {}, { ip: "192.0.2.7" }, "none");
 add("host: a verified name counts for an allow", with_(allow({ kind: "host", any: ["mx.partner.example"] }, sender("friends.example")), { require_proof: false }), {}, { ip: "192.0.2.7", host: "mx.partner.example" }, "allow");
 
 // ---- size ----

@@ -47,14 +47,14 @@ static void the_client_is_the_first_stranger_whom_trusted_relays_name(void **unu
 }
 
 /* clang-format off */
-static const struct { const char *holds, *ip, *host, *helo, *message, *is_host, *is_helo; } names[] = {
-    {"names are read without case", "192.0.2.7", "MX.Partner.Example.", " Helo.Example ", END, "mx.partner.example", "helo.example"},
-    {"no name has several words", "192.0.2.7", "unknown", "[192.0.2.7]", END, "", "[192.0.2.7]"},
-    {"in angles too", "192.0.2.7", "<UNKNOWN>", "", END, "", ""},
-    {"nor is an address in brackets one", "192.0.2.7", "[192.0.2.7]", "x", END, "", "x"},
-    {"the names of a relay are not those of whom it names", "10.0.0.1", "relay.ours.example", "relay", BY("192.0.2.7") END, "", ""},
-    {"a relay that speaks for itself keeps them", "10.0.0.1", "relay.ours.example", "relay", END, "relay.ours.example", "relay"},
-    {"names without an address are the client's", "", "mx.partner.example", "x", END, "mx.partner.example", "x"},
+static const struct { const char *holds, *ip, *host, *helo, *message, *is_host, *is_helo; bool no_host; } names[] = {
+    {"names are read without case", "192.0.2.7", "MX.Partner.Example.", " Helo.Example ", END, "mx.partner.example", "helo.example", false},
+    {"no name has several words", "192.0.2.7", "unknown", "[192.0.2.7]", END, "", "[192.0.2.7]", true},
+    {"in angles too", "192.0.2.7", "<UNKNOWN>", "", END, "", "", true},
+    {"nor is an address in brackets one", "192.0.2.7", "[192.0.2.7]", "x", END, "", "x", true},
+    {"the names of a relay are not those of whom it names", "10.0.0.1", "relay.ours.example", "relay", BY("192.0.2.7") END, "", "", false},
+    {"a relay that speaks for itself keeps them", "10.0.0.1", "relay.ours.example", "relay", END, "relay.ours.example", "relay", false},
+    {"names without an address are the client's", "", "mx.partner.example", "x", END, "mx.partner.example", "x", false},
 };
 /* clang-format on */
 
@@ -69,6 +69,7 @@ static void a_client_has_its_own_names_alone(void **unused)
         origin_facts(&trust, &s, &f);
         check_text(names[i].holds, f.host, names[i].is_host);
         check_text(names[i].holds, f.helo, names[i].is_helo);
+        CHECK(names[i].holds, f.no_host == names[i].no_host);
         CHECK(names[i].holds, f.has_ip == (names[i].ip[0] != '\0') && f.proof.can_prove);
     }
 }
