@@ -39,10 +39,8 @@ static const struct {
     const char *key, *values;
     int (*set)(struct listener *l, struct span value);
 } options[] = {
-    {"class", "scan or mta", set_class},
-    {"phase", "pre or post", set_phase},
-    {"mode", "live or observe", set_mode},
-    {"envelope_lines", "on or off", set_lines},
+    {"class", "scan or mta", set_class},   {"phase", "pre or post", set_phase},
+    {"mode", "live or observe", set_mode}, {"envelope_lines", "on or off", set_lines},
     {"shm", "on or off", set_shm},
 };
 

@@ -160,7 +160,7 @@ static int take_shm(struct exchange *x, enum caller_class class, struct err *e)
 static enum answer do_scan(struct exchange *x, struct scan_request *req, struct buf *out)
 {
     enum caller_class class;
-    struct err        e = ERR_INIT;
+    struct err e = ERR_INIT;
 
     if (check_password(x, &class) != 0)
         return refuse(x, out, METRIC_SCAN, 401, "Unauthorized");

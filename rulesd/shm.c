@@ -12,8 +12,7 @@
 bool shm_permitted(bool listener_on, enum caller_class class, const struct peer *peer)
 {
     static const struct ip loopback6 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}};
-    bool                   local = peer->is_unix || (ip_is_v4(&peer->ip) && peer->ip.b[12] == 127) ||
-                 ip_cmp(&peer->ip, &loopback6) == 0;
+    bool local = peer->is_unix || (ip_is_v4(&peer->ip) && peer->ip.b[12] == 127) || ip_cmp(&peer->ip, &loopback6) == 0;
 
     return listener_on && class == CLASS_MTA && local;
 }
@@ -58,7 +57,8 @@ static int read_open(int fd, const struct rspamd_envelope *v, size_t max, struct
         return -1;
     if (n > max || (room = buf_reserve(out, (size_t)n)) == NULL)
         return err_set(e, ERR_LIMIT, "the message has %llu bytes, at most %zu are taken", (unsigned long long)n, max);
-    for (size_t at = 0; at < n;) { /* read(2), not a mapping: who shrinks the object meanwhile gets no SIGBUS out of us */
+    for (size_t at = 0;
+         at < n;) { /* read(2), not a mapping: who shrinks the object meanwhile gets no SIGBUS out of us */
         ssize_t got = pread(fd, room + at, (size_t)n - at, (off_t)(from + at));
 
         if (got <= 0)

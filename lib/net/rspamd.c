@@ -137,21 +137,11 @@ static int read_field(const struct http_request *r, const struct http_header *h,
         if (!wire_put_addresses(&env->rcpt, r->arena, h->value, r->limits.rcpt_max))
             return err_set(e, ERR_LIMIT, "more than %zu recipients", r->limits.rcpt_max);
         return 0;
-    case ADDRESS_IP:
-        read_ip(env, h->value);
-        return 0;
-    case FLAGS:
-        read_flags(env, h->value);
-        return 0;
-    case PASS:
-        env->pass_all |= span_is_ci(h->value, "all");
-        return 0;
-    case MILTER:
-        env->milter |= !span_is_ci(h->value, "no");
-        return 0;
-    case BASIC:
-        read_basic(r->arena, env, h->value);
-        return 0;
+    case ADDRESS_IP: read_ip(env, h->value); return 0;
+    case FLAGS: read_flags(env, h->value); return 0;
+    case PASS: env->pass_all |= span_is_ci(h->value, "all"); return 0;
+    case MILTER: env->milter |= !span_is_ci(h->value, "no"); return 0;
+    case BASIC: read_basic(r->arena, env, h->value); return 0;
     case REFUSED:
         return err_set(e, ERR_INVALID, "%.*s is not served here: send the message as the body", SPAN_ARG(f->name));
     }
@@ -175,10 +165,7 @@ static const char *const action_names[] = {
     [RSPAMD_SOFT_REJECT] = "soft reject", [RSPAMD_REJECT] = "reject",
 };
 
-const char *rspamd_action_name(enum rspamd_action a)
-{
-    return action_names[a];
-}
+const char *rspamd_action_name(enum rspamd_action a) { return action_names[a]; }
 
 #define OFF 999.0 /* a threshold that never acts */
 
@@ -406,10 +393,7 @@ static void put_milter(struct buf *out, const struct rspamd_reply *reply, bool l
     buf_putc(out, '}');
 }
 
-static bool counts_as_spam(enum rspamd_action a)
-{
-    return a != RSPAMD_NO_ACTION && a != RSPAMD_GREYLIST;
-}
+static bool counts_as_spam(enum rspamd_action a) { return a != RSPAMD_NO_ACTION && a != RSPAMD_GREYLIST; }
 
 /* is_skipped … action: the same in both forms. */
 static void put_verdict(struct buf *out, const struct rspamd_reply *reply)

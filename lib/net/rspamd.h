@@ -13,7 +13,7 @@ struct rspamd_envelope {
     struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
     struct span      password; /* Password field, or the password of Basic authorisation (decoded into the arena) */
     struct span      shm, shm_offset, shm_length; /* the message is in shared memory; p == NULL: it is the body */
-    bool             milter;   /* Flags holds "milter": the caller can drop recipients and discard */
+    bool             milter;                      /* Flags holds "milter": the caller can drop recipients and discard */
     bool             pass_all;
     bool             body_block;
 };
