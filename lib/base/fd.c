@@ -50,15 +50,6 @@ int fd_write_all(int fd, struct span bytes, struct err *e)
 
 int fd_sync(int fd, struct err *e) { return fsync(fd) < 0 ? err_errno(e, "sync to disk") : 0; }
 
-int fd_nonblock(int fd, struct err *e)
-{
-    int flags = fcntl(fd, F_GETFL);
-
-    if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
-        return err_errno(e, "make a descriptor non-blocking");
-    return 0;
-}
-
 /* One step: 1 for more to come, 0 at the end of the file. */
 static int read_some(int fd, const char *name, size_t max, size_t start, struct buf *b, struct err *e)
 {

@@ -8,7 +8,6 @@
 void fd_close(int *fd); /* accepts -1; leaves -1; keeps errno */
 int  fd_write_all(int fd, struct span bytes, struct err *e);
 int  fd_sync(int fd, struct err *e);
-int  fd_nonblock(int fd, struct err *e);
 /* Reads a whole file (or stdin for "-") up to `max` bytes into b (initialised by the caller). */
 int fd_read_file(const char *path, size_t max, struct buf *b, struct err *e);
 /* Creates a directory and its parents, mode for the new ones. Existing is fine. */

@@ -45,11 +45,6 @@ bool span_starts_ci(struct span a, struct span prefix)
 
 bool span_ends(struct span a, struct span suffix) { return a.n >= suffix.n && span_eq(tail(a, suffix.n), suffix); }
 
-bool span_ends_ci(struct span a, struct span suffix)
-{
-    return a.n >= suffix.n && span_eq_ci(tail(a, suffix.n), suffix);
-}
-
 size_t span_chr(struct span a, char c)
 {
     const char *hit = a.n > 0 ? memchr(a.p, c, a.n) : NULL;

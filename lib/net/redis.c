@@ -241,14 +241,3 @@ int redis_set_first(struct redis *r, struct span key, struct span value, int64_t
     }
     return err_set(e, ERR_BUSY, "a Redis key lapses faster than it can be read");
 }
-
-int redis_publish(struct redis *r, struct span channel, struct span message, struct err *e)
-{
-    struct span words[] = {SPAN("PUBLISH"), channel, message};
-    redisReply *reply = ask(r, COUNT(words), words, e);
-
-    if (reply == NULL)
-        return -1;
-    freeReplyObject(reply);
-    return 0;
-}

@@ -17,6 +17,5 @@ int redis_set_first(struct redis *r, struct span key, struct span value, int64_t
 int redis_set(struct redis *r, struct span key, struct span value, int64_t ttl_ms, struct err *e);
 /* 1 found, 0 not, -1. */
 int redis_get(struct redis *r, struct span key, struct arena *a, struct span *value_out, struct err *e);
-int redis_publish(struct redis *r, struct span channel, struct span message, struct err *e);
 
 #endif

@@ -36,7 +36,6 @@ static void case_is_folded_for_ascii_alone(void **state)
     assert_false(span_is_ci(S("a[b"), "a{b")); /* 0x20 apart, and no letters */
     assert_false(span_is_ci(S("\xc3\x84"), "\xc3\xa4"));
     assert_true(span_starts_ci(S("Subject: x"), S("SUBJECT")));
-    assert_true(span_ends_ci(S("a.EXE"), S(".exe")));
     assert_false(span_ends(S("exe"), S(".exe")));
     assert_false(span_starts(S("Sub"), S("Subject")));
     assert_true(span_starts(SPAN_NONE, SPAN_NONE) && span_ends(SPAN_NONE, SPAN_NONE));
