@@ -31,7 +31,7 @@ for (const kind of ["SQLite", "PostgreSQL"]) {
             if (kind === "PostgreSQL") pg = await startPostgres();
             site = await startRulesd({ config: { rulesd: trusting, ...(pg && { store: { url: pg.url } }) } });
             await furnish(site);
-            await site.must("domain", "set", "ours.example", "--rules-max", "200000");
+            await site.must("domain", "set", "ours.example", "--rules-max", "300000");
             file = await manyRules(site.dir, 100_000);
             await waitFor("the rules", async () => (await askHttp(site, "ann@ours.example", spam)).rule === "block");
         });
@@ -50,7 +50,9 @@ for (const kind of ["SQLite", "PostgreSQL"]) {
                 clearTimeout(timer);
                 if (signal !== "SIGKILL") { assert.equal(code, 0); t.diagnostic("too late to kill it"); break; }
                 await waitFor("its lock to be gone", async () => (await site.postern(["rule", "list", "--scope", "domain:ours.example"])).code === 0);
-                assert.equal(await site.must("rule", "export", "--scope", "domain:ours.example"), before, "none of them is there");
+                const left = await site.must("rule", "export", "--scope", "domain:ours.example");
+                if (left.split("\n").length === before.split("\n").length + 100_000) { t.diagnostic("killed when all was done"); break; }
+                assert.equal(left, before, "none of them is there");
                 assert.equal((await askHttp(site, "ann@ours.example", mail({ from: "s7@spam.example" }))).rule, "none");
             }
             assert.match(await site.must("audit", "verify"), /are as they were written/);
