@@ -4,11 +4,11 @@ import { after, before, test } from "node:test";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { cannot, http, rawTcp, rspamc, spamc, startRulesd } from "./lib/index.mjs";
+import { missing, http, rawTcp, rspamc, spamc, startRulesd } from "./lib/index.mjs";
 import { furnish, mail } from "./lib/household.mjs";
 
 const spam = mail({ from: "x@bad.example" }), ham = mail();
-const skip = cannot("rspamd");
+const skip = missing("rspamd");
 let site, ids;
 
 before(async () => {

@@ -22,12 +22,13 @@ function unpacked(name) {
     return copies.get(name);
 }
 
-// Why a peer cannot run here, or undefined: `test("…", { skip: cannot("exim4-daemon-heavy") }, …)`.
-export function cannot(...peers) {
-    if (!isRoot) return "an MTA of its own needs root";
-    const missing = peers.filter((p) => !existsSync(join(fetched, p)));
-    return missing.length > 0 ? `not unpacked by tests/peers: ${missing.join(", ")}` : undefined;
+// Why a client or server of theirs cannot run here, or undefined: `test("…", { skip: cannot("exim4-daemon-heavy") }, …)`.
+export function missing(...peers) {
+    const names = peers.filter((p) => !existsSync(join(fetched, p)));
+    return names.length > 0 ? `not unpacked by tests/peers: ${names.join(", ")}` : undefined;
 }
+
+export const cannot = (...peers) => (isRoot ? missing(...peers) : "an MTA of its own needs root");
 
 // ---- Clients ----
 
