@@ -21,10 +21,7 @@ struct redis {
 
 /* ---- the address ---- */
 
-static char *keep(struct span s)
-{
-    return s.n > 0 ? span_strdup(s) : NULL;
-}
+static char *keep(struct span s) { return s.n > 0 ? span_strdup(s) : NULL; }
 
 /* "host", "host:6379", "[::1]:6379" */
 static int parse_host(struct redis *r, struct span s, struct err *e)

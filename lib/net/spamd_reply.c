@@ -314,10 +314,7 @@ void spamd_put_result(struct buf *out, const struct spamd_request *r, const stru
         put_text(out, r, result);
 }
 
-void spamd_put_pong(struct buf *out)
-{
-    buf_put(out, SPAN("SPAMD/1.5 0 PONG\r\n"));
-}
+void spamd_put_pong(struct buf *out) { buf_put(out, SPAN("SPAMD/1.5 0 PONG\r\n")); }
 
 static void put_places(struct buf *out, const char *name, unsigned which)
 {

@@ -52,10 +52,7 @@ struct span wire_chop(struct span line)
 #define CHUNK (64 * 1024)
 
 /* Room for the next piece of output: never beyond `left`, and one byte more, so that going over is seen. */
-static size_t next_piece(size_t left)
-{
-    return left < CHUNK ? left + 1 : CHUNK;
-}
+static size_t next_piece(size_t left) { return left < CHUNK ? left + 1 : CHUNK; }
 
 static int too_large(size_t max, struct err *e)
 {

@@ -87,10 +87,10 @@ static int dial(void)
         fd = socket(AF_UNIX, SOCK_STREAM, 0);
         return fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) == 0 ? fd : (close(fd), -1);
     }
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(load.to)),
-                             .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(load.to))};
     int                one = 1;
 
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     fd = socket(AF_INET, SOCK_STREAM, 0);
     if (fd >= 0 && connect(fd, (struct sockaddr *)&at, sizeof at) < 0) {
         close(fd);
@@ -102,16 +102,19 @@ static int dial(void)
 
 static void put_request(struct buf *b, size_t i)
 {
-    struct span rcpt = pick(&load.lists[0], i, "anna@ours.example"), from = pick(&load.lists[1], i, "ben@friends.example"),
-                ip = pick(&load.lists[2], i, "192.0.2.200");
+    struct span rcpt = pick(&load.lists[0], i, "anna@ours.example");
+    struct span from = pick(&load.lists[1], i, "ben@friends.example"), ip = pick(&load.lists[2], i, "192.0.2.200");
 
     buf_clear(b);
     if (load.protocol == SPAMD)
         buf_printf(b, "CHECK SPAMC/1.5\r\nUser: %.*s\r\nContent-length: %zu\r\n\r\n", SPAN_ARG(rcpt), load.message.n);
     else
-        buf_printf(b, "POST /checkv2 HTTP/1.1\r\nHost: bench\r\n%sFrom: <%.*s>\r\nRcpt: <%.*s>\r\nIP: %.*s\r\nHelo: mail.friends.example\r\n"
-                   "Hostname: mail.friends.example\r\nQueue-ID: B%zu\r\nContent-Length: %zu\r\n\r\n",
-                   load.protocol == HTTP ? "Connection: close\r\n" : "", SPAN_ARG(from), SPAN_ARG(rcpt), SPAN_ARG(ip), i, load.message.n);
+        buf_printf(b,
+                   "POST /checkv2 HTTP/1.1\r\nHost: bench\r\n%sFrom: <%.*s>\r\nRcpt: <%.*s>\r\nIP: %.*s\r\n"
+                   "Helo: mail.friends.example\r\nHostname: mail.friends.example\r\nQueue-ID: B%zu\r\n"
+                   "Content-Length: %zu\r\n\r\n",
+                   load.protocol == HTTP ? "Connection: close\r\n" : "", SPAN_ARG(from), SPAN_ARG(rcpt), SPAN_ARG(ip),
+                   i, load.message.n);
     buf_put(b, buf_span(&load.message));
 }
 
@@ -253,9 +256,10 @@ static void report(uint64_t ns, int64_t wall_us)
     uint32_t *l = load.latency_us + load.warmup;
 
     qsort(l, load.n, sizeof *l, by_size);
-    printf("{\"messages\":%zu,\"failed\":%zu,\"cpu_us\":%.2f,\"wall_us\":%.2f,\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n", load.n,
-           (size_t)load.failed, (double)ns / 1e3 / (double)load.n, (double)wall_us / (double)load.n, l[load.n / 2],
-           l[load.n * 99 / 100], l[load.n - 1]);
+    printf("{\"messages\":%zu,\"failed\":%zu,\"cpu_us\":%.2f,\"wall_us\":%.2f,"
+           "\"p50_us\":%u,\"p99_us\":%u,\"max_us\":%u}\n",
+           load.n, (size_t)load.failed, (double)ns / 1e3 / (double)load.n, (double)wall_us / (double)load.n,
+           l[load.n / 2], l[load.n * 99 / 100], l[load.n - 1]);
 }
 
 static void read_args(int argc, char **argv)
@@ -292,7 +296,8 @@ static void read_args(int argc, char **argv)
         }
     }
     if (load.to == NULL || load.message_path == NULL || load.n == 0 || load.nthreads == 0 || load.nthreads > 64) {
-        fprintf(stderr, "usage: load --to PORT|unix:PATH --protocol http|keepalive|spamd --message FILE --rcpts FILE --n N --pid PID\n");
+        fprintf(stderr, "usage: load --to PORT|unix:PATH --protocol http|keepalive|spamd --message FILE "
+                        "--rcpts FILE --n N --pid PID\n");
         exit(64);
     }
 }

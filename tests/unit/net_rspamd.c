@@ -104,7 +104,8 @@ static const struct {
     enum err_code code;
 } refused[] = {
     {"File: /etc/passwd\r\n", ERR_INVALID},
-    {"PATH: /etc/passwd\r\n", ERR_INVALID}, {"Message-Length: 5\r\n", ERR_INVALID},
+    {"PATH: /etc/passwd\r\n", ERR_INVALID},
+    {"Message-Length: 5\r\n", ERR_INVALID},
     {"Rcpt: a,b,c,d,e,f\r\n", ERR_LIMIT},
 };
 
