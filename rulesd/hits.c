@@ -124,7 +124,7 @@ void hits_count(struct hits *h, const struct match *m, int64_t now_us)
 
 size_t hits_waiting(struct hits *h)
 {
-    size_t n = atomic_load(&h->waiting);
+    size_t n = 0;
 
     pthread_mutex_lock(&h->lock);
     for (struct bucket *b = h->buckets; b != NULL; b = b->next) {
@@ -133,7 +133,7 @@ size_t hits_waiting(struct hits *h)
         pthread_mutex_unlock(&b->lock);
     }
     pthread_mutex_unlock(&h->lock);
-    return n;
+    return n + atomic_load(&h->waiting); /* after the buckets: what leaves one was added here before, see collect() */
 }
 
 /* ---- Writing ----------------------------------------------------------------------------------------------------- */
@@ -171,6 +171,7 @@ static void collect(struct hits *h)
         struct map full;
 
         pthread_mutex_lock(&b->lock);
+        atomic_fetch_add(&h->waiting, b->counts.n);
         full = b->counts;
         map_init(&b->counts);
         pthread_mutex_unlock(&b->lock);
