@@ -46,7 +46,7 @@ static int read_range(const struct rspamd_envelope *v, uint64_t size, uint64_t *
 static int read_open(int fd, const struct rspamd_envelope *v, size_t max, struct buf *out, struct err *e)
 {
     struct stat st;
-    uint64_t    from, n;
+    uint64_t    from = 0, n = 0;
     char       *room;
 
     if (fstat(fd, &st) < 0)
