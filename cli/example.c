@@ -29,7 +29,10 @@ static const char conf_text[] = "; Made by `postern run --example`: every path b
                                 "listen_http = 127.0.0.1:%lld, unix:%s/http.sock\n"
                                 "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
                                 "mta_from = 127.0.0.0/8\n"
-                                "mta_users =\n";
+                                "mta_users =\n"
+                                "[log]\n"
+                                "; info: a line for each scan\n"
+                                "level = warning\n";
 
 static int write_conf(const struct example *x, const char *path, struct err *e)
 {

@@ -235,7 +235,7 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
     store_close(&c->store);
     conf_free(&conf);
     if (rc == 0 && example.dir != NULL)
-        puts("Stopped.");
+        puts("\nStopped."); /* not behind the ^C of the terminal */
     fflush(stdout);
     terminal_give_back(&terminal);
     return rc;
