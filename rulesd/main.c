@@ -4,6 +4,7 @@
  * SIGHUP: read the settings again; what callers are trusted for and the log level hold at once, others are named. */
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,13 +79,15 @@ static struct options read_options(int argc, char **argv)
 
 /* ---- the server ---- */
 
+/* The processors that we may run on, which a cpuset or taskset(1) may have made fewer. */
 static size_t loops_wanted(const struct settings *s)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    cpu_set_t set;
+    int       cpus = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : 1;
 
     if (s->rulesd.threads > 0)
         return (size_t)s->rulesd.threads;
-    return cpus < 1 ? 1 : cpus > LOOPS_MAX ? LOOPS_MAX : (size_t)cpus;
+    return cpus > LOOPS_MAX ? LOOPS_MAX : (size_t)cpus;
 }
 
 static long connections_wanted(const struct settings *s)

@@ -1,7 +1,7 @@
 /* tests/bench/floor.c - the floor: the least that an HTTP server of this kind costs.
  *
- * libmicrohttpd as most people would use it: epoll, 2 threads, its default memory limit, no suspending. It reads the whole body
- * and answers 300 bytes. Prints its port, and serves until SIGTERM. */
+ * floor epoll|poll: libmicrohttpd as most people would use it: 2 threads, its default memory limit, no suspending. It reads the
+ * whole body and answers 300 bytes. Prints its port, and serves until SIGTERM. */
 #include <microhttpd.h>
 #include <pthread.h>
 #include <signal.h>
@@ -46,8 +46,9 @@ static void done(void *ctx, struct MHD_Connection *connection, void **state, enu
     *state = NULL;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    unsigned           how = argc == 2 && strcmp(argv[1], "poll") == 0 ? MHD_USE_POLL_INTERNAL_THREAD : MHD_USE_EPOLL_INTERNAL_THREAD;
     struct MHD_Daemon *d;
     sigset_t           set;
     int                got;
@@ -57,7 +58,7 @@ int main(void)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    d = MHD_start_daemon(MHD_USE_EPOLL_INTERNAL_THREAD, 0, NULL, NULL, serve, NULL, MHD_OPTION_THREAD_POOL_SIZE, 2u,
+    d = MHD_start_daemon(how, 0, NULL, NULL, serve, NULL, MHD_OPTION_THREAD_POOL_SIZE, 2u,
                          MHD_OPTION_NOTIFY_COMPLETED, done, NULL, MHD_OPTION_END);
     if (d == NULL)
         return 1;
