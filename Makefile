@@ -54,7 +54,7 @@ ALL_FLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(WARN) $(HARD) $(KIND) -pthr
 
 # ---- The libraries, and what each needs from outside; a third-party header has one home (see graph) ---------
 
-LIBS := base db mail net rules store
+LIBS := base db mail net rules store vault
 
 NEEDS_base  :=
 NEEDS_db    := base
@@ -62,14 +62,16 @@ NEEDS_mail  := base
 NEEDS_net   := base
 NEEDS_rules := mail base
 NEEDS_store := rules mail db base
-NEEDS_all   := store rules net mail db base
+NEEDS_vault := net base
+NEEDS_all   := store rules vault net mail db base
 
 PKG_base  := inih libxxhash
 PKG_db    := sqlite3 libpq
 PKG_mail  := gmime-3.0 libidn2 libpsl
-PKG_net   := zlib libzstd libcurl hiredis libmicrohttpd
+PKG_net   := zlib libzstd libcurl hiredis libmicrohttpd libcjson
 PKG_rules := libpcre2-8 libcjson
 PKG_store := libsodium libcjson
+PKG_vault := libsodium libzstd
 PKG_all   := libcjson libsodium
 
 pkg = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))

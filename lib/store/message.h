@@ -1,0 +1,88 @@
+/* lib/store/message.h - the message log: what was judged, for whom, and what became of it (design.md 2.6, 9).
+ *
+ * Rows     `message` (one a scan), `delivery` (one a recipient), `delivery_mailbox` (who sees it), `attempt`, `custody`. All in the
+ *          log database; nothing refers to the main one but by ids that may be gone.
+ * Once     A UID that is there already is left alone: writing a record twice (a replay after a crash, a repeated scan) changes nothing.
+ * Record   struct store_message is also the head of a file in custody (vault/vault.h), as JSON: rows can be made from it again. */
+#ifndef POSTERN_STORE_MESSAGE_H
+#define POSTERN_STORE_MESSAGE_H
+
+#include "rules/evaluate.h"
+#include "store/store.h"
+
+enum delivery_verdict {
+    DELIVERY_ALLOWED,
+    DELIVERY_CLEAN,
+    DELIVERY_TAGGED,
+    DELIVERY_QUARANTINED,
+    DELIVERY_BLOCKED, /* by a rule, and refused or discarded */
+    DELIVERY_REJECTED,
+    DELIVERY_DEFERRED,
+    DELIVERY_DISCARDED,
+    DELIVERY_REMOVED, /* blocked, but others accepted: dropped from the message, a copy kept */
+};
+enum delivery_state {
+    STATE_UNKNOWN,
+    STATE_RECEIVED,
+    STATE_QUEUED,
+    STATE_DEFERRED,
+    STATE_DELIVERED,
+    STATE_BOUNCED,
+    STATE_RELEASED,
+};
+enum delivery_status {
+    STATUS_RECEIVED,
+    STATUS_QUEUED,
+    STATUS_DELIVERED,
+    STATUS_SPAM,
+    STATUS_QUARANTINED,
+    STATUS_BLOCKED,
+    STATUS_REJECTED,
+};
+extern const char *const delivery_verdict_words[], *const delivery_state_words[], *const delivery_status_words[];
+/* The one function that derives it. by_rule: a rule decided (discarded by a rule shows as blocked, by score as spam). */
+enum delivery_status delivery_status(enum delivery_verdict verdict, enum delivery_state state, bool by_rule);
+
+/* Times are wall clock; texts are UTF-8 without control characters (who fills the record cleans them), cut at what their column
+ * is for. */
+struct store_delivery {
+    struct span           recipient; /* as given, before tags and aliases */
+    bool                  has_domain, has_mailbox, has_score, has_rule;
+    struct uuid           domain, mailbox, rule;
+    enum delivery_verdict verdict;
+    enum delivery_state   state;
+    double                score; /* with what a rule added or took away */
+    struct span           layer; /* of the rule that decided */
+    struct span           trace; /* JSON array, as `postern explain --json` has it in "matches" */
+};
+struct store_message {
+    struct uuid                  uid;
+    int64_t                      at_us;
+    enum direction               direction;
+    struct span                  listener, queue_id, ip, helo, host, tls, auth_user;
+    struct span                  sender; /* of the envelope; "": the null sender */
+    struct span                  from_address, from_name, subject, message_id;
+    int64_t                      size;
+    bool                         has_score;
+    double                       score;       /* the scanner's */
+    struct span                  symbols;     /* JSON array: {"name","score","options":[…]} */
+    struct span                  attachments; /* JSON array: {"name","type","size"} */
+    struct span                  inbound;     /* what the sender was told: "250", "554 5.7.1 Blocked …" */
+    const struct store_delivery *deliveries;
+    size_t                       ndeliveries;
+
+    /* custody; kept == false: there is none */
+    bool        kept;
+    int64_t     keep_us; /* until when */
+    uint64_t    kept_bytes;
+    struct span sha256, key_id;
+};
+
+/* Writes all of them, rows of every table, in one transaction. */
+int store_message_put(struct store *s, const struct store_message *const *records, size_t n, struct err *e);
+
+/* The record as JSON, and back. Spans of what is read live in `a`. Bounded: 10,000 deliveries. */
+void store_message_put_json(struct buf *out, const struct store_message *m);
+int  store_message_read_json(struct span json, struct arena *a, struct store_message *out, struct err *e);
+
+#endif

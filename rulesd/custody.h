@@ -1,0 +1,39 @@
+/* rulesd/custody.h - taking custody from within a scan, and what follows from it: rows, retention, room.
+ *
+ * custody_put() never blocks: threads of its own seal the message and sync it (vault/vault.h), then done() wakes the scan, and only
+ * then the reply may go out. Rows follow by the journal; at start every object whose row is missing is put into the journal
+ * again, from its own head.
+ * Purge     once an hour, what is past its time: stops and says so (log, /metrics) when the clock stepped since the last run, or when
+ *           a tenth of the store is due at once; `postern quarantine purge --yes` goes on. */
+#ifndef POSTERN_RULESD_CUSTODY_H
+#define POSTERN_RULESD_CUSTODY_H
+
+#include "journal.h"
+
+struct custody_job {
+    struct store_message *record;  /* with its UID; kept, kept_bytes, sha256 and key_id are filled (bytes in `room`) */
+    struct span           message; /* as it came, without envelope lines; borrowed until done() */
+    struct arena         *arena;   /* for what is filled in */
+    void (*done)(struct custody_job *j); /* once, on a thread of custody's */
+    int        rc;                       /* 0: on disk, synced; -1: err */
+    struct err err;
+
+    struct custody_job *next; /* custody's own */
+};
+
+struct custody;
+/* No keys there (postern init makes them): *out is NULL, and the log says that nothing can be held. */
+int  custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e);
+void custody_put(struct custody *c, struct custody_job *job);
+/* What has begun is finished, what has not fails with ERR_LOST, each by its done(). */
+void custody_free(struct custody **c);
+
+struct custody_stats {
+    uint64_t kept, failed, purged, replayed;
+    int64_t  room; /* bytes beyond min_free */
+    size_t   waiting;
+    bool     purge_stopped;
+};
+void custody_stats(struct custody *c, struct custody_stats *out);
+
+#endif
