@@ -76,6 +76,7 @@ int cli_scope_text(struct cli *c, struct store_scope scope, struct span *out, st
 int cli_word_index(const char *const *words, const char *word, const char *what, int *out, struct err *e);
 int cli_on_off(const char *text, const char *what, bool *out, struct err *e);
 int cli_number(const char *text, const char *what, int64_t min, int64_t max, int64_t *out, struct err *e);
+int cli_size(const char *text, const char *what, int64_t *out, struct err *e); /* bytes */
 /* Asks "really? [y/N]" on a terminal; elsewhere --yes must have been given. */
 int cli_confirm(bool yes, const char *what, struct err *e);
 

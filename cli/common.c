@@ -160,6 +160,13 @@ int cli_number(const char *text, const char *what, int64_t min, int64_t max, int
     return 0;
 }
 
+int cli_size(const char *text, const char *what, int64_t *out, struct err *e)
+{
+    if (!conf_size(span_of(text), out))
+        return err_set(e, ERR_INVALID, "%s must be a size such as 512K, 50M or 2G, not \"%s\"", what, text);
+    return 0;
+}
+
 int cli_confirm(bool yes, const char *what, struct err *e)
 {
     char answer[8] = "";

@@ -9,7 +9,8 @@
 /* What both add and set take. NULL: not given. */
 struct domain_options {
     const char *kind, *state, *delimiter, *route;
-    const char *block_action, *greylisting, *regex_role, *mailbox_thresholds, *rules_max, *mailbox_rules_max;
+    const char *at_block, *at_reject, *at_add_header, *retention_days, *held_max, *mailbox_held_max;
+    const char *greylisting, *regex_role, *mailbox_thresholds, *rules_max, *mailbox_rules_max;
 };
 
 #define DOMAIN_OPTIONS(o)                                                                                              \
@@ -17,7 +18,14 @@ struct domain_options {
         {"state", "active|pending|disabled", .text = &(o).state, .help = "disabled: its mail is not judged"},          \
         {"delimiter", "CHAR|off", .text = &(o).delimiter, .help = "between a mailbox and its +tag"},                   \
         {"route", "URL", .text = &(o).route, .help = "delivery route of its own"},                                     \
-        {"block-action", "reject|quarantine|discard", .text = &(o).block_action, .help = "what a block does"},         \
+        {"at-block", "reject|quarantine|discard|tag", .text = &(o).at_block, .help = "what a block does"},             \
+        {"at-reject", "reject|quarantine|discard|tag", .text = &(o).at_reject,                                         \
+         .help = "what happens to a score from the threshold reject on"},                                              \
+        {"at-add-header", "tag|quarantine|discard|reject", .text = &(o).at_add_header,                                 \
+         .help = "what happens to a score from the threshold add_header on"},                                          \
+        {"retention-days", "N", .text = &(o).retention_days, .help = "how long held mail is kept"},                    \
+        {"held-max", "SIZE", .text = &(o).held_max, .help = "bytes held for the domain; 0: no limit"},                 \
+        {"mailbox-held-max", "SIZE", .text = &(o).mailbox_held_max, .help = "and for each mailbox"},                   \
         {"greylisting", "on|off", .text = &(o).greylisting,                                                            \
          .help = "defer once what scores from the greylist threshold; without a scanner, what no rule knows"},         \
         {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role,                                              \
@@ -68,8 +76,8 @@ static int read_switch(const char *text, const char *what, int *out, struct err 
 
 static bool any_setting(const struct domain_options *o)
 {
-    return o->block_action || o->greylisting || o->regex_role || o->mailbox_thresholds || o->rules_max ||
-           o->mailbox_rules_max;
+    return o->at_block || o->at_reject || o->at_add_header || o->retention_days || o->held_max || o->mailbox_held_max ||
+           o->greylisting || o->regex_role || o->mailbox_thresholds || o->rules_max || o->mailbox_rules_max;
 }
 
 static int write_settings(struct cli *c, const struct domain_options *o, struct uuid id, struct err *e)
@@ -80,8 +88,13 @@ static int write_settings(struct cli *c, const struct domain_options *o, struct 
         return 0;
     if (store_setting_get(c->store, store_scope_domain(id), &s, e) < 0)
         return -1;
-    if ((o->block_action &&
-         cli_word_index(block_action_words, o->block_action, "--block-action", &s.block_action, e) < 0) ||
+    if ((o->at_block && cli_word_index(disposition_words, o->at_block, "--at-block", &s.at_block, e) < 0) ||
+        (o->at_reject && cli_word_index(disposition_words, o->at_reject, "--at-reject", &s.at_reject, e) < 0) ||
+        (o->at_add_header &&
+         cli_word_index(disposition_words, o->at_add_header, "--at-add-header", &s.at_add_header, e) < 0) ||
+        (o->retention_days && cli_number(o->retention_days, "--retention-days", 1, 3650, &s.retention_days, e) < 0) ||
+        (o->held_max && cli_size(o->held_max, "--held-max", &s.held_max, e) < 0) ||
+        (o->mailbox_held_max && cli_size(o->mailbox_held_max, "--mailbox-held-max", &s.mailbox_held_max, e) < 0) ||
         (o->regex_role && cli_word_index(role_words, o->regex_role, "--regex-role", &s.regex_role, e) < 0) ||
         read_switch(o->greylisting, "--greylisting", &s.greylisting, e) < 0 ||
         read_switch(o->mailbox_thresholds, "--mailbox-thresholds", &s.mailbox_thresholds, e) < 0 ||
@@ -230,7 +243,14 @@ static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
     printf("  delimiter           %s%.1s\n", d.delimiter == 0 ? "off" : "", (char[2]){d.delimiter, 0});
     printf("  thresholds          reject %g, add_header %g, greylist %g\n", v.thresholds.reject,
            v.thresholds.add_header, v.thresholds.greylist);
-    printf("  a block             %s\n", block_action_words[v.block_action]);
+    printf("  a block             %s\n", action_word(v.dispositions.at_block));
+    printf("  at reject           %s\n", action_word(v.dispositions.at_reject));
+    printf("  at add_header       %s\n", action_word(v.dispositions.at_add_header));
+    if (v.retention_days > 0)
+        printf("  held mail           %lld days\n", (long long)v.retention_days);
+    if (v.held_max > 0 || v.mailbox_held_max > 0)
+        printf("  held at most        %lld bytes, %lld a mailbox (0: no limit)\n", (long long)v.held_max,
+               (long long)v.mailbox_held_max);
     printf("  greylisting         %s\n", v.greylisting ? "on" : "off");
     printf("  regex-role          %s\n", role_words[v.regex_role]);
     printf("  mailbox thresholds  %s\n", v.mailbox_thresholds ? "on" : "off");
@@ -281,7 +301,7 @@ static int domain_alias(struct cli *c, int argc, char **argv, struct err *e)
 int cli_domain(struct cli *c, int argc, char **argv, struct err *e)
 {
     static const struct cli_verb verbs[] = {
-        {"add", "NAME [--kind local|relay|sdr] [--delimiter +] [--block-action …] [--greylisting on] …",
+        {"add", "NAME [--kind local|relay|sdr] [--delimiter +] [--at-block …] [--greylisting on] …",
          "filter a domain's mail", domain_add},
         {"set", "NAME [the options of add] [--state active|disabled]", "change what was given", domain_set},
         {"import", "FILE", "a name a line, all or none", domain_import},

@@ -106,7 +106,7 @@ static int load_rcpt(struct explain *x, size_t i, const struct store_resolved *s
         return -1;
     j->assigned = (struct assigned){view.assigned, view.nassigned};
     j->thresholds = view.thresholds;
-    j->block_action = view.block_action;
+    j->dispositions = view.dispositions;
     j->greylisting = view.greylisting && x->directions[i] == DIRECTION_INBOUND;
     if (x->directions[i] != DIRECTION_OUTBOUND)
         origin_nexthop(span_of(view.route), &x->c->arena, &j->rcpt);

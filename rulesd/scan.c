@@ -245,7 +245,7 @@ static void rcpt_to_judge(struct scan *s, const struct scan_rcpt *r, struct judg
         .scopes = {[SCOPE_GLOBAL] = s->global},
         .assigned = {domain->assigned, domain->nassigned},
         .thresholds = audience_thresholds(whose),
-        .block_action = domain->block_action,
+        .dispositions = domain->dispositions,
         .greylisting = domain->greylisting && r->direction == DIRECTION_INBOUND,
         .role_address = !leaves && who->special,
     };

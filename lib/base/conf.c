@@ -266,7 +266,7 @@ static bool to_bool(struct span s, bool *out)
     return false;
 }
 
-static bool to_size(struct span s, int64_t *out)
+bool conf_size(struct span s, int64_t *out)
 {
     static const char units[] = "KMGT";
     const char       *unit = s.n > 0 ? strchr(units, s.p[s.n - 1] & ~0x20) : NULL;
@@ -337,7 +337,7 @@ static bool convert(const struct conf_row *row, struct span value, struct conf *
     case CONF_BOOL: return to_bool(value, field);
     case CONF_ENUM: return to_word(value, row->words, field);
     case CONF_INT: return span_i64(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
-    case CONF_SIZE: return to_size(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
+    case CONF_SIZE: return conf_size(value, field) && *(int64_t *)field >= row->min && *(int64_t *)field <= row->max;
     }
     return false;
 }

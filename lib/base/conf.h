@@ -51,4 +51,7 @@ const struct settings *conf_settings(const struct conf *c);
 /* Prints the whole table as an example file with its help, defaults commented out. */
 void conf_print_example(struct buf *b);
 
+/* "512K", "50M", "2G", or bytes. */
+bool conf_size(struct span s, int64_t *out);
+
 #endif

@@ -120,9 +120,11 @@ static bool reaches(double score, double threshold) { return threshold < THRESHO
 /* What a score alone comes to. */
 static enum action by_score(double score, const struct verdict_in *in)
 {
-    if (reaches(score, in->thresholds.reject) && !in->no_score_reject)
-        return ACTION_REJECT;
-    return reaches(score, in->thresholds.add_header) ? ACTION_TAG : ACTION_PASS;
+    bool at_reject = reaches(score, in->thresholds.reject);
+
+    if (at_reject && (!in->no_score_reject || in->dispositions.at_reject != ACTION_REJECT))
+        return in->dispositions.at_reject;
+    return at_reject || reaches(score, in->thresholds.add_header) ? in->dispositions.at_add_header : ACTION_PASS;
 }
 
 /* What the protected findings come to when nothing else is looked at. */
@@ -131,16 +133,11 @@ static enum action by_protected(const struct verdict_in *in)
     return in->score.protected_reject ? ACTION_REJECT : by_score(in->score.protected_sum, in);
 }
 
-static enum action by_block(enum block_action b)
-{
-    return b == BLOCK_QUARANTINE ? ACTION_QUARANTINE : b == BLOCK_DISCARD ? ACTION_DISCARD : ACTION_REJECT;
-}
-
 /* Without a scanner nobody vouches for a message that no rule decided on: all that is left is to see whether its sender comes
  * again. A greylist threshold that is off means no greylisting there too. */
 static bool greylist_due(const struct verdict *v, const struct verdict_in *in)
 {
-    if (!in->greylisting || v->rule != VERDICT_NONE || v->action > ACTION_TAG)
+    if (!in->greylisting || v->rule != VERDICT_NONE || (v->by_protected && v->action > ACTION_TAG))
         return false;
     if (in->score.none)
         return in->decision.decider == NULL && in->thresholds.greylist < THRESHOLD_OFF;
@@ -158,8 +155,8 @@ struct verdict decide_verdict(const struct verdict_in *in)
     if (d != NULL && d->m.action == RULE_BLOCK) {
         v.rule = VERDICT_BLOCK;
         v.score += SCORE_BLOCK;
-        v.action = learned ? ACTION_QUARANTINE : by_block(in->block_action);
-        v.by_protected = v.action != ACTION_REJECT && protected == ACTION_REJECT;
+        v.action = learned ? ACTION_QUARANTINE : in->dispositions.at_block;
+        v.by_protected = protected > v.action;
     } else if (d != NULL && !learned) {
         v.rule = VERDICT_ALLOW;
         v.score = SCORE_ALLOW + in->score.protected_sum;
@@ -200,7 +197,7 @@ static enum action wanted(enum action a, const struct caller *c)
 static enum action carried_out(enum action a, const struct caller *c)
 {
     a = wanted(a, c);
-    if ((a != ACTION_QUARANTINE && a != ACTION_DISCARD) || (c->custody && c->drops_recipients))
+    if ((a != ACTION_QUARANTINE && a != ACTION_DISCARD) || (c->custody && (c->drops_recipients || c->discards)))
         return a;
     return c->post ? ACTION_TAG : ACTION_REJECT;
 }
@@ -262,6 +259,8 @@ static void merge_one(struct outcome *o, const struct tally *t)
 {
     if (t->reject == t->n)
         o->action = ACTION_REJECT;
+    else if (t->refuse == t->n)
+        o->action = ACTION_DISCARD;
     else if (t->defer == t->n)
         o->action = ACTION_DEFER;
     else if (t->pass == t->n)

@@ -55,9 +55,15 @@ int decide_rule(const struct match *const *lists, const size_t *ns, const enum s
                 const struct assigned *assigned, bool only_global_locked, bool keep_inert, struct arena *a,
                 struct decision *out, struct err *e);
 
-enum block_action { BLOCK_REJECT, BLOCK_QUARANTINE, BLOCK_DISCARD };
 enum action { ACTION_PASS, ACTION_TAG, ACTION_DEFER, ACTION_QUARANTINE, ACTION_DISCARD, ACTION_REJECT };
 const char *action_word(enum action a);
+
+/* What a domain does on a block, and with scores from the two thresholds on: TAG, QUARANTINE, DISCARD or REJECT. */
+struct dispositions {
+    enum action at_block, at_reject, at_add_header;
+};
+#define DISPOSITIONS_BUILT_IN ((struct dispositions){ACTION_REJECT, ACTION_REJECT, ACTION_TAG})
+
 enum rule_verdict { VERDICT_NONE, VERDICT_ALLOW, VERDICT_BLOCK };
 
 struct score_parts {
@@ -80,24 +86,25 @@ struct verdict {
     struct decision decision;
 };
 struct verdict_in {
-    struct decision    decision;
-    struct score_parts score;
-    struct thresholds  thresholds;
-    enum block_action  block_action;
-    bool               greylisting;     /* on for the domain, and inbound */
-    bool               no_score_reject; /* local direction */
+    struct decision     decision;
+    struct score_parts  score;
+    struct thresholds   thresholds;
+    struct dispositions dispositions;
+    bool                greylisting;     /* on for the domain, and inbound */
+    bool                no_score_reject; /* local direction */
 };
-/* A learned block quarantines, whatever the domain's block_action is. Protected findings that would refuse the message do so
+/* A learned block quarantines, whatever the domain does on a block. Protected findings that would refuse the message do so
  * over every rule, an allow as well as a block that would only hold it. */
 struct verdict decide_verdict(const struct verdict_in *in);
 /* The greylist said "not yet": the verdict with its action DEFER. Or it said "known": unchanged. */
 struct verdict decide_deferred(const struct verdict *v);
 
-/* What the caller can do. Quarantine and discard need both of the first two; else they are carried out as reject, so that the
- * sender knows. Where the caller cannot refuse any more (post), a reject becomes quarantine; and where that cannot be carried
+/* What the caller can do. Quarantine and discard need custody and one of the first two; else they are carried out as reject, so
+ * that the sender knows. Where the caller cannot refuse any more (post), a reject becomes quarantine; and where that cannot be carried
  * out either, the message is tagged, so that nothing is lost. */
 struct caller {
     bool drops_recipients; /* Rspamd's milter reply: del_rcpt, discard */
+    bool discards;         /* accepts and drops a message as a whole when told to: the Exim recipe */
     bool custody;          /* we hold copies: quarantine and discard can be carried out */
     bool post;             /* phase = post: cannot refuse any more */
 };

@@ -46,7 +46,7 @@ static struct verdict verdict_on(const struct facts *facts, const struct judge_r
         .decision = *d,
         .score = *score,
         .thresholds = r->thresholds,
-        .block_action = r->block_action,
+        .dispositions = r->dispositions,
         .greylisting = r->greylisting && facts->direction == DIRECTION_INBOUND,
         .no_score_reject = facts->direction == DIRECTION_LOCAL,
     };

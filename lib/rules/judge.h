@@ -11,7 +11,7 @@ struct judge_rcpt {
     const struct scope *scopes[3]; /* indexed by enum scope_kind; NULL: none */
     struct assigned     assigned;
     struct thresholds   thresholds;
-    enum block_action   block_action;
+    struct dispositions dispositions;
     bool                greylisting;
     bool                role_address; /* postmaster@, abuse@: locked global rules only */
 };

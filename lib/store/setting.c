@@ -8,13 +8,17 @@
 #include "store/row.h"
 
 const struct thresholds store_thresholds_built_in = {.reject = 15, .add_header = 6, .greylist = 4};
-const char *const       block_action_words[] = {"reject", "quarantine", "discard", NULL};
+const char *const       disposition_words[] = {"tag", "quarantine", "discard", "reject", NULL};
+const enum action       disposition_actions[] = {ACTION_TAG, ACTION_QUARANTINE, ACTION_DISCARD, ACTION_REJECT};
+enum { DISPOSE_TAG, DISPOSE_REJECT = 3 }; /* indexes of the two */
 
 static const struct store_setting built_in = {
     .reject = 15,
     .add_header = 6,
     .greylist = 4,
-    .block_action = BLOCK_REJECT,
+    .at_block = DISPOSE_REJECT,
+    .at_reject = DISPOSE_REJECT,
+    .at_add_header = DISPOSE_TAG,
     .greylisting = 0,
     .regex_role = ROLE_OWNER,
     .mailbox_thresholds = 0,
@@ -23,16 +27,19 @@ static const struct store_setting built_in = {
 };
 
 #define COLUMNS                                                                                                        \
-    "reject, add_header, greylist, block_action, greylisting, regex_role, mailbox_thresholds, rules_max, "             \
-    "mailbox_rules_max"
+    "reject, add_header, greylist, at_block, at_reject, at_add_header, greylisting, regex_role, mailbox_thresholds, "  \
+    "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max"
 static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
 static const char put_sql[] =
     "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
     " ON CONFLICT (scope_kind, scope_id) DO UPDATE SET reject = excluded.reject, add_header = excluded.add_header,"
-    " greylist = excluded.greylist, block_action = excluded.block_action, greylisting = excluded.greylisting,"
+    " greylist = excluded.greylist, at_block = excluded.at_block, at_reject = excluded.at_reject,"
+    " at_add_header = excluded.at_add_header, greylisting = excluded.greylisting,"
     " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
-    " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max, updated_us = excluded.updated_us";
+    " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max,"
+    " retention_days = excluded.retention_days, held_max = excluded.held_max,"
+    " mailbox_held_max = excluded.mailbox_held_max, updated_us = excluded.updated_us";
 static const char domain_sql[] = "SELECT name, state, route FROM domain WHERE id = $1";
 static const char assigned_sql[] =
     "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
@@ -67,12 +74,17 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
         .reject = col_f64(r, 0),
         .add_header = col_f64(r, 1),
         .greylist = col_f64(r, 2),
-        .block_action = col_word(r, 3, block_action_words),
-        .greylisting = col_bool(r, 4),
-        .regex_role = col_word(r, 5, role_words),
-        .mailbox_thresholds = col_bool(r, 6),
-        .rules_max = col_i64(r, 7),
-        .mailbox_rules_max = col_i64(r, 8),
+        .at_block = col_word(r, 3, disposition_words),
+        .at_reject = col_word(r, 4, disposition_words),
+        .at_add_header = col_word(r, 5, disposition_words),
+        .greylisting = col_bool(r, 6),
+        .regex_role = col_word(r, 7, role_words),
+        .mailbox_thresholds = col_bool(r, 8),
+        .rules_max = col_i64(r, 9),
+        .mailbox_rules_max = col_i64(r, 10),
+        .retention_days = col_i64(r, 11),
+        .held_max = col_i64(r, 12),
+        .mailbox_held_max = col_i64(r, 13),
     };
     db_rows_free(&r);
     return 0;
@@ -88,12 +100,17 @@ static struct store_setting over(struct store_setting base, const struct store_s
     base.reject = over_f64(base.reject, own->reject);
     base.add_header = over_f64(base.add_header, own->add_header);
     base.greylist = over_f64(base.greylist, own->greylist);
-    base.block_action = over_int(base.block_action, own->block_action);
+    base.at_block = over_int(base.at_block, own->at_block);
+    base.at_reject = over_int(base.at_reject, own->at_reject);
+    base.at_add_header = over_int(base.at_add_header, own->at_add_header);
     base.greylisting = over_int(base.greylisting, own->greylisting);
     base.regex_role = over_int(base.regex_role, own->regex_role);
     base.mailbox_thresholds = over_int(base.mailbox_thresholds, own->mailbox_thresholds);
     base.rules_max = over_i64(base.rules_max, own->rules_max);
     base.mailbox_rules_max = over_i64(base.mailbox_rules_max, own->mailbox_rules_max);
+    base.retention_days = over_i64(base.retention_days, own->retention_days);
+    base.held_max = over_i64(base.held_max, own->held_max);
+    base.mailbox_held_max = over_i64(base.mailbox_held_max, own->mailbox_held_max);
     return base;
 }
 
@@ -180,12 +197,17 @@ int store_domain_view(struct store *s, const struct uuid *domain, struct arena *
     if (effective(s, domain, &x, e) < 0)
         return -1;
     out->thresholds = thresholds_of(&x);
-    out->block_action = (enum block_action)x.block_action;
+    out->dispositions = (struct dispositions){.at_block = disposition_actions[x.at_block],
+                                              .at_reject = disposition_actions[x.at_reject],
+                                              .at_add_header = disposition_actions[x.at_add_header]};
     out->greylisting = x.greylisting == 1;
     out->mailbox_thresholds = x.mailbox_thresholds == 1;
     out->regex_role = (enum role)x.regex_role;
     out->rules_max = x.rules_max;
     out->mailbox_rules_max = x.mailbox_rules_max;
+    out->retention_days = x.retention_days;
+    out->held_max = x.held_max;
+    out->mailbox_held_max = x.mailbox_held_max;
     return 0;
 }
 
@@ -234,8 +256,12 @@ static void put_payload(struct buf *b, const char *key, const struct store_setti
     payload_f64(b, "reject", x->reject);
     payload_f64(b, "add_header", x->add_header);
     payload_f64(b, "greylist", x->greylist);
-    if (x->block_action >= 0)
-        payload_str(b, "block_action", block_action_words[x->block_action]);
+    if (x->at_block >= 0)
+        payload_str(b, "at_block", disposition_words[x->at_block]);
+    if (x->at_reject >= 0)
+        payload_str(b, "at_reject", disposition_words[x->at_reject]);
+    if (x->at_add_header >= 0)
+        payload_str(b, "at_add_header", disposition_words[x->at_add_header]);
     if (x->greylisting >= 0)
         payload_bool(b, "greylisting", x->greylisting == 1);
     if (x->regex_role >= 0)
@@ -246,6 +272,12 @@ static void put_payload(struct buf *b, const char *key, const struct store_setti
         payload_i64(b, "rules_max", x->rules_max);
     if (x->mailbox_rules_max >= 0)
         payload_i64(b, "mailbox_rules_max", x->mailbox_rules_max);
+    if (x->retention_days >= 0)
+        payload_i64(b, "retention_days", x->retention_days);
+    if (x->held_max >= 0)
+        payload_i64(b, "held_max", x->held_max);
+    if (x->mailbox_held_max >= 0)
+        payload_i64(b, "mailbox_held_max", x->mailbox_held_max);
     payload_close(b);
 }
 
@@ -331,8 +363,9 @@ static int check_mailbox(struct store *s, struct uuid mailbox, const struct stor
     struct store_mailbox_view view;
     struct store_setting      domain;
 
-    if (to->block_action >= 0 || to->greylisting >= 0 || to->regex_role >= 0 || to->mailbox_thresholds >= 0 ||
-        to->rules_max >= 0 || to->mailbox_rules_max >= 0)
+    if (to->at_block >= 0 || to->at_reject >= 0 || to->at_add_header >= 0 || to->greylisting >= 0 ||
+        to->regex_role >= 0 || to->mailbox_thresholds >= 0 || to->rules_max >= 0 || to->mailbox_rules_max >= 0 ||
+        to->retention_days >= 0 || to->held_max >= 0 || to->mailbox_held_max >= 0)
         return err_set(e, ERR_INVALID, "a mailbox has thresholds of its own, and no other settings");
     if (store_mailbox_view(s, mailbox, &view, e) < 0 || effective(s, &view.domain, &domain, e) < 0)
         return -1;
@@ -353,12 +386,17 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
                f64_or_null(to->reject),
                f64_or_null(to->add_header),
                f64_or_null(to->greylist),
-               dbv_word(block_action_words, to->block_action),
+               dbv_word(disposition_words, to->at_block),
+               dbv_word(disposition_words, to->at_reject),
+               dbv_word(disposition_words, to->at_add_header),
                int_or_null(to->greylisting),
                dbv_word(role_words, to->regex_role),
                int_or_null(to->mailbox_thresholds),
                int_or_null(to->rules_max),
                int_or_null(to->mailbox_rules_max),
+               int_or_null(to->retention_days),
+               int_or_null(to->held_max),
+               int_or_null(to->mailbox_held_max),
                dbv_i64(clock_wall_us()),
     };
 
@@ -368,6 +406,8 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
         return -1;
     if (!by->admin && (to->rules_max != before.rules_max || to->mailbox_rules_max != before.mailbox_rules_max))
         return err_set(e, ERR_DENIED, "how many rules there may be is for the operator to say");
+    if (!by->admin && (to->held_max != before.held_max || to->mailbox_held_max != before.mailbox_held_max))
+        return err_set(e, ERR_DENIED, "how much may be held is for the operator to say");
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain or mailbox") : -1;
     if (check_order(s, scope, e) < 0)

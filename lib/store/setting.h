@@ -10,20 +10,28 @@
 #include "store/account.h"
 
 extern const struct thresholds store_thresholds_built_in; /* 15, 6, 4 */
-extern const char *const       block_action_words[];      /* "reject", "quarantine", "discard", NULL */
+/* What can be done with spam: an index, and enum action. */
+extern const char *const disposition_words[]; /* "tag", "quarantine", "discard", "reject", NULL */
+extern const enum action disposition_actions[];
 
 /* One row as stored; NAN, -1: not set. */
 struct store_setting {
     double  reject, add_header, greylist;
-    int     block_action;       /* enum block_action: what a block does. Built in: reject */
+    int     at_block;           /* index of disposition_words: what a block does. Built in: reject */
+    int     at_reject;          /* and a score that reaches the threshold `reject`. Built in: reject */
+    int     at_add_header;      /* and one that reaches `add_header`. Built in: tag */
     int     greylisting;        /* 0, 1. Built in: off */
     int     regex_role;         /* enum role: who may write regexes. Built in: owner */
     int     mailbox_thresholds; /* 0, 1: may a mailbox have its own. Built in: no */
     int64_t rules_max;          /* rules of the domain. Built in: 5,000 */
     int64_t mailbox_rules_max;  /* rules of each mailbox. Built in: 500 */
+    int64_t retention_days;     /* of held mail. Built in: 0, what [quarantine] retention_days says */
+    int64_t held_max;           /* bytes held for the domain, as they are stored. Built in: 0, no limit */
+    int64_t mailbox_held_max;   /* and for each mailbox. Built in: 0, no limit */
 };
 #define STORE_SETTING_NONE                                                                                             \
-    ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1})
+    ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1, -1, -1,   \
+                            -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
 /* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, and
  * what is global, are the operator's to change. */
@@ -32,17 +40,18 @@ int store_setting_set(struct store *s, const struct actor *by, struct store_scop
 
 /* What holds in a domain, inheritance done: all that rulesd needs to know beside the rules. */
 struct store_domain_view {
-    struct uuid       id;
-    char              name[STORE_DOMAIN_MAX + 1];
-    char              route[STORE_ROUTE_MAX + 1]; /* where its mail goes on to; "" */
-    bool              active;
-    struct thresholds thresholds;
-    enum block_action block_action;
-    bool              greylisting, mailbox_thresholds;
-    enum role         regex_role;
-    int64_t           rules_max, mailbox_rules_max;
-    struct uuid      *assigned; /* global policies, enabled ones; in the arena */
-    size_t            nassigned;
+    struct uuid         id;
+    char                name[STORE_DOMAIN_MAX + 1];
+    char                route[STORE_ROUTE_MAX + 1]; /* where its mail goes on to; "" */
+    bool                active;
+    struct thresholds   thresholds;
+    struct dispositions dispositions;
+    bool                greylisting, mailbox_thresholds;
+    enum role           regex_role;
+    int64_t             rules_max, mailbox_rules_max;
+    int64_t             retention_days, held_max, mailbox_held_max; /* 0: as the settings say; no limit */
+    struct uuid        *assigned;                                   /* global policies, enabled ones; in the arena */
+    size_t              nassigned;
 };
 /* domain NULL: the global values, for a message without a recipient of ours. */
 int store_domain_view(struct store *s, const struct uuid *domain, struct arena *a, struct store_domain_view *out,

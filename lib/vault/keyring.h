@@ -4,7 +4,10 @@
  * opening needs. A node that only writes has no ID.key at all. Rotating adds a pair and makes it current; old ones stay for
  * what they sealed.
  * Secrets with a purpose ("bypass", "link", …) are 32 random bytes in PURPOSE.secret (0400), apart from the body keys and from
- * each other, so that one that leaks is only that one. */
+ * each other, so that one that leaks is only that one.
+ * Every file is a line of text: what it is, and the key in hexadecimal digits.
+ * Modes    A directory that others can enter, or that its group can write to, is refused; so is a secret that others can read.
+ *          A group may read: rulesd the public keys, whoever opens mail the others. */
 #ifndef POSTERN_VAULT_KEYRING_H
 #define POSTERN_VAULT_KEYRING_H
 
@@ -16,8 +19,8 @@
 struct keyring;
 /* Makes directory (0700), a first pair and nothing else, if there is none: for `postern init`. */
 int keyring_create(const char *dir, struct err *e);
-/* Reads all public keys, and what secret keys the process may read. ERR_NOT_FOUND: no keys; says what makes them. Refuses a
- * directory or a secret that others can read. */
+/* Reads all public keys, and what secret keys the process may read. ERR_NOT_FOUND: no keys; says what makes them. Immutable
+ * from then on: any thread. */
 int  keyring_open(const char *dir, struct keyring **out, struct err *e);
 void keyring_close(struct keyring **k);
 /* A new pair, current from now on (for who opens the ring next). */
@@ -28,11 +31,13 @@ struct key_info {
     bool    current, can_open;
     int64_t created_us;
 };
+/* The oldest first; fn returns 0 to go on. */
 typedef int (*keyring_fn)(void *ctx, const struct key_info *key);
 void        keyring_each(const struct keyring *k, keyring_fn fn, void *ctx);
 const char *keyring_current(const struct keyring *k); /* its id */
 
-/* Seals 32 bytes to the current key; opens what was sealed. */
+/* Seals 32 bytes to the current key; opens what was sealed. ERR_DENIED: that key is not here, or has no secret half here;
+ * ERR_CORRUPT: it does not open. */
 #define KEY_SEALED_BYTES 80
 int keyring_seal(const struct keyring *k, const uint8_t key[32], uint8_t out[KEY_SEALED_BYTES], struct err *e);
 int keyring_unseal(const struct keyring *k, const char *id, const uint8_t sealed[KEY_SEALED_BYTES], uint8_t out[32],

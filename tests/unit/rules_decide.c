@@ -177,7 +177,7 @@ static const struct {
     int               rule;
     double            total, protected_sum;
     struct thresholds t;
-    enum block_action block;
+    enum action       block;
     unsigned          set;
     enum action       action;
     double            score;
@@ -194,7 +194,7 @@ static const struct {
     {"unless greylisting is off", NONE, 0, 0, {15, 6, 4}, 0, NO_SCANNER, P, 0, false, false},
     {"or its threshold", NONE, 0, 0, {15, 6, OFF}, 0, GREY | NO_SCANNER, P, 0, false, false},
     {"not what a rule allows", ALLOW, 0, 0, {15, 6, 4}, 0, GREY | NO_SCANNER, P, -100, false, false},
-    {"or blocks", BLOCK, 0, 0, {15, 6, 4}, BLOCK_REJECT, GREY | NO_SCANNER, R, 100, false, false},
+    {"or blocks", BLOCK, 0, 0, {15, 6, 4}, R, GREY | NO_SCANNER, R, 100, false, false},
     {"or somebody once said is no spam", LEARNED_ALLOW, 0, 0, {15, 6, 4}, 0, GREY | NO_SCANNER, P, -6, false, false},
     {"but a score of 0 is a score", NONE, 0, 0, {15, 6, 4}, 0, GREY, P, 0, false, false},
     {"not where the threshold is off", NONE, 5, 0, {15, 6, OFF}, 0, GREY, P, 5, false, false},
@@ -207,14 +207,14 @@ static const struct {
     {"which tag by their own sum", ALLOW, 50, 7, {15, 6, 4}, 0, GREY, T, -93, false, true},
     {"and do nothing below", ALLOW, 50, 5, {15, 6, 4}, 0, GREY, P, -95, false, false},
     {"a virus is stronger than an allow", ALLOW, 0, 0, {15, 6, 4}, 0, VIRUS, R, -100, false, true},
-    {"a block rejects", BLOCK, 1, 0, {15, 6, 4}, BLOCK_REJECT, GREY, R, 101, false, false},
-    {"or quarantines, as the domain wants", BLOCK, 1, 0, {15, 6, 4}, BLOCK_QUARANTINE, 0, Q, 101, false, false},
-    {"or discards", BLOCK, 1, 0, {15, 6, 4}, BLOCK_DISCARD, 0, D, 101, false, false},
-    {"local mail too", BLOCK, 1, 0, {15, 6, 4}, BLOCK_REJECT, LOCAL, R, 101, false, false},
-    {"thresholds that are off do not matter to it", BLOCK, 1, 0, {OFF, OFF, OFF}, BLOCK_REJECT, 0, R, 101, false, false},
-    {"a virus is not held but rejected", BLOCK, 1, 0, {15, 6, 4}, BLOCK_QUARANTINE, VIRUS, R, 101, false, true},
-    {"a learned block quarantines", LEARNED_BLOCK, 1, 0, {15, 6, 4}, BLOCK_REJECT, 0, Q, 101, false, false},
-    {"and never discards", LEARNED_BLOCK, 1, 0, {15, 6, 4}, BLOCK_DISCARD, 0, Q, 101, false, false},
+    {"a block rejects", BLOCK, 1, 0, {15, 6, 4}, R, GREY, R, 101, false, false},
+    {"or quarantines, as the domain wants", BLOCK, 1, 0, {15, 6, 4}, Q, 0, Q, 101, false, false},
+    {"or discards", BLOCK, 1, 0, {15, 6, 4}, D, 0, D, 101, false, false},
+    {"local mail too", BLOCK, 1, 0, {15, 6, 4}, R, LOCAL, R, 101, false, false},
+    {"thresholds that are off do not matter to it", BLOCK, 1, 0, {OFF, OFF, OFF}, R, 0, R, 101, false, false},
+    {"a virus is not held but rejected", BLOCK, 1, 0, {15, 6, 4}, Q, VIRUS, R, 101, false, true},
+    {"a learned block quarantines", LEARNED_BLOCK, 1, 0, {15, 6, 4}, R, 0, Q, 101, false, false},
+    {"and never discards", LEARNED_BLOCK, 1, 0, {15, 6, 4}, D, 0, Q, 101, false, false},
     {"a learned allow subtracts 6", LEARNED_ALLOW, 14, 0, {15, 6, 4}, 0, 0, T, 8, false, false},
     {"so that much passes", LEARNED_ALLOW, 11, 0, {15, 6, 4}, 0, 0, P, 5, false, false},
     {"and is perhaps greylisted", LEARNED_ALLOW, 11, 0, {15, 6, 4}, 0, GREY, P, 5, true, false},
@@ -236,7 +236,7 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
                                           .protected_sum = verdicts[i].protected_sum,
                                           .protected_reject = verdicts[i].set & VIRUS,
                                           .none = verdicts[i].set & NO_SCANNER},
-                                .block_action = verdicts[i].block,
+                                .dispositions = {verdicts[i].block, R, T},
                                 .greylisting = verdicts[i].set & GREY,
                                 .no_score_reject = verdicts[i].set & LOCAL};
         struct verdict    v = decide_verdict(&in), deferred = decide_deferred(&v);
@@ -310,6 +310,7 @@ static void outcome_text(const struct outcome *o, char out[16])
 #define DROPS 1u
 #define CUSTODY 2u
 #define POST 4u
+#define DISCARDS 8u
 /* clang-format off */
 /* P pass, T tag, E defer, R reject, D discard; by what the caller can do. */
 static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one, *post_drops, *post_drops_custody; } merges[] = {
@@ -355,8 +356,9 @@ static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one
 static void merge(const char *rcpts, unsigned can, struct outcome *o)
 {
     struct verdict v[8];
-    struct caller  c = {.drops_recipients = can & DROPS, .custody = can & CUSTODY, .post = can & POST};
-    size_t         n = strlen(rcpts);
+    struct caller  c = {
+         .drops_recipients = can & DROPS, .custody = can & CUSTODY, .discards = can & DISCARDS, .post = can & POST};
+    size_t n = strlen(rcpts);
 
     for (size_t i = 0; i < n; i++)
         v[i] = verdict_of(rcpts[i]);
@@ -386,6 +388,51 @@ static void recipients_who_differ_get_what_the_caller_can_do(void **unused)
         check_merge(merges[i].rcpts, POST | CUSTODY, merges[i].post_one);
         check_merge(merges[i].rcpts, POST | DROPS, merges[i].post_drops);
         check_merge(merges[i].rcpts, POST | DROPS | CUSTODY, merges[i].post_drops_custody);
+    }
+}
+
+/* The Exim recipe: one verdict for all, but it can accept a message and drop it. */
+static void who_discards_as_a_whole_lets_us_hold_what_nobody_takes(void **unused)
+{
+    static const struct {
+        const char *rcpts, *want;
+    } rows[] = {{"q", "D"}, {"qq", "D"}, {"bq", "D"}, {"bb", "R"}, {"pq", "P"}, {"aq", "P"}, {"dq", "P"}, {"tq", "T"}};
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        check_merge(rows[i].rcpts, DISCARDS | CUSTODY, rows[i].want);
+    check_merge("q", DISCARDS, "R");
+}
+
+/* What a domain wants done with spam, by threshold; protected findings are stronger than a rule that would let them in. */
+static void a_domain_says_what_happens_at_its_thresholds(void **unused)
+{
+    static const struct {
+        int                 rule;
+        double              total, protected_sum;
+        struct dispositions does;
+        bool                local;
+        enum action         action;
+    } rows[] = {
+        {NONE, 20, 0, {R, Q, T}, false, Q},  {NONE, 20, 0, {R, D, T}, false, D},   {NONE, 20, 0, {R, T, Q}, false, T},
+        {NONE, 7, 0, {R, R, Q}, false, Q},   {NONE, 7, 0, {R, R, D}, false, D},    {NONE, 7, 0, {R, R, R}, false, R},
+        {NONE, 3, 0, {R, Q, Q}, false, P},   {NONE, 20, 0, {R, Q, T}, true, Q},    {NONE, 20, 0, {R, R, Q}, true, Q},
+        {BLOCK, 3, 0, {T, R, T}, false, T},  {BLOCK, 20, 20, {T, R, T}, false, R}, {BLOCK, 20, 20, {T, Q, T}, false, Q},
+        {ALLOW, 20, 0, {R, Q, Q}, false, P}, {ALLOW, 20, 20, {R, Q, Q}, false, Q}, {ALLOW, 20, 7, {R, R, Q}, false, Q},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct layered    l = {.layer = LAYER_DOMAIN, .m.action = rows[i].rule == ALLOW ? RULE_ALLOW : RULE_BLOCK};
+        struct verdict_in in = {.decision = {&l, 1, rows[i].rule == NONE ? NULL : &l},
+                                .thresholds = {15, 6, 4},
+                                .score = {.total = rows[i].total, .protected_sum = rows[i].protected_sum},
+                                .dispositions = rows[i].does,
+                                .no_score_reject = rows[i].local};
+        struct verdict    v = decide_verdict(&in);
+
+        if (v.action != rows[i].action)
+            fail_msg("row %zu: %s", i, action_word(v.action));
     }
 }
 
@@ -548,6 +595,8 @@ int main(void)
         cmocka_unit_test(a_verdict_follows_rule_score_and_thresholds),
         cmocka_unit_test(thresholds_must_be_in_order),
         cmocka_unit_test(recipients_who_differ_get_what_the_caller_can_do),
+        cmocka_unit_test(who_discards_as_a_whole_lets_us_hold_what_nobody_takes),
+        cmocka_unit_test(a_domain_says_what_happens_at_its_thresholds),
         cmocka_unit_test(nothing_is_lost_and_nobody_decides_for_another),
         cmocka_unit_test(what_could_not_be_carried_out_is_remembered),
         cmocka_unit_test(rule_score_and_thresholds_are_those_of_who_remains),

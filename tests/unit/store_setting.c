@@ -32,7 +32,9 @@ static void nothing_set_is_what_is_built_in(void **state)
     struct store_domain_view v = view_of(w, &ours);
 
     assert_true(v.thresholds.reject == 15 && v.thresholds.add_header == 6 && v.thresholds.greylist == 4);
-    assert_int_equal(v.block_action, BLOCK_REJECT);
+    assert_int_equal(v.dispositions.at_block, ACTION_REJECT);
+    assert_int_equal(v.dispositions.at_reject, ACTION_REJECT);
+    assert_int_equal(v.dispositions.at_add_header, ACTION_TAG);
     assert_int_equal(v.regex_role, ROLE_OWNER);
     assert_true(!v.greylisting && !v.mailbox_thresholds && v.active);
     assert_int_equal(v.rules_max, 5000);
@@ -50,21 +52,24 @@ static void a_domain_inherits_what_it_has_not_set(void **state)
     struct store_domain_view v;
 
     global.greylisting = 1;
-    global.block_action = BLOCK_DISCARD;
-    own.block_action = BLOCK_QUARANTINE;
+    global.at_block = 2;
+    own.at_block = 1;
+    own.at_add_header = 3;
+    own.retention_days = 7;
     own.rules_max = 0;
     OK(w, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &global, &w->e));
     OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
     v = view_of(w, &ours);
     assert_true(v.thresholds.reject == 20 && v.thresholds.add_header == 7.25 && v.thresholds.greylist == 2.5);
-    assert_true(v.greylisting && v.block_action == BLOCK_QUARANTINE && v.rules_max == 0);
+    assert_true(v.greylisting && v.dispositions.at_block == ACTION_QUARANTINE &&
+                v.dispositions.at_add_header == ACTION_REJECT && v.retention_days == 7 && v.rules_max == 0);
     OK(w, store_setting_get(s, store_scope_domain(ours), &got, &w->e));
     assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 &&
-                got.block_action == BLOCK_QUARANTINE);
+                got.at_block == 1 && got.at_reject == -1);
     own = STORE_SETTING_NONE;
     OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
     v = view_of(w, &ours);
-    assert_true(v.thresholds.add_header == 6 && v.block_action == BLOCK_DISCARD && v.rules_max == 5000);
+    assert_true(v.thresholds.add_header == 6 && v.dispositions.at_block == ACTION_DISCARD && v.retention_days == 0 && v.rules_max == 5000);
 }
 
 static const struct {
