@@ -79,6 +79,9 @@ static void end_exchange(struct conn *c)
         return;
     if (c->x->scan != NULL)
         loop_give_scan(c->loop, &c->x->scan);
+    if (c->x->errand != NULL)
+        c->x->errand->end(c->x->errand);
+    c->x->errand = NULL;
     loop_give_exchange(c->loop, &c->x);
     discharge(c, c->charged - c->charged_in);
 }
@@ -368,6 +371,29 @@ static enum go start_scan(struct conn *c, const struct scan_request *req)
     return go_on_with(c, scan_run(s));
 }
 
+/* ---- errands ---- */
+
+static enum go start_errand(struct conn *c)
+{
+    struct errand *er = c->x->errand;
+
+    loop_unwait(c->loop, c);
+    c->state = CONN_SCAN;
+    er->wake = wake_conn;
+    er->wake_ctx = c;
+    loop_wait(c->loop, c, WAIT_SCAN);
+    er->start(er); /* may wake already: its post is looked at in this thread, and later */
+    return GO_WAIT;
+}
+
+static enum go finish_errand(struct conn *c)
+{
+    c->x->errand->put(c->x->errand, c->x, &c->out);
+    if (c->out.failed || !charge_buf(c, &c->out))
+        give_up_reply(c);
+    return start_writing(c);
+}
+
 static enum go answer(struct conn *c)
 {
     struct scan_request req;
@@ -375,8 +401,11 @@ static enum go answer(struct conn *c)
     c->asked = true;
     c->x->trust = c->loop->trust;
     loop_take_output(c->loop, &c->out);
-    if (c->session->answer(c->x, &req, &c->out) == ANSWER_SCAN)
-        return start_scan(c, &req);
+    switch (c->session->answer(c->x, &req, &c->out)) {
+    case ANSWER_SCAN: return start_scan(c, &req);
+    case ANSWER_LATER: return start_errand(c);
+    case ANSWER_READY: break;
+    }
     return start_writing(c);
 }
 
@@ -599,6 +628,8 @@ void conn_resume(struct conn *c)
     loop_unwait(c->loop, c);
     if (c->unpacks)
         run(c, after_unpacking(c));
+    else if (c->x->errand != NULL)
+        run(c, finish_errand(c));
     else
         run(c, go_on_with(c, s->on_worker ? c->step : scan_run(s)));
 }

@@ -16,6 +16,17 @@ struct client {
     enum caller_class class; /* by the connection; a password may raise it for one request */
 };
 
+struct exchange;
+/* What a request wants that is no scan and may take long: it asks the database, or waits for the disk. Part of whatever does it.
+ * start() never blocks; afterwards wake() is called exactly once, on any thread, at the latest when who does it is stopped. */
+struct errand {
+    void (*start)(struct errand *er);
+    void (*put)(struct errand *er, struct exchange *x, struct buf *out); /* it is done: the reply */
+    void (*end)(struct errand *er);                                      /* frees it; nobody works on it */
+    void (*wake)(void *ctx);                                             /* conn.c sets it */
+    void *wake_ctx;
+};
+
 struct session;
 /* One request and its reply. Kept by the loop and used again. */
 struct exchange {
@@ -27,6 +38,7 @@ struct exchange {
     struct arena          arena;  /* of the codec */
     struct buf            plain;  /* a decompressed body */
     struct scan          *scan;   /* NULL while there is none */
+    struct errand        *errand; /* the same */
     size_t                used;   /* bytes of the input that were this request */
     bool                  keep;   /* the connection may stay open behind this reply */
     bool                  linger; /* the client may still be sending: wait for its end before closing */
@@ -43,6 +55,7 @@ struct exchange {
 enum answer {
     ANSWER_READY, /* the reply is in out */
     ANSWER_SCAN,  /* req is filled: run a scan, then put_scan() */
+    ANSWER_LATER, /* x->errand is to be started, then its put() */
 };
 
 struct session {
