@@ -78,11 +78,40 @@ struct store_message {
     struct span sha256, key_id;
 };
 
+/* One delivery as lists show it. */
+struct store_key {
+    struct uuid uid;
+    int64_t     n; /* counts the recipients of a message from 1 */
+};
+struct store_row {
+    struct store_key key;
+    int64_t          at_us, size, updated_us;
+    enum direction   direction;
+    struct span queue_id, ip, host, sender, from_address, from_name, subject, message_id, inbound, recipient, layer;
+    bool        has_domain, has_mailbox, has_score, has_rule;
+    struct uuid domain, mailbox, rule;
+    enum delivery_verdict verdict;
+    enum delivery_state   state;
+    enum delivery_status  status;
+    double                score;
+    struct span           answer; /* to the last attempt */
+};
+typedef int (*store_row_fn)(void *ctx, const struct store_row *r);
+
 /* Writes all of them, rows of every table, in one transaction. */
 int store_message_put(struct store *s, const struct store_message *const *records, size_t n, struct err *e);
 
 /* The record as JSON, and back. Spans of what is read live in `a`. Bounded: 10,000 deliveries. */
 void store_message_put_json(struct buf *out, const struct store_message *m);
 int  store_message_read_json(struct span json, struct arena *a, struct store_message *out, struct err *e);
+
+/* Forgets the days (since 1970, UTC) before `day`, the oldest first, in steps that let other writers in between: whole
+ * partitions on PostgreSQL, 1,000 rows a transaction on SQLite. Makes tomorrow's partitions too. Custody that still holds something
+ * keeps its rows. stop (may be NULL) is asked between two steps. */
+struct store_trim {
+    int64_t days, rows; /* that went */
+};
+int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct store_trim *done,
+                       struct err *e);
 
 #endif
