@@ -31,6 +31,7 @@ int cli_address(struct cli *c, int argc, char **argv, struct err *e);
 int cli_policy(struct cli *c, int argc, char **argv, struct err *e);
 int cli_rule(struct cli *c, int argc, char **argv, struct err *e);
 int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e);
+int cli_token(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);
 int cli_migrate(struct cli *c, int argc, char **argv, struct err *e);

@@ -20,6 +20,7 @@ static const struct command {
     {"policy", "add|list|set|delete|assign|unassign …", "named sets of rules", cli_policy},
     {"rule", "add|list|show|enable|disable|delete|import|export …", "what is allowed and what is blocked", cli_rule},
     {"thresholds", "show|set|reset SCOPE …", "from which score mail is refused, tagged, deferred", cli_thresholds},
+    {"token", "add|list|revoke …", "what programs show to hand over results, or to read lists", cli_token},
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
     {"migrate", "[--check]", "bring the database up to this release", cli_migrate},

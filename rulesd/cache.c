@@ -634,6 +634,8 @@ static void on_change(void *ctx, const struct store_change *change)
     case CHANGE_ASSIGNMENT:
     case CHANGE_SETTING:
     case CHANGE_ADDRESS: moved(c, change); break;
+    case CHANGE_API_KEY: /* not for rules */
+    case CHANGE_SENDER: break;
     }
 }
 

@@ -5,8 +5,8 @@
 
 #define TRIM_EVERY 500 /* numbers between two looks at what is old */
 
-const char *const change_kind_words[] = {"rule",   "policy",  "assignment", "setting", "learned",
-                                         "domain", "mailbox", "address",    NULL};
+const char *const change_kind_words[] = {"rule",    "policy",  "assignment", "setting", "learned", "domain",
+                                         "mailbox", "address", "api_key",    "sender",  NULL};
 
 static const char take_sql[] = "UPDATE change_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
 static const char insert_sql[] = "INSERT INTO change (seq, kind, scope_kind, scope_id, object_id, at_us)"

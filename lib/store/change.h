@@ -22,6 +22,8 @@ enum change_kind {
     CHANGE_DOMAIN,     /* scope: the domain, added, changed, deleted, or one of its aliases */
     CHANGE_MAILBOX,    /* scope: the mailbox; object: its domain, whose addresses resolve anew */
     CHANGE_ADDRESS,    /* scope: the domain whose addresses resolve anew; object: the address */
+    CHANGE_API_KEY,    /* scope: global; object: the key */
+    CHANGE_SENDER,     /* scope: global; object: whose limits or block changed */
 };
 extern const char *const change_kind_words[];
 
