@@ -138,32 +138,6 @@ static int load_all(struct explain *x, struct err *e)
 static const char *const rule_verdict_words[] = {
     [VERDICT_NONE] = "none", [VERDICT_ALLOW] = "allow", [VERDICT_BLOCK] = "block"};
 
-/* What a person asks of a rule that matched: why did it not decide? */
-static const char *why_lost(const struct layered *l, const struct decision *d, bool role_address)
-{
-    const struct layered *w = d->decider;
-
-    if (l == w)
-        return "this one decides";
-    if (l->m.why != WHY_APPLIED)
-        return NULL;
-    if (l->layer == LAYER_NONE && role_address)
-        return "postmaster and abuse obey the operator's locked policies alone";
-    if (l->layer == LAYER_NONE)
-        return "inert: its policy is neither locked, assigned to the domain, nor the default";
-    if (w == NULL)
-        return NULL;
-    if (l->layer != w->layer)
-        return l->layer == LAYER_DEFAULT ? "the default policy counts only where nothing else matched"
-                                         : "a stronger layer decides";
-    if (l->m.policy->priority != w->m.policy->priority)
-        return "its policy has the higher number as priority";
-    if (l->m.priority != w->m.priority)
-        return "it has the higher number as priority";
-    return l->m.action != w->m.action ? "at the same priority an allow goes before a block"
-                                      : "an older rule says the same";
-}
-
 static void print_name(const struct match *m)
 {
     struct span name = match_rule_name(m);
@@ -184,7 +158,7 @@ static void print_match(struct explain *x, const struct layered *l, const struct
     static const char *const mark[] = {
         [WHY_APPLIED] = "+", [WHY_TEST_ONLY] = "t", [WHY_NOT_PROVEN] = "!", [WHY_UNKNOWN] = "?",
         [WHY_FALSE] = "-",   [WHY_EXPIRED] = "-",   [WHY_FLOW] = "-"};
-    const char *lost = why_lost(l, d, role_address);
+    const char *lost = trace_why_lost(l, d, role_address);
 
     printf("    %s %-5s ", mark[l->m.why], rule_action_word(l->m.action));
     print_name(&l->m);
@@ -244,21 +218,6 @@ static void print_rcpt(struct explain *x, size_t i)
         puts("  there is no rule that could say anything about it");
 }
 
-static void put_match(struct explain *x, struct buf *b, const struct layered *l)
-{
-    char text[UUID_TEXT + 1];
-
-    uuid_format(&l->m.id, text);
-    buf_printf(b, "{\"id\":\"%s\",\"name\":", text);
-    json_put_string(b, match_rule_name(&l->m));
-    buf_printf(b, ",\"layer\":\"%s\",\"policy\":", layer_word(l->layer));
-    json_put_string(b, span_of(l->m.policy->name));
-    buf_printf(b, ",\"action\":\"%s\",\"applied\":%s,\"why\":", rule_action_word(l->m.action),
-               l->m.why == WHY_APPLIED ? "true" : "false");
-    json_put_string(b, match_sentence(&l->m, &x->c->arena));
-    buf_putc(b, '}');
-}
-
 static void put_rcpt(struct explain *x, struct buf *b, size_t i)
 {
     const struct verdict *v = &x->verdicts[i];
@@ -276,16 +235,12 @@ static void put_rcpt(struct explain *x, struct buf *b, size_t i)
         uuid_format(&w->m.id, text);
         buf_printf(b, "\"%s\",\"rule\":{\"id\":\"%s\",\"name\":", layer_word(w->layer), text);
         json_put_string(b, match_rule_name(&w->m));
-        buf_puts(b, "},\"matches\":[");
+        buf_puts(b, "},\"matches\":");
     } else {
-        buf_puts(b, "null,\"rule\":null,\"matches\":[");
+        buf_puts(b, "null,\"rule\":null,\"matches\":");
     }
-    for (size_t k = 0; k < v->decision.n; k++) {
-        if (k > 0)
-            buf_putc(b, ',');
-        put_match(x, b, &v->decision.all[k]);
-    }
-    buf_puts(b, "]}");
+    trace_put_json(b, &v->decision, 0, &x->c->arena);
+    buf_putc(b, '}');
 }
 
 static int print_json(struct explain *x, struct err *e)
