@@ -33,6 +33,7 @@ static int set_phase(struct listener *l, struct span value) { return one_of(valu
 static int set_mode(struct listener *l, struct span value) { return one_of(value, "live", "observe", &l->observe); }
 static int set_lines(struct listener *l, struct span value) { return on_off(value, &l->envelope_lines); }
 static int set_shm(struct listener *l, struct span value) { return on_off(value, &l->shm); }
+static int set_discards(struct listener *l, struct span value) { return on_off(value, &l->discards); }
 
 /* What may follow an address behind "?". */
 static const struct {
@@ -41,7 +42,7 @@ static const struct {
 } options[] = {
     {"class", "scan or mta", set_class},   {"phase", "pre or post", set_phase},
     {"mode", "live or observe", set_mode}, {"envelope_lines", "on or off", set_lines},
-    {"shm", "on or off", set_shm},
+    {"shm", "on or off", set_shm},         {"discards", "on or off", set_discards},
 };
 
 static int set_option(struct listener *l, struct span option, struct err *e)
@@ -55,7 +56,7 @@ static int set_option(struct listener *l, struct span option, struct err *e)
             return err_set(e, ERR_INVALID, "%s is %s", options[i].key, options[i].values);
         return 0;
     }
-    return err_set(e, ERR_INVALID, "a listener has class, phase, mode, envelope_lines and shm, but no \"%.*s\"",
+    return err_set(e, ERR_INVALID, "a listener has class, phase, mode, envelope_lines, shm and discards, but no \"%.*s\"",
                    SPAN_ARG(option));
 }
 

@@ -1,6 +1,7 @@
 /* rulesd/listener.h - the addresses that we listen on, and what is special about each.
  *
- * "ADDRESS?class=scan&phase=post&mode=observe&envelope_lines=on". class may only lower what the caller would be. Over TCP
+ * "ADDRESS?class=scan&phase=post&mode=observe&envelope_lines=on&discards=on". discards: the caller accepts a message and drops it when
+ * told "quarantine" or "discard" (docs/exim.md), so that what is to be held can be. class may only lower what the caller would be. Over TCP
  * each loop has a socket of its own (SO_REUSEPORT); a Unix socket is shared by all of them. */
 #ifndef POSTERN_RULESD_LISTENER_H
 #define POSTERN_RULESD_LISTENER_H
@@ -13,7 +14,7 @@ struct listener {
     struct endpoint   at;
     enum wire_kind    kind; /* the protocol, where the first bytes do not tell */
     enum caller_class most;
-    bool              post, observe, envelope_lines, shm;
+    bool              post, observe, envelope_lines, shm, discards;
     int              *fds; /* one a loop; of a Unix socket the first alone */
     size_t            nfds;
 };
