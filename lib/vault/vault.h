@@ -7,6 +7,8 @@
  *
  * The promise  vault_put() returns 0 when the file, its name and its directories are on disk: written, fsync, rename, fsync of
  *              the directory. At a crash there is the whole file or a leftover in DIR/tmp, which the next start removes.
+ * S3 form      custody is the spool, and the promise the same; vault_upload() moves what is there into the bucket, one by one, and lets
+ *              go of the file once the bucket has shown that it has it. What reads looks in both.
  * Database     rows are derived from these files (store/message.h): vault_each() after a crash is the truth.
  * Threads      any; calls block on the disk.
  * Errors       ERR_FULL: less than min_free would be left, or the disk is full: nothing is kept. ERR_NOT_FOUND. ERR_CORRUPT: does
@@ -24,11 +26,11 @@
 
 struct vault;
 struct vault_how {
-    const char           *url;      /* [quarantine] url: file:DIR, or s3+https://… with a spool below `spool` */
+    const char           *url;      /* [quarantine] url: file:DIR, or s3+https://HOST/BUCKET?region=…&spool=DIR */
     const struct keyring *keys;     /* borrowed; has to outlive the vault */
     int64_t               min_free; /* bytes that have to stay free on the disk of the spool */
 };
-/* Makes the directories (0700), removes what a crash left half written. */
+/* Makes the directories (0700). Whoever is the first to have it open removes what a crash left half written. */
 int  vault_open(const struct vault_how *how, struct vault **out, struct err *e);
 void vault_close(struct vault **v);
 
@@ -52,6 +54,12 @@ int vault_delete(struct vault *v, const struct uuid *uid, struct err *e);
  * with kept == NULL. */
 typedef int (*vault_fn)(void *ctx, const struct uuid *uid, struct span head, const struct vault_kept *kept);
 int vault_each(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e);
+/* Only those on this disk: all of the file form, the spool of the other. */
+int vault_each_here(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e);
+
+/* The S3 form: is it one; moves one object from the spool into the bucket. ERR_NOT_FOUND: not in the spool. */
+bool vault_has_bucket(const struct vault *v);
+int  vault_upload(struct vault *v, const struct uuid *uid, struct err *e);
 
 /* Free bytes beyond min_free; negative: too little. */
 int vault_room(struct vault *v, int64_t *out, struct err *e);
