@@ -12,7 +12,7 @@ const readText = (path) => readFileSync(path, "utf8");
 const fetched = join(root, "tests/.peers"), copies = new Map();
 const open = !isRoot || spawnSync("test", ["-r", join(fetched, "complete")], userOf("nobody")).status === 0;
 
-function unpacked(name) {
+export function unpacked(name) {
     if (open) return join(fetched, name);
     if (!copies.has(name)) {
         const copy = join(tempDir("peer"), name);
@@ -93,9 +93,13 @@ worker "rspamd_proxy" {
 }
 
 // A real Rspamd with its own rules: { port (normal worker), controller, password, log(), stop() }.
-//   local  { "actions.conf": "…" } what goes to local.d
-export async function startRspamdScanner({ local = {}, redis } = {}) {
-    const dir = tempDir("rspamd"), port = await freePort(), controller = await freePort();
+//   local  { "actions.conf": "…" } what goes to local.d; "rspamd.local.lua" lies beside it
+//   port   of the normal worker, where it has to be known before
+//   ports  further ports that it opens, such as those of a proxy in local.d/worker-proxy.inc
+export async function startRspamdScanner({ local = {}, redis, port, ports = [] } = {}) {
+    const dir = tempDir("rspamd"), controller = await freePort();
+
+    port ??= await freePort();
     const files = {
         "worker-normal.inc": `bind_socket = "127.0.0.1:${port}"; count = 1;`,
         "worker-controller.inc": `bind_socket = "127.0.0.1:${controller}"; count = 1; password = "secret"; enable_password = "secret";`,
@@ -108,8 +112,8 @@ export async function startRspamdScanner({ local = {}, redis } = {}) {
     };
 
     for (const folder of ["local.d", "override.d", "maps.d"]) mkdirSync(join(dir, folder));
-    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, "local.d", name), text);
-    const server = await startRspamd("rspamd", dir, '.include "$CONFDIR/rspamd.conf"\n', [port, controller]);
+    for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name.endsWith(".lua") ? "." : "local.d", name), text);
+    const server = await startRspamd("rspamd", dir, '.include "$CONFDIR/rspamd.conf"\n', [port, controller, ...ports]);
     return { port, controller, password: "secret", ...server };
 }
 

@@ -65,7 +65,7 @@ export async function startRulesd({ config = {}, init = true, site, env } = {}) 
             dir: own.dir, env,
             ready: async () => {
                 const all = [own.settings.rulesd.listen_spamd, own.settings.rulesd.listen_http].flat();
-                for (const to of all) if (!await canConnect(to.split("?")[0])) return false;
+                for (const to of all) if (to !== "" && !await canConnect(to.split("?")[0])) return false;
                 return true;
             },
         });

@@ -1,0 +1,64 @@
+// What the tests of the topologies share: whose mail it is, what scanners are told to find, and what may break.
+import { waitFor } from "./process.mjs";
+import { makeSite, startRulesd } from "./postern.mjs";
+import { startPostgres } from "./servers.mjs";
+
+export const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example";
+export const EICAR = "X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*";
+
+// A scanner finds in a body: "cheap watches" 8 points, "free money" 20, EICAR a virus.
+const found = (word, name, score) => `rspamd_config:register_symbol{ name = "${name}", type = "normal", score = ${score}, group = "town",
+  callback = function(task) if tostring(task:get_content()):find("${word}", 1, true) then task:insert_result("${name}", 1.0) end end }
+`;
+
+// For /etc/rspamd/rspamd.local.lua: the virus as Rspamd's own antivirus module tells it.
+export const rspamdFinds = `${found("cheap watches", "TOWN_WATCHES", 8)}${found("free money", "TOWN_MONEY", 20)}
+rspamd_config:register_symbol{ name = "CLAM_VIRUS", type = "normal", score = 0.0, group = "antivirus",
+  callback = function(task)
+    if tostring(task:get_content()):find("EICAR-STANDARD", 1, true) then
+      task:insert_result("CLAM_VIRUS", 1.0, "Eicar-Test-Signature")
+      task:set_pre_result("reject", 'clamav: virus found: "Eicar-Test-Signature"', "clamav")
+    end
+  end }
+`;
+
+// For a folder that spamd takes instead of its own rules.
+export const spamdFinds = `body TOWN_WATCHES /cheap watches/
+score TOWN_WATCHES 8
+body TOWN_MONEY /free money/
+score TOWN_MONEY 20
+`;
+
+// Two domains on a PostgreSQL of their own, with a running rulesd, set up by the postern.conf of a recipe: settings(site) gives its
+// sections, with the paths of this site.
+//   ours.example    anna blocks "wares" and allows "invoice"; bob has no rule. Blocks and rejects are what the domain says.
+//   theirs.example  cleo has no rule
+// { …startRulesd(), postgres, all: stops everything }.
+export async function foundTown(settings = () => ({}), { domains = {} } = {}) {
+    const postgres = await startPostgres();
+    const own = await makeSite({ store: { url: postgres.url } });
+    own.configure(settings(own));
+    const site = await startRulesd({ site: own });
+
+    for (const domain of ["ours.example", "theirs.example"]) await site.must("domain", "add", domain, ...(domains[domain] ?? []));
+    for (const address of [ANNA, BOB, CLEO]) await site.must("mailbox", "add", address);
+    await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas secret rule", "block", "--subject", "wares");
+    await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas friend", "allow", "--subject", "invoice");
+    return Object.assign(site, { postgres, end: async () => { await site.stop(); own.remove(); await postgres.stop(); } });
+}
+
+let number = 0;
+
+// A message nobody sent before: { text, id, subject }.
+export function letter(subject, { body = "Hello there.", extra = "", from = "writer@ext.example" } = {}) {
+    const id = `${++number}.${process.pid}@ext.example`;
+    const text = `${extra}From: Writer <${from}>\r\nTo: Undisclosed <list@ext.example>\r\nSubject: ${subject}\r\n` +
+        `Message-ID: <${id}>\r\nDate: Sat, 21 Nov 2026 21:24:28 +0000\r\n\r\n${body}\r\n`;
+
+    return { text, id, subject };
+}
+
+// What the sink got of a message: its copies once there is one, or none.
+export const copies = (sink, { id }) => sink.messages.filter((m) => m.data.includes(`<${id}>`));
+export const arrives = (sink, mail) => waitFor(`${mail.subject} to be delivered`, () => copies(sink, mail)[0]);
+
