@@ -388,7 +388,14 @@ static enum go start_errand(struct conn *c)
 
 static enum go finish_errand(struct conn *c)
 {
-    c->x->errand->put(c->x->errand, c->x, &c->out);
+    struct errand      *er = c->x->errand;
+    struct scan_request req;
+    enum answer         answer = er->put(er, c->x, &req, &c->out);
+
+    er->end(er);
+    c->x->errand = NULL;
+    if (answer == ANSWER_SCAN)
+        return start_scan(c, &req);
     if (c->out.failed || !charge_buf(c, &c->out))
         give_up_reply(c);
     return start_writing(c);

@@ -16,14 +16,21 @@ struct client {
     enum caller_class class; /* by the connection; a password may raise it for one request */
 };
 
+enum answer {
+    ANSWER_READY, /* the reply is in out */
+    ANSWER_SCAN,  /* req is filled: run a scan, then put_scan() */
+    ANSWER_LATER, /* x->errand is to be started, then its put() */
+};
+
 struct exchange;
 /* What a request wants that is no scan and may take long: it asks the database, or waits for the disk. Part of whatever does it.
  * start() never blocks; afterwards wake() is called exactly once, on any thread, at the latest when who does it is stopped. */
 struct errand {
     void (*start)(struct errand *er);
-    void (*put)(struct errand *er, struct exchange *x, struct buf *out); /* it is done: the reply */
-    void (*end)(struct errand *er);                                      /* frees it; nobody works on it */
-    void (*wake)(void *ctx);                                             /* conn.c sets it */
+    /* It is done: the reply, or (ANSWER_SCAN) what is to be scanned now; that must not be in the errand, which ends here. */
+    enum answer (*put)(struct errand *er, struct exchange *x, struct scan_request *req, struct buf *out);
+    void (*end)(struct errand *er); /* frees it; nobody works on it */
+    void (*wake)(void *ctx);        /* conn.c sets it */
     void *wake_ctx;
 };
 
@@ -50,12 +57,6 @@ struct exchange {
     struct rspamd_envelope envelope; /* HTTP */
     struct span            rcpt;     /* where one recipient is all that there is */
     const struct route    *route;    /* HTTP */
-};
-
-enum answer {
-    ANSWER_READY, /* the reply is in out */
-    ANSWER_SCAN,  /* req is filled: run a scan, then put_scan() */
-    ANSWER_LATER, /* x->errand is to be started, then its put() */
 };
 
 struct session {
