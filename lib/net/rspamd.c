@@ -204,6 +204,35 @@ static void put_one_line(struct buf *out, struct span s)
     buf_putc(out, '"');
 }
 
+/* Does the LF at the start of s fold a field: does a blank follow, and something behind it? */
+static bool folds(struct span s)
+{
+    size_t n = 1;
+
+    if (s.n < 3 || (s.p[1] != ' ' && s.p[1] != '\t'))
+        return false;
+    while (n < s.n && (s.p[n] == ' ' || s.p[n] == '\t' || s.p[n] == '\r'))
+        n++;
+    return n < s.n && s.p[n] != '\n' && s.p[n] != '\0';
+}
+
+/* The value of a header field: what folds it stays, as LF; no other line end, and no NUL. */
+static void put_field(struct buf *out, struct span s)
+{
+    size_t at = 0;
+
+    buf_putc(out, '"');
+    for (size_t i = 0; i <= s.n; i++) {
+        if (i < s.n && s.p[i] != '\r' && s.p[i] != '\n' && s.p[i] != '\0')
+            continue;
+        json_put_chars(out, span_make(s.p + at, i - at));
+        if (i < s.n && s.p[i] == '\n' && i > 0 && folds(span_skip(s, i)))
+            buf_put(out, SPAN("\\n"));
+        at = i + 1;
+    }
+    buf_putc(out, '"');
+}
+
 /* `,"name":` with the comma left out at the start of an object. */
 static void put_key(struct buf *out, bool *first, struct span name)
 {
@@ -285,14 +314,19 @@ static void put_messages(struct buf *out, const struct rspamd_reply *reply)
     buf_putc(out, '}');
 }
 
+static void put_int(struct buf *out, int v)
+{
+    if (v < 0)
+        buf_putc(out, '-');
+    buf_put_u64(out, (uint64_t)(v < 0 ? -(int64_t)v : v));
+}
+
 static void put_added(struct buf *out, const struct rspamd_add_header *h)
 {
     buf_put(out, SPAN("{\"value\":"));
-    put_one_line(out, h->value);
+    put_field(out, h->value);
     buf_put(out, SPAN(",\"order\":"));
-    if (h->order < 0)
-        buf_putc(out, '-');
-    buf_put_u64(out, (uint64_t)(h->order < 0 ? -(int64_t)h->order : h->order));
+    put_int(out, h->order);
     buf_putc(out, '}');
 }
 
@@ -312,7 +346,7 @@ static void put_added_values(struct buf *out, const struct rspamd_reply *reply, 
 
     if (next == reply->nadd_headers) {
         if (h->plain)
-            put_one_line(out, h->value);
+            put_field(out, h->value);
         else
             put_added(out, h);
         return;
@@ -353,16 +387,17 @@ static void put_remove_headers(struct buf *out, const struct rspamd_reply *reply
         if (before < i)
             continue;
         put_key(out, &first, reply->remove_headers[i]);
-        buf_putc(out, '0');
+        put_int(out, reply->remove_at != NULL ? reply->remove_at[i] : 0);
     }
     buf_putc(out, '}');
 }
 
-static void put_del_rcpt(struct buf *out, const struct rspamd_reply *reply)
+static void put_list(struct buf *out, const struct span *items, size_t n,
+                     void (*put)(struct buf *out, struct span item))
 {
-    for (size_t i = 0; i < reply->ndel_rcpt; i++) {
+    for (size_t i = 0; i < n; i++) {
         buf_putc(out, i == 0 ? '[' : ',');
-        put_one_line(out, reply->del_rcpt[i]);
+        put(out, items[i]);
     }
     buf_putc(out, ']');
 }
@@ -371,7 +406,9 @@ static void put_milter(struct buf *out, const struct rspamd_reply *reply, bool l
 {
     bool first = true;
 
-    if (reply->nadd_headers + reply->nremove_headers + reply->ndel_rcpt == 0 && !reply->discard)
+    if (reply->nadd_headers + reply->nremove_headers + reply->ndel_rcpt + reply->nadd_rcpt + reply->change_from.n ==
+            0 &&
+        !reply->discard)
         return;
     buf_puts(out, legacy ? ",\"rmilter\":{" : ",\"milter\":{");
     if (reply->nremove_headers > 0) {
@@ -384,7 +421,15 @@ static void put_milter(struct buf *out, const struct rspamd_reply *reply, bool l
     }
     if (reply->ndel_rcpt > 0) {
         put_key(out, &first, SPAN("del_rcpt"));
-        put_del_rcpt(out, reply);
+        put_list(out, reply->del_rcpt, reply->ndel_rcpt, put_one_line);
+    }
+    if (reply->nadd_rcpt > 0) {
+        put_key(out, &first, SPAN("add_rcpt"));
+        put_list(out, reply->add_rcpt, reply->nadd_rcpt, put_one_line);
+    }
+    if (reply->change_from.n > 0) {
+        put_key(out, &first, SPAN("change_from"));
+        put_one_line(out, reply->change_from);
     }
     if (reply->discard) {
         put_key(out, &first, SPAN("reject"));
@@ -458,6 +503,13 @@ void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool leg
     }
     buf_put(out, SPAN(",\"time_real\":"));
     wire_put_decimal(out, reply->time_real, 6);
+    if (reply->ndkim_signature > 0) {
+        buf_put(out, SPAN(",\"dkim-signature\":"));
+        if (reply->ndkim_signature > 1)
+            put_list(out, reply->dkim_signature, reply->ndkim_signature, put_field);
+        else
+            put_field(out, reply->dkim_signature[0]);
+    }
     put_milter(out, reply, legacy);
     buf_putc(out, '}');
 }

@@ -39,7 +39,7 @@ struct rspamd_symbol {
     size_t             noptions;
 };
 struct rspamd_add_header {
-    struct span name, value; /* CR and LF are stripped on writing */
+    struct span name, value; /* on writing, CR is stripped, and LF unless it folds the field */
     int         order;       /* 0 on top; -1 appended */
     bool        plain;       /* a plain string (filter-rspamd), no order */
 };
@@ -54,16 +54,39 @@ struct rspamd_reply {
     struct span                     uid; /* ours; key "uid" */
     const struct rspamd_add_header *add_headers;
     size_t                          nadd_headers;
-    const struct span              *remove_headers; /* all instances (0) */
-    size_t                          nremove_headers;
-    const struct span              *del_rcpt;
-    size_t                          ndel_rcpt;
-    bool                            discard; /* milter.reject = "discard" */
-    double                          time_real;
+    const struct span              *remove_headers;
+    const int         *remove_at; /* same index: 0 all instances, n the n-th, -n from the end; NULL: all of each */
+    size_t             nremove_headers;
+    const struct span *del_rcpt;
+    size_t             ndel_rcpt;
+    const struct span *add_rcpt;
+    size_t             nadd_rcpt;
+    struct span        change_from;    /* empty: unchanged */
+    const struct span *dkim_signature; /* values of the fields to put on top */
+    size_t             ndkim_signature;
+    bool               discard; /* milter.reject = "discard" */
+    double             time_real;
+
+    /* What only a scanner says: read, never written. */
+    bool        is_skipped;  /* not really scanned */
+    struct span passthrough; /* 3.5 and newer: the module that forced the action; empty: none, or not told */
 };
 /* The body of /checkv2; `legacy`: the old form of /check and /symbols, wrapped in "default". Of symbols and removed
  * headers of one name the first counts, since a repeated key is a list to Rspamd's parser. Never NaN, infinity or -0.0.
  */
 void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool legacy);
+
+/* What a scanner answered to /checkv2: what rspamd_put_json() writes, but for uid, thresholds (off), discard and del_rcpt, which
+ * are ours to say. Strict JSON, after bytes that no JSON text may hold (bad UTF-8, control bytes, \u0000, lone surrogates) became
+ * question marks, blanks and U+FFFD: the scanner quotes what strangers wrote. Members that nobody asks for are passed over, wrong types of those
+ * refused. An action that is none of ours counts as no action (the score decides), discard and quarantine as reject.
+ * Needs      score, required_score and action: their lack is ERR_PROTOCOL, so is {"error": …}, and a number that is not finite or
+ *            beyond a million.
+ * Limits     RSPAMD_*_MAX, and the arena: ERR_LIMIT. All text of the reply is in the arena. */
+#define RSPAMD_SYMBOLS_MAX 5000
+#define RSPAMD_OPTIONS_MAX 200 /* a symbol; what is more is left out */
+#define RSPAMD_HEADERS_MAX 500 /* added, and removed, each; recipients added */
+#define RSPAMD_DEPTH_MAX 32
+int rspamd_read_json(struct span json, struct arena *a, struct rspamd_reply *out, struct err *e);
 
 #endif

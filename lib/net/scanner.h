@@ -17,9 +17,10 @@
 
 struct scanner_answer {
     bool                spamd;
-    struct rspamd_reply reply; /* what it said, in Rspamd's words; spamd: score, required_score, symbols, action */
-    bool                skipped; /* Rspamd: is_skipped, and the like: not really scanned */
-    const char         *by;      /* which scanner: text of the settings */
+    struct rspamd_reply reply;      /* what it said, in Rspamd's words; spamd: score, required_score, symbols, action */
+    bool                names_only; /* spamd, of which the points of symbols could not be had: they are 0 */
+    bool                skipped;    /* Rspamd: is_skipped, and the like: not really scanned */
+    const char         *by;         /* which scanner: text of the settings */
     int64_t             took_us;
 };
 
