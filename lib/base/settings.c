@@ -62,8 +62,8 @@ const struct conf_row conf_rows[] = {
      "How many seconds a client then has for the message."},
     {"rulesd", "idle_timeout_s", CONF_INT, AT(rulesd.idle_timeout_s), "60", 1, 3600, NULL,
      "How many seconds a connection stays open between two requests."},
-    {"rulesd", "maillog", CONF_TEXT, AT(rulesd.maillog), "", 0, 0, NULL,
-     "The MTA's log, /var/log/mail.log, to follow its deliveries; empty: none."},
+    {"rulesd", "maillog", CONF_LIST, AT(rulesd.maillog), "", 0, 0, NULL,
+     "The MTA's logs, /var/log/mail.log (several), to follow its deliveries; empty: none."},
 
     {"rules", "protected_symbols", CONF_LIST, AT(rules.protected_symbols), "", 0, 0, NULL,
      "Further symbols of the scanner (virus, file type …) that no allow of a user cancels."},

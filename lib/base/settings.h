@@ -30,7 +30,7 @@ struct settings {
         int              phase, mode, scanner_down;
         int64_t          scanner_timeout_ms, max_message, threads;
         int64_t          max_connections, head_timeout_s, body_timeout_s, idle_timeout_s;
-        const char      *maillog;
+        struct conf_list maillog;
     } rulesd;
     struct {
         struct conf_list protected_symbols;
