@@ -10,16 +10,35 @@
 #define SQLITE_PREFIX "sqlite:"
 #define LOG_FILE "log.db"
 
+static size_t home_of(const char *sql)
+{
+    return (((uintptr_t)sql >> 3) * 0x9E3779B97F4A7C15u >> 40) % DB_STATEMENTS_MAX;
+}
+
 struct db_statement *db_statement_slot(struct db_statements *all, const char *sql)
 {
-    size_t i = ((uintptr_t)sql >> 3) * 0x9E3779B97F4A7C15u >> 40;
-
-    for (;; i++) {
+    for (size_t i = home_of(sql);; i++) {
         struct db_statement *s = &all->slots[i % DB_STATEMENTS_MAX];
 
         if (s->sql == sql || s->sql == NULL)
             return s;
     }
+}
+
+/* Empties a slot, and moves up those behind it that would not be found past the gap. */
+static void empty_slot(struct db_statements *all, size_t gap)
+{
+    for (size_t i = (gap + 1) % DB_STATEMENTS_MAX; all->slots[i].sql != NULL; i = (i + 1) % DB_STATEMENTS_MAX) {
+        size_t home = home_of(all->slots[i].sql);
+        bool   reaches = gap <= i ? home <= gap || home > i : home <= gap && home > i;
+
+        if (!reaches)
+            continue;
+        all->slots[gap] = all->slots[i];
+        gap = i;
+    }
+    all->slots[gap] = (struct db_statement){0};
+    all->n--;
 }
 
 /* postern.db is the main file, log.db lies beside it. */
@@ -145,6 +164,18 @@ int db_next(struct db_rows *r, struct err *e)
     rc = r->db->driver->next(r, e);
     r->ended = rc <= 0;
     return noted(r->db, rc);
+}
+
+void db_forget(struct db *db, const char *sql)
+{
+    struct db_statement *slot = db_statement_slot(&db->statements, sql);
+
+    if (slot->sql == NULL)
+        return;
+    if (db->rows != NULL || db->batch == sql)
+        panic("statement forgotten while it runs: %s", sql);
+    db->driver->forget(db, slot);
+    empty_slot(&db->statements, (size_t)(slot - db->statements.slots));
 }
 
 bool        db_is_null(struct db_rows *r, int column) { return r->db->driver->is_null(r, column); }

@@ -2,7 +2,7 @@
  *
  * One SQL text serves both: parameters are $1, $2, …; types BIGINT, TEXT, BYTEA, DOUBLE PRECISION, SMALLINT for
  * yes/no; ON CONFLICT … DO UPDATE, RETURNING. A connection belongs to one thread at a time. Statements are
- * prepared once per connection, keyed by the address of their text: SQL is constant text.
+ * prepared once per connection, keyed by the address of their text: SQL is constant text, or is forgotten after use.
  *
  * Errors   ERR_BUSY locked (after the busy timeout of 5 s), ERR_LOST connection gone (the next call reconnects,
  *          unless a transaction was open: that one fails until rolled back), ERR_FULL disk full, ERR_CONFLICT a
@@ -50,6 +50,9 @@ int db_run(struct db *db, const char *sql, const struct db_val *vals, size_t nva
            struct err *e);
 /* Runs a script of several statements without parameters (migrations). */
 int db_script(struct db *db, const char *sql, struct err *e);
+/* A text that was put together at run time has to be forgotten before its bytes go away or change; never heard of is fine. Not
+ * while its cursor or batch is open. */
+void db_forget(struct db *db, const char *sql);
 
 /* A cursor: on PostgreSQL rows come in single-row mode or chunks, never all in memory. Only one open cursor per
  * connection. Column values are valid until the next db_next() or db_rows_free(). */

@@ -44,6 +44,7 @@ struct db_driver {
     int (*ping)(struct db *db, struct err *e);
     int (*run)(struct db *db, const char *sql, const struct db_val *vals, size_t n, int64_t *changed, struct err *e);
     int (*script)(struct db *db, const char *sql, struct err *e);
+    void (*forget)(struct db *db, struct db_statement *slot); /* frees what was prepared; the slot is emptied by db.c */
     int (*query)(struct db *db, const char *sql, const struct db_val *vals, size_t n, struct db_rows **out,
                  struct err *e);
     int (*next)(struct db_rows *r, struct err *e);

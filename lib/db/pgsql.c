@@ -28,9 +28,9 @@ struct pg {
     char      *url;
     PGresult  *row; /* of the open cursor: the row that db_next() has yielded */
     bool       listening;
-    bool       silent;     /* the connection was given up because nothing came */
-    size_t     pending;    /* rows of the batch that are not answered yet */
-    unsigned   generation; /* how often the statements were forgotten: old names are not used again */
+    bool       silent;  /* the connection was given up because nothing came */
+    size_t     pending; /* rows of the batch that are not answered yet */
+    uintptr_t  serial;  /* of the statement prepared last: names are not used again */
     char       batch_name[NAME_BYTES];
     struct err batch_err; /* the first of the batch */
 };
@@ -75,11 +75,7 @@ static struct span first_line(const char *message)
     return line;
 }
 
-static void forget_statements(struct pg *p)
-{
-    memset(&p->db.statements, 0, sizeof p->db.statements);
-    p->generation++;
-}
+static void forget_statements(struct pg *p) { memset(&p->db.statements, 0, sizeof p->db.statements); }
 
 static int failed(struct pg *p, const PGresult *res, const char *doing, struct err *e)
 {
@@ -220,27 +216,41 @@ static int connected(struct pg *p, struct err *e)
     return connect_now(p, e);
 }
 
-/* The name of a statement: its slot, and how often all were forgotten. */
-static void statement_name(struct pg *p, const struct db_statement *slot, char out[NAME_BYTES])
+static void statement_name(uintptr_t serial, char out[NAME_BYTES])
 {
-    snprintf(out, NAME_BYTES, "s%zu_%u", (size_t)(slot - p->db.statements.slots), p->generation);
+    snprintf(out, NAME_BYTES, "s%llu", (unsigned long long)serial);
 }
 
 static int prepare(struct pg *p, const char *sql, char name_out[NAME_BYTES], struct err *e)
 {
     struct db_statement *slot = db_statement_slot(&p->db.statements, sql);
 
-    statement_name(p, slot, name_out);
-    if (slot->sql != NULL)
+    if (slot->sql != NULL) {
+        statement_name((uintptr_t)slot->prepared, name_out);
         return 0;
+    }
+    statement_name(++p->serial, name_out);
     if (p->db.statements.n >= DB_STATEMENTS_MAX / 2)
         panic("too many statements: is their text constant? %s", sql);
     if (expect(p, last_result(p, PQsendPrepare(p->c, name_out, sql, 0, NULL)), PGRES_COMMAND_OK,
                "cannot prepare a statement", e) < 0)
         return -1;
     slot->sql = sql;
+    slot->prepared = (void *)p->serial;
     p->db.statements.n++;
     return 0;
+}
+
+/* In a transaction that has failed the server keeps it: that costs a little memory of its own until the connection ends. */
+static void pg_forget(struct db *db, struct db_statement *slot)
+{
+    struct pg *p = pg_of(db);
+    char       name[NAME_BYTES], sql[NAME_BYTES + 16];
+
+    statement_name((uintptr_t)slot->prepared, name);
+    snprintf(sql, sizeof sql, "DEALLOCATE %s", name);
+    if (PQstatus(p->c) == CONNECTION_OK)
+        PQclear(exec_script(p, sql));
 }
 
 static void fill_params(struct pg_params *out, const struct db_val *vals, size_t n)
@@ -620,6 +630,7 @@ static const struct db_driver driver = {
     .ping = pg_ping,
     .run = pg_run,
     .script = pg_script,
+    .forget = pg_forget,
     .query = pg_query,
     .next = pg_next,
     .is_null = pg_is_null,

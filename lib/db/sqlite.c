@@ -170,6 +170,15 @@ static int prepare(struct lite *l, const char *sql, struct lite_stmt **out, stru
     return 0;
 }
 
+static void lite_forget(struct db *db, struct db_statement *slot)
+{
+    struct lite_stmt *s = slot->prepared;
+
+    (void)db;
+    sqlite3_finalize(s->stmt);
+    free(s);
+}
+
 static int bind_one(sqlite3_stmt *stmt, int at, const struct db_val *v, sqlite3_destructor_type copy)
 {
     const char *p = v->s.p ? v->s.p : "";
@@ -405,6 +414,7 @@ static const struct db_driver driver = {
     .ping = lite_ping,
     .run = lite_run,
     .script = lite_script,
+    .forget = lite_forget,
     .query = lite_query,
     .next = lite_next,
     .is_null = lite_is_null,

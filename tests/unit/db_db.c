@@ -329,6 +329,31 @@ static void a_url_that_is_none_is_refused(void **state)
     }
 }
 
+/* Many more than a connection keeps, in memory that is used again, beside some that stay. */
+static void texts_that_are_forgotten_leave_room_and_confuse_nobody(void **state)
+{
+    static const char kept_sql[] = "SELECT CAST(-1 AS BIGINT)";
+    struct world     *w = world_of(state);
+    struct db        *db = NULL;
+    char              texts[300][48];
+
+    OK(w, db_open(w->url, DB_LOG, true, &db, &w->e));
+    for (int round = 0; round < 10; round++) {
+        for (int i = 0; i < 300; i++) {
+            struct db_rows *r = NULL;
+
+            snprintf(texts[i], sizeof texts[i], "SELECT CAST(%d AS BIGINT)", round * 1000 + i);
+            OK(w, db_query(db, i % 100 == 99 ? kept_sql : texts[i], NULL, 0, &r, &w->e));
+            assert_int_equal(db_next(r, &w->e), 1);
+            assert_int_equal(db_i64(r, 0), i % 100 == 99 ? -1 : round * 1000 + i);
+            db_rows_free(&r);
+        }
+        for (int i = 0; i < 300; i++)
+            db_forget(db, texts[(i * 7 + round) % 300]);
+    }
+    db_close(&db);
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -344,6 +369,7 @@ int main(void)
         BOTH(a_cursor_may_be_left_early),
         BOTH(a_statement_that_takes_too_long_is_ended),
         BOTH(a_change_by_somebody_else_wakes_who_waits),
+        BOTH(texts_that_are_forgotten_leave_room_and_confuse_nobody),
         BOTH(a_locked_database_says_busy_and_then_works_again),
         SQLITE_ONLY(a_url_that_is_none_is_refused),
     };
