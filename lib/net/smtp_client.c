@@ -22,10 +22,10 @@
 
 #define REPLY_MAX (64 << 10)
 #define REPLY_LINES_MAX 128
-#define PIECE (32 << 10)         /* of the message at once */
-#define COMMAND_MAX 4096         /* bytes of a command: the longest address, quoted, and its parameters */
-#define XFORWARD_LINE 512        /* bytes of an XFORWARD command */
-#define XFORWARD_VALUE_MAX 255   /* bytes of one of its values */
+#define PIECE (32 << 10)       /* of the message at once */
+#define COMMAND_MAX 4096       /* bytes of a command: the longest address, quoted, and its parameters */
+#define XFORWARD_LINE 512      /* bytes of an XFORWARD command */
+#define XFORWARD_VALUE_MAX 255 /* bytes of one of its values */
 
 const char *const smtp_fate_words[] = {"unsent", "taken", "refused", "unknown", NULL};
 
@@ -430,9 +430,8 @@ static int greet(struct smtp_client *c, struct err *e)
     if (r.code == 250)
         return 0;
     c->offers = 0;
-    return c->lmtp || r.code < 500
-               ? err_set(e, ERR_LOST, "%s does not want to talk: %d %s", c->host, r.code, r.text)
-               : 0; /* curl said HELO to this one: SMTP of the old kind, which offers nothing */
+    return c->lmtp || r.code < 500 ? err_set(e, ERR_LOST, "%s does not want to talk: %d %s", c->host, r.code, r.text)
+                                   : 0; /* curl said HELO to this one: SMTP of the old kind, which offers nothing */
 }
 
 static enum err_code curl_fault(CURLcode rc)
@@ -470,8 +469,8 @@ static int dial(struct smtp_client *c, struct err *e)
         curl_easy_setopt(h, CURLOPT_PASSWORD, c->password != NULL ? c->password : "");
     }
     if ((rc = curl_easy_perform(h)) != CURLE_OK)
-        return err_set(e, curl_fault(rc), "connect to %s: %s", c->host, c->fault[0] != '\0' ? c->fault
-                                                                                           : curl_easy_strerror(rc));
+        return err_set(e, curl_fault(rc), "connect to %s: %s", c->host,
+                       c->fault[0] != '\0' ? c->fault : curl_easy_strerror(rc));
     return 0;
 }
 
@@ -782,6 +781,7 @@ static int put_lines(struct smtp_client *c, struct span text, struct err *e)
 {
     struct span line;
 
+    buf_clear(&c->out);
     while (crlf_line(&text, &line))
         if (put_line(c, line, e) < 0 || (c->out.n >= PIECE && flush(c, e) < 0))
             return -1;
@@ -871,7 +871,8 @@ static int all_answered(const struct smtp_client *c, const struct smtp_result *r
     return 0;
 }
 
-int smtp_client_send(struct smtp_client *c, const struct smtp_letter *letter, struct smtp_result *results, struct err *e)
+int smtp_client_send(struct smtp_client *c, const struct smtp_letter *letter, struct smtp_result *results,
+                     struct err *e)
 {
     int rc;
 

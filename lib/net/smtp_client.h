@@ -25,7 +25,7 @@
 #define SMTP_RCPT_MAX 1000 /* of one letter */
 
 struct smtp_how {
-    const char *helo;                        /* NULL: this machine's name */
+    const char *helo;                         /* NULL: this machine's name */
     int64_t     connect_ms, reply_ms, end_ms; /* 0: 30 s to connect, 60 s a reply, 300 s for the one to the message */
 };
 
@@ -75,7 +75,8 @@ struct smtp_letter {
 };
 /* One transaction. results has nrcpt entries, and is filled in any case. 0: every recipient has the server's reply. -1: e says what
  * went wrong; those without a reply are UNSENT or UNKNOWN, and the client is of no further use, but to be closed. */
-int smtp_client_send(struct smtp_client *c, const struct smtp_letter *letter, struct smtp_result *results, struct err *e);
+int smtp_client_send(struct smtp_client *c, const struct smtp_letter *letter, struct smtp_result *results,
+                     struct err *e);
 
 /* Whom we talk to. Text of the client's. */
 struct smtp_peer {

@@ -52,7 +52,8 @@ struct store_release_hop {
     bool        tls;
     struct span dsn;
 };
-int store_release_done(struct store *s, const struct store_release *r, const struct store_release_hop *hop, struct err *e);
+int store_release_done(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
+                       struct err *e);
 
 /* 1 and the row, 0 there is none, -1. */
 int store_release_get(struct store *s, struct uuid uid, int64_t n, struct store_release *out, struct err *e);
