@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "cli.h"
 #include "rules/judge.h"
+#include "rules/trace.h"
 #include "store/address.h"
 #include "store/compile.h"
 
