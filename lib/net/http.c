@@ -616,6 +616,7 @@ static const struct {
     {200, "OK"},
     {204, "No Content"},
     {208, "Already Reported"},
+    {304, "Not Modified"},
     {400, "Bad Request"},
     {401, "Unauthorized"},
     {403, "Forbidden"},
@@ -642,8 +643,8 @@ static const char *reason_of(int status)
     return "Unknown";
 }
 
-void http_put_reply(struct buf *out, int status, const char *reason, const char *content_type, struct span body,
-                    bool keep_alive, bool head_only)
+/* Everything before Content-Length. */
+static void put_head(struct buf *out, int status, const char *reason, bool keep_alive)
 {
     buf_put(out, SPAN("HTTP/1.1 "));
     buf_put_u64(out, (uint64_t)status);
@@ -655,6 +656,29 @@ void http_put_reply(struct buf *out, int status, const char *reason, const char 
         buf_put(out, SPAN("\r\nConnection: close\r\nServer: postern\r\n"));
     if (status == 405)
         buf_put(out, SPAN("Allow: GET, HEAD, POST, PUT\r\n"));
+}
+
+void http_put_reply_with(struct buf *out, int status, const char *content_type, struct span fields, struct span body,
+                         bool keep_alive, bool head_only)
+{
+    put_head(out, status, NULL, keep_alive);
+    buf_put(out, fields);
+    if (status != 304) {
+        buf_put(out, SPAN("Content-Length: "));
+        buf_put_u64(out, body.n);
+        buf_put(out, SPAN("\r\nContent-Type: "));
+        buf_puts(out, content_type);
+        buf_put(out, SPAN("\r\n"));
+    }
+    buf_put(out, SPAN("\r\n"));
+    if (!head_only && status != 304)
+        buf_put(out, body);
+}
+
+void http_put_reply(struct buf *out, int status, const char *reason, const char *content_type, struct span body,
+                    bool keep_alive, bool head_only)
+{
+    put_head(out, status, reason, keep_alive);
     buf_put(out, SPAN("Content-Length: "));
     buf_put_u64(out, body.n);
     buf_put(out, SPAN("\r\nContent-Type: "));

@@ -78,6 +78,9 @@ bool http_header_next(const struct http_request *r, const char *name, size_t *at
  * reason NULL: the usual one. Reason and content type are ours: never text of a peer. */
 void http_put_reply(struct buf *out, int status, const char *reason, const char *content_type, struct span body,
                     bool keep_alive, bool head_only);
+/* The same with further fields of ours: whole lines, "ETag: \"1\"\r\n". A 304 has neither length, type nor body. */
+void http_put_reply_with(struct buf *out, int status, const char *content_type, struct span fields, struct span body,
+                         bool keep_alive, bool head_only);
 /* {"error": text} with the status' usual reason; never an "action" key (protocols.md 0.6). */
 void http_put_error(struct buf *out, int status, const char *text, bool keep_alive, bool head_only);
 /* The reply to a request that ended in WIRE_BAD; it says Connection: close. Nothing for status 0. */

@@ -5,7 +5,7 @@
 
 /* ---- reading ---- */
 
-enum field_kind { TEXT, RCPT, ADDRESS_IP, FLAGS, PASS, MILTER, BASIC, REFUSED };
+enum field_kind { TEXT, RCPT, ADDRESS_IP, FLAGS, PASS, MILTER, LOG, AUTHORIZATION, REFUSED };
 
 #define AT(member) offsetof(struct rspamd_envelope, member)
 static const struct field {
@@ -26,7 +26,8 @@ static const struct field {
     {{"Pass", 4}, PASS, 0},
     {{"Milter", 6}, MILTER, 0},
     {{"Password", 8}, TEXT, AT(password)},
-    {{"Authorization", 13}, BASIC, 0},
+    {{"Log", 3}, LOG, 0},
+    {{"Authorization", 13}, AUTHORIZATION, 0},
     {{"Shm", 3}, TEXT, AT(shm)},
     {{"Shm-Offset", 10}, TEXT, AT(shm_offset)},
     {{"Shm-Length", 10}, TEXT, AT(shm_length)},
@@ -69,6 +70,7 @@ static void read_flags(struct rspamd_envelope *env, struct span list)
         env->milter |= span_is_ci(flag, "milter");
         env->pass_all |= span_is_ci(flag, "pass_all");
         env->body_block |= span_is_ci(flag, "body_block");
+        env->no_log |= span_is_ci(flag, "no_log");
     }
 }
 
@@ -108,9 +110,11 @@ static struct span decode_base64(struct arena *a, struct span s)
     return span_make(out, out != NULL ? n : 0);
 }
 
-/* "Basic dXNlcjpwYXNz": the user's name does not matter. */
-static void read_basic(struct arena *a, struct rspamd_envelope *env, struct span value)
+/* "Basic dXNlcjpwYXNz": the user's name does not matter. "Bearer pst_…" */
+static void read_authorization(struct arena *a, struct rspamd_envelope *env, struct span value)
 {
+    if (env->bearer.p == NULL && span_starts_ci(value, SPAN("Bearer ")))
+        env->bearer = span_trim(span_skip(value, 7));
     if (env->password.p != NULL || !span_starts_ci(value, SPAN("Basic ")))
         return;
     struct span both = decode_base64(a, span_trim(span_skip(value, 6)));
@@ -141,7 +145,8 @@ static int read_field(const struct http_request *r, const struct http_header *h,
     case FLAGS: read_flags(env, h->value); return 0;
     case PASS: env->pass_all |= span_is_ci(h->value, "all"); return 0;
     case MILTER: env->milter |= !span_is_ci(h->value, "no"); return 0;
-    case BASIC: read_basic(r->arena, env, h->value); return 0;
+    case LOG: env->no_log |= span_is_ci(h->value, "no"); return 0;
+    case AUTHORIZATION: read_authorization(r->arena, env, h->value); return 0;
     case REFUSED:
         return err_set(e, ERR_INVALID, "%.*s is not served here: send the message as the body", SPAN_ARG(f->name));
     }

@@ -12,10 +12,12 @@ struct rspamd_envelope {
     bool             ip_invalid;
     struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
     struct span      password; /* Password field, or the password of Basic authorisation (decoded into the arena) */
+    struct span      bearer;   /* of Bearer authorisation */
     struct span      shm, shm_offset, shm_length; /* the message is in shared memory; p == NULL: it is the body */
     bool             milter;                      /* Flags holds "milter": the caller can drop recipients and discard */
     bool             pass_all;
     bool             body_block;
+    bool             no_log; /* Flags holds "no_log", or Log is no: the caller tells later what came of the message */
 };
 /* Reads all fields in one pass; the first of a name counts. Refuses (-1) what must never be scanned as an empty
  * message: File, Path, Message-Length (ERR_INVALID: 400), and more than limits.rcpt_max recipients (ERR_LIMIT: 431).

@@ -472,6 +472,15 @@ static void replies_are_framed_by_their_length(void **unused)
                SPAN("HTTP/1.1 200 OK\r\nConnection: close\r\nServer: postern\r\nContent-Length: 6\r\n"
                     "Content-Type: text/plain\r\n\r\n"));
     buf_clear(&out);
+    http_put_reply_with(&out, 200, "text/plain", SPAN("ETag: \"1\"\r\n"), SPAN("x\n"), true, false);
+    check_same("further fields", buf_span(&out),
+               SPAN("HTTP/1.1 200 OK\r\nConnection: keep-alive\r\nServer: postern\r\nETag: \"1\"\r\n"
+                    "Content-Length: 2\r\nContent-Type: text/plain\r\n\r\nx\n"));
+    buf_clear(&out);
+    http_put_reply_with(&out, 304, "text/plain", SPAN("ETag: \"1\"\r\n"), SPAN("x\n"), false, false);
+    check_same("what has not changed is not sent", buf_span(&out),
+               SPAN("HTTP/1.1 304 Not Modified\r\nConnection: close\r\nServer: postern\r\nETag: \"1\"\r\n\r\n"));
+    buf_clear(&out);
     http_put_error(&out, 405, "no \"such\"\r\n thing", false, false);
     check_same("405 names the methods", buf_span(&out),
                SPAN("HTTP/1.1 405 Method Not Allowed\r\nConnection: close\r\nServer: postern\r\n"

@@ -43,8 +43,10 @@ static void describe(struct buf *b, const struct rspamd_envelope *env)
     put(b, "deliver_to", env->deliver_to);
     put(b, "mta_name", env->mta_name);
     put(b, "password", env->password);
-    buf_printf(b, "%s%s%s%s", env->milter ? "milter " : "", env->pass_all ? "pass_all " : "",
-               env->body_block ? "body_block " : "", env->ip_invalid ? "ip_invalid " : "");
+    put(b, "bearer", env->bearer);
+    buf_printf(b, "%s%s%s%s%s", env->no_log ? "no_log " : "", env->milter ? "milter " : "",
+               env->pass_all ? "pass_all " : "", env->body_block ? "body_block " : "",
+               env->ip_invalid ? "ip_invalid " : "");
 }
 
 static const struct {
@@ -75,10 +77,12 @@ static const struct {
     {"a password of Basic authorisation", "Authorization: Basic dTpwOmFzcw==\r\n", "password=p:ass\n"},
     {"Basic without a colon is none", "Authorization: Basic dXNlcg==\r\n", ""},
     {"Basic that is no base64 is none", "Authorization: Basic d*==\r\n", ""},
-    {"other authorisation is none", "Authorization: Bearer dTpwOmFzcw==\r\n", ""},
+    {"a token is no password", "Authorization: Bearer dTpwOmFzcw==\r\n", "bearer=dTpwOmFzcw==\n"},
+    {"other authorisation is none", "Authorization: Digest dTpwOmFzcw==\r\n", ""},
+    {"not to be logged", "Log: no\r\n", "no_log "},
     {"the Milter field", "Milter: Yes\r\n", "milter "},
     {"64 a key is not asked for", "Key: abc\r\n", ""},
-    {"flags that are not ours", "Flags: groups, no_log ,pass_all\r\n", "pass_all "},
+    {"flags that are not ours", "Flags: groups, no_log ,pass_all\r\n", "no_log pass_all "},
 };
 
 static void the_envelope_is_what_the_fields_say(void **unused)
