@@ -346,10 +346,10 @@ double decide_spamd_score(const struct outcome *o)
 {
     double s = isnan(o->score) ? 0 : round(clamp(o->score, -9999, 9999) * 10) / 10;
 
-    if (refuses(o->action) || o->rule == VERDICT_BLOCK)
-        return clamp(s, SCORE_BLOCK, 9999);
     if (o->action == ACTION_TAG)
         return clamp(s, 6.0, 14.9);
+    if (refuses(o->action) || o->rule == VERDICT_BLOCK)
+        return clamp(s, SCORE_BLOCK, 9999);
     if (o->action == ACTION_PASS && o->rule == VERDICT_ALLOW)
         return SCORE_ALLOW;
     s = clamp(s, -9999, 5.9);

@@ -124,8 +124,9 @@ struct outcome {
 int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct caller *caller, struct arena *a,
                    struct outcome *out, struct err *e);
 
-/* The number that spamd clients see, threshold always 6.0: allow −100.0; pass or defer min(s, 5.9); tag clamp(s, 6.0, 14.9);
- * reject or block max(s, 100.0); one decimal, at most four digits before it, and rounding never crosses a border. */
+/* The number that spamd clients see, threshold always 6.0: allow −100.0; pass or defer min(s, 5.9); tag clamp(s, 6.0, 14.9), a
+ * block that only tags too, since callers refuse or drop from some number on; reject or block max(s, 100.0); one decimal, at most
+ * four digits before it, and rounding never crosses a border. */
 double decide_spamd_score(const struct outcome *o);
 
 #endif

@@ -551,10 +551,10 @@ static void the_number_for_spamd_never_crosses_a_border(void **unused)
         snprintf(text, sizeof text, "%.1f", decide_spamd_score(&o));
         shown = strtod(text, NULL);
         CHECK("short", strlen(text) <= 7 && strcmp(text, "-0.0") != 0);
-        if (o.rule == VERDICT_BLOCK || o.action == R || o.action == D)
-            CHECK("block", shown >= 100.0 && (s < 100 || shown >= s - 0.051 || shown == 9999));
-        else if (o.action == T)
+        if (o.action == T)
             CHECK("tag", shown >= 6.0 && shown <= 14.9);
+        else if (o.rule == VERDICT_BLOCK || o.action == R || o.action == D)
+            CHECK("block", shown >= 100.0 && (s < 100 || shown >= s - 0.051 || shown == 9999));
         else if (o.action == P && o.rule == VERDICT_ALLOW)
             CHECK("allow", shown == -100.0);
         else
@@ -574,7 +574,7 @@ static void the_number_for_spamd_is_what_the_manual_says(void **unused)
         {P, VERDICT_NONE, 3.14, 3.1},     {P, VERDICT_NONE, 5.96, 5.9},   {P, VERDICT_NONE, 7, 5.9},
         {T, VERDICT_NONE, 5, 6.0},        {T, VERDICT_NONE, 14.96, 14.9}, {R, VERDICT_NONE, 15, 100},
         {R, VERDICT_NONE, 120.26, 120.3}, {P, VERDICT_ALLOW, -80, -100},  {T, VERDICT_ALLOW, -93, 6.0},
-        {R, VERDICT_ALLOW, -80, 100},     {T, VERDICT_BLOCK, 103, 103},   {P, VERDICT_NONE, NAN, 0},
+        {R, VERDICT_ALLOW, -80, 100},     {T, VERDICT_BLOCK, 103, 14.9},  {P, VERDICT_NONE, NAN, 0},
     };
 
     (void)unused;
