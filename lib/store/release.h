@@ -35,7 +35,7 @@ struct store_release {
 };
 
 /* Asks for it. What was refused before is asked for again; what is requested already stays so. ERR_CONFLICT: it is sent already,
- * it is being sent, or (unless `again`) nobody knows whether it was. The row as it is goes to *out (NULL: not wanted) then too. */
+ * or (unless `again`) nobody knows whether it was. ERR_BUSY: it is being sent. The row as it is goes to *out (NULL: not wanted) then too. */
 int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
                           struct store_release *out, struct err *e);
 /* Takes it to send: one that is requested, or whose sender died before the dot. ERR_BUSY: somebody else has it. ERR_CONFLICT:
@@ -62,5 +62,7 @@ typedef int (*store_release_fn)(void *ctx, const struct store_release *r);
 int store_release_list(struct store *s, struct uuid uid, store_release_fn fn, void *ctx, struct err *e);
 /* Whose senders died before the dot, or that nobody has taken: for who goes on with them. Oldest first. */
 int store_release_open(struct store *s, int64_t now_us, size_t limit, store_release_fn fn, void *ctx, struct err *e);
+/* Forgets those of messages before this UID: with the log of their days. */
+int store_release_trim(struct store *s, const struct uuid *before, struct err *e);
 
 #endif

@@ -1,0 +1,251 @@
+/* lib/store/release.c - see release.h: each step is one UPDATE that names the state it comes from. */
+#include "store/release.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+#include "store/attempt.h"
+#include "store/row.h"
+
+const char *const release_state_words[] = {"requested", "sending", "unknown", "sent", "failed", NULL};
+
+#define COLUMNS "uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, queue_id, code, reply"
+
+static const char request_sql[] =
+    "INSERT INTO release (uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by)"
+    " VALUES ($1, $2, 'requested', 0, 0, $3, $3, $4)"
+    " ON CONFLICT (uid, n) DO UPDATE SET state = 'requested', lease_until_us = 0, requested_us = $3, changed_us = $3,"
+    " requested_by = $4, queue_id = '', code = 0, reply = ''"
+    " WHERE release.state = 'failed' OR (release.state = 'unknown' AND release.lease_until_us <= $3 AND $5 = 1)";
+static const char claim_sql[] =
+    "UPDATE release SET state = 'sending', attempt = attempt + 1, lease_until_us = $4, changed_us = $3"
+    " WHERE uid = $1 AND n = $2 AND (state = 'requested' OR (state = 'sending' AND lease_until_us <= $3))"
+    " RETURNING " COLUMNS;
+static const char dot_sql[] = "UPDATE release SET state = 'unknown', lease_until_us = $5, changed_us = $4,"
+                              " reply = 'whoever sent it ended before the server''s reply was written down'"
+                              " WHERE uid = $1 AND n = $2 AND state = 'sending' AND attempt = $3";
+static const char done_sql[] =
+    "UPDATE release SET state = $4, lease_until_us = 0, changed_us = $5, queue_id = $6, code = $7, reply = $8"
+    " WHERE uid = $1 AND n = $2 AND attempt = $3 AND state IN ('sending', 'unknown')";
+static const char get_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 AND n = $2";
+static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 ORDER BY n";
+static const char open_sql[] =
+    "SELECT " COLUMNS " FROM release WHERE state IN ('requested', 'sending')"
+    " AND (state = 'requested' OR lease_until_us <= $1) ORDER BY requested_us, uid, n LIMIT $2";
+static const char trim_sql[] = "DELETE FROM release WHERE uid < $1";
+
+static void read_row(struct db_rows *r, struct store_release *out)
+{
+    *out = (struct store_release){.n = db_i64(r, 1),
+                                  .attempt = db_i64(r, 3),
+                                  .lease_until_us = db_i64(r, 4),
+                                  .requested_us = db_i64(r, 5),
+                                  .changed_us = db_i64(r, 6),
+                                  .code = db_i64(r, 9)};
+    uuid_parse(db_text(r, 0), &out->uid);
+    out->state = (enum release_state)col_word(r, 2, release_state_words);
+    col_str(r, 7, out->requested_by, sizeof out->requested_by);
+    col_str(r, 8, out->queue_id, sizeof out->queue_id);
+    col_str(r, 10, out->reply, sizeof out->reply);
+}
+
+int store_release_get(struct store *s, struct uuid uid, int64_t n, struct store_release *out, struct err *e)
+{
+    char            text[UUID_TEXT + 1];
+    struct db_rows *r;
+    int             rc;
+
+    uuid_format(&uid, text);
+    if ((rc = row_first(s->log, get_sql, (struct db_val[]){dbv_str(text), dbv_i64(n)}, 2, &r, e)) <= 0)
+        return rc;
+    read_row(r, out);
+    db_rows_free(&r);
+    return 1;
+}
+
+/* The row is not where the step begins: says why, from where it is. Always -1. */
+static int not_now(const struct store_release *r, int64_t now_us, struct err *e)
+{
+    char when[28];
+
+    clock_format_utc(r->changed_us, when);
+    switch (r->state) {
+    case RELEASE_SENT:
+        return err_set(e, ERR_CONFLICT, "it was released already, %.19s UTC by %s; the server said: %lld %s", when,
+                       r->requested_by, (long long)r->code, r->reply);
+    case RELEASE_UNKNOWN:
+        return r->lease_until_us > now_us
+                   ? err_set(e, ERR_BUSY, "it is being sent right now")
+                   : err_set(e, ERR_CONFLICT,
+                             "it was sent on %.19s UTC, and the connection was lost before the server said whether it "
+                             "has it (%s); look into the mailbox or the mail server's log, and ask again only if it "
+                             "is not there",
+                             when, r->reply);
+    case RELEASE_SENDING: return err_set(e, ERR_BUSY, "it is being sent right now");
+    case RELEASE_FAILED:
+        return err_set(e, ERR_CONFLICT, "the server refused it: %lld %s", (long long)r->code, r->reply);
+    default: return err_set(e, ERR_CONFLICT, "nobody has taken it to be sent");
+    }
+}
+
+int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
+                          struct store_release *out, struct err *e)
+{
+    struct store_release r;
+    char                 text[UUID_TEXT + 1], who[sizeof r.requested_by];
+    int64_t              now_us = clock_wall_us();
+    int                  rc;
+
+    uuid_format(&uid, text);
+    snprintf(who, sizeof who, "%.*s", (int)utf8_clip(span_of(by->name), sizeof who - 1), by->name);
+    if (db_run(s->log, request_sql,
+               (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who), dbv_bool(again)}, 5, NULL,
+               e) < 0 ||
+        (rc = store_release_get(s, uid, n, &r, e)) < 0)
+        return -1;
+    if (rc == 0)
+        return err_set(e, ERR_CONFLICT, "the request vanished again");
+    if (out != NULL)
+        *out = r;
+    if (r.state == RELEASE_REQUESTED || (r.state == RELEASE_SENDING && r.lease_until_us <= now_us))
+        return 0;
+    return not_now(&r, now_us, e);
+}
+
+int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now_us, struct store_release *out,
+                        struct err *e)
+{
+    struct store_release r;
+    struct db_rows      *rows;
+    char                 text[UUID_TEXT + 1];
+    int                  rc;
+
+    uuid_format(&uid, text);
+    rc = row_first(s->log, claim_sql,
+                   (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_i64(now_us + RELEASE_LEASE_US)}, 4,
+                   &rows, e);
+    if (rc > 0) {
+        read_row(rows, out);
+        db_rows_free(&rows);
+        return 0;
+    }
+    if (rc < 0 || (rc = store_release_get(s, uid, n, &r, e)) < 0)
+        return -1;
+    return rc == 0 ? no_such(0, e, "request for a release") : not_now(&r, now_us, e);
+}
+
+/* What an update of our own attempt has to have changed. */
+static int ours(int64_t changed, struct err *e)
+{
+    return changed == 1 ? 0 : err_set(e, ERR_CONFLICT, "somebody else has taken over this release");
+}
+
+int store_release_dot(struct store *s, const struct store_release *r, int64_t now_us, struct err *e)
+{
+    char    text[UUID_TEXT + 1];
+    int64_t changed = 0;
+
+    uuid_format(&r->uid, text);
+    if (db_run(s->log, dot_sql,
+               (struct db_val[]){dbv_str(text), dbv_i64(r->n), dbv_i64(r->attempt), dbv_i64(now_us),
+                                 dbv_i64(now_us + RELEASE_LEASE_US)},
+               5, &changed, e) < 0)
+        return -1;
+    return ours(changed, e);
+}
+
+static int end_row(struct store *s, const struct store_release *r, int64_t now_us, struct err *e)
+{
+    char    text[UUID_TEXT + 1];
+    int64_t changed = 0;
+
+    uuid_format(&r->uid, text);
+    if (db_run(s->log, done_sql,
+               (struct db_val[]){dbv_str(text), dbv_i64(r->n), dbv_i64(r->attempt),
+                                 dbv_word(release_state_words, (int)r->state), dbv_i64(now_us), dbv_str(r->queue_id),
+                                 dbv_i64(r->code), dbv_str(r->reply)},
+               8, &changed, e) < 0)
+        return -1;
+    return ours(changed, e);
+}
+
+/* The delivery is released, and its first hop, into the MTA, is in its timeline. */
+static int tell_delivery(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
+                         int64_t now_us, struct err *e)
+{
+    struct store_event  event = {.uid = r->uid,
+                                 .n = r->n,
+                                 .at_us = now_us,
+                                 .has_attempt = true,
+                                 .queue_id = span_of(r->queue_id),
+                                 .final_recipient = hop->recipient,
+                                 .host = hop->host,
+                                 .ip = hop->ip,
+                                 .port = (int64_t)hop->port,
+                                 .tls = hop->tls ? SPAN("TLS") : SPAN_NONE,
+                                 .dsn = hop->dsn,
+                                 .code = r->code,
+                                 .response = span_of(r->reply)};
+    struct store_events all = {.events = &event, .nevents = 1};
+
+    if (store_delivery_released(s, &r->uid, r->n, span_of(r->queue_id), now_us, e) < 0)
+        return -1;
+    return store_events_put(s, &all, NULL, e);
+}
+
+int store_release_done(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
+                       struct err *e)
+{
+    int64_t now_us = clock_wall_us();
+    int     rc;
+
+    if (db_begin(s->log, e) < 0)
+        return -1;
+    rc = end_row(s, r, now_us, e);
+    if (rc == 0 && r->state == RELEASE_SENT)
+        rc = tell_delivery(s, r, hop, now_us, e);
+    if (rc == 0)
+        rc = db_commit(s->log, e);
+    if (rc < 0)
+        db_rollback(s->log);
+    return rc;
+}
+
+struct release_list {
+    store_release_fn fn;
+    void            *ctx;
+};
+
+static int each_release(void *arg, struct db_rows *rows)
+{
+    struct release_list *l = arg;
+    struct store_release r;
+
+    read_row(rows, &r);
+    return l->fn(l->ctx, &r);
+}
+
+int store_release_list(struct store *s, struct uuid uid, store_release_fn fn, void *ctx, struct err *e)
+{
+    struct release_list l = {fn, ctx};
+    char                text[UUID_TEXT + 1];
+
+    uuid_format(&uid, text);
+    return row_each(s->log, list_sql, (struct db_val[]){dbv_str(text)}, 1, each_release, &l, e);
+}
+
+int store_release_open(struct store *s, int64_t now_us, size_t limit, store_release_fn fn, void *ctx, struct err *e)
+{
+    struct release_list l = {fn, ctx};
+
+    return row_each(s->log, open_sql, (struct db_val[]){dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit))}, 2,
+                    each_release, &l, e);
+}
+
+int store_release_trim(struct store *s, const struct uuid *before, struct err *e)
+{
+    char text[UUID_TEXT + 1];
+
+    uuid_format(before, text);
+    return db_run(s->log, trim_sql, (struct db_val[]){dbv_str(text)}, 1, NULL, e);
+}
