@@ -65,6 +65,18 @@ const struct conf_row conf_rows[] = {
     {"rulesd", "maillog", CONF_LIST, AT(rulesd.maillog), "", 0, 0, NULL,
      "The MTA's logs, /var/log/mail.log (several), to follow its deliveries; empty: none."},
 
+    {"rulesd", "user_domain", CONF_TEXT, AT(rulesd.user_domain), "", 0, 0, NULL,
+     "Where the spamd protocol's User, or who is signed in, is a bare name, it means this name at this domain."},
+
+    {"lookup", "programs", CONF_LIST, AT(lookup.programs), "none", 0, 0, NULL,
+     "Which other programs get a look-up of our data: spamassassin, postfix."},
+    {"lookup", "dir", CONF_TEXT, AT(lookup.dir), "/var/lib/postern/lookup", 0, 0, NULL,
+     "Where the look-up files are kept, in a directory for each program; with PostgreSQL there are views instead."},
+    {"lookup", "spamassassin_group", CONF_TEXT, AT(lookup.spamassassin_group), "debian-spamd", 0, 0, NULL,
+     "The group that may read SpamAssassin's look-up file."},
+    {"lookup", "postfix_group", CONF_TEXT, AT(lookup.postfix_group), "postfix", 0, 0, NULL,
+     "The group that may read Postfix's look-up file."},
+
     {"rules", "protected_symbols", CONF_LIST, AT(rules.protected_symbols), "", 0, 0, NULL,
      "Further symbols of the scanner (virus, file type …) that no allow of a user cancels."},
     {"rules", "authserv_id", CONF_TEXT, AT(rules.authserv_id), "", 0, 0, NULL,

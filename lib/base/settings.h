@@ -31,7 +31,12 @@ struct settings {
         int64_t          scanner_timeout_ms, max_message, threads;
         int64_t          max_connections, head_timeout_s, body_timeout_s, idle_timeout_s;
         struct conf_list maillog;
+        const char      *user_domain;
     } rulesd;
+    struct {
+        struct conf_list programs;
+        const char      *dir, *spamassassin_group, *postfix_group;
+    } lookup;
     struct {
         struct conf_list protected_symbols;
         const char      *authserv_id;

@@ -78,6 +78,10 @@ int db_batch_begin(struct db *db, const char *sql, struct err *e);
 int db_batch_add(struct db *db, const struct db_val *vals, size_t nvals, struct err *e);
 int db_batch_end(struct db *db, struct err *e);
 
+/* SQLite: the -wal and -shm files stay when the last connection closes, so that one who may only read can open the database at any
+ * time. Nothing to do on PostgreSQL. */
+int db_keep_files(struct db *db, struct err *e);
+
 /* Waits until somebody (another connection or process) committed a change: PRAGMA data_version polled every
  * 20 ms, or LISTEN postern_change. 1 changed, 0 timeout, -1. Use a connection of its own. */
 int db_wait_change(struct db *db, int64_t timeout_ms, struct err *e);

@@ -65,6 +65,7 @@ struct db_driver {
 /* The slot of this text: its own, or the free one where it belongs. */
 struct db_statement *db_statement_slot(struct db_statements *all, const char *sql);
 
+int db_sqlite_keep_files(struct db *db, struct err *e);
 int db_sqlite_open(const char *path, enum db_part part, bool create, struct db **out, struct err *e);
 int db_pgsql_open(const char *url, enum db_part part, struct db **out, struct err *e);
 

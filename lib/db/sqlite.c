@@ -467,6 +467,16 @@ static int find_file(const char *path, bool create, struct err *e)
     return 0;
 }
 
+int db_sqlite_keep_files(struct db *db, struct err *e)
+{
+    struct lite *l = lite_of(db);
+    int          on = 1;
+
+    if (sqlite3_file_control(l->h, "main", SQLITE_FCNTL_PERSIST_WAL, &on) != SQLITE_OK)
+        return failed(l, e, "cannot keep the files of the log");
+    return 0;
+}
+
 static const char setup_sql[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;"
                                 "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
                                 "PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;";
