@@ -163,6 +163,8 @@ void vault_close(struct vault **v)
     *v = NULL;
 }
 
+const char *vault_path(const struct vault *v) { return v->path; }
+
 /* ---- keeping ------------------------------------------------------------------------------------------------------- */
 
 int vault_room(struct vault *v, int64_t *out, struct err *e)
@@ -547,6 +549,7 @@ struct walk {
     struct vault *v;
     bool          everywhere;
     vault_fn      fn;
+    vault_uid_fn  uid_fn; /* instead, for the names alone */
     void         *ctx;
 };
 
@@ -583,6 +586,8 @@ static int visit(const struct walk *w, const char *text, struct err *e)
     int               rc = 0;
 
     uuid_parse(span_of(text), &uid);
+    if (w->uid_fn != NULL)
+        return w->uid_fn(w->ctx, &uid) != 0;
     buf_init(&head, VAULT_HEAD_MAX);
     if (vault_head(w->v, &uid, &head, &kept, &why) == 0)
         rc = w->fn(w->ctx, &uid, buf_span(&head), &kept) != 0;
@@ -624,12 +629,12 @@ static int walk(const struct walk *w, int64_t since_us, struct err *e)
 
 int vault_each(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e)
 {
-    return walk(&(struct walk){v, v->bucket != NULL, fn, ctx}, since_us, e);
+    return walk(&(struct walk){.v = v, .everywhere = v->bucket != NULL, .fn = fn, .ctx = ctx}, since_us, e);
 }
 
-int vault_each_here(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e)
+int vault_each_here(struct vault *v, int64_t since_us, vault_uid_fn fn, void *ctx, struct err *e)
 {
-    return walk(&(struct walk){v, false, fn, ctx}, since_us, e);
+    return walk(&(struct walk){.v = v, .uid_fn = fn, .ctx = ctx}, since_us, e);
 }
 
 /* ---- into the bucket ----------------------------------------------------------------------------------------------- */

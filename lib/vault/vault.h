@@ -54,8 +54,9 @@ int vault_delete(struct vault *v, const struct uuid *uid, struct err *e);
  * with kept == NULL. */
 typedef int (*vault_fn)(void *ctx, const struct uuid *uid, struct span head, const struct vault_kept *kept);
 int vault_each(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e);
-/* Only those on this disk: all of the file form, the spool of the other. */
-int vault_each_here(struct vault *v, int64_t since_us, vault_fn fn, void *ctx, struct err *e);
+/* The names alone of those on this disk: all of the file form, the spool of the other. No file is opened. */
+typedef int (*vault_uid_fn)(void *ctx, const struct uuid *uid);
+int vault_each_here(struct vault *v, int64_t since_us, vault_uid_fn fn, void *ctx, struct err *e);
 
 /* The S3 form: is it one; moves one object from the spool into the bucket. ERR_NOT_FOUND: not in the spool. */
 bool vault_has_bucket(const struct vault *v);
@@ -63,5 +64,7 @@ int  vault_upload(struct vault *v, const struct uuid *uid, struct err *e);
 
 /* Free bytes beyond min_free; negative: too little. */
 int vault_room(struct vault *v, int64_t *out, struct err *e);
+/* The directory: of the objects, or of the spool. */
+const char *vault_path(const struct vault *v);
 
 #endif

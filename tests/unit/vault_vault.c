@@ -405,6 +405,14 @@ static int see(void *ctx, const struct uuid *uid, struct span head, const struct
     return s->n == s->stop_at;
 }
 
+static int see_name(void *ctx, const struct uuid *uid)
+{
+    struct seen *s = ctx;
+
+    s->uids[s->n++] = *uid;
+    return 0;
+}
+
 static void all_are_walked_the_oldest_first_damaged_ones_told(void **state)
 {
     static const int64_t days[] = {40, 5, 5, 1, 0};
@@ -428,7 +436,7 @@ static void all_are_walked_the_oldest_first_damaged_ones_told(void **state)
         assert_true(uuid_cmp(&seen.uids[i - 1], &seen.uids[i]) < 0);
 
     seen = (struct seen){.n = 0};
-    OK(h, vault_each_here(h->vault, clock_wall_us() - 6 * 86400 * INT64_C(1000000), see, &seen, &h->e));
+    OK(h, vault_each_here(h->vault, clock_wall_us() - 6 * 86400 * INT64_C(1000000), see_name, &seen, &h->e));
     assert_int_equal(seen.n, 4);
     seen = (struct seen){.stop_at = 2};
     OK(h, vault_each(h->vault, 0, see, &seen, &h->e));
