@@ -54,7 +54,7 @@ ALL_FLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(WARN) $(HARD) $(KIND) -pthr
 
 # ---- The libraries, and what each needs from outside; a third-party header has one home (see graph) ---------
 
-LIBS := base db mail net rules store vault
+LIBS := base db mail net rules store vault scan custody
 
 NEEDS_base  :=
 NEEDS_db    := base
@@ -63,7 +63,9 @@ NEEDS_net   := base
 NEEDS_rules := mail base
 NEEDS_store := rules mail db base
 NEEDS_vault := net base
-NEEDS_all   := store rules vault net mail db base
+NEEDS_scan  := rules net mail base
+NEEDS_custody := scan store rules vault net mail db base
+NEEDS_all   := custody scan store rules vault net mail db base
 
 PKG_base  := inih libxxhash
 PKG_db    := sqlite3 libpq

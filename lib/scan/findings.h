@@ -1,9 +1,9 @@
-/* rulesd/findings.h - what a scanner's symbols mean to us (design.md 2.1 proof, 2.3.4 the two families). Pure.
+/* lib/scan/findings.h - what a scanner's symbols mean to us (design.md 2.1 proof, 2.3.4 the two families). Pure.
  *
  * The tables of symbol names, one a scanner, are in findings.c: which symbols say DKIM, SPF and DMARC, and in which option the
  * domain stands; which are protected (virus, file type, MIME, geography), and which only say that such a check failed. */
-#ifndef POSTERN_RULESD_FINDINGS_H
-#define POSTERN_RULESD_FINDINGS_H
+#ifndef POSTERN_SCAN_FINDINGS_H
+#define POSTERN_SCAN_FINDINGS_H
 
 #include "base/conf.h"
 #include "net/scanner.h"

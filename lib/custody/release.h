@@ -1,0 +1,46 @@
+/* lib/custody/release.h - a held message back on its way to its recipient, by SMTP (design.md 8).
+ *
+ * One delivery at a time: the row is claimed (store/release.h), the body opened, asked about at the scanner, and handed to the MTA at
+ * [delivery] url with its first envelope, its bytes as they came, and above them
+ *
+ *     X-Postern-Released: UID; DATE
+ *     X-Postern-Bypass: …             only with ?bypass=on behind the URL: where the way back leads through milters
+ *
+ * Scan     at a release judges protected findings alone (virus, file type, …: design.md 2.3.4): they stop it. A scanner that does not
+ *          answer stops it too, for now, unless `unscanned_ok`.
+ * Audit    "quarantine.release" is written before the body is opened.
+ * Ends     0: the MTA has it. -1: e says what to do. `out` (if it was claimed) has the row: SENT, FAILED (refused, or stopped), UNKNOWN
+ *          (nobody knows; only `again` sends it once more), REQUESTED (nothing has left; release_unfinished() goes on with it). */
+#ifndef POSTERN_CUSTODY_RELEASE_H
+#define POSTERN_CUSTODY_RELEASE_H
+
+#include "net/scanner.h"
+#include "store/release.h"
+#include "vault/vault.h"
+
+/* All is borrowed. */
+struct release_how {
+    struct store           *store;
+    struct vault           *vault;
+    const char             *keys;    /* directory of the keyring: the secret of the bypass */
+    const char             *url;     /* [delivery] url */
+    struct scanner         *scanner; /* NULL: there is none */
+    const struct conf_list *protected_symbols;
+    bool                    unscanned_ok; /* [rulesd] scanner_down = accept */
+    size_t                  message_max;  /* bytes of a message */
+};
+
+/* Can it work at all? [delivery] url is there, and one that we understand. */
+int release_check(const char *url, struct err *e);
+int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n, bool again,
+                 struct store_release *out, struct err *e);
+
+/* Goes on with what was requested and never left: its sender died, or the MTA could not be reached. fn hears of each: err is NULL
+ * where it was sent. Returns how many there were, or -1 when the store fails. */
+typedef void (*release_fn)(void *ctx, const struct store_release *r, const struct err *err);
+int release_unfinished(const struct release_how *how, const struct actor *by, release_fn fn, void *ctx, struct err *e);
+
+/* Was this recipient's copy held, rather than delivered, refused or deferred? */
+bool release_held(enum delivery_verdict v);
+
+#endif
