@@ -3,19 +3,22 @@
  * custody_put() never blocks: threads of its own seal the message and sync it (vault/vault.h), then done() wakes the scan, and only
  * then the reply may go out. Rows follow by the journal; at start every object whose row is missing is put into the journal
  * again, from its own head.
- * Purge     once an hour, what is past its time: stops and says so (log, /metrics) when the clock stepped since the last run, or when
- *           a tenth of the store is due at once; `postern quarantine purge --yes` goes on. */
+ * Keeper    one more thread, with a store of its own: it replays at start, moves objects into the bucket (the S3 form; only what
+ *           has its row), and purges. Of several nodes each looks after its own spool.
+ * Purge     at start and once an hour, what is past its time: the file, then its row. Stops and says so (log, /metrics) when
+ *           vault/purge.h does; `postern quarantine purge --yes` goes on. */
 #ifndef POSTERN_RULESD_CUSTODY_H
 #define POSTERN_RULESD_CUSTODY_H
 
 #include "journal.h"
 
 struct custody_job {
-    struct store_message *record;  /* with its UID; kept, kept_bytes, sha256 and key_id are filled (bytes in `room`) */
-    struct span           message; /* as it came, without envelope lines; borrowed until done() */
-    struct arena         *arena;   /* for what is filled in */
+    struct store_message
+        *record; /* with its UID and keep_us; kept, kept_bytes, sha256 and key_id are filled (bytes in `arena`) */
+    struct span   message;               /* as it came, without envelope lines; borrowed until done() */
+    struct arena *arena;                 /* for what is filled in */
     void (*done)(struct custody_job *j); /* once, on a thread of custody's */
-    int        rc;                       /* 0: on disk, synced; -1: err */
+    int        rc;                       /* 0: on disk, synced; -1: err, and `kept` is false */
     struct err err;
 
     struct custody_job *next; /* custody's own */
@@ -25,11 +28,11 @@ struct custody;
 /* No keys there (postern init makes them): *out is NULL, and the log says that nothing can be held. */
 int  custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e);
 void custody_put(struct custody *c, struct custody_job *job);
-/* What has begun is finished, what has not fails with ERR_LOST, each by its done(). */
+/* What has begun is finished, what has not fails with ERR_LOST, each by its done(). Before the journal, which it writes to. */
 void custody_free(struct custody **c);
 
 struct custody_stats {
-    uint64_t kept, failed, purged, replayed;
+    uint64_t kept, failed, purged, replayed, uploaded;
     int64_t  room; /* bytes beyond min_free */
     size_t   waiting;
     bool     purge_stopped;

@@ -1,0 +1,586 @@
+/* rulesd/custody.c - see custody.h. */
+#include "custody.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "store/custody.h"
+#include "vault/purge.h"
+
+#define SEALERS 4 /* more of them share one commit of the file system's */
+#define TICK_S 1  /* of the keeper */
+#define PURGE_EVERY_US (3600 * INT64_C(1000000))
+#define UPLOAD_EVERY_US (5 * INT64_C(1000000))
+#define RETRY_US (5 * INT64_C(1000000))
+#define LOG_US (60 * INT64_C(1000000))
+#define BATCH 200
+#define JOURNAL_LAG_US 500000         /* with more of it a replay waits */
+#define RECORD_MAX ((size_t)64 << 20) /* of a head that is read again */
+
+/* What the keeper does from time to time; each has its own patience. Times of the monotonic clock. */
+struct chore {
+    int64_t next_us, logged_us;
+};
+
+struct custody {
+    struct keyring *ring;
+    struct vault   *vault;
+    struct journal *journal; /* borrowed */
+    char           *url;
+    pthread_t       sealers[SEALERS], keeper;
+    size_t          nsealers;
+    bool            has_keeper;
+
+    pthread_mutex_t     lock; /* guards the queue and stopping */
+    pthread_cond_t      more, stop;
+    struct custody_job *first, **last;
+    size_t              waiting;
+    bool                stopping;
+
+    /* the keeper's own */
+    struct store *store;
+    struct uuid   node;
+    struct chore  replay, purge, upload;
+    struct uuid  *found; /* what lay here before we kept anything, until it is compared with the rows */
+    size_t        nfound, compared;
+    int64_t       purged_us, purged_mono_us;
+
+    atomic_uint_fast64_t kept, failed, purged, replayed, uploaded;
+    atomic_bool          purge_stopped;
+};
+
+/* ---- the sealers --------------------------------------------------------------------------------------------------- */
+
+/* The head is the record as it will be, but for what is known only when it is kept. */
+static int keep(struct custody *c, struct custody_job *j)
+{
+    struct store_message *m = j->record;
+    struct vault_kept     kept;
+    struct buf            head;
+    int                   rc;
+
+    m->kept = true;
+    m->kept_bytes = 0;
+    m->sha256 = m->key_id = SPAN_NONE;
+    buf_init(&head, VAULT_HEAD_MAX);
+    store_message_put_json(&head, m);
+    rc = head.failed ? err_set(&j->err, ERR_LIMIT, "what is known of the message is more than %zu bytes", head.max)
+                     : vault_put(c->vault, &m->uid, buf_span(&head), j->message, &kept, &j->err);
+    buf_fini(&head);
+    m->kept = rc == 0;
+    if (rc < 0)
+        return -1;
+    m->kept_bytes = kept.bytes;
+    m->sha256 = arena_dup(j->arena, span_make(kept.sha256, sizeof kept.sha256));
+    m->key_id = arena_dup(j->arena, span_of(kept.key_id));
+    return 0;
+}
+
+static void finish(struct custody *c, struct custody_job *j, int rc)
+{
+    atomic_fetch_add(rc == 0 ? &c->kept : &c->failed, 1);
+    j->rc = rc;
+    j->done(j); /* and it is theirs */
+}
+
+static struct custody_job *next_job(struct custody *c)
+{
+    struct custody_job *j;
+
+    pthread_mutex_lock(&c->lock);
+    while (c->first == NULL && !c->stopping)
+        pthread_cond_wait(&c->more, &c->lock);
+    j = c->stopping ? NULL : c->first;
+    if (j != NULL) {
+        c->first = j->next;
+        c->waiting--;
+        if (c->first == NULL)
+            c->last = &c->first;
+    }
+    pthread_mutex_unlock(&c->lock);
+    return j;
+}
+
+static void *seal(void *arg)
+{
+    struct custody     *c = arg;
+    struct custody_job *j;
+
+    while ((j = next_job(c)) != NULL)
+        finish(c, j, keep(c, j));
+    return NULL;
+}
+
+void custody_put(struct custody *c, struct custody_job *j)
+{
+    bool stopping;
+
+    j->next = NULL;
+    j->err = ERR_INIT;
+    pthread_mutex_lock(&c->lock);
+    stopping = c->stopping;
+    if (!stopping) {
+        *c->last = j;
+        c->last = &j->next;
+        c->waiting++;
+        pthread_cond_signal(&c->more);
+    }
+    pthread_mutex_unlock(&c->lock);
+    if (stopping)
+        finish(c, j, err_set(&j->err, ERR_LOST, "this server is stopping"));
+}
+
+/* ---- the keeper ---------------------------------------------------------------------------------------------------- */
+
+static bool stopping(struct custody *c)
+{
+    bool yes;
+
+    pthread_mutex_lock(&c->lock);
+    yes = c->stopping;
+    pthread_mutex_unlock(&c->lock);
+    return yes;
+}
+
+static int need_store(struct custody *c, struct err *e)
+{
+    if (c->store != NULL)
+        return 0;
+    if (store_open(c->url, STORE_EXISTING, &c->store, e) == 0 && store_node(c->store, &c->node, e) == 0)
+        return 0;
+    store_close(&c->store);
+    return -1;
+}
+
+/* The log hears of it once a minute. */
+static void complain(struct chore *chore, const char *event, const struct err *e)
+{
+    int64_t now = clock_mono_us();
+
+    if (chore->logged_us != 0 && now - chore->logged_us < LOG_US)
+        return;
+    chore->logged_us = now;
+    log_err(LOG_LEVEL_WARNING, event, e);
+}
+
+/* Again in a while, with a connection to the database that is made anew. */
+static void fail(struct custody *c, struct chore *chore, const char *event, const struct err *e)
+{
+    store_close(&c->store);
+    complain(chore, event, e);
+    chore->next_us = clock_mono_us() + RETRY_US;
+}
+
+/* True when it is time to stop. */
+static bool wait_a_tick(struct custody *c)
+{
+    struct timespec until;
+    bool            over;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += TICK_S;
+    pthread_mutex_lock(&c->lock);
+    while (!c->stopping && pthread_cond_timedwait(&c->stop, &c->lock, &until) != ETIMEDOUT)
+        ;
+    over = c->stopping;
+    pthread_mutex_unlock(&c->lock);
+    return over;
+}
+
+/* ---- rows that a crash lost ---------------------------------------------------------------------------------------- */
+
+static int add_found(void *ctx, const struct uuid *uid)
+{
+    struct custody *c = ctx;
+
+    if (c->nfound % 1024 == 0 && (c->found = realloc(c->found, (c->nfound + 1024) * sizeof *c->found)) == NULL)
+        panic("out of memory");
+    c->found[c->nfound++] = *uid;
+    return 0;
+}
+
+static int journal_again(struct custody *c, const struct uuid *uid, struct err *e)
+{
+    struct store_message m;
+    struct vault_kept    kept;
+    struct arena         a;
+    struct buf           head;
+    int                  rc = -1;
+
+    arena_init(&a, RECORD_MAX);
+    buf_init(&head, VAULT_HEAD_MAX);
+    if (vault_head(c->vault, uid, &head, &kept, e) < 0 || store_message_read_json(buf_span(&head), &a, &m, e) < 0)
+        goto out;
+    m.uid = *uid;
+    m.kept = true;
+    m.kept_bytes = kept.bytes;
+    m.sha256 = span_make(kept.sha256, sizeof kept.sha256);
+    m.key_id = span_of(kept.key_id);
+    journal_put(c->journal, &m);
+    atomic_fetch_add(&c->replayed, 1);
+    rc = 0;
+out:
+    buf_fini(&head);
+    arena_fini(&a);
+    return rc;
+}
+
+/* One that cannot be read is told, and does not stop the others: `postern quarantine verify` lists it too. */
+static int replay_batch(struct custody *c, const struct uuid *uids, size_t n, struct err *e)
+{
+    bool has[BATCH];
+
+    if (store_custody_has(c->store, uids, n, has, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++) {
+        struct err why = ERR_INIT;
+
+        if (!has[i] && journal_again(c, &uids[i], &why) < 0 && why.code != ERR_NOT_FOUND)
+            log_err(LOG_LEVEL_ERROR, "a held message without its row cannot be read", &why);
+    }
+    return 0;
+}
+
+static int replay(struct custody *c, struct err *e)
+{
+    if (need_store(c, e) < 0)
+        return -1;
+    while (c->compared < c->nfound) {
+        size_t left = c->nfound - c->compared, n = left < BATCH ? left : BATCH;
+
+        if (replay_batch(c, c->found + c->compared, n, e) < 0)
+            return -1;
+        c->compared += n;
+        while (journal_lag_us(c->journal, clock_mono_us()) > JOURNAL_LAG_US) { /* it has it all in memory */
+            if (wait_a_tick(c))
+                return 0;
+        }
+    }
+    return 0;
+}
+
+static void do_replay(struct custody *c)
+{
+    struct err e = ERR_INIT;
+
+    if (replay(c, &e) < 0) {
+        fail(c, &c->replay, "rows of held messages cannot be compared with the files", &e);
+        return;
+    }
+    free(c->found);
+    c->found = NULL;
+    if (atomic_load(&c->replayed) > 0)
+        log_text(LOG_LEVEL_WARNING, "held messages whose rows were missing are in the log again: %llu",
+                 (unsigned long long)atomic_load(&c->replayed));
+}
+
+/* ---- retention ----------------------------------------------------------------------------------------------------- */
+
+struct due {
+    struct uuid uids[BATCH];
+    size_t      n;
+};
+
+static int add_due(void *ctx, const struct store_custody *row)
+{
+    struct due *d = ctx;
+
+    d->uids[d->n++] = row->uid;
+    return d->n == BATCH;
+}
+
+/* First the files, then the rows: a crash in between leaves rows that the next run takes. 1: there is more. */
+static int purge_batch(struct custody *c, int64_t now_us, struct err *e)
+{
+    struct due d = {.n = 0};
+
+    if (store_custody_due(c->store, &c->node, now_us, BATCH, add_due, &d, e) < 0)
+        return -1;
+    for (size_t i = 0; i < d.n; i++) {
+        struct err why = ERR_INIT;
+
+        if (vault_delete(c->vault, &d.uids[i], &why) < 0 && why.code != ERR_NOT_FOUND) {
+            *e = why;
+            return -1;
+        }
+    }
+    if (d.n > 0 && store_custody_move(c->store, d.uids, d.n, CUSTODY_GONE, e) < 0)
+        return -1;
+    atomic_fetch_add(&c->purged, d.n);
+    return d.n == BATCH;
+}
+
+static void say_stopped(struct custody *c, enum purge_verdict why, const struct store_custody_sum *sum)
+{
+    struct log_line l;
+
+    if (atomic_exchange(&c->purge_stopped, true))
+        return;
+    log_begin(&l, LOG_LEVEL_ERROR, "held mail past its time stays, until somebody looks");
+    log_str(&l, "why", why == PURGE_CLOCK ? "the clock stepped" : "more than a tenth of it is due at once");
+    log_i64(&l, "held", sum->count);
+    log_i64(&l, "due", sum->due_count);
+    log_str(&l, "cure", "postern quarantine purge --yes");
+    log_end(&l);
+}
+
+/* As the monotonic clock, but for the time that the machine slept. */
+static int64_t boot_us(void)
+{
+    struct timespec t = {0};
+
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+}
+
+static int purge_now(struct custody *c, struct err *e)
+{
+    struct store_custody_sum sum;
+    struct purge_facts       f = {.now_us = clock_wall_us(), .now_mono_us = boot_us()};
+    enum purge_verdict       verdict;
+    int                      rc;
+
+    if (need_store(c, e) < 0 || store_custody_sum(c->store, &c->node, f.now_us, &sum, e) < 0 ||
+        purge_last(c->vault, &f.last_us, e) < 0)
+        return -1;
+    f.last_us = c->purged_us != 0 ? c->purged_us : f.last_us;
+    f.last_mono_us = c->purged_mono_us;
+    f.count = sum.count;
+    f.due = sum.due_count;
+    verdict = purge_take_leave(c->vault) ? PURGE_GO : purge_judge(&f);
+    if (verdict != PURGE_GO) {
+        say_stopped(c, verdict, &sum);
+        return 0;
+    }
+    atomic_store(&c->purge_stopped, false);
+    while ((rc = purge_batch(c, f.now_us, e)) > 0 && !stopping(c))
+        ;
+    if (rc < 0 || purge_mark(c->vault, f.now_us, e) < 0)
+        return -1;
+    c->purged_us = f.now_us;
+    c->purged_mono_us = f.now_mono_us;
+    return 0;
+}
+
+static void do_purge(struct custody *c)
+{
+    struct err e = ERR_INIT;
+
+    if (purge_now(c, &e) < 0)
+        fail(c, &c->purge, "held mail past its time cannot be removed", &e);
+    else if (atomic_load(&c->purge_stopped)) /* it may be allowed any time, and clocks are set right */
+        c->purge.next_us = clock_mono_us() + RETRY_US;
+    else
+        c->purge.next_us = clock_mono_us() + PURGE_EVERY_US;
+}
+
+/* ---- into the bucket ----------------------------------------------------------------------------------------------- */
+
+struct spooled {
+    struct uuid uids[BATCH];
+    size_t      n;
+};
+
+static int add_spooled(void *ctx, const struct uuid *uid)
+{
+    struct spooled *s = ctx;
+
+    s->uids[s->n++] = *uid;
+    return s->n == BATCH;
+}
+
+/* One object; what is wrong with it alone does not hold up the others. */
+static int upload_one(struct custody *c, const struct uuid *uid, struct spooled *moved, struct err *e)
+{
+    struct err why = ERR_INIT;
+
+    if (vault_upload(c->vault, uid, &why) == 0)
+        moved->uids[moved->n++] = *uid;
+    else if (why.code == ERR_CORRUPT || why.code == ERR_CONFLICT)
+        complain(&c->upload, "a held message stays in the spool", &why);
+    else if (why.code != ERR_NOT_FOUND) {
+        *e = why;
+        return -1;
+    }
+    return 0;
+}
+
+/* Only what has its row: after a crash rows are looked for by what lies here. */
+static int upload(struct custody *c, struct err *e)
+{
+    struct spooled there = {.n = 0}, moved = {.n = 0};
+    bool           has[BATCH];
+    int            rc = 0;
+
+    if (need_store(c, e) < 0 || vault_each_here(c->vault, 0, add_spooled, &there, e) < 0 ||
+        store_custody_has(c->store, there.uids, there.n, has, e) < 0)
+        return -1;
+    for (size_t i = 0; i < there.n && rc == 0 && !stopping(c); i++) {
+        if (has[i])
+            rc = upload_one(c, &there.uids[i], &moved, e);
+    }
+    if (moved.n > 0 && store_custody_move(c->store, moved.uids, moved.n, CUSTODY_STORE, e) < 0)
+        return -1;
+    atomic_fetch_add(&c->uploaded, moved.n);
+    return rc < 0 ? -1 : moved.n == BATCH;
+}
+
+static void do_upload(struct custody *c)
+{
+    struct err e = ERR_INIT;
+    int        more = upload(c, &e);
+
+    if (more < 0)
+        fail(c, &c->upload, "held messages wait in the spool for the bucket", &e);
+    else
+        c->upload.next_us = clock_mono_us() + (more ? 0 : UPLOAD_EVERY_US);
+}
+
+static void *look_after(void *arg)
+{
+    struct custody *c = arg;
+
+    do {
+        int64_t now = clock_mono_us();
+
+        if (c->found != NULL) {
+            if (now >= c->replay.next_us)
+                do_replay(c);
+            continue;
+        }
+        if (now >= c->purge.next_us)
+            do_purge(c);
+        if (vault_has_bucket(c->vault) && now >= c->upload.next_us)
+            do_upload(c);
+    } while (!wait_a_tick(c));
+    store_close(&c->store);
+    return NULL;
+}
+
+/* ---- starting and stopping ----------------------------------------------------------------------------------------- */
+
+static void init_queue(struct custody *c)
+{
+    pthread_condattr_t attr;
+
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&c->stop, &attr);
+    pthread_condattr_destroy(&attr);
+    pthread_cond_init(&c->more, NULL);
+    pthread_mutex_init(&c->lock, NULL);
+    c->last = &c->first;
+}
+
+static int start_threads(struct custody *c, struct err *e)
+{
+    int rc = 0;
+
+    while (rc == 0 && c->nsealers < SEALERS && (rc = pthread_create(&c->sealers[c->nsealers], NULL, seal, c)) == 0)
+        c->nsealers++;
+    if (rc == 0 && (rc = pthread_create(&c->keeper, NULL, look_after, c)) == 0)
+        c->has_keeper = true;
+    return rc == 0 ? 0 : err_set(e, ERR_IO, "start a thread: %s", strerror(rc));
+}
+
+/* What is older than retention has had its row. */
+static int64_t since_us(const struct settings *s)
+{
+    int64_t us = clock_wall_us() - (s->quarantine.retention_days + 1) * 86400 * INT64_C(1000000);
+
+    return us > 0 ? us : 0;
+}
+
+int custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e)
+{
+    struct err      why = ERR_INIT;
+    struct keyring *ring;
+    struct custody *c;
+
+    *out = NULL;
+    if (keyring_open(settings->quarantine.keys, &ring, &why) < 0) {
+        if (why.code == ERR_NOT_FOUND) {
+            log_err(LOG_LEVEL_WARNING, "nothing can be held", &why);
+            return 0;
+        }
+        if (e != NULL)
+            *e = why;
+        return -1;
+    }
+    if ((c = calloc(1, sizeof *c)) == NULL)
+        panic("out of memory");
+    init_queue(c);
+    c->ring = ring;
+    c->journal = journal;
+    c->url = span_strdup(span_of(settings->store.url));
+    struct vault_how how = {.url = settings->quarantine.url, .keys = ring, .min_free = settings->quarantine.min_free};
+    if (vault_open(&how, &c->vault, e) < 0 || vault_each_here(c->vault, since_us(settings), add_found, c, e) < 0 ||
+        start_threads(c, e) < 0) {
+        custody_free(&c);
+        return -1;
+    }
+    *out = c;
+    return 0;
+}
+
+static void fail_what_waits(struct custody *c)
+{
+    struct custody_job *j = c->first;
+
+    c->first = NULL;
+    c->last = &c->first;
+    while (j != NULL) {
+        struct custody_job *next = j->next;
+
+        c->waiting--;
+        finish(c, j, err_set(&j->err, ERR_LOST, "this server is stopping"));
+        j = next;
+    }
+}
+
+void custody_free(struct custody **at)
+{
+    struct custody *c = *at;
+
+    if (c == NULL)
+        return;
+    *at = NULL;
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_broadcast(&c->more);
+    pthread_cond_signal(&c->stop);
+    pthread_mutex_unlock(&c->lock);
+    for (size_t i = 0; i < c->nsealers; i++)
+        pthread_join(c->sealers[i], NULL);
+    if (c->has_keeper)
+        pthread_join(c->keeper, NULL);
+    fail_what_waits(c);
+    vault_close(&c->vault);
+    keyring_close(&c->ring);
+    pthread_cond_destroy(&c->stop);
+    pthread_cond_destroy(&c->more);
+    pthread_mutex_destroy(&c->lock);
+    free(c->found);
+    free(c->url);
+    free(c);
+}
+
+void custody_stats(struct custody *c, struct custody_stats *out)
+{
+    *out = (struct custody_stats){
+        .kept = atomic_load(&c->kept),
+        .failed = atomic_load(&c->failed),
+        .purged = atomic_load(&c->purged),
+        .replayed = atomic_load(&c->replayed),
+        .uploaded = atomic_load(&c->uploaded),
+        .purge_stopped = atomic_load(&c->purge_stopped),
+    };
+    vault_room(c->vault, &out->room, NULL);
+    pthread_mutex_lock(&c->lock);
+    out->waiting = c->waiting;
+    pthread_mutex_unlock(&c->lock);
+}
