@@ -64,7 +64,6 @@ const struct conf_row conf_rows[] = {
      "How many seconds a connection stays open between two requests."},
     {"rulesd", "maillog", CONF_LIST, AT(rulesd.maillog), "", 0, 0, NULL,
      "The MTA's logs, /var/log/mail.log (several), to follow its deliveries; empty: none."},
-
     {"rulesd", "user_domain", CONF_TEXT, AT(rulesd.user_domain), "", 0, 0, NULL,
      "Where the spamd protocol's User, or who is signed in, is a bare name, it means this name at this domain."},
 
