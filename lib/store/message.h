@@ -10,6 +10,8 @@
 #include "rules/evaluate.h"
 #include "store/store.h"
 
+#define STORE_DELIVERIES_MAX 10000 /* of one message */
+
 enum delivery_verdict {
     DELIVERY_ALLOWED,
     DELIVERY_CLEAN,
@@ -101,7 +103,7 @@ typedef int (*store_row_fn)(void *ctx, const struct store_row *r);
 /* Writes all of them, rows of every table, in one transaction. */
 int store_message_put(struct store *s, const struct store_message *const *records, size_t n, struct err *e);
 
-/* The record as JSON, and back. Spans of what is read live in `a`. Bounded: 10,000 deliveries. */
+/* The record as JSON, and back. Spans of what is read live in `a`. Bounded: STORE_DELIVERIES_MAX. */
 void store_message_put_json(struct buf *out, const struct store_message *m);
 int  store_message_read_json(struct span json, struct arena *a, struct store_message *out, struct err *e);
 

@@ -1,0 +1,42 @@
+/* lib/store/day.h - the message log by days: what a UID's day is, and the tables that a day has of its own. For lib/store alone.
+ *
+ * A UID is time: days, pages and retention go by it, not by what a row says of its message.
+ * SQLite       words_DAY and answers_DAY, full-text tables; delivery.id has the order of (uid, n).
+ * PostgreSQL   a partition a day of each large table. */
+#ifndef POSTERN_STORE_DAY_H
+#define POSTERN_STORE_DAY_H
+
+#include "store/message.h"
+
+#define DAY_US (86400 * INT64_C(1000000))
+#define DAY_MS (86400 * INT64_C(1000))
+#define DAY_AHEAD 7 /* days whose partitions are made before they come */
+
+struct day_uid {
+    char text[UUID_TEXT + 1];
+};
+static inline struct day_uid day_uid_text(const struct uuid *u)
+{
+    struct day_uid t;
+
+    uuid_format(u, t.text);
+    return t;
+}
+int64_t day_uid_ms(const struct uuid *u);
+int64_t day_of_uid(const struct uuid *u);
+/* The least UID of a millisecond, and its text. Ends before 1970 and behind what a UID can say are those. */
+struct uuid day_uid_at(int64_t ms);
+
+/* delivery.id on SQLite: of the first recipient, where nothing is in the way. It has the order of the UIDs. */
+int64_t day_id(const struct uuid *u);
+int64_t day_id_at(int64_t ms); /* the least of a millisecond */
+
+/* Makes the tables of a day, if it has none yet. On PostgreSQL outside of a transaction. */
+int day_make(struct store *s, int64_t day, struct err *e);
+/* Drops the tables of a day and forgets it. Outside of a transaction. */
+int day_drop(struct store *s, int64_t day, struct err *e);
+/* The days between two that have tables, at most max, the newest first (or the oldest). */
+int day_list(struct store *s, int64_t from, int64_t to, bool newest_first, int64_t *out, size_t max, size_t *n_out,
+             struct err *e);
+
+#endif

@@ -1,0 +1,350 @@
+/* lib/store/words.c - the words that a delivery is found by. */
+#include "store/words.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "mail/text.h"
+#include "store/row.h"
+
+#define VECTOR_MAX (512u << 10)
+#define WORD_MAX 200       /* bytes of a word */
+#define PREFIX_MIN 3       /* characters from which the last word may be the beginning of one */
+#define POSITION_MAX 16000 /* tsvector's is 16383 */
+
+/* The fields in the order of enum search_field: their column on SQLite, and what their words begin with on PostgreSQL. */
+const char *const search_field_words[] = {"subject", "from",     "to",       "message_id",
+                                          "inbound", "outbound", "delivery", NULL};
+static const struct {
+    const char *column;
+    char        letter;
+    bool        answers;
+} fields[] = {
+    [SEARCH_SUBJECT] = {"subject", 's', false},  [SEARCH_FROM] = {"sender", 'f', false},
+    [SEARCH_TO] = {"recipient", 't', false},     [SEARCH_MESSAGE_ID] = {"message_id", 'm', false},
+    [SEARCH_INBOUND] = {"inbound", 'i', false},  [SEARCH_OUTBOUND] = {"outbound", 'o', true},
+    [SEARCH_DELIVERY] = {"delivery", 'd', true},
+};
+
+bool words_in_answers(enum search_field f) { return fields[f].answers; }
+
+/* ---- Words of a text ---------------------------------------------------------------------------------------------- */
+
+/* Marks, signs and blanks beyond ASCII that stand between words. */
+static bool is_between(uint32_t c)
+{
+    return c < 0xC0     ? c != 0xAA && c != 0xB5 && c != 0xBA
+           : c < 0x2000 ? c == 0xD7 || c == 0xF7
+                        : c <= 0x206F || (c >= 0x20A0 && c <= 0x20CF) || (c >= 0x2190 && c <= 0x2BFF) ||
+                              (c >= 0x3000 && c <= 0x3004) || (c >= 0x3008 && c <= 0x3020) || c == 0xFEFF ||
+                              (c >= 0xFF01 && c <= 0xFF0F) || c == UTF8_BAD || c >= 0x1F000;
+}
+
+static bool is_word_char(uint32_t c)
+{
+    if (c < 0x80)
+        return (c >= '0' && c <= '9') || ((c | 0x20) >= 'a' && (c | 0x20) <= 'z');
+    return !is_between(c);
+}
+
+struct word {
+    char   text[WORD_MAX + 4];
+    size_t n, chars;
+};
+
+/* The next word, folded; false at the end. */
+static bool next_word(struct span text, size_t *at, struct word *w)
+{
+    w->n = w->chars = 0;
+    while (*at < text.n) {
+        uint32_t c = utf8_next(text, at, NULL);
+
+        if (is_word_char(c)) {
+            if (w->n < WORD_MAX)
+                w->n += utf8_put(text_fold_char(c), w->text + w->n);
+            w->chars++;
+        } else if (w->n > 0) {
+            break;
+        }
+    }
+    return w->n > 0;
+}
+
+bool words_any(struct span text)
+{
+    struct word w;
+    size_t      at = 0;
+
+    return next_word(span_head(text, WORDS_TEXT_MAX), &at, &w);
+}
+
+static void hex(const struct uuid *u, char out[33])
+{
+    for (size_t i = 0; i < sizeof u->b; i++)
+        snprintf(out + 2 * i, 3, "%02x", u->b[i]);
+}
+
+/* "all d… m…" */
+static size_t scope_words(const struct words_of *of, char out[3][34])
+{
+    size_t n = 1;
+
+    memcpy(out[0], "all", sizeof "all");
+    if (of->domain != NULL) {
+        out[n][0] = 'd';
+        hex(of->domain, out[n++] + 1);
+    }
+    if (of->mailbox != NULL) {
+        out[n][0] = 'm';
+        hex(of->mailbox, out[n++] + 1);
+    }
+    return n;
+}
+
+static void scope_word(struct store_scope scope, char out[34])
+{
+    if (scope.kind == SCOPE_GLOBAL) {
+        memcpy(out, "all", sizeof "all");
+        return;
+    }
+    out[0] = scope.kind == SCOPE_DOMAIN ? 'd' : 'm';
+    hex(&scope.id, out + 1);
+}
+
+/* ---- SQLite ------------------------------------------------------------------------------------------------------- */
+
+static const char words_sql[] = "INSERT INTO words_%lld (rowid, scope, subject, sender, recipient, message_id, inbound)"
+                                " VALUES ($1, $2, $3, $4, $5, $6, $7)";
+static const char answers_sql[] = "INSERT INTO answers_%lld (rowid, scope, outbound, delivery) VALUES ($1, $2, $3, $4)";
+static const char answers_gone_sql[] = "INSERT INTO answers_%lld (answers_%lld, rowid, scope, outbound, delivery)"
+                                       " VALUES ('delete', $1, $2, $3, $4)";
+
+static void put_scope(const struct words_of *of, char *out, size_t size)
+{
+    char   words[3][34];
+    size_t n = scope_words(of, words);
+
+    *out = '\0';
+    for (size_t i = 0; i < n; i++)
+        snprintf(out + strlen(out), size - strlen(out), "%s%s", i ? " " : "", words[i]);
+}
+
+static struct span head(struct span s) { return span_head(s, utf8_clip(s, WORDS_TEXT_MAX)); }
+
+static int lite_put_message(struct store *s, const char *sql, struct buf *from, const struct words_message *m,
+                            struct err *e)
+{
+    char scope[112];
+
+    put_scope(&m->of, scope, sizeof scope);
+    buf_clear(from);
+    buf_put(from, head(m->from_address));
+    buf_putc(from, ' ');
+    buf_put(from, head(m->from_name));
+    buf_putc(from, ' ');
+    if (!span_eq_ci(m->sender, m->from_address))
+        buf_put(from, head(m->sender));
+    return db_run(s->log, sql,
+                  (struct db_val[]){dbv_i64(m->of.id), dbv_str(scope), dbv_text(head(m->subject)),
+                                    dbv_text(buf_span(from)), dbv_text(head(m->recipient)),
+                                    dbv_text(head(m->message_id)), dbv_text(head(m->inbound))},
+                  7, NULL, e);
+}
+
+/* Rows of one day, from the first on; how many they were, or -1. */
+static int64_t lite_put_day(struct store *s, const struct words_message *rows, size_t n, struct err *e)
+{
+    char       sql[sizeof words_sql + 24];
+    struct buf from;
+    int64_t    day = day_of_uid(&rows[0].of.uid);
+    size_t     i;
+    int        rc = 0;
+
+    snprintf(sql, sizeof sql, words_sql, (long long)day);
+    buf_init(&from, 4 * WORDS_TEXT_MAX);
+    for (i = 0; i < n && rc == 0 && day_of_uid(&rows[i].of.uid) == day; i++)
+        rc = lite_put_message(s, sql, &from, &rows[i], e);
+    buf_fini(&from);
+    db_forget(s->log, sql);
+    return rc < 0 ? -1 : (int64_t)i;
+}
+
+static int lite_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e)
+{
+    for (size_t i = 0; i < n;) {
+        int64_t done = lite_put_day(s, rows + i, n - i, e);
+
+        if (done < 0)
+            return -1;
+        i += (size_t)done;
+    }
+    return 0;
+}
+
+/* Without its text the table has to be told again what is to be taken out. */
+static int lite_answers(struct store *s, const char *fmt, const struct words_answers *a, struct err *e)
+{
+    char      sql[sizeof answers_gone_sql + 48], scope[112];
+    long long day = day_of_uid(&a->of.uid);
+    int       rc;
+
+    snprintf(sql, sizeof sql, fmt, day, day);
+    put_scope(&a->of, scope, sizeof scope);
+    rc = db_run(
+        s->log, sql,
+        (struct db_val[]){dbv_i64(a->of.id), dbv_str(scope), dbv_text(head(a->outbound)), dbv_text(head(a->delivery))},
+        4, NULL, e);
+    db_forget(s->log, sql);
+    return rc;
+}
+
+/* ---- PostgreSQL --------------------------------------------------------------------------------------------------- */
+
+static const char vector_sql[] =
+    "INSERT INTO delivery_words (uid, n, words) VALUES ($1, $2, CAST(CAST($3 AS TEXT) AS tsvector))";
+static const char answers_vector_sql[] =
+    "INSERT INTO delivery_answers (uid, n, words) VALUES ($1, $2, CAST(CAST($3 AS TEXT) AS tsvector))"
+    " ON CONFLICT (uid, n) DO UPDATE SET words = excluded.words";
+
+/* The words of a field behind each other, each beginning with the field's letter; there is nothing in them to be quoted. */
+static void put_vector(struct buf *b, enum search_field f, struct span text, int *position)
+{
+    struct word w;
+    size_t      at = 0;
+
+    text = head(text);
+    for (int i = 0; i < WORDS_MAX && *position < POSITION_MAX && next_word(text, &at, &w); i++)
+        buf_printf(b, " '%c%.*s':%d", fields[f].letter, (int)w.n, w.text, ++*position);
+}
+
+static void put_vector_scope(struct buf *b, const struct words_of *of)
+{
+    char   words[3][34];
+    size_t n = scope_words(of, words);
+
+    for (size_t i = 0; i < n; i++)
+        buf_printf(b, " '@%s'", words[i]);
+}
+
+/* The server takes parameters in binary form as their bytes; a tsvector's are not its text. The text goes through a cast. */
+static int pg_put(struct store *s, const struct words_of *of, const struct buf *vector, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&of->uid);
+
+    return db_batch_add(s->log, (struct db_val[]){dbv_str(uid.text), dbv_i64(of->n), dbv_text(buf_span(vector))}, 3, e);
+}
+
+static int pg_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e)
+{
+    struct buf b;
+    int        rc = 0;
+
+    if (db_batch_begin(s->log, vector_sql, e) < 0)
+        return -1;
+    buf_init(&b, VECTOR_MAX);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        const struct words_message *m = &rows[i];
+        int                         at = 0;
+
+        buf_clear(&b);
+        put_vector_scope(&b, &m->of);
+        put_vector(&b, SEARCH_SUBJECT, m->subject, &at);
+        put_vector(&b, SEARCH_FROM, m->from_address, &at);
+        put_vector(&b, SEARCH_FROM, m->from_name, &at);
+        if (!span_eq_ci(m->sender, m->from_address))
+            put_vector(&b, SEARCH_FROM, m->sender, &at);
+        put_vector(&b, SEARCH_TO, m->recipient, &at);
+        put_vector(&b, SEARCH_MESSAGE_ID, m->message_id, &at);
+        put_vector(&b, SEARCH_INBOUND, m->inbound, &at);
+        rc = pg_put(s, &m->of, &b, e);
+    }
+    buf_fini(&b);
+    return rc < 0 ? -1 : db_batch_end(s->log, e);
+}
+
+static int pg_put_answers(struct store *s, const struct words_answers *a, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&a->of.uid);
+    struct buf     b;
+    int            at = 0, rc;
+
+    buf_init(&b, VECTOR_MAX);
+    put_vector_scope(&b, &a->of);
+    put_vector(&b, SEARCH_OUTBOUND, a->outbound, &at);
+    put_vector(&b, SEARCH_DELIVERY, a->delivery, &at);
+    rc = db_run(s->log, answers_vector_sql,
+                (struct db_val[]){dbv_str(uid.text), dbv_i64(a->of.n), dbv_text(buf_span(&b))}, 3, NULL, e);
+    buf_fini(&b);
+    return rc;
+}
+
+/* ---- Both --------------------------------------------------------------------------------------------------------- */
+
+int words_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e)
+{
+    return db_kind(s->log) == DB_SQLITE ? lite_put_messages(s, rows, n, e) : pg_put_messages(s, rows, n, e);
+}
+
+int words_put_answers(struct store *s, const struct words_answers *before, const struct words_answers *now,
+                      struct err *e)
+{
+    if (db_kind(s->log) == DB_PGSQL)
+        return pg_put_answers(s, now, e);
+    if (before != NULL && lite_answers(s, answers_gone_sql, before, e) < 0)
+        return -1;
+    return lite_answers(s, answers_sql, now, e);
+}
+
+/* Words side by side: "a b" * in FTS5, 'sa' <-> 'sb':* in a tsquery. The words are ours, so nothing in them needs quoting. */
+static void put_phrase(struct buf *b, enum db_kind kind, const struct store_words *one)
+{
+    struct span text = head(one->text);
+    struct word w;
+    size_t      at = 0, last_chars = 0;
+
+    if (kind == DB_SQLITE)
+        buf_printf(b, "{%s} : \"", fields[one->field].column);
+    else
+        buf_putc(b, '(');
+    for (int i = 0; i < WORDS_MAX && next_word(text, &at, &w); i++) {
+        if (kind == DB_SQLITE)
+            buf_printf(b, "%s%.*s", i ? " " : "", (int)w.n, w.text);
+        else
+            buf_printf(b, "%s'%c%.*s'", i ? " <-> " : "", fields[one->field].letter, (int)w.n, w.text);
+        last_chars = w.chars;
+    }
+    if (kind == DB_SQLITE)
+        buf_putc(b, '"');
+    if (last_chars >= PREFIX_MIN)
+        buf_puts(b, kind == DB_SQLITE ? " *" : ":*");
+    if (kind == DB_PGSQL)
+        buf_putc(b, ')');
+}
+
+static void put_scope_query(struct buf *b, enum db_kind kind, struct store_scope scope)
+{
+    char word[34];
+
+    scope_word(scope, word);
+    buf_printf(b, kind == DB_SQLITE ? "{scope} : %s" : "'@%s'", word);
+}
+
+void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
+                 bool answers)
+{
+    put_scope_query(b, kind, scope);
+    for (size_t i = 0; i < n; i++) {
+        if (words[i].without || words_in_answers(words[i].field) != answers || !words_any(words[i].text))
+            continue;
+        buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");
+        put_phrase(b, kind, &words[i]);
+    }
+}
+
+void words_query_without(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one)
+{
+    put_scope_query(b, kind, scope);
+    buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");
+    put_phrase(b, kind, one);
+}

@@ -1,0 +1,49 @@
+/* lib/store/words.h - the words that a delivery is found by, written beside its row and asked for by searches. For lib/store alone.
+ *
+ * Two sets of words a delivery: those of the message and its envelope, which never change, and those of what its attempts were
+ * answered. SQLite holds them in the full-text tables of their day (FTS5, unicode61), PostgreSQL in tsvector columns whose words
+ * are made here.
+ * Scope    Both sets hold a word for everybody, one for the domain and one for the mailbox; every search asks for one of them. */
+#ifndef POSTERN_STORE_WORDS_H
+#define POSTERN_STORE_WORDS_H
+
+#include "store/day.h"
+#include "store/search.h"
+
+#define WORDS_TEXT_MAX 4096 /* bytes of a text whose words are kept */
+#define WORDS_MAX 400       /* words of a text that are kept, on PostgreSQL */
+
+/* Whose row it is. */
+struct words_of {
+    int64_t            id; /* on SQLite */
+    struct uuid        uid;
+    int64_t            n;
+    const struct uuid *domain, *mailbox; /* or NULL */
+};
+struct words_message {
+    struct words_of of;
+    struct span     subject, from_address, from_name, sender, recipient, message_id, inbound;
+};
+struct words_answers {
+    struct words_of of;
+    struct span     outbound; /* of all attempts, with their hosts */
+    struct span     delivery; /* of the last one */
+};
+
+/* In a transaction. The days have to have their tables. */
+int words_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e);
+/* `before`: what stood there, exactly; NULL: nothing did. */
+int words_put_answers(struct store *s, const struct words_answers *before, const struct words_answers *now,
+                      struct err *e);
+
+/* Is there anything to look for in a text: a letter, a digit? */
+bool words_any(struct span text);
+/* Which of the two sets a field's words are in. */
+bool words_in_answers(enum search_field f);
+/* What a search asks of one set, in the database's own words: everything that the filters of this set want, and, with
+ * `without`, what the one filter does not want. The scope's word is always in it. Appended to b. */
+void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
+                 bool answers);
+void words_query_without(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one);
+
+#endif
