@@ -117,9 +117,11 @@ static int config_man(struct cli *c, int argc, char **argv, struct err *e)
          "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post\n"
          ".Bl -tag -width envelope_lines -compact\n.It Cm class\n.Cm mta No or Cm scan :\nthe most that a caller may "
          "be there.\n"
-         ".It Cm phase , mode , envelope_lines\nas in\n.Sx [rulesd] .\n.It Cm shm\n.Cm on :\nmessages in shared memory "
-         "are read, for MTAs on "
-         "this machine.\n.El");
+         ".It Cm phase , mode , envelope_lines\nas in\n.Sx [rulesd] ;\nenvelope_lines is also\n.Cm milter :\nas "
+         "spamass-milter writes "
+         "them.\n"
+         ".It Cm discards\n.Cm on :\nthe caller drops a message when it is told to, so that it can be held.\n"
+         ".It Cm shm\n.Cm on :\nmessages in shared memory are read, for MTAs on this machine.\n.El");
     for (size_t i = 0; i < conf_nrows; i++) {
         const struct conf_row *r = &conf_rows[i];
 

@@ -31,7 +31,12 @@ static int set_class(struct listener *l, struct span value)
 }
 static int set_phase(struct listener *l, struct span value) { return one_of(value, "pre", "post", &l->post); }
 static int set_mode(struct listener *l, struct span value) { return one_of(value, "live", "observe", &l->observe); }
-static int set_lines(struct listener *l, struct span value) { return on_off(value, &l->envelope_lines); }
+static int set_lines(struct listener *l, struct span value)
+{
+    l->milter_lines = span_is(value, "milter");
+    l->envelope_lines = l->milter_lines;
+    return l->milter_lines ? 0 : on_off(value, &l->envelope_lines);
+}
 static int set_shm(struct listener *l, struct span value) { return on_off(value, &l->shm); }
 static int set_discards(struct listener *l, struct span value) { return on_off(value, &l->discards); }
 
@@ -41,7 +46,7 @@ static const struct {
     int (*set)(struct listener *l, struct span value);
 } options[] = {
     {"class", "scan or mta", set_class},   {"phase", "pre or post", set_phase},
-    {"mode", "live or observe", set_mode}, {"envelope_lines", "on or off", set_lines},
+    {"mode", "live or observe", set_mode}, {"envelope_lines", "on, off or milter", set_lines},
     {"shm", "on or off", set_shm},         {"discards", "on or off", set_discards},
 };
 
@@ -56,7 +61,8 @@ static int set_option(struct listener *l, struct span option, struct err *e)
             return err_set(e, ERR_INVALID, "%s is %s", options[i].key, options[i].values);
         return 0;
     }
-    return err_set(e, ERR_INVALID, "a listener has class, phase, mode, envelope_lines, shm and discards, but no \"%.*s\"",
+    return err_set(e, ERR_INVALID,
+                   "a listener has class, phase, mode, envelope_lines, shm and discards, but no \"%.*s\"",
                    SPAN_ARG(option));
 }
 

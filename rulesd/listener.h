@@ -15,7 +15,8 @@ struct listener {
     enum wire_kind    kind; /* the protocol, where the first bytes do not tell */
     enum caller_class most;
     bool              post, observe, envelope_lines, shm, discards;
-    int              *fds; /* one a loop; of a Unix socket the first alone */
+    bool              milter_lines; /* envelope_lines=milter: as spamass-milter writes them */
+    int              *fds;          /* one a loop; of a Unix socket the first alone */
     size_t            nfds;
 };
 

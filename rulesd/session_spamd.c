@@ -64,7 +64,8 @@ static void take_user(struct exchange *x, struct scan_request *req)
 }
 
 /* The lines at the very top that some MTAs put there. A sender can write them too, so they count only where the listener says
- * that its caller always does; then they come off in any case. */
+ * that its caller always does; then they come off in any case. spamass-milter names a single recipient as User, which no sender can
+ * forge: then that one counts. */
 static void take_envelope_lines(struct exchange *x, struct scan_request *req)
 {
     struct envelope_lines lines;
@@ -72,12 +73,14 @@ static void take_envelope_lines(struct exchange *x, struct scan_request *req)
 
     if (!x->client->listener->envelope_lines || req->class != CLASS_MTA)
         return;
-    if (origin_envelope_lines(req->message, &x->arena, &lines, &rest) < 0)
+    if ((x->client->listener->milter_lines ? origin_milter_lines : origin_envelope_lines)(req->message, &x->arena,
+                                                                                          &lines, &rest) < 0)
         return;
     req->message = rest;
+    req->ip = lines.ip;
     if (lines.has_from)
         req->from = lines.from;
-    if (lines.nto > 0) {
+    if (lines.nto > 0 && !(x->client->listener->milter_lines && req->nrcpt > 0)) {
         req->rcpt = lines.to;
         req->nrcpt = lines.nto;
     }

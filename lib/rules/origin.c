@@ -391,23 +391,55 @@ static int put_recipients(struct envelope_lines *out, struct span list, struct a
     return 0;
 }
 
-int origin_envelope_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out)
+static int take_lines(struct span *rest, struct arena *a, struct envelope_lines *out)
 {
-    struct span rest = raw, line, body;
+    struct span body;
 
-    *out = (struct envelope_lines){0};
-    if (span_starts(rest, SPAN("From ")))
-        span_line(&rest, &line);
     for (;;) {
-        if (take_field(&rest, SPAN("X-Envelope-From:"), &body)) {
+        if (take_field(rest, SPAN("X-Envelope-From:"), &body)) {
             out->from = out->has_from ? out->from : body;
             out->has_from = true;
-        } else if (!take_field(&rest, SPAN("X-Envelope-To:"), &body)) {
-            break;
+        } else if (!take_field(rest, SPAN("X-Envelope-To:"), &body)) {
+            return 0;
         } else if (put_recipients(out, body, a) < 0) {
             return -1;
         }
     }
-    *rest_out = rest;
-    return 0;
+}
+
+int origin_envelope_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out)
+{
+    struct span line;
+
+    *out = (struct envelope_lines){0};
+    *rest_out = raw;
+    if (span_starts(raw, SPAN("From ")))
+        span_line(rest_out, &line);
+    return take_lines(rest_out, a, out);
+}
+
+/* "from HELO (NAME [IP])" is the first line of it: the last bracket of that, since the client chose what stands before. */
+static struct span received_ip(struct span body)
+{
+    struct span line;
+    size_t      open;
+
+    span_line(&body, &line);
+    line = span_trim(line);
+    if (line.n < 2 || line.p[line.n - 1] != ')' || line.p[line.n - 2] != ']')
+        return SPAN_NONE;
+    open = span_rchr(line, '[');
+    return open < line.n ? span_between(line.p + open + 1, line.p + line.n - 2) : SPAN_NONE;
+}
+
+int origin_milter_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out)
+{
+    struct span body;
+
+    if (origin_envelope_lines(raw, a, out, rest_out) < 0)
+        return -1;
+    if (out->nto == 0 || !take_field(rest_out, SPAN("Received:"), &body))
+        return 0;
+    out->ip = received_ip(body);
+    return take_lines(rest_out, a, out);
 }

@@ -52,7 +52,13 @@ struct envelope_lines {
     struct span  from;
     struct span *to;
     size_t       nto;
+    struct span  ip; /* of the made-up Received line; empty: there is none */
 };
 int origin_envelope_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out);
+
+/* As spamass-milter writes them: sender and first recipient, a Received line of its own making ("from HELO (NAME [IP])"), then the further
+ * recipients. All of it comes off. Lines that the sender wrote at the top of the message look the same as the last of these: the MTA
+ * has to remove them before (docs/spamass-milter.md). */
+int origin_milter_lines(struct span raw, struct arena *a, struct envelope_lines *out, struct span *rest_out);
 
 #endif

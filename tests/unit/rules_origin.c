@@ -322,6 +322,44 @@ static void envelope_lines_at_the_top_are_taken_off(void **unused)
     }
 }
 
+#define MILTER_TOP "X-Envelope-From: <a@b.example>\r\nX-Envelope-To: <c@d.example>\r\n"
+#define MILTER_RECEIVED                                                                                                \
+    "Received: from helo (mx.b.example [192.0.2.7])\r\n\tby mx.example (Postfix) with SMTP id x\r\n\tnow;\r\n"
+
+/* clang-format off */
+static const struct { const char *holds, *raw, *to, *ip, *rest; } milters[] = {
+    {"one recipient", MILTER_TOP MILTER_RECEIVED "Subject: x\r\n\r\n", "<c@d.example>|", "192.0.2.7", "Subject: x\r\n\r\n"},
+    {"further ones behind its Received line", MILTER_TOP MILTER_RECEIVED "X-Envelope-To: <e@f.example>\r\nX-Envelope-To: <g@h.example>\r\nSubject: x\r\n\r\n",
+     "<c@d.example>|<e@f.example>|<g@h.example>|", "192.0.2.7", "Subject: x\r\n\r\n"},
+    {"one Received line alone is its own", MILTER_TOP MILTER_RECEIVED MILTER_RECEIVED "X-Envelope-To: <e@f.example>\r\n\r\n", "<c@d.example>|", "192.0.2.7",
+     MILTER_RECEIVED "X-Envelope-To: <e@f.example>\r\n\r\n"},
+    {"a HELO with brackets of its own", MILTER_TOP "Received: from ([198.51.100.1]) (mx.b.example [192.0.2.7])\r\n\tby mx\r\nX: y\r\n", "<c@d.example>|", "192.0.2.7", "X: y\r\n"},
+    {"a Received line without the client", MILTER_TOP "Received: from somewhere\r\nX: y\r\n", "<c@d.example>|", "", "X: y\r\n"},
+    {"no lines at the top: none is ours", MILTER_RECEIVED "X-Envelope-To: <e@f.example>\r\n\r\n", "", "", MILTER_RECEIVED "X-Envelope-To: <e@f.example>\r\n\r\n"},
+};
+/* clang-format on */
+
+static void lines_of_spamass_milter_are_taken_off(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(milters); i++) {
+        struct envelope_lines e;
+        struct span           rest;
+        struct buf            b;
+
+        buf_init(&b, 1000);
+        CHECK(milters[i].holds, origin_milter_lines(span_of(milters[i].raw), arena_of_test(), &e, &rest) == 0);
+        for (size_t k = 0; k < e.nto; k++) {
+            buf_put(&b, e.to[k]);
+            buf_putc(&b, '|');
+        }
+        check_text(milters[i].holds, buf_span(&b), milters[i].to);
+        check_text(milters[i].holds, e.ip, milters[i].ip);
+        check_text(milters[i].holds, rest, milters[i].rest);
+        buf_fini(&b);
+    }
+}
+
 static void too_many_recipients_are_refused(void **unused)
 {
     struct envelope_lines e;
@@ -353,6 +391,7 @@ int main(void)
         cmocka_unit_test(proof_is_for_the_same_organisation),
         cmocka_unit_test(the_direction_is_nothing_that_a_stranger_can_claim),
         cmocka_unit_test(envelope_lines_at_the_top_are_taken_off),
+        cmocka_unit_test(lines_of_spamass_milter_are_taken_off),
         cmocka_unit_test(too_many_recipients_are_refused),
     };
 
