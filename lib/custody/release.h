@@ -15,6 +15,7 @@
 #define POSTERN_CUSTODY_RELEASE_H
 
 #include "net/scanner.h"
+#include "store/message.h"
 #include "store/release.h"
 #include "vault/vault.h"
 

@@ -1,0 +1,384 @@
+/* lib/custody/release.c - see release.h. The steps of one delivery stand in send_claimed(), from the audit row to the last reply. */
+#include "custody/release.h"
+
+#include <stdio.h>
+#include <time.h>
+
+#include "base/utf8.h"
+#include "custody/body.h"
+#include "mail/address.h"
+#include "net/smtp_client.h"
+#include "scan/findings.h"
+#include "scan/wait.h"
+#include "store/audit.h"
+#include "store/bypass.h"
+#include "store/setting.h"
+
+#define HEAD_MAX 1000
+#define UNFINISHED_MAX 1000 /* of one call */
+
+/* One delivery on its way. Owns arena, message and head; the record lies in the arena. */
+struct sending {
+    const struct release_how    *how;
+    const struct actor          *by;
+    struct store_release        *row; /* the caller's */
+    struct arena                 arena;
+    struct buf                   message, head;
+    struct store_message         record;
+    const struct store_delivery *delivery;
+    struct bypass                bypass;
+    bool                         has_bypass;
+};
+
+bool release_held(enum delivery_verdict v)
+{
+    return v == DELIVERY_QUARANTINED || v == DELIVERY_REMOVED || v == DELIVERY_BLOCKED || v == DELIVERY_DISCARDED;
+}
+
+int release_check(const char *url, struct err *e)
+{
+    if (url == NULL || url[0] == '\0')
+        return err_set(e, ERR_INVALID,
+                       "there is no way to send released mail: [delivery] url names none; give it an smtpd without "
+                       "milters, such as smtp://127.0.0.1:10025");
+    return smtp_client_check(url, e) < 0 ? err_wrap(e, "[delivery] url") : 0;
+}
+
+/* Is "bypass=on" in the query of the URL? */
+static bool wants_bypass(const char *url)
+{
+    struct span query = span_of(url), word;
+
+    query = span_skip(query, span_chr(query, '?') + 1);
+    while (span_next(&query, '&', &word))
+        if (span_is(word, "bypass=on"))
+            return true;
+    return false;
+}
+
+/* ---- before it is sent ---- */
+
+static int write_down(struct sending *x, struct err *e)
+{
+    struct buf b;
+    int        rc;
+
+    buf_init(&b, 16 << 10);
+    buf_printf(&b, "{\"n\":%lld,\"attempt\":%lld,\"recipient\":", (long long)x->row->n, (long long)x->row->attempt);
+    json_put_string(&b, x->delivery->recipient);
+    buf_putc(&b, '}');
+    rc = b.failed ? err_set(e, ERR_LIMIT, "the recipient's address is too long for the audit log")
+                  : store_audit_note(x->how->store, x->by, "quarantine.release", "message", &x->row->uid,
+                                     body_scope(x->delivery), buf_span(&b), e);
+    buf_fini(&b);
+    return rc;
+}
+
+/* What a protected finding has to reach to stop it. */
+static int reject_at(struct sending *x, double *out, struct err *e)
+{
+    struct store_domain_view view;
+
+    if (store_domain_view(x->how->store, x->delivery->has_domain ? &x->delivery->domain : NULL, &x->arena, &view, e) ==
+        0)
+        *out = view.thresholds.reject;
+    else if (e->code == ERR_NOT_FOUND)
+        *out = store_thresholds_built_in.reject;
+    else
+        return -1;
+    return 0;
+}
+
+/* The names of what was found, for people. */
+static void name_findings(struct sending *x, const struct scanner_answer *answer, struct buf *out)
+{
+    for (size_t i = 0; i < answer->reply.nsymbols; i++) {
+        struct span name = answer->reply.symbols[i].name;
+
+        if (!findings_protected(name, answer->spamd, x->how->protected_symbols))
+            continue;
+        buf_puts(out, out->n > 0 ? ", " : "");
+        utf8_put_escaped(out, span_head(name, 60), 0);
+    }
+}
+
+/* ERR_DENIED: something that no release lifts. */
+static int scan(struct sending *x, struct err *e)
+{
+    struct scanner_ask ask = {.message = buf_span(&x->message),
+                              .from = x->record.sender.n > 0 ? x->record.sender : SPAN(""),
+                              .rcpt = &x->delivery->recipient,
+                              .nrcpt = 1,
+                              .ip = x->record.ip,
+                              .helo = x->record.helo,
+                              .hostname = x->record.host,
+                              .arena = &x->arena};
+    struct score_parts parts = {0};
+    struct buf         names;
+    double             reject;
+
+    if (x->how->scanner == NULL)
+        return 0;
+    if (scan_wait(x->how->scanner, &ask, e) < 0)
+        return x->how->unscanned_ok ? 0 : err_wrap(e, "it has to be scanned again before it leaves");
+    findings_score(&ask.answer, x->how->protected_symbols, &parts);
+    if (reject_at(x, &reject, e) < 0)
+        return -1;
+    if (!parts.protected_reject && parts.protected_sum < reject)
+        return 0;
+    buf_init(&names, 400);
+    name_findings(x, &ask.answer, &names);
+    err_set(e, ERR_DENIED, "the scan stops it: %.*s", SPAN_ARG(buf_span(&names)));
+    buf_fini(&names);
+    return -1;
+}
+
+static int put_bypass(struct sending *x, int64_t now_us, struct err *e)
+{
+    uint8_t        key[BYPASS_KEY_BYTES];
+    struct address rcpt;
+
+    if (!wants_bypass(x->how->url))
+        return 0;
+    if (address_parse_path(x->delivery->recipient, &x->arena, &rcpt, e) < 0 ||
+        keyring_secret(x->how->keys, BYPASS_SECRET, key, e) < 0)
+        return -1;
+    bypass_put(key, &x->row->uid, rcpt.full, buf_span(&x->message), now_us, &x->bypass, &x->head);
+    x->has_bypass = true;
+    return store_bypass_add(x->how->store, &x->bypass, e);
+}
+
+/* Our fields on top; the bypass is the lowest of them. */
+static int write_head(struct sending *x, struct err *e)
+{
+    int64_t   now_us = clock_wall_us();
+    time_t    now = (time_t)(now_us / 1000000);
+    char      uid[UUID_TEXT + 1], date[64];
+    struct tm tm;
+
+    uuid_format(&x->row->uid, uid);
+    gmtime_r(&now, &tm);
+    strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
+    buf_printf(&x->head, "X-Postern-Released: %s; %s\r\n", uid, date);
+    return put_bypass(x, now_us, e);
+}
+
+/* ---- sending it ---- */
+
+static int dot(void *ctx, struct err *e)
+{
+    struct sending *x = ctx;
+
+    return store_release_dot(x->how->store, x->row, clock_wall_us(), e);
+}
+
+static int talk(struct sending *x, struct smtp_client *c, struct smtp_result *result, struct err *e)
+{
+    struct smtp_origin origin = {.name = x->record.host,
+                                 .addr = x->record.ip,
+                                 .helo = x->record.helo,
+                                 .ident = x->record.queue_id,
+                                 .local = x->record.ip.n == 0};
+    struct smtp_letter letter = {.from = x->record.sender,
+                                 .rcpt = &x->delivery->recipient,
+                                 .nrcpt = 1,
+                                 .origin = &origin,
+                                 .head = buf_span(&x->head),
+                                 .message = buf_span(&x->message),
+                                 .notify_never = true,
+                                 .before_end = dot,
+                                 .ctx = x};
+
+    return smtp_client_send(c, &letter, result, e);
+}
+
+static void keep_text(char *out, size_t size, struct span text)
+{
+    size_t n = utf8_clip(text, size - 1);
+
+    memcpy(out, text.p != NULL ? text.p : "", n);
+    out[n] = '\0';
+}
+
+static void keep_reply(struct store_release *r, enum release_state state, int code, const char *text)
+{
+    r->state = state;
+    r->code = code;
+    keep_text(r->reply, sizeof r->reply, span_of(text));
+}
+
+/* It ends here; e says why, and stays what the caller is told. */
+static int end_unsent(struct sending *x, enum release_state state, struct err *e)
+{
+    struct err more = ERR_INIT;
+
+    keep_reply(x->row, state, 0, e->text);
+    if (store_release_done(x->how->store, x->row, NULL, &more) < 0)
+        err_wrap(e, "(%.150s) ", more.text);
+    return -1;
+}
+
+static int end_sent(struct sending *x, const struct smtp_client *c, const struct smtp_reply *reply, struct err *e)
+{
+    struct smtp_peer         peer;
+    struct store_release_hop hop;
+
+    smtp_client_peer(c, &peer);
+    hop = (struct store_release_hop){.recipient = x->delivery->recipient,
+                                     .host = span_of(peer.host),
+                                     .ip = span_of(peer.ip),
+                                     .port = peer.port,
+                                     .tls = peer.tls,
+                                     .dsn = span_of(reply->dsn)};
+    keep_reply(x->row, RELEASE_SENT, reply->code, reply->text);
+    keep_text(x->row->queue_id, sizeof x->row->queue_id, smtp_queue_id(span_of(reply->text)));
+    if (x->has_bypass) /* nobody asked for it on the way: it must not lie about, good, in a mailbox */
+        (void)store_bypass_spend(x->how->store, &x->bypass, clock_wall_us(), NULL);
+    if (store_release_done(x->how->store, x->row, &hop, e) == 0)
+        return 0;
+    x->row->state = RELEASE_UNKNOWN;
+    return err_wrap(e, "the mail server has it (%d %s), but that could not be written down", reply->code, reply->text);
+}
+
+static int end_refused(struct sending *x, const struct smtp_reply *reply, struct err *e)
+{
+    err_set(e, reply->code < 500 ? ERR_BUSY : ERR_DENIED, "the mail server refused it: %d %s", reply->code,
+            reply->text);
+    keep_reply(x->row, RELEASE_FAILED, reply->code, reply->text);
+    (void)store_release_done(x->how->store, x->row, NULL, e);
+    return -1;
+}
+
+static int hand_over(struct sending *x, struct err *e)
+{
+    struct smtp_client *c = NULL;
+    struct smtp_result  result = {.fate = SMTP_UNSENT};
+    int                 rc;
+
+    if (smtp_client_open(x->how->url, NULL, &c, e) < 0)
+        return end_unsent(x, RELEASE_REQUESTED, e);
+    rc = talk(x, c, &result, e);
+    switch (result.fate) {
+    case SMTP_TAKEN: rc = end_sent(x, c, &result.reply, e); break;
+    case SMTP_REFUSED: rc = end_refused(x, &result.reply, e); break;
+    case SMTP_UNSENT: rc = end_unsent(x, RELEASE_REQUESTED, e); break;
+    case SMTP_UNKNOWN:
+        rc = end_unsent(x, RELEASE_UNKNOWN, e);
+        err_wrap(e, "nobody knows whether the mail server has it: the connection was lost behind the final dot");
+        break;
+    }
+    smtp_client_close(&c);
+    return rc;
+}
+
+/* ---- one delivery ---- */
+
+/* What cannot get better by trying again fails; else the request stays. */
+static enum release_state after_fault(const struct err *e)
+{
+    switch (e->code) {
+    case ERR_NOT_FOUND:
+    case ERR_CORRUPT:
+    case ERR_DENIED:
+    case ERR_INVALID:
+    case ERR_LIMIT: return RELEASE_FAILED;
+    default: return RELEASE_REQUESTED;
+    }
+}
+
+/* The record, and that this recipient's copy was held. */
+static int look_up(struct sending *x, struct err *e)
+{
+    if (body_record(x->how->vault, &x->row->uid, &x->arena, &x->record, e) < 0 ||
+        (x->delivery = body_delivery(&x->record, x->row->n, e)) == NULL)
+        return -1;
+    if (!release_held(x->delivery->verdict))
+        return err_set(e, ERR_INVALID, "it was not held for %.*s: %s", SPAN_ARG(x->delivery->recipient),
+                       delivery_verdict_words[x->delivery->verdict]);
+    return 0;
+}
+
+static int send_claimed(struct sending *x, struct err *e)
+{
+    if (look_up(x, e) < 0 || write_down(x, e) < 0 || vault_get(x->how->vault, &x->row->uid, NULL, &x->message, e) < 0 ||
+        scan(x, e) < 0 || write_head(x, e) < 0)
+        return end_unsent(x, after_fault(e), e);
+    return hand_over(x, e);
+}
+
+static int claim_and_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n,
+                          struct store_release *out, struct err *e)
+{
+    struct sending x = {.how = how, .by = by, .row = out};
+    int            rc;
+
+    if (store_release_claim(how->store, uid, n, clock_wall_us(), out, e) < 0)
+        return -1;
+    arena_init(&x.arena, 4 * VAULT_HEAD_MAX);
+    buf_init(&x.message, how->message_max);
+    buf_init(&x.head, HEAD_MAX);
+    rc = send_claimed(&x, e);
+    buf_fini(&x.head);
+    buf_fini(&x.message);
+    arena_fini(&x.arena);
+    return rc;
+}
+
+/* Nothing is asked for that is not there to be had: a wrong number leaves no row behind. */
+static int can_be_asked_for(const struct release_how *how, struct uuid uid, int64_t n, struct err *e)
+{
+    struct store_release row = {.uid = uid, .n = n};
+    struct sending       x = {.how = how, .row = &row};
+    int                  rc;
+
+    arena_init(&x.arena, 4 * VAULT_HEAD_MAX);
+    rc = look_up(&x, e);
+    arena_fini(&x.arena);
+    return rc;
+}
+
+int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n, bool again,
+                 struct store_release *out, struct err *e)
+{
+    *out = (struct store_release){.uid = uid, .n = n};
+    if (release_check(how->url, e) < 0 || can_be_asked_for(how, uid, n, e) < 0 ||
+        store_release_request(how->store, by, uid, n, again, out, e) < 0)
+        return -1;
+    return claim_and_send(how, by, uid, n, out, e);
+}
+
+/* ---- what was left ---- */
+
+struct unfinished {
+    struct store_release *rows;
+    size_t                n;
+};
+
+static int collect(void *ctx, const struct store_release *r)
+{
+    struct unfinished *u = ctx;
+
+    u->rows[u->n++] = *r;
+    return 0;
+}
+
+int release_unfinished(const struct release_how *how, const struct actor *by, release_fn fn, void *ctx, struct err *e)
+{
+    struct unfinished u = {0};
+    struct arena      a;
+    int               rc;
+
+    if (release_check(how->url, e) < 0)
+        return -1;
+    arena_init(&a, (UNFINISHED_MAX + 1) * sizeof *u.rows);
+    u.rows = arena_array(&a, UNFINISHED_MAX, sizeof *u.rows);
+    rc = store_release_open(how->store, clock_wall_us(), UNFINISHED_MAX, collect, &u, e);
+    for (size_t i = 0; rc == 0 && i < u.n; i++) {
+        struct err why = ERR_INIT;
+        int        sent = claim_and_send(how, by, u.rows[i].uid, u.rows[i].n, &u.rows[i], &why);
+
+        fn(ctx, &u.rows[i], sent < 0 ? &why : NULL);
+    }
+    arena_fini(&a);
+    return rc < 0 ? -1 : (int)u.n;
+}
