@@ -22,7 +22,7 @@ enum mail_event_kind {
     MAIL_QUEUED,     /* accepted, in the queue (again at every retry); Exim: message_id too */
     MAIL_ATTEMPT,    /* outcome, to, orig_to, host …, response */
     MAIL_EXPIRED,    /* in the queue too long: given back to the sender */
-    MAIL_REFUSED,    /* at the door, before it was queued: response */
+    MAIL_REFUSED,    /* at the door, before it was queued */
     MAIL_HELD,       /* on hold */
     MAIL_FREED,      /* from hold */
     MAIL_DELETED,    /* out of the queue by its administrator */
