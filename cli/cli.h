@@ -33,6 +33,7 @@ int cli_rule(struct cli *c, int argc, char **argv, struct err *e);
 int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e);
 int cli_token(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
+int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);
 int cli_migrate(struct cli *c, int argc, char **argv, struct err *e);
 int cli_config(struct cli *c, int argc, char **argv, struct err *e);

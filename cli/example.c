@@ -15,6 +15,7 @@
 #include "store/address.h"
 #include "store/mailbox.h"
 #include "store/policy.h"
+#include "vault/keyring.h"
 
 #define READY_TRIES 1200 /* of 50 ms */
 
@@ -124,6 +125,8 @@ int example_make(struct cli *c, const struct example *x, struct conf **conf_out,
         return -1;
     c->conf_path = path;
     c->settings = conf_settings(*conf_out);
+    if (keyring_create(c->settings->quarantine.keys, e) < 0)
+        return -1;
     return seed_store(c, x->seed, e);
 }
 

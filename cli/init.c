@@ -1,10 +1,11 @@
-/* cli/init.c - postern init, migrate, config and audit: the database as a whole. */
+/* cli/init.c - postern init, migrate, config and audit: the installation as a whole. */
 #include <stdio.h>
 
 #include "cli.h"
 #include "db/migrate.h"
 #include "store/account.h"
 #include "store/audit.h"
+#include "vault/keyring.h"
 
 static int add_admin(struct cli *c, const char *login, struct err *e)
 {
@@ -37,8 +38,11 @@ int cli_init(struct cli *c, int argc, char **argv, struct err *e)
     /* The address of a PostgreSQL may hold a password. */
     printf("Database ready: %s\n",
            span_starts(span_of(c->settings->store.url), SPAN("sqlite:")) ? c->settings->store.url : "PostgreSQL");
-    if (admin != NULL)
-        return add_admin(c, admin, e);
+    if (admin != NULL && add_admin(c, admin, e) < 0)
+        return -1;
+    if (keyring_create(c->settings->quarantine.keys, e) < 0)
+        return err_wrap(e, "the keys that held mail is sealed with");
+    printf("Keys ready: %s\n", c->settings->quarantine.keys);
     return 0;
 }
 

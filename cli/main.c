@@ -12,7 +12,7 @@ static const struct command {
     const char *name, *usage, *help;
     int (*run)(struct cli *c, int argc, char **argv, struct err *e);
 } commands[] = {
-    {"init", "[--admin ADDRESS]", "make the database, and the first administrator", cli_init},
+    {"init", "[--admin ADDRESS]", "make the database, the keys, and the first administrator", cli_init},
     {"domain", "add|set|list|show|delete|alias …", "the domains whose mail is filtered", cli_domain},
     {"account", "add|list|show|set|delete …", "the people who sign in, and their roles", cli_account},
     {"mailbox", "add|list|set|delete …", "addresses with rules of their own", cli_mailbox},
@@ -22,6 +22,7 @@ static const struct command {
     {"thresholds", "show|set|reset SCOPE …", "from which score mail is refused, tagged, deferred", cli_thresholds},
     {"token", "add|list|revoke …", "what programs show to hand over results, or to read lists", cli_token},
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
+    {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
     {"migrate", "[--check]", "bring the database up to this release", cli_migrate},
     {"config", "example|man|check", "the settings", cli_config},
