@@ -28,7 +28,7 @@ struct key {
 /* Owns its keys; the secret halves are wiped when it closes. */
 struct keyring {
     char        dir[PATH_MAX];
-    struct key *keys; /* by id, which begins with the day */
+    struct key *keys; /* the oldest first */
     size_t      n, current;
 };
 
@@ -310,9 +310,13 @@ static int read_pairs(struct keyring *k, int dir, struct err *e)
     return rc;
 }
 
-static int by_id(const void *a, const void *b)
+static int by_age(const void *a, const void *b)
 {
-    return strcmp(((const struct key *)a)->id, ((const struct key *)b)->id);
+    const struct key *one = a, *two = b;
+
+    if (one->created_us != two->created_us)
+        return one->created_us < two->created_us ? -1 : 1;
+    return strcmp(one->id, two->id);
 }
 
 static int read_current(struct keyring *k, int dir, struct err *e)
@@ -356,7 +360,7 @@ int keyring_open(const char *path, struct keyring **out, struct err *e)
     if (read_pairs(k, dir, e) < 0)
         goto failed;
     if (k->n > 0)
-        qsort(k->keys, k->n, sizeof *k->keys, by_id);
+        qsort(k->keys, k->n, sizeof *k->keys, by_age);
     if (read_current(k, dir, e) < 0)
         goto failed;
     fd_close(&dir);
