@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "lookup.h"
 #include "loop.h"
 #include "mail/leaf.h"
 #include "version.h"
@@ -219,7 +220,7 @@ static bool is_live(const struct conf_row *row)
 
 static void name_others(const struct settings *was, const struct settings *now)
 {
-    static const char *const ours[] = {"store", "redis", "rulesd", "rules", "trainer", "log"};
+    static const char *const ours[] = {"store", "redis", "rulesd", "lookup", "rules", "trainer", "log"};
 
     for (const struct conf_row *row = conf_rows; row < conf_rows + conf_nrows; row++) {
         bool mine = false;
@@ -312,7 +313,7 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (start_tools(&sv->tools, s, e) < 0)
         return -1;
     sv->workers = workers_new(n, QUEUE_MAX);
-    if (listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
+    if (lookup_new(s, &sv->lookup, e) < 0 || listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
     return start_loops(sv, n, trust, e);
 }
@@ -331,6 +332,7 @@ static void stop(struct server *sv)
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
     hits_free(&sv->tools.hits);
+    lookup_free(&sv->lookup);
     limited_rules_free(&sv->tools.limited);
     allowance_free(&sv->tools.allowance);
 }
