@@ -32,6 +32,8 @@ int cli_policy(struct cli *c, int argc, char **argv, struct err *e);
 int cli_rule(struct cli *c, int argc, char **argv, struct err *e);
 int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e);
 int cli_token(struct cli *c, int argc, char **argv, struct err *e);
+int cli_sender(struct cli *c, int argc, char **argv, struct err *e);
+int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);

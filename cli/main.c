@@ -21,6 +21,8 @@ static const struct command {
     {"rule", "add|list|show|enable|disable|delete|import|export …", "what is allowed and what is blocked", cli_rule},
     {"thresholds", "show|set|reset SCOPE …", "from which score mail is refused, tagged, deferred", cli_thresholds},
     {"token", "add|list|revoke …", "what programs show to hand over results, or to read lists", cli_token},
+    {"sender", "list|limit|block|unblock …", "how much people may send, and who may not any more", cli_sender},
+    {"lookup", "spamassassin|postfix|sql …", "what other programs read of our data, and how", cli_lookup},
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
     {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
