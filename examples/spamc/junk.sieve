@@ -1,6 +1,9 @@
-# /etc/dovecot/sieve/junk.sieve - asks rulesd, then files what it tagged. Needs sieve_extprograms with
-# sieve_filter_bin_dir holding a script `postern` : exec spamc -U /run/postern/spamd.sock -u "$1"
-require ["vnd.dovecot.filter", "fileinto", "mailbox", "envelope", "variables"];
+# /etc/dovecot/sieve/junk.sieve - asks rulesd, files what it tagged, and drops what it holds: from 100 on.
+require ["vnd.dovecot.filter", "fileinto", "mailbox", "envelope", "variables", "relational", "comparator-i;ascii-numeric"];
 if envelope :matches "to" "*" { set "to" "${1}"; }
 filter "postern" ["${to}"];
-if header :contains "X-Spam-Flag" "YES" { fileinto :create "Junk"; stop; }
+if header :matches "X-Spam-Status" "Yes, score=*.*" {
+  if string :value "ge" :comparator "i;ascii-numeric" "${1}" "100" { discard; stop; }
+  fileinto :create "Junk";
+  stop;
+}

@@ -101,7 +101,7 @@ export async function startSpamassMilter({ options }) {
 
 // Dovecot 2.3 as the end of a delivery: a program that Postfix's pipe(8) calls with the arguments of dovecot-lda, and
 // that delivers into Maildirs: { agent, mailbox(address, folder) => [message …], log(), remove() }.
-//   config   the recipe's lines of dovecot.conf
+//   config   the recipe's lines of dovecot.conf, by a function that is given one: path("junk.sieve") is where that lies
 //   files    { "junk.sieve": text, "bin/postern": text } beside it; what is in bin/ can be executed
 export function makeDovecotAgent({ config, files }) {
     const dir = tempDir("dovecot"), user = userOf("vmail");
@@ -124,7 +124,7 @@ ssl = no
 mail_location = maildir:${own("mail")}/%u
 first_valid_uid = 1
 hostname = mx.example
-${config}
+${config(own)}
 plugin {
   sieve_plugin_dir = ${own("sieve")}
 }
@@ -146,7 +146,7 @@ exec ${peerFile("dovecot-core", "usr/bin/doveconf")} -c ${own("dovecot.conf")} -
 `, { mode: 0o755 });
     for (const folder of ["mail", "run", "."]) chownSync(own(folder), user.uid, user.gid);
     return {
-        dir, agent: own("bin/dovecot-lda"), path: own,
+        dir, agent: own("bin/dovecot-lda"),
         log: () => (existsSync(own("mail/log")) ? readFileSync(own("mail/log"), "utf8") : ""),
         mailbox: (address, folder = "") => {
             const box = own("mail", address, folder ? `.${folder}` : "", "new");

@@ -1,6 +1,7 @@
 // What the tests of the topologies share: whose mail it is, what scanners are told to find, and what may break.
 import { waitFor } from "./process.mjs";
 import { makeSite, startRulesd } from "./postern.mjs";
+import { startRelay } from "./relay.mjs";
 import { startPostgres } from "./servers.mjs";
 
 export const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example";
@@ -22,7 +23,7 @@ rspamd_config:register_symbol{ name = "CLAM_VIRUS", type = "normal", score = 0.0
   end }
 `;
 
-// For a folder that spamd takes instead of its own rules.
+// For spamd's local.cf.
 export const spamdFinds = `body TOWN_WATCHES /cheap watches/
 score TOWN_WATCHES 8
 body TOWN_MONEY /free money/
@@ -30,21 +31,40 @@ score TOWN_MONEY 20
 `;
 
 // Two domains on a PostgreSQL of their own, with a running rulesd, set up by the postern.conf of a recipe: settings(site) gives its
-// sections, with the paths of this site.
-//   ours.example    anna blocks "wares" and allows "invoice"; bob has no rule. Blocks and rejects are what the domain says.
-//   theirs.example  cleo has no rule
-// { …startRulesd(), postgres, all: stops everything }.
-export async function foundTown(settings = () => ({}), { domains = {} } = {}) {
-    const postgres = await startPostgres();
-    const own = await makeSite({ store: { url: postgres.url } });
-    own.configure(settings(own));
-    const site = await startRulesd({ site: own });
+// sections, with the paths of this site; site.scanner is a port before that of the scanner.
+//   ours.example    anna blocks "wares" and allows "invoice"; bob has no rule
+//   theirs.example  cleo has no rule; what is blocked there is held
+// without(what, ask) asks while something is down: "rulesd", "scanner", "scanner hung", "database", or "room" (in the
+// quarantine). { …startRulesd(), without, end: stops everything }.
+export async function foundTown(settings = () => ({}), { scanner } = {}) {
+    const postgres = await startPostgres(), relay = scanner ? await startRelay(scanner) : null;
+    const own = Object.assign(await makeSite({ store: { url: postgres.url } }), { scanner: relay?.port });
 
-    for (const domain of ["ours.example", "theirs.example"]) await site.must("domain", "add", domain, ...(domains[domain] ?? []));
-    for (const address of [ANNA, BOB, CLEO]) await site.must("mailbox", "add", address);
-    await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas secret rule", "block", "--subject", "wares");
-    await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas friend", "allow", "--subject", "invoice");
-    return Object.assign(site, { postgres, end: async () => { await site.stop(); own.remove(); await postgres.stop(); } });
+    own.configure(settings(own));
+    await own.must("init");
+    await own.must("domain", "add", "ours.example");
+    await own.must("domain", "add", "theirs.example", "--at-block", "quarantine");
+    for (const address of [ANNA, BOB, CLEO]) await own.must("mailbox", "add", address);
+    await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas secret rule", "block", "--subject", "wares");
+    await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas friend", "allow", "--subject", "invoice");
+    await own.must("rule", "add", "--scope", `mailbox:${CLEO}`, "--name", "Cleos secret rule", "block", "--subject", "wares");
+
+    const site = await startRulesd({ site: own, init: false });
+    const room = async (minFree) => { own.configure({ quarantine: { min_free: minFree } }); await site.restart(); };
+    const outages = {
+        rulesd: { begin: () => site.kill(), end: () => site.restart() },
+        scanner: { begin: () => relay.cut(), end: () => relay.mend() },
+        "scanner hung": { begin: () => relay.freeze(), end: () => relay.mend() },
+        database: { begin: () => postgres.kill(), end: () => postgres.restart() },
+        room: { begin: () => room("900000G"), end: () => room("1M") },
+    };
+    return Object.assign(site, {
+        without: async (what, ask) => {
+            await outages[what].begin();
+            try { return await ask(); } finally { await outages[what].end(); }
+        },
+        end: async () => { await site.stop(); own.remove(); await relay?.stop(); await postgres.stop(); },
+    });
 }
 
 let number = 0;
