@@ -830,6 +830,9 @@ bool cache_ready(struct cache *c)
     return stats.compiling == 0;
 }
 
+int64_t cache_feed_seq(const struct cache *c) { return feed_seq(c->feed); }
+bool    cache_is_stale(const struct cache *c) { return feed_stale_since_us(c->feed) != 0; }
+
 void cache_stats(struct cache *c, struct cache_stats *out)
 {
     struct slots_stats slots;

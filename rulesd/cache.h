@@ -32,6 +32,9 @@ int  cache_new(const struct settings *settings, const struct cache_limits *limit
 void cache_free(struct cache **c); /* when no loop thread runs any more, and all audiences are dropped */
 /* Does everything that was asked for at the start stand compiled (global scope, large scopes)? For /ready. */
 bool cache_ready(struct cache *c);
+/* The number of the last change that was told: what was read after this holds all up to it. One atomic read. */
+int64_t cache_feed_seq(const struct cache *c);
+bool    cache_is_stale(const struct cache *c); /* the database is away: changes are not heard of */
 
 /* 1: *out is held (drop it); 0: not known yet, use cache_load(); -1: known to fail right now, with e. `address` is in normal form;
  * the empty span stands for "no recipient": global rules and thresholds. Any thread; takes one shard lock. */
