@@ -36,6 +36,8 @@ int cli_sender(struct cli *c, int argc, char **argv, struct err *e);
 int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_key(struct cli *c, int argc, char **argv, struct err *e);
+int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);
+int cli_trace(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);
 int cli_migrate(struct cli *c, int argc, char **argv, struct err *e);
 int cli_config(struct cli *c, int argc, char **argv, struct err *e);

@@ -1,0 +1,27 @@
+/* cli/held.h - held mail as the command has it in hand. */
+#ifndef POSTERN_CLI_HELD_H
+#define POSTERN_CLI_HELD_H
+
+#include "cli.h"
+#include "custody/release.h"
+#include "store/custody.h"
+#include "vault/vault.h"
+
+/* Owns both. */
+struct held {
+    struct keyring *keys;
+    struct vault   *vault;
+    struct uuid     node; /* whose spool it is */
+};
+/* The store too. */
+int  held_open(struct cli *c, struct held *h, struct err *e);
+void held_close(struct held *h);
+
+/* A UID as people give it; no Message-ID, no queue id: what is released or deleted is named exactly. */
+int held_uid(const char *text, struct uuid *out, struct err *e);
+/* What stands for a whole message in the time of one command. */
+size_t held_message_max(const struct cli *c);
+
+int cli_quarantine_release(struct cli *c, int argc, char **argv, struct err *e);
+
+#endif
