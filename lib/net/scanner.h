@@ -19,9 +19,11 @@ struct scanner_answer {
     bool                spamd;
     struct rspamd_reply reply;      /* what it said, in Rspamd's words; spamd: score, required_score, symbols, action */
     bool                names_only; /* spamd, of which the points of symbols could not be had: they are 0 */
-    bool                skipped;    /* Rspamd: is_skipped, and the like: not really scanned */
-    const char         *by;         /* which scanner: text of the settings */
-    int64_t             took_us;
+    bool        envelope_told;      /* client and envelope sender were stated to it; where not, what spamd says of SPF
+                                          may be about somebody whom the message names */
+    bool        skipped;            /* Rspamd: is_skipped, and the like: not really scanned */
+    const char *by;                 /* which scanner: text of the settings */
+    int64_t     took_us;
 };
 
 /* One question. The asker owns it and everything that it points to, and leaves all of it alone until done() has been called, once,
