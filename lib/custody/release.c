@@ -213,7 +213,7 @@ static int end_unsent(struct sending *x, enum release_state state, struct err *e
     struct err more = ERR_INIT;
 
     keep_reply(x->row, state, 0, e->text);
-    if (store_release_done(x->how->store, x->row, NULL, &more) < 0)
+    if (store_release_done(x->how->store, x->row, &more) < 0)
         err_wrap(e, "(%.150s) ", more.text);
     return -1;
 }
@@ -234,8 +234,10 @@ static int end_sent(struct sending *x, const struct smtp_client *c, const struct
     keep_text(x->row->queue_id, sizeof x->row->queue_id, smtp_queue_id(span_of(reply->text)));
     if (x->has_bypass) /* nobody asked for it on the way: it must not lie about, good, in a mailbox */
         (void)store_bypass_spend(x->how->store, &x->bypass, clock_wall_us(), NULL);
-    if (store_release_done(x->how->store, x->row, &hop, e) == 0)
-        return 0;
+    if (store_release_done(x->how->store, x->row, e) == 0)
+        return store_release_tell(x->how->store, x->row, &hop, e) == 0
+                   ? 0
+                   : err_wrap(e, "it was released, but the log does not show that yet");
     x->row->state = RELEASE_UNKNOWN;
     return err_wrap(e, "the mail server has it (%d %s), but that could not be written down", reply->code, reply->text);
 }
@@ -245,7 +247,7 @@ static int end_refused(struct sending *x, const struct smtp_reply *reply, struct
     err_set(e, reply->code < 500 ? ERR_BUSY : ERR_DENIED, "the mail server refused it: %d %s", reply->code,
             reply->text);
     keep_reply(x->row, RELEASE_FAILED, reply->code, reply->text);
-    (void)store_release_done(x->how->store, x->row, NULL, e);
+    (void)store_release_done(x->how->store, x->row, e);
     return -1;
 }
 

@@ -109,6 +109,8 @@ int store_release_request(struct store *s, const struct actor *by, struct uuid u
         *out = r;
     if (r.state == RELEASE_REQUESTED || (r.state == RELEASE_SENDING && r.lease_until_us <= now_us))
         return 0;
+    if (r.state == RELEASE_SENT) /* whoever sent it may have died before the delivery was told */
+        (void)store_delivery_released(s, &uid, n, span_of(r.queue_id), r.changed_us, NULL);
     return not_now(&r, now_us, e);
 }
 
@@ -154,12 +156,13 @@ int store_release_dot(struct store *s, const struct store_release *r, int64_t no
     return ours(changed, e);
 }
 
-static int end_row(struct store *s, const struct store_release *r, int64_t now_us, struct err *e)
+int store_release_done(struct store *s, struct store_release *r, struct err *e)
 {
     char    text[UUID_TEXT + 1];
-    int64_t changed = 0;
+    int64_t changed = 0, now_us = clock_wall_us();
 
     uuid_format(&r->uid, text);
+    r->changed_us = now_us;
     if (db_run(s->log, done_sql,
                (struct db_val[]){dbv_str(text), dbv_i64(r->n), dbv_i64(r->attempt),
                                  dbv_word(release_state_words, (int)r->state), dbv_i64(now_us), dbv_str(r->queue_id),
@@ -169,13 +172,12 @@ static int end_row(struct store *s, const struct store_release *r, int64_t now_u
     return ours(changed, e);
 }
 
-/* The delivery is released, and its first hop, into the MTA, is in its timeline. */
-static int tell_delivery(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
-                         int64_t now_us, struct err *e)
+int store_release_tell(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
+                       struct err *e)
 {
     struct store_event  event = {.uid = r->uid,
                                  .n = r->n,
-                                 .at_us = now_us,
+                                 .at_us = r->changed_us,
                                  .has_attempt = true,
                                  .queue_id = span_of(r->queue_id),
                                  .final_recipient = hop->recipient,
@@ -188,27 +190,9 @@ static int tell_delivery(struct store *s, const struct store_release *r, const s
                                  .response = span_of(r->reply)};
     struct store_events all = {.events = &event, .nevents = 1};
 
-    if (store_delivery_released(s, &r->uid, r->n, span_of(r->queue_id), now_us, e) < 0)
+    if (store_delivery_released(s, &r->uid, r->n, span_of(r->queue_id), r->changed_us, e) < 0)
         return -1;
     return store_events_put(s, &all, NULL, e);
-}
-
-int store_release_done(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
-                       struct err *e)
-{
-    int64_t now_us = clock_wall_us();
-    int     rc;
-
-    if (db_begin(s->log, e) < 0)
-        return -1;
-    rc = end_row(s, r, now_us, e);
-    if (rc == 0 && r->state == RELEASE_SENT)
-        rc = tell_delivery(s, r, hop, now_us, e);
-    if (rc == 0)
-        rc = db_commit(s->log, e);
-    if (rc < 0)
-        db_rollback(s->log);
-    return rc;
 }
 
 struct release_list {

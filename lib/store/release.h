@@ -45,14 +45,18 @@ int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now
 /* The final dot is about to leave. On -1 it must not. */
 int store_release_dot(struct store *s, const struct store_release *r, int64_t now_us, struct err *e);
 /* How it ended: r->state SENT, FAILED, UNKNOWN, or REQUESTED (nothing left: it can be claimed again), with queue_id, code and
- * reply; and, if sent, the delivery is released and has an attempt with the new queue id, all in one transaction. */
+ * reply. Fills changed_us. */
+int store_release_done(struct store *s, struct store_release *r, struct err *e);
+
+/* Behind a SENT: the delivery is released, and has an attempt with the new queue id. Doing it twice does nothing; where nobody came
+ * to do it, the next request does the first half. */
 struct store_release_hop {
     struct span recipient, host, ip;
     unsigned    port;
     bool        tls;
     struct span dsn;
 };
-int store_release_done(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
+int store_release_tell(struct store *s, const struct store_release *r, const struct store_release_hop *hop,
                        struct err *e);
 
 /* 1 and the row, 0 there is none, -1. */
