@@ -9,6 +9,7 @@
 #include "store/audit.h"
 #include "store/search.h"
 #include "timeline.h"
+#include "vault/purge.h"
 
 #define LIST_DEFAULT "50"
 #define LIST_MAX 100000
@@ -426,7 +427,7 @@ static int purge(struct cli *c, struct held *h, int64_t now_us, struct err *e)
         gone += (int64_t)d->n;
     }
     printf("%lld messages deleted.\n", (long long)gone);
-    return 0;
+    return purge_allow(h->vault, e); /* rulesd need not ask about that clock any more */
 }
 
 static int ask_and_purge(struct cli *c, struct held *h, bool yes, struct err *e)
@@ -442,7 +443,7 @@ static int ask_and_purge(struct cli *c, struct held *h, bool yes, struct err *e)
     printf("%lld messages are held here; %lld of them (%lld bytes) are past their time at %s UTC.\n",
            (long long)sum.count, (long long)sum.due_count, (long long)sum.due_bytes, time_text(now_us).text);
     if (sum.due_count == 0)
-        return 0;
+        return yes ? purge_allow(h->vault, e) : 0;
     snprintf(what, sizeof what, "delete %lld held messages for good", (long long)sum.due_count);
     if (cli_confirm(yes, what, e) < 0)
         return -1;
