@@ -82,7 +82,7 @@ static void remove_leftovers(struct vault *v)
 /* Whoever may only read here does without: nothing of his is half written. */
 static void take_lock(struct vault *v)
 {
-    if ((v->lock = openat(v->root, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+    if ((v->lock = openat(v->root, "lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0644)) < 0)
         return;
     if (flock(v->lock, LOCK_EX | LOCK_NB) == 0)
         remove_leftovers(v);
