@@ -278,7 +278,11 @@ static void run_on_worker(void *ctx)
 
     if (atomic_load_explicit(&c->loop->server->stopping, memory_order_relaxed))
         return; /* nobody is there to send a reply */
-    c->step = scan_run(c->x->scan);
+    c->step = SCAN_ASKS; /* said before: once the scan is with somebody, the connection may be woken at any time */
+    enum scan_step step = scan_run(c->x->scan);
+    if (step == SCAN_ASKS)
+        return;
+    c->step = step;
     if (c->step == SCAN_DONE) {
         c->session->put_scan(c->x, &c->out);
         c->replied = true;
@@ -351,6 +355,7 @@ static enum go go_on_with(struct conn *c, enum scan_step step)
     switch (step) {
     case SCAN_DONE: return finish_scan(c);
     case SCAN_HEAVY: return hand_over(c);
+    case SCAN_LATER: loop_wait(c->loop, c, WAIT_LATER); return GO_WAIT;
     case SCAN_ASKS: /* wake_conn() may have been called already: its post is looked at in this thread, and later */
         metric_add(&c->loop->metrics.parked, 1);
         loop_wait(c->loop, c, WAIT_SCAN);
@@ -637,8 +642,10 @@ void conn_resume(struct conn *c)
         run(c, after_unpacking(c));
     else if (c->x->errand != NULL)
         run(c, finish_errand(c));
+    else if (s->on_worker)
+        run(c, c->step == SCAN_ASKS ? hand_over(c) : go_on_with(c, c->step));
     else
-        run(c, go_on_with(c, s->on_worker ? c->step : scan_run(s)));
+        run(c, go_on_with(c, scan_run(s)));
 }
 
 void conn_expire(struct conn *c)
@@ -646,6 +653,10 @@ void conn_expire(struct conn *c)
     enum waiting was = c->waiting;
 
     loop_unwait(c->loop, c);
+    if (was == WAIT_LATER) {
+        run(c, go_on_with(c, scan_run(c->x->scan)));
+        return;
+    }
     metric_add(&c->loop->metrics.timeouts, 1);
     if (was != WAIT_HEAD && was != WAIT_BODY) {
         conn_close(c);

@@ -17,7 +17,8 @@ enum waiting {
     WAIT_IDLE,  /* for the next request */
     WAIT_WRITE, /* until the client takes more of the reply */
     WAIT_DRAIN, /* for the client's end, its reply sent */
-    WAIT_SCAN,  /* for the cache or a worker; without a deadline */
+    WAIT_LATER, /* for the log to catch up; then the scan goes on */
+    WAIT_SCAN,  /* for the cache, a worker, the scanner, custody; without a deadline */
     WAITS
 };
 

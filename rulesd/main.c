@@ -129,8 +129,12 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
 {
     const struct cache_limits limits = {200000, 50000, (size_t)1 << 30};
 
+    t->settings = s;
     if (cache_new(s, &limits, &t->cache, e) < 0 || hits_new(s, &t->hits, e) < 0 ||
-        greylist_new(s, GREYLIST_DELAY_US, &t->greylist, e) < 0)
+        greylist_new(s, GREYLIST_DELAY_US, &t->greylist, e) < 0 ||
+        scanner_new(&s->rulesd.scanner, s->rulesd.scanner_timeout_ms, &t->scanner, e) < 0)
+        return -1;
+    if (s->rulesd.message_log && (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0))
         return -1;
     t->allowance = allowance_new();
     t->limited = limited_rules_new();
@@ -323,6 +327,8 @@ static void stop(struct server *sv)
 {
     listeners_close(sv->listeners, sv->nlisteners);
     workers_free(&sv->workers);
+    scanner_free(&sv->tools.scanner);
+    custody_free(&sv->tools.custody);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_let_go(sv->loops[i]);
     cache_free(&sv->tools.cache);
@@ -331,6 +337,7 @@ static void stop(struct server *sv)
     free(sv->loops);
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
+    journal_free(&sv->tools.journal);
     hits_free(&sv->tools.hits);
     lookup_free(&sv->lookup);
     limited_rules_free(&sv->tools.limited);

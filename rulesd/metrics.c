@@ -7,8 +7,10 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cache.h"
+#include "custody.h"
 #include "greylist.h"
 #include "hits.h"
+#include "net/scanner.h"
 #include "rules/decide.h"
 #include "rules/regex.h"
 #include "version.h"
@@ -171,7 +173,7 @@ struct number {
     const char *name, *kind, *help;
     double      value;
 };
-#define NUMBERS_MAX 40
+#define NUMBERS_MAX 80
 
 static size_t loop_numbers(const struct metrics_view *v, struct number *to)
 {
@@ -243,11 +245,77 @@ static size_t other_numbers(const struct metrics_view *v, struct number *to)
     return COUNT(all);
 }
 
+static size_t scanner_numbers(struct scanner *scanner, struct number *to)
+{
+    struct scanner_stats s = {0};
+
+    if (scanner == NULL)
+        return 0;
+    scanner_stats(scanner, &s);
+    const struct number all[] = {
+        {"scanner_asked_total", "counter", "Messages that the scanner was asked about.", (double)s.asked},
+        {"scanner_answered_total", "counter", "Answers of the scanner.", (double)s.answered},
+        {"scanner_failed_total", "counter", "Messages that no scanner answered.", (double)s.failed},
+        {"scanner_timeouts_total", "counter", "Of those, for want of time.", (double)s.timeouts},
+        {"scanner_retried_total", "counter", "Messages that another scanner was asked about.", (double)s.retried},
+        {"scanner_seconds_total", "counter", "Time until the answers came.", (double)s.us / 1e6},
+        {"scanner_under_way", "gauge", "Messages with the scanner.", (double)s.under_way},
+        {"scanner_well", "gauge", "Scanners that are not left alone for a failure.", (double)s.well},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
+static size_t journal_numbers(struct journal *j, struct number *to)
+{
+    struct journal_stats s;
+
+    if (j == NULL)
+        return 0;
+    journal_stats(j, &s);
+    const struct number all[] = {
+        {"log_records_total", "counter", "Messages written to the log.", (double)s.records},
+        {"log_deliveries_total", "counter", "And their recipients.", (double)s.deliveries},
+        {"log_commits_total", "counter", "Transactions of the log.", (double)s.commits},
+        {"log_failures_total", "counter", "Transactions that failed, and were tried again.", (double)s.failures},
+        {"log_commit_seconds_max", "gauge", "The longest transaction.", (double)s.commit_us_max / 1e6},
+        {"log_waiting", "gauge", "Messages that wait to be written.", (double)s.waiting},
+        {"log_waiting_bytes", "gauge", "Memory that they take.", (double)s.waiting_bytes},
+        {"log_lag_seconds", "gauge", "How long the oldest has waited.",
+         (double)journal_lag_us(j, clock_mono_us()) / 1e6},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
+static size_t custody_numbers(struct custody *c, struct number *to)
+{
+    struct custody_stats s;
+
+    if (c == NULL)
+        return 0;
+    custody_stats(c, &s);
+    const struct number all[] = {
+        {"custody_kept_total", "counter", "Messages taken into custody.", (double)s.kept},
+        {"custody_failed_total", "counter", "Messages that could not be: deferred.", (double)s.failed},
+        {"custody_purged_total", "counter", "Messages past their time, deleted.", (double)s.purged},
+        {"custody_replayed_total", "counter", "Rows made again from what is held.", (double)s.replayed},
+        {"custody_room_bytes", "gauge", "Free space beyond min_free.", (double)s.room},
+        {"custody_waiting", "gauge", "Messages on their way to the disk.", (double)s.waiting},
+        {"custody_purge_stopped", "gauge", "1 when the purge waits for somebody to look.", s.purge_stopped ? 1 : 0},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
 static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS_MAX])
 {
     size_t n = loop_numbers(v, to);
 
     n += cache_numbers(v->cache, to + n);
+    n += scanner_numbers(v->scanner, to + n);
+    n += journal_numbers(v->journal, to + n);
+    n += custody_numbers(v->custody, to + n);
     return n + other_numbers(v, to + n);
 }
 

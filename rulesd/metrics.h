@@ -54,6 +54,9 @@ void                  limited_rules_count(struct limited_rules *l, const struct 
 struct cache;
 struct greylist;
 struct hits;
+struct scanner;
+struct journal;
+struct custody;
 /* What there is to tell about; borrowed for the call. */
 struct metrics_view {
     const struct metrics *const *loops;
@@ -62,6 +65,9 @@ struct metrics_view {
     struct greylist             *greylist;
     struct hits                 *hits;
     struct limited_rules        *limited;
+    struct scanner              *scanner; /* these three may be NULL */
+    struct journal              *journal;
+    struct custody              *custody;
     size_t                       waiting;    /* scans in the workers' queue */
     unsigned long long           buffered;   /* bytes of requests held in memory */
     int64_t                      started_us; /* wall clock */

@@ -8,6 +8,7 @@
 
 #define REMOVED_NAMES_MAX 64 /* different names of header fields that one reply has removed */
 #define FIELD_NAME_MAX 76
+#define TESTS_MAX 900 /* bytes of symbol names in X-Spam-Status */
 
 /* ---- what is said in both protocols ---- */
 
@@ -107,20 +108,42 @@ static struct span join(struct arena *a, struct named named, const char *before,
     return list.n == 0 ? SPAN_NONE : arena_printf(a, "%s%.*s%s", before, SPAN_ARG(list), after);
 }
 
+/* The scanner's own words, where it refuses what we refuse. */
+static struct span scanner_says(const struct scan *s)
+{
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
+
+    return r != NULL && r->action >= RSPAMD_SOFT_REJECT ? r->smtp_message : SPAN_NONE;
+}
+
 /* What the sender reads in the refusal. */
 static struct span refusal(struct scan *s, struct named named)
 {
-    struct span ids;
+    struct span ids, says = scanner_says(s);
 
     switch (carried_out(s)) {
-    case ACTION_DEFER: return SPAN("Greylisted, please try again in 5 minutes");
+    case ACTION_DEFER:
+        if (s->put_off)
+            return SPAN("Temporarily unavailable, please try again later");
+        return says.n > 0 ? says : SPAN("Greylisted, please try again in 5 minutes");
     case ACTION_REJECT:
         if (s->outcome.rule != VERDICT_BLOCK)
-            return SPAN("Rejected as spam");
+            return says.n > 0 ? says : SPAN("Rejected as spam");
         ids = join(&s->arena, named, " (", ")");
         return arena_printf(&s->arena, "Blocked by the %s rules%.*s", s->req.nrcpt > 1 ? "recipients'" : "recipient's",
                             SPAN_ARG(ids));
     default: return SPAN_NONE;
+    }
+}
+
+struct span reply_told(struct scan *s)
+{
+    struct span text = refusal(s, name_rules(s));
+
+    switch (carried_out(s)) {
+    case ACTION_DEFER: return arena_printf(&s->arena, "451 4.7.1 %.*s", SPAN_ARG(text));
+    case ACTION_REJECT: return arena_printf(&s->arena, "554 5.7.1 %.*s", SPAN_ARG(text));
+    default: return SPAN("250 accepted");
     }
 }
 
@@ -162,28 +185,46 @@ static void remove_fields(struct scan *s, struct rspamd_reply *out)
     out->nremove_headers = n;
 }
 
+/* "A,B,C": our symbol, then the scanner's; "none". */
+static struct span tests_of(struct scan *s)
+{
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
+    struct symbol              symbol;
+    struct buf                 b;
+    struct span                list;
+
+    buf_init(&b, TESTS_MAX + FIELD_NAME_MAX);
+    if (rule_symbol(s, &symbol))
+        buf_put(&b, symbol.name);
+    for (size_t i = 0; r != NULL && i < r->nsymbols && b.n + r->symbols[i].name.n < TESTS_MAX; i++) {
+        if (b.n > 0)
+            buf_putc(&b, ',');
+        buf_put(&b, r->symbols[i].name);
+    }
+    list = b.n > 0 ? arena_dup(&s->arena, buf_span(&b)) : SPAN("none");
+    buf_fini(&b);
+    return list;
+}
+
 /* X-Spam itself is what the caller's "add header" sets. */
 static void add_fields(struct scan *s, struct rspamd_reply *out)
 {
     struct rspamd_add_header *add = arena_array(&s->arena, 2, sizeof *add);
-    struct symbol             symbol = {SPAN("none"), SPAN_NONE, 0};
 
     if (add == NULL)
         return;
-    rule_symbol(s, &symbol);
     add[0] = (struct rspamd_add_header){
         .name = SPAN("X-Spam-Score"), .value = arena_printf(&s->arena, "%.1f", out->score + 0.0), .plain = true};
     add[1] = (struct rspamd_add_header){.name = SPAN("X-Spam-Status"),
                                         .value = arena_printf(&s->arena, "%s, score=%.1f required=%.1f tests=%.*s",
                                                               out->action == RSPAMD_ADD_HEADER ? "Yes" : "No",
-                                                              out->score + 0.0, out->add_header, SPAN_ARG(symbol.name)),
+                                                              out->score + 0.0, out->add_header, SPAN_ARG(tests_of(s))),
                                         .plain = true};
     out->add_headers = add;
     out->nadd_headers = 2;
 }
 
-/* The address alone: the milter protocol wants no display of it. */
-static struct span bare(struct span path)
+struct span reply_bare(struct span path)
 {
     path = span_trim(path);
     if (path.n >= 2 && path.p[0] == '<' && path.p[path.n - 1] == '>')
@@ -197,29 +238,92 @@ static void drop_rcpts(struct scan *s, struct rspamd_reply *out)
     struct span *list = n > 0 ? arena_array(&s->arena, n, sizeof *list) : NULL;
 
     for (size_t i = 0; list != NULL && i < n; i++)
-        list[i] = bare(scan_rcpt_sent(s, s->outcome.removed[i]));
+        list[i] = reply_bare(scan_rcpt_sent(s, s->outcome.removed[i]));
     out->del_rcpt = list;
     out->ndel_rcpt = list != NULL ? n : 0;
 }
 
-static void put_symbol(struct scan *s, struct named named, struct rspamd_reply *out)
+/* Ours first: of one name the first counts. */
+static void put_symbols(struct scan *s, struct named named, struct rspamd_reply *out)
 {
-    struct rspamd_symbol *to;
-    struct symbol         symbol;
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
+    size_t                     more = r != NULL ? r->nsymbols : 0, n = 0;
+    struct rspamd_symbol      *to = arena_array(&s->arena, more + 1, sizeof *to);
+    struct symbol              symbol;
 
-    if (!rule_symbol(s, &symbol) || (to = arena_zalloc(&s->arena, sizeof *to)) == NULL)
+    if (to == NULL)
         return;
-    *to = (struct rspamd_symbol){symbol.name, symbol.description, symbol.score, named.ids, named.n};
+    if (rule_symbol(s, &symbol))
+        to[n++] = (struct rspamd_symbol){symbol.name, symbol.description, symbol.score, named.ids, named.n};
+    if (more > 0)
+        memcpy(to + n, r->symbols, more * sizeof *to);
     out->symbols = to;
-    out->nsymbols = 1;
+    out->nsymbols = n + more;
 }
+
+/* Two lists in one, in the arena. */
+static const void *both(struct arena *a, const void *one, size_t n, const void *other, size_t m, size_t size)
+{
+    char *list = arena_alloc(a, (n + m + 1) * size);
+
+    if (list == NULL)
+        return NULL;
+    if (n > 0)
+        memcpy(list, one, n * size);
+    if (m > 0)
+        memcpy(list + n * size, other, m * size);
+    return list;
+}
+
+/* What the scanner wants done to the message, where that is not ours to say: signatures, fields, recipients added. */
+static void take_changes(struct scan *s, const struct rspamd_reply *r, struct rspamd_reply *out)
+{
+    struct rspamd_add_header *add = arena_array(&s->arena, r->nadd_headers + 1, sizeof *add);
+    int                      *at = arena_array(&s->arena, out->nremove_headers + r->nremove_headers + 1, sizeof *at);
+    size_t                    n = 0;
+
+    if (add == NULL || at == NULL)
+        return;
+    for (size_t i = 0; i < r->nadd_headers; i++)
+        if (!is_ours(r->add_headers[i].name))
+            add[n++] = r->add_headers[i];
+    out->add_headers = both(&s->arena, out->add_headers, out->nadd_headers, add, n, sizeof *add);
+    out->nadd_headers += n;
+    for (size_t i = 0; r->remove_at != NULL && i < r->nremove_headers; i++)
+        at[out->nremove_headers + i] = r->remove_at[i];
+    out->remove_headers = both(&s->arena, out->remove_headers, out->nremove_headers, r->remove_headers,
+                               r->nremove_headers, sizeof *r->remove_headers);
+    out->remove_at = at;
+    out->nremove_headers += r->nremove_headers;
+    out->add_rcpt = r->add_rcpt;
+    out->nadd_rcpt = r->nadd_rcpt;
+    out->change_from = r->change_from;
+    out->dkim_signature = r->dkim_signature;
+    out->ndkim_signature = r->ndkim_signature;
+}
+
+static struct span uid_text(struct scan *s)
+{
+    char uid[UUID_TEXT + 1];
+
+    uuid_format(&s->uid, uid);
+    return arena_dup(&s->arena, span_of(uid));
+}
+
+/* While we only observe, the caller sees what it would see without us: the scanner's reply. */
+static bool stands_back(const struct scan *s) { return s->req.listener->observe && s->answer != NULL; }
 
 void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_reply *out)
 {
-    struct named named = name_rules(s);
-    char         uid[UUID_TEXT + 1];
+    struct named               named = name_rules(s);
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
 
-    uuid_format(&s->uid, uid);
+    if (stands_back(s)) {
+        *out = *r;
+        out->uid = uid_text(s);
+        out->time_real = (double)(now_us - s->started_us) / 1e6;
+        return;
+    }
     *out = (struct rspamd_reply){
         .action = rspamd_action_of(carried_out(s)),
         .score = shown_score(s),
@@ -229,15 +333,21 @@ void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_rep
         .greylist = s->outcome.thresholds.greylist,
         .smtp_message = refusal(s, named),
         .message_id = message_id(s->message),
-        .uid = arena_dup(&s->arena, span_of(uid)),
+        .uid = uid_text(s),
         .discard = carried_out(s) == ACTION_DISCARD,
         .time_real = (double)(now_us - s->started_us) / 1e6,
     };
-    put_symbol(s, named, out);
+    if (r != NULL && r->action == RSPAMD_REWRITE_SUBJECT && out->action == RSPAMD_ADD_HEADER) {
+        out->action = RSPAMD_REWRITE_SUBJECT;
+        out->subject = r->subject;
+    }
+    put_symbols(s, named, out);
     if (!milter)
         return;
     remove_fields(s, out);
     add_fields(s, out);
+    if (r != NULL)
+        take_changes(s, r, out);
     drop_rcpts(s, out);
 }
 
@@ -270,26 +380,64 @@ static double spamd_score(const struct scan *s)
     return decide_spamd_score(s->req.listener->observe ? &nothing : &s->outcome);
 }
 
+/* "A,B,C" and a score each. */
+static void list_symbols(struct scan *s, struct spamd_result *out)
+{
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
+    size_t                     more = r != NULL ? r->nsymbols : 0, n = 0;
+    double                    *scores = arena_array(&s->arena, more + 1, sizeof *scores);
+    struct symbol              symbol;
+    struct buf                 b;
+
+    if (scores == NULL)
+        return;
+    buf_init(&b, (size_t)1 << 20);
+    if (rule_symbol(s, &symbol)) {
+        buf_put(&b, symbol.name);
+        scores[n++] = symbol.score;
+    }
+    for (size_t i = 0; i < more; i++) {
+        if (n > 0)
+            buf_putc(&b, ',');
+        buf_put(&b, r->symbols[i].name);
+        scores[n++] = r->symbols[i].score;
+    }
+    out->symbols = arena_dup(&s->arena, buf_span(&b));
+    out->symbol_scores = scores;
+    buf_fini(&b);
+}
+
+/* The Exim recipe can hold mail: it is told what we wish. */
+static struct span action_told(const struct scan *s)
+{
+    enum action a = carried_out(s);
+
+    if (a == ACTION_DISCARD && s->req.listener->discards)
+        return span_of(action_word(s->outcome.wish));
+    return span_of(rspamd_action_name(rspamd_action_of(a)));
+}
+
 void reply_spamd(struct scan *s, const char *host, struct spamd_result *out)
 {
-    struct named  named = name_rules(s);
-    struct symbol symbol = {SPAN_NONE, SPAN_NONE, 0};
-    double       *score = arena_zalloc(&s->arena, sizeof *score);
+    struct named named = name_rules(s);
 
-    if (rule_symbol(s, &symbol) && score != NULL)
-        *score = symbol.score;
     *out = (struct spamd_result){
         .score = spamd_score(s),
         .threshold = REPLY_SPAMD_THRESHOLD,
-        .symbols = symbol.name,
-        .symbol_scores = score,
-        .action = span_of(rspamd_action_name(rspamd_action_of(carried_out(s)))),
+        .action = action_told(s),
         .message_id = message_id(s->message),
         .smtp_message = refusal(s, named),
         .version = SPAN(REPLY_VERSION " " POSTERN_VERSION),
         .host = span_of(host),
         .reject_threshold = s->outcome.thresholds.reject,
     };
+    list_symbols(s, out);
+    if (stands_back(s)) {
+        out->score = s->answer->reply.score;
+        out->threshold = s->answer->reply.required_score;
+        out->action = span_of(rspamd_action_name(s->answer->reply.action));
+        out->smtp_message = s->answer->reply.smtp_message;
+    }
     out->spam = out->score >= out->threshold;
     out->report = write_report(s, named, out);
 }

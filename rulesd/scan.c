@@ -1,10 +1,14 @@
-/* rulesd/scan.c - see scan.h. The way: read addresses, resolve them by the cache, judge, ask the greylist, decide. */
+/* rulesd/scan.c - see scan.h. The way: read addresses, resolve them by the cache, judge, ask the scanner, judge with what it found, ask
+ * the greylist, decide, and take into custody what nobody gets now. */
 #include "scan.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "findings.h"
+#include "record.h"
 
 #define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
 #define ASK_ROUNDS 3                   /* an address that is still not there then is not to be had */
@@ -105,6 +109,7 @@ static void read_facts(struct scan *s)
                               .envelope_from = s->from,
                               .now_us = clock_wall_us()};
     origin_facts(&s->trust->origin, &stated, &s->facts);
+    s->facts.proof.can_prove |= s->tools->scanner != NULL;
 }
 
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust)
@@ -115,6 +120,7 @@ void scan_begin(struct scan *s, const struct scan_request *req, const struct sca
     s->uid = uuid7_make();
     s->started_us = clock_mono_us();
     s->err = ERR_INIT;
+    s->score.none = true;
     if (req->class == CLASS_SCAN) {
         s->req.user = SPAN_NONE;         /* who is signed in is for the MTA to say */
         s->req.drops_recipients = false; /* one verdict a scan, not one a recipient */
@@ -225,7 +231,6 @@ static int resolve(struct scan *s)
         return rc;
     if (find_scopes(s) < 0)
         return s->err.code == ERR_BUSY ? ask_for_all(s) : -1;
-    s->resolved = true;
     return 0;
 }
 
@@ -259,10 +264,9 @@ static void rcpt_to_judge(struct scan *s, const struct scan_rcpt *r, struct judg
 /* A message has one direction a recipient, an evaluation one for all: those of one direction are judged together. */
 static int judge_direction(struct scan *s, enum direction direction, struct judge_rcpt *rcpts, size_t *at)
 {
-    const struct score_parts no_scanner = {.none = true};
-    struct verdict          *verdicts;
-    struct evaluation       *evaluation;
-    size_t                   n = 0;
+    struct verdict    *verdicts;
+    struct evaluation *evaluation;
+    size_t             n = 0;
 
     for (size_t i = 0; i < s->nverdicts; i++) {
         if (s->rcpts[i].direction != direction)
@@ -273,7 +277,7 @@ static int judge_direction(struct scan *s, enum direction direction, struct judg
     if (n == 0)
         return 0;
     s->facts.direction = direction;
-    if (judge(&s->facts, rcpts, n, &no_scanner, false, &verdicts, &evaluation, &s->err) < 0)
+    if (judge(&s->facts, rcpts, n, &s->score, false, &verdicts, &evaluation, &s->err) < 0)
         return -1;
     s->regex_limits += evaluation_regex_limits(evaluation);
     for (size_t i = 0; i < n; i++)
@@ -325,14 +329,164 @@ static void ask_greylist(struct scan *s)
     }
 }
 
+/* ---- the scanner ---- */
+
+/* An allow that waits for the sender to be proven could still outrank the block. */
+static bool waits_for_proof(const struct decision *d)
+{
+    for (size_t i = 0; i < d->n; i++)
+        if (d->all[i].m.why == WHY_NOT_PROVEN)
+            return true;
+    return false;
+}
+
+/* Not where every recipient refuses the message already, whatever it is. Who would hold it needs to know of a virus. */
+static bool wants_scanner(const struct scan *s)
+{
+    if (s->tools->scanner == NULL)
+        return false;
+    if (s->req.listener->observe)
+        return true;
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct verdict *v = &s->verdicts[i];
+
+        if (v->rule != VERDICT_BLOCK || v->action != ACTION_REJECT || waits_for_proof(&v->decision))
+            return true;
+    }
+    return false;
+}
+
+/* For whom the scanner scans, and later learns: the domain that all recipients share. */
+static struct span common_domain(const struct scan *s)
+{
+    struct span domain = SPAN_NONE;
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct store_resolved *who = audience_who(s->rcpts[i].audience);
+
+        if (!who->ours || (domain.n > 0 && !span_is(domain, who->domain_name)))
+            return SPAN_NONE;
+        domain = span_of(who->domain_name);
+    }
+    return domain;
+}
+
+static void scanner_done(struct scanner_ask *ask)
+{
+    struct scan *s = (struct scan *)(void *)((char *)ask - offsetof(struct scan, ask));
+
+    s->wake(s->wake_ctx);
+}
+
+static enum scan_step ask_scanner(struct scan *s)
+{
+    s->stage = STAGE_ANSWER;
+    s->ask = (struct scanner_ask){
+        .message = s->req.message,
+        .from = s->req.from,
+        .rcpt = s->req.rcpt,
+        .nrcpt = s->req.nrcpt,
+        .ip = s->req.ip,
+        .helo = s->req.helo,
+        .hostname = s->req.hostname,
+        .user = s->req.user,
+        .queue_id = s->req.queue_id,
+        .deliver_to = common_domain(s),
+        .arena = &s->arena,
+        .done = scanner_done,
+    };
+    scanner_put(s->tools->scanner, &s->ask);
+    return SCAN_ASKS;
+}
+
+static int take_answer(struct scan *s)
+{
+    struct span domain = s->has_from ? s->from.domain : SPAN_NONE;
+
+    if (s->ask.rc < 0) {
+        s->err = s->ask.err;
+        return -1;
+    }
+    s->answer = &s->ask.answer;
+    findings_proof(s->answer, domain, s->facts.helo, &s->arena, &s->facts.proof);
+    findings_score(s->answer, &s->tools->settings->rules.protected_symbols, &s->score);
+    return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the scanner's answer needs too much memory") : 0;
+}
+
+/* Where no rule decides, what the scanner did on purpose holds: it asks the sender to come again (its own greylisting, a rate limit),
+ * or refuses at a score below its own limit (a policy of its operator's). Scores are ours to judge. */
+static void heed_scanner(struct scan *s)
+{
+    const struct rspamd_reply *r = &s->answer->reply;
+    bool                       refuses = r->action == RSPAMD_REJECT && r->score < r->required_score;
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        struct verdict *v = &s->verdicts[i];
+
+        if (v->rule != VERDICT_NONE || v->action > ACTION_TAG)
+            continue;
+        if (refuses)
+            v->action = v->after_defer = audience_domain(scan_rcpt_audience(s, i))->dispositions.at_reject;
+        else if (r->action == RSPAMD_SOFT_REJECT)
+            v->action = ACTION_DEFER;
+    }
+}
+
+/* ---- what it comes to ---- */
+
+static bool may_hold(const struct scan *s)
+{
+    return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->req.listener->observe;
+}
+
 static int settle(struct scan *s)
 {
-    struct caller caller = {.drops_recipients = s->req.drops_recipients, .post = s->req.listener->post};
+    struct caller caller = {.drops_recipients = s->req.drops_recipients,
+                            .discards = s->req.listener->discards && s->req.class == CLASS_MTA,
+                            .custody = may_hold(s),
+                            .post = s->req.listener->post};
 
+    if (s->answer != NULL)
+        heed_scanner(s);
     if (may_greylist(s))
         ask_greylist(s);
     return decide_outcome(s->verdicts, s->nverdicts, &caller, &s->arena, &s->outcome, &s->err);
 }
+
+/* Nobody gets it now, nobody is told "no", and nothing is kept: the sender comes again. */
+static void put_off(struct scan *s)
+{
+    s->put_off = true;
+    s->outcome.action = s->outcome.wish = ACTION_DEFER;
+    s->outcome.rule = VERDICT_NONE;
+    s->outcome.nremoved = 0;
+    s->outcome.split_tag = false;
+    s->outcome.score = s->score.total;
+    if (s->nverdicts > 0)
+        s->outcome.thresholds = s->verdicts[0].thresholds;
+}
+
+static void held(struct custody_job *job)
+{
+    struct scan *s = (struct scan *)(void *)((char *)job - offsetof(struct scan, hold));
+
+    s->wake(s->wake_ctx);
+}
+
+static enum scan_step hold(struct scan *s)
+{
+    s->stage = STAGE_HELD;
+    s->hold = (struct custody_job){.record = &s->record, .message = s->req.message, .arena = &s->arena, .done = held};
+    custody_put(s->tools->custody, &s->hold);
+    return SCAN_ASKS;
+}
+
+static bool is_logged(const struct scan *s)
+{
+    return s->req.class == CLASS_MTA && s->req.nrcpt > 0 && (s->tools->journal != NULL || may_hold(s));
+}
+
+/* ---- the machine ---- */
 
 static enum scan_step give_up(struct scan *s)
 {
@@ -340,19 +494,104 @@ static enum scan_step give_up(struct scan *s)
     return SCAN_DONE;
 }
 
-static enum scan_step run(struct scan *s)
+/* A log that cannot be written is no reason to lose rows: the sender waits instead. */
+static bool log_is_behind(const struct scan *s)
 {
-    int rc = s->resolved ? 0 : resolve(s);
+    return s->req.class == CLASS_MTA && s->tools->journal != NULL &&
+           journal_lag_us(s->tools->journal, clock_mono_us()) > SCAN_LAG_US;
+}
 
-    if (rc > 0)
-        return SCAN_ASKS;
-    if (rc < 0)
-        return give_up(s);
+static enum scan_step begin(struct scan *s)
+{
+    if (log_is_behind(s)) {
+        if (s->waited) {
+            err_set(&s->err, ERR_BUSY, "the message log is behind");
+            return give_up(s);
+        }
+        s->waited = true;
+        return SCAN_LATER;
+    }
+    s->stage = STAGE_RESOLVE;
+    return SCAN_DONE;
+}
+
+static enum scan_step judge_step(struct scan *s, enum scan_stage next)
+{
     if (!s->on_worker && s->req.message.n > SCAN_LOOP_BYTES)
         return SCAN_HEAVY;
     if (judge_all(s) < 0)
         return s->err.code == ERR_BUSY && !s->on_worker ? SCAN_HEAVY : give_up(s);
-    return settle(s) < 0 ? give_up(s) : SCAN_DONE;
+    s->stage = next;
+    return SCAN_DONE;
+}
+
+/* Without an answer: the rules alone decide, or the sender comes again. In observe mode the caller has to see what it would have
+ * seen without us. */
+static enum scan_step answer_step(struct scan *s)
+{
+    s->stage = STAGE_JUDGE_AGAIN;
+    if (take_answer(s) == 0)
+        return SCAN_DONE;
+    log_err(LOG_LEVEL_WARNING, "the scanner did not answer", &s->err);
+    if (s->req.listener->observe)
+        return give_up(s);
+    if (s->tools->settings->rulesd.scanner_down == SCANNER_DOWN_DEFER)
+        put_off(s);
+    s->stage = STAGE_SETTLE;
+    return SCAN_DONE;
+}
+
+static enum scan_step settle_step(struct scan *s)
+{
+    if (!s->put_off && settle(s) < 0)
+        return give_up(s);
+    if (is_logged(s)) {
+        if (record_make(s, may_hold(s) && !s->put_off) < 0)
+            return give_up(s);
+        if (s->record.kept)
+            return hold(s);
+    }
+    return SCAN_DONE;
+}
+
+static enum scan_step held_step(struct scan *s)
+{
+    if (s->hold.rc == 0)
+        return SCAN_DONE;
+    s->err = s->hold.err;
+    log_err(LOG_LEVEL_ERROR, "a message could not be taken into custody", &s->err);
+    put_off(s);
+    return record_make(s, false) < 0 ? give_up(s) : SCAN_DONE;
+}
+
+/* SCAN_DONE from a step means to go on with the next, unless it was the last, or gave up. */
+static enum scan_step run(struct scan *s)
+{
+    for (;;) {
+        enum scan_stage stage = s->stage;
+        enum scan_step  step = SCAN_DONE;
+        int             rc;
+
+        switch (stage) {
+        case STAGE_BEGIN: step = begin(s); break;
+        case STAGE_RESOLVE:
+            if ((rc = resolve(s)) > 0)
+                return SCAN_ASKS;
+            if (rc < 0)
+                return give_up(s);
+            s->stage = STAGE_JUDGE;
+            break;
+        case STAGE_JUDGE: step = judge_step(s, STAGE_SETTLE); break;
+        case STAGE_ANSWER: step = answer_step(s); break;
+        case STAGE_JUDGE_AGAIN: step = judge_step(s, STAGE_SETTLE); break;
+        case STAGE_SETTLE: return settle_step(s);
+        case STAGE_HELD: return held_step(s);
+        }
+        if (step != SCAN_DONE || s->failed)
+            return step;
+        if (stage == STAGE_JUDGE && wants_scanner(s))
+            return ask_scanner(s);
+    }
 }
 
 enum scan_step scan_run(struct scan *s)
@@ -362,9 +601,11 @@ enum scan_step scan_run(struct scan *s)
     if (!log_wants(LOG_LEVEL_INFO))
         return run(s);
 
+    bool           on_loop = !s->on_worker;
     int64_t        before = clock_thread_cpu_us();
     enum scan_step step = run(s);
-    s->cpu_us += clock_thread_cpu_us() - before;
+    if (step != SCAN_ASKS || on_loop) /* else it may be with somebody else by now */
+        s->cpu_us += clock_thread_cpu_us() - before;
     return step;
 }
 
@@ -372,9 +613,19 @@ enum scan_step scan_run(struct scan *s)
 
 struct span scan_rcpt_sent(const struct scan *s, size_t i) { return s->rcpts[i].sent; }
 
-void scan_count(const struct scan *s)
+enum direction scan_rcpt_direction(const struct scan *s, size_t i) { return s->rcpts[i].direction; }
+
+const struct audience *scan_rcpt_audience(const struct scan *s, size_t i)
 {
-    if (s->req.class != CLASS_MTA || s->failed || s->refused)
+    return s->rcpts[i].direction == DIRECTION_OUTBOUND && ours(s->sender) ? s->sender : s->rcpts[i].audience;
+}
+
+void scan_count(struct scan *s)
+{
+    if (s->tools->journal != NULL && s->record.ndeliveries > 0 && !s->failed)
+        journal_put(s->tools->journal, &s->record);
+
+    if (s->req.class != CLASS_MTA || s->failed || s->refused || s->put_off)
         return;
     for (size_t i = 0; i < s->nverdicts; i++) {
         const struct decision *d = &s->verdicts[i].decision;
@@ -464,6 +715,12 @@ static void log_verdict(const struct scan *s, struct log_line *l)
     log_f64(l, "score", s->outcome.score, 1);
     if (s->req.class == CLASS_MTA)
         log_rules(s, l);
+    if (s->put_off)
+        log_str(l, "why", why_not(s));
+    if (s->answer != NULL)
+        log_f64(l, "scanner_score", s->score.total, 1);
+    if (s->record.kept)
+        log_str(l, "custody", "yes");
     if (s->outcome.nremoved > 0)
         log_i64(l, "removed", (int64_t)s->outcome.nremoved);
     if (s->regex_limits > 0)

@@ -2,23 +2,32 @@
  *
  * A scan is a small machine that never waits: scan_run() goes on from where it stands until it is done or needs somebody.
  * SCAN_DONE   look at `failed`, `refused` and `outcome`.
- * SCAN_ASKS   the cache is reading what is missing; it calls `wake` (on a thread of its own), then run again.
+ * SCAN_ASKS   somebody else has it: the cache reads what is missing, the scanner scans, custody syncs. They call `wake` (on a
+ *             thread of their own), then run again. Once it is returned the scan must not be touched before that.
+ * SCAN_LATER  the log is behind: run again after SCAN_LATER_US.
  * SCAN_HEAVY  large, or taking long: set on_worker, and run again on a worker thread.
- * One thread at a time; the threads may differ from run to run. */
+ * One thread at a time; the threads may differ from run to run.
+ *
+ * With a scanner behind us rules are tried twice: before, to see whether it has to be asked at all, and after, with what it
+ * proved of the sender. */
 #ifndef POSTERN_RULESD_SCAN_H
 #define POSTERN_RULESD_SCAN_H
 
 #include "cache.h"
 #include "caller.h"
+#include "custody.h"
 #include "greylist.h"
 #include "hits.h"
 #include "listener.h"
 #include "metrics.h"
+#include "net/scanner.h"
 #include "rules/judge.h"
 
 #define SCAN_ARENA_MAX ((size_t)64 << 20)
 #define SCAN_LOOP_BYTES ((size_t)256 << 10) /* larger messages go to a worker at once */
 #define SCAN_LOOP_US 5000                   /* of judging on a loop's thread */
+#define SCAN_LATER_US 500000                /* how long a scan waits once for a log that is behind */
+#define SCAN_LAG_US 2000000                 /* when it is that */
 
 /* What the protocols decode into. Spans are as sent, and belong to the request, which outlives the scan. */
 struct scan_request {
@@ -35,14 +44,21 @@ struct scan_request {
 };
 
 struct scan_tools {
-    struct cache         *cache;
-    struct greylist      *greylist;
-    struct hits          *hits;
-    struct allowance     *allowance;
-    struct limited_rules *limited;
+    const struct settings *settings;
+    struct cache          *cache;
+    struct greylist       *greylist;
+    struct hits           *hits;
+    struct allowance      *allowance;
+    struct limited_rules  *limited;
+    struct scanner        *scanner; /* NULL: none */
+    struct journal        *journal; /* NULL: no message log */
+    struct custody        *custody; /* NULL: nothing can be held */
 };
 
-enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY };
+enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY, SCAN_LATER };
+
+/* Where a scan goes on. */
+enum scan_stage { STAGE_BEGIN, STAGE_RESOLVE, STAGE_JUDGE, STAGE_ANSWER, STAGE_JUDGE_AGAIN, STAGE_SETTLE, STAGE_HELD };
 
 struct scan_rcpt;
 
@@ -65,6 +81,7 @@ struct scan {
     /* how it came out */
     bool            failed;  /* err says why: the caller should try again */
     bool            refused; /* over the allowance of class scan */
+    bool            put_off; /* deferred for want of something (err says what), whatever the verdicts were */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
     struct verdict *verdicts; /* one a recipient, in their order; one for nobody */
@@ -72,8 +89,15 @@ struct scan {
     struct message *message;
     size_t          regex_limits;
 
+    struct score_parts           score;
+    const struct scanner_answer *answer; /* NULL: not asked, or no answer */
+    struct store_message         record; /* ndeliveries == 0: none is to be written */
+
     /* the machine's own */
-    bool              resolved;
+    enum scan_stage    stage;
+    bool               waited; /* for the log */
+    struct scanner_ask ask;
+    struct custody_job hold;
     unsigned          asked;
     struct address    from;
     bool              has_from;
@@ -89,8 +113,8 @@ void         scan_free(struct scan **s);
 /* Starts with a copy of req. trust is held. */
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
 enum scan_step scan_run(struct scan *s);
-/* Counts hits (class mta alone). Once, when the reply is made. */
-void scan_count(const struct scan *s);
+/* Counts hits, and has the log row written (class mta alone). Once, when the reply is made. */
+void scan_count(struct scan *s);
 /* One line that says what was asked, and what came of it; for class scan without any address. */
 void scan_log(const struct scan *s, int64_t now_us);
 /* Drops what it holds; the memory is kept for the next. */
@@ -100,5 +124,8 @@ void scan_end(struct scan *s);
 size_t scan_deciders(const struct scan *s, struct arena *a, const struct match ***out);
 /* The recipient as the caller wrote it. */
 struct span scan_rcpt_sent(const struct scan *s, size_t i);
+/* Who it is to us, and which way the message goes for it. */
+const struct audience *scan_rcpt_audience(const struct scan *s, size_t i); /* whose rules held: outbound, the sender's */
+enum direction         scan_rcpt_direction(const struct scan *s, size_t i);
 
 #endif

@@ -13,6 +13,9 @@ struct metrics_view server_view(const struct server *s, const struct metrics **r
                                  .greylist = s->tools.greylist,
                                  .hits = s->tools.hits,
                                  .limited = s->tools.limited,
+                                 .scanner = s->tools.scanner,
+                                 .journal = s->tools.journal,
+                                 .custody = s->tools.custody,
                                  .waiting = workers_waiting(s->workers),
                                  .buffered = atomic_load(&s->buffered),
                                  .started_us = s->started_us};

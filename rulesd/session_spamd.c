@@ -181,6 +181,10 @@ static void put_scan(struct exchange *x, struct buf *out)
         spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, "the rules cannot be read at the moment");
         return;
     }
+    if (x->scan->put_off) { /* a score could not say "later" */
+        spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "temporarily unavailable, try again later");
+        return;
+    }
     reply_spamd(x->scan, x->server->host, &result);
     spamd_put_result(out, &x->spamd, &result);
 }

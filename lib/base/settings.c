@@ -62,6 +62,8 @@ const struct conf_row conf_rows[] = {
      "How many seconds a client then has for the message."},
     {"rulesd", "idle_timeout_s", CONF_INT, AT(rulesd.idle_timeout_s), "60", 1, 3600, NULL,
      "How many seconds a connection stays open between two requests."},
+    {"rulesd", "message_log", CONF_BOOL, AT(rulesd.message_log), "on", 0, 0, NULL,
+     "Keep a row for each message and recipient: what people search, and what custody and digests stand on."},
     {"rulesd", "maillog", CONF_LIST, AT(rulesd.maillog), "", 0, 0, NULL,
      "The MTA's logs, /var/log/mail.log (several), to follow its deliveries; empty: none."},
     {"rulesd", "user_domain", CONF_TEXT, AT(rulesd.user_domain), "", 0, 0, NULL,

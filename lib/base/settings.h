@@ -26,7 +26,7 @@ struct settings {
         struct conf_list listen_spamd, listen_http; /* ADDRESS:PORT | [V6]:PORT | unix:PATH, each with ?key=value&… */
         const char      *password;
         struct conf_list mta_from, mta_users, trusted_relays, scanner;
-        bool             envelope_lines;
+        bool             envelope_lines, message_log;
         int              phase, mode, scanner_down;
         int64_t          scanner_timeout_ms, max_message, threads;
         int64_t          max_connections, head_timeout_s, body_timeout_s, idle_timeout_s;

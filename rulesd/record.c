@@ -1,0 +1,279 @@
+/* rulesd/record.c - see record.h. Two things: what became of each recipient, and the words of a stranger made fit to be kept. */
+#include "base/utf8.h"
+#include "reply.h"
+#include "rules/trace.h"
+#include "record.h"
+
+#define NAME_MAX_BYTES 255
+#define SUBJECT_MAX_BYTES 998
+#define ATTACHMENTS_MAX 100
+#define SYMBOLS_MAX 200
+#define OPTIONS_MAX 10
+#define TRACE_MAX 50                    /* matches of one recipient */
+#define JSON_MAX ((size_t)1 << 20)      /* of one column */
+#define DAY_US (86400 * INT64_C(1000000))
+#define REMOVED_DAYS 7 /* a copy that nobody asked to keep */
+
+/* ---- words ---- */
+
+static bool is_plain(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] < ' ' || (unsigned char)s.p[i] >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool is_control(uint32_t c) { return c < ' ' || (c >= 0x7f && c < 0xa0) || c == 0x2028 || c == 0x2029; }
+
+/* Valid UTF-8, a blank for each run of control characters, at most `max` bytes. */
+static struct span clean(struct scan *s, struct span text, size_t max)
+{
+    char  *out;
+    size_t n = 0;
+
+    text = span_trim(text);
+    if (text.n <= max && is_plain(text))
+        return text;
+    if ((out = arena_alloc(&s->arena, max + UTF8_SAFE_MAX)) == NULL)
+        return SPAN_NONE;
+    for (size_t at = 0; at < text.n;) {
+        uint32_t c = utf8_next(text, &at, NULL);
+        char     bytes[4];
+        size_t   k = is_control(c) ? 0 : utf8_put(c, bytes);
+
+        if (n + (k > 0 ? k : 1) > max)
+            break;
+        if (k > 0)
+            memcpy(out + n, bytes, k);
+        else if (n > 0 && out[n - 1] != ' ')
+            out[n++] = ' ';
+        n += k;
+    }
+    return span_make(out, n);
+}
+
+/* What `put` writes, in the arena. */
+static struct span json_of(struct scan *s, void (*put)(struct scan *s, struct buf *b, size_t i), size_t i)
+{
+    struct buf  b;
+    struct span text;
+
+    buf_init(&b, JSON_MAX);
+    put(s, &b, i);
+    text = b.failed ? SPAN("[]") : arena_dup(&s->arena, buf_span(&b));
+    buf_fini(&b);
+    return text;
+}
+
+static void put_symbols(struct scan *s, struct buf *b, size_t unused)
+{
+    const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
+
+    (void)unused;
+    buf_putc(b, '[');
+    for (size_t i = 0; r != NULL && i < r->nsymbols && i < SYMBOLS_MAX; i++) {
+        const struct rspamd_symbol *y = &r->symbols[i];
+
+        buf_puts(b, i > 0 ? ",{\"name\":" : "{\"name\":");
+        json_put_string(b, span_head(y->name, NAME_MAX_BYTES));
+        buf_printf(b, ",\"score\":%.3f", y->score + 0.0);
+        for (size_t k = 0; k < y->noptions && k < OPTIONS_MAX; k++) {
+            buf_puts(b, k > 0 ? "," : ",\"options\":[");
+            json_put_string(b, span_head(y->options[k], NAME_MAX_BYTES));
+        }
+        buf_puts(b, y->noptions > 0 ? "]}" : "}");
+    }
+    buf_putc(b, ']');
+}
+
+static void put_attachments(struct scan *s, struct buf *b, size_t unused)
+{
+    bool   more;
+    size_t n = message_parts(s->message, &more), told = 0;
+
+    (void)unused;
+    buf_putc(b, '[');
+    for (size_t i = 0; i < n && told < ATTACHMENTS_MAX; i++) {
+        const struct message_part *p = message_part_at(s->message, i);
+
+        if (!p->attachment)
+            continue;
+        buf_puts(b, told++ > 0 ? ",{\"name\":" : "{\"name\":");
+        json_put_string(b, clean(s, p->filename, NAME_MAX_BYTES));
+        buf_puts(b, ",\"type\":");
+        json_put_string(b, clean(s, p->type, NAME_MAX_BYTES));
+        buf_printf(b, ",\"size\":%zu}", p->raw.n);
+    }
+    buf_putc(b, ']');
+}
+
+static void put_trace(struct scan *s, struct buf *b, size_t i)
+{
+    trace_put_json(b, &s->verdicts[i].decision, TRACE_MAX, &s->arena);
+}
+
+/* The first field of that name, decoded. */
+static struct span field(struct scan *s, const char *name, size_t max)
+{
+    size_t at = 0;
+    bool   decoded;
+
+    if (message_header_next(s->message, span_of(name), &at) == NULL)
+        return SPAN_NONE;
+    return clean(s, message_header_text(s->message, at - 1, &decoded), max);
+}
+
+/* What stands beside the address: "Ben Friend <ben@friends.example>". */
+static struct span display_name(struct span from)
+{
+    size_t      angle = span_chr(from, '<');
+    struct span name = angle < from.n ? span_trim(span_head(from, angle)) : SPAN_NONE;
+
+    if (name.n >= 2 && name.p[0] == '"' && name.p[name.n - 1] == '"')
+        name = span_make(name.p + 1, name.n - 2);
+    return name;
+}
+
+/* ---- what became of each ---- */
+
+static bool is_removed(const struct scan *s, size_t i)
+{
+    for (size_t k = 0; k < s->outcome.nremoved; k++)
+        if (s->outcome.removed[k] == i)
+            return true;
+    return false;
+}
+
+static enum delivery_verdict refused(const struct verdict *v)
+{
+    return v->rule == VERDICT_BLOCK && !v->by_protected ? DELIVERY_BLOCKED : DELIVERY_REJECTED;
+}
+
+/* The message is gone for this recipient, although its sender was told that it was accepted. */
+static enum delivery_verdict kept_away(const struct verdict *v, bool may_hold)
+{
+    if (!may_hold)
+        return DELIVERY_REMOVED;
+    if (v->action == ACTION_DISCARD)
+        return DELIVERY_DISCARDED;
+    return v->action == ACTION_QUARANTINE ? DELIVERY_QUARANTINED : DELIVERY_REMOVED;
+}
+
+static enum delivery_verdict verdict_of(const struct scan *s, size_t i, bool may_hold)
+{
+    const struct verdict *v = &s->verdicts[i];
+
+    switch (s->outcome.action) {
+    case ACTION_DEFER: return DELIVERY_DEFERRED;
+    case ACTION_REJECT: return refused(v);
+    case ACTION_DISCARD:
+        return v->action == ACTION_REJECT && s->req.listener->post ? DELIVERY_QUARANTINED : kept_away(v, may_hold);
+    default: break;
+    }
+    if (is_removed(s, i))
+        return kept_away(v, may_hold);
+    if (s->outcome.action == ACTION_TAG)
+        return DELIVERY_TAGGED;
+    return v->rule == VERDICT_ALLOW ? DELIVERY_ALLOWED : DELIVERY_CLEAN;
+}
+
+static bool is_kept(enum delivery_verdict v)
+{
+    return v == DELIVERY_QUARANTINED || v == DELIVERY_REMOVED || v == DELIVERY_DISCARDED;
+}
+
+static int64_t keep_days(const struct scan *s, const struct audience *a, enum delivery_verdict v)
+{
+    int64_t days = audience_domain(a)->retention_days;
+
+    if (v != DELIVERY_QUARANTINED)
+        return REMOVED_DAYS;
+    return days > 0 ? days : s->tools->settings->quarantine.retention_days;
+}
+
+static void fill_delivery(struct scan *s, size_t i, bool may_hold, struct store_delivery *d)
+{
+    const struct audience       *a = scan_rcpt_audience(s, i);
+    const struct store_resolved *who = audience_who(a);
+    const struct verdict        *v = &s->verdicts[i];
+    const struct layered        *w = v->decision.decider;
+    enum delivery_verdict        verdict = verdict_of(s, i, may_hold);
+
+    *d = (struct store_delivery){
+        .recipient = clean(s, reply_bare(scan_rcpt_sent(s, i)), STORE_ADDRESS_MAX),
+        .has_domain = who->ours,
+        .has_mailbox = who->ours && who->has_mailbox,
+        .domain = who->domain,
+        .mailbox = who->mailbox,
+        .verdict = verdict,
+        .state = verdict == DELIVERY_ALLOWED || verdict == DELIVERY_CLEAN || verdict == DELIVERY_TAGGED ? STATE_RECEIVED
+                                                                                                         : STATE_UNKNOWN,
+        .has_score = !s->score.none || v->rule != VERDICT_NONE,
+        .score = v->score,
+        .has_rule = w != NULL,
+        .trace = v->decision.n > 0 ? json_of(s, put_trace, i) : SPAN("[]"),
+    };
+    if (w != NULL) {
+        d->rule = w->m.id;
+        d->layer = span_of(layer_word(w->layer));
+    }
+}
+
+/* ---- the message ---- */
+
+static void fill_message(struct scan *s, struct store_message *m)
+{
+    const struct address *from;
+    size_t                nfrom;
+    char                  ip[IP_TEXT];
+    struct span           from_field = field(s, "From", SUBJECT_MAX_BYTES);
+
+    *m = (struct store_message){
+        .uid = s->uid,
+        .at_us = s->facts.now_us,
+        .direction = scan_rcpt_direction(s, 0),
+        .listener = span_of(s->req.listener->at.text),
+        .queue_id = clean(s, s->req.queue_id, NAME_MAX_BYTES),
+        .helo = clean(s, s->req.helo, NAME_MAX_BYTES),
+        .host = clean(s, s->req.hostname, NAME_MAX_BYTES),
+        .auth_user = clean(s, s->req.user, STORE_ADDRESS_MAX),
+        .sender = s->has_from ? s->from.full : clean(s, reply_bare(s->req.from), STORE_ADDRESS_MAX),
+        .subject = field(s, "Subject", SUBJECT_MAX_BYTES),
+        .message_id = clean(s, message_id(s->message), SUBJECT_MAX_BYTES),
+        .size = (int64_t)message_size_crlf(s->message),
+        .has_score = !s->score.none,
+        .score = s->score.total,
+        .symbols = s->answer != NULL ? json_of(s, put_symbols, 0) : SPAN("[]"),
+        .attachments = json_of(s, put_attachments, 0),
+        .inbound = clean(s, reply_told(s), SUBJECT_MAX_BYTES),
+    };
+    if (message_from(s->message, &from, &nfrom) != FACT_NO && nfrom > 0)
+        m->from_address = from[0].full;
+    m->from_name = display_name(from_field);
+    if (s->facts.has_ip) {
+        ip_format(&s->facts.ip, ip);
+        m->ip = arena_dup(&s->arena, span_of(ip));
+    }
+}
+
+int record_make(struct scan *s, bool may_hold)
+{
+    struct store_message  *m = &s->record;
+    struct store_delivery *list = arena_array(&s->arena, s->nverdicts, sizeof *list);
+
+    if (s->message == NULL || list == NULL)
+        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+    fill_message(s, m);
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        fill_delivery(s, i, may_hold, &list[i]);
+        if (!may_hold || !is_kept(list[i].verdict))
+            continue;
+        int64_t until = m->at_us + keep_days(s, scan_rcpt_audience(s, i), list[i].verdict) * DAY_US;
+        m->kept = true;
+        m->keep_us = until > m->keep_us ? until : m->keep_us;
+    }
+    m->deliveries = list;
+    m->ndeliveries = s->nverdicts;
+    return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the request needs too much memory") : 0;
+}
