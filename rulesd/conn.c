@@ -319,10 +319,13 @@ static enum go finish_scan(struct conn *c)
     struct metrics *m = &c->loop->metrics;
 
     scan_count(s);
-    if (!c->replied)
+    if (s->given.p != NULL)
+        buf_put(&c->out, s->given);
+    else if (!c->replied)
         c->session->put_scan(c->x, &c->out);
     c->replied = false;
-    metrics_request(m, s->req.protocol, METRIC_SCAN, reply_verdict(s));
+    scan_answered(s, c->out.failed ? SPAN_NONE : buf_span(&c->out));
+    metrics_request(m, s->req.protocol, METRIC_SCAN, s->given.p != NULL ? METRIC_OK : reply_verdict(s));
     if (c->out.failed || !charge_buf(c, &c->out))
         give_up_reply(c);
     int64_t now = clock_mono_us();
@@ -330,7 +333,7 @@ static enum go finish_scan(struct conn *c)
     metric_add(&m->recipients, s->req.nrcpt);
     metric_add(&m->bytes_in, s->req.message.n);
     metric_add(&m->regex_limits, s->regex_limits);
-    if (!s->failed && !s->refused)
+    if (!s->failed && !s->refused && s->given.p == NULL)
         metric_add(&m->by_rule[s->outcome.rule], 1);
     scan_log(s, now);
     forget_message(c);

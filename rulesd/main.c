@@ -138,6 +138,7 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
         return -1;
     t->allowance = allowance_new();
     t->limited = limited_rules_new();
+    t->repeats = repeats_new();
     return 0;
 }
 
@@ -341,6 +342,7 @@ static void stop(struct server *sv)
     hits_free(&sv->tools.hits);
     lookup_free(&sv->lookup);
     limited_rules_free(&sv->tools.limited);
+    repeats_free(&sv->tools.repeats);
     allowance_free(&sv->tools.allowance);
 }
 

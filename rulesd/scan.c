@@ -11,6 +11,7 @@
 #include "record.h"
 
 #define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
+#define REPLY_KEPT_MAX ((size_t)256 << 10)
 #define ASK_ROUNDS 3                   /* an address that is still not there then is not to be had */
 
 struct scan_rcpt {
@@ -49,10 +50,28 @@ static void drop_scopes(struct scope *scopes[3])
         scope_drop(&scopes[i]);
 }
 
+/* reply.p == NULL: it came to nothing that could be told again. */
+static void end_repeat(struct scan *s, struct span reply)
+{
+    if (s->repeat == REPEAT_FIRST)
+        repeat_end(s->tools->repeats, s->repeat_key, reply, clock_mono_us());
+    else if (s->repeat == REPEAT_JOINED)
+        repeat_leave(s->tools->repeats, s->repeat_key, &s->repeat_wait);
+    s->repeat = REPEAT_ALONE;
+}
+
+void scan_answered(struct scan *s, struct span reply)
+{
+    bool final = !s->failed && !s->refused && !s->put_off && s->outcome.action != ACTION_DEFER;
+
+    end_repeat(s, final && reply.n <= REPLY_KEPT_MAX ? reply : SPAN_NONE);
+}
+
 void scan_end(struct scan *s)
 {
     struct arena arena = s->arena;
 
+    end_repeat(s, SPAN_NONE);
     for (size_t i = 0; s->rcpts != NULL && i < s->nverdicts; i++) {
         audience_drop(&s->rcpts[i].audience);
         drop_scopes(s->rcpts[i].scopes);
@@ -501,6 +520,60 @@ static bool log_is_behind(const struct scan *s)
            journal_lag_us(s->tools->journal, clock_mono_us()) > SCAN_LAG_US;
 }
 
+static int by_text(const void *a, const void *b) { return span_cmp(*(const struct span *)a, *(const struct span *)b); }
+
+/* What makes a request the same as another. */
+static void make_repeat_key(struct scan *s)
+{
+    const struct scan_request *q = &s->req;
+    struct span               *rcpts = arena_array(&s->arena, q->nrcpt + 1, sizeof *rcpts);
+    uint8_t                    bytes[FINGERPRINT_BYTES];
+    struct buf                 b;
+
+    buf_init(&b, (size_t)16 << 20);
+    fingerprint_seeded(q->message, bytes);
+    buf_put(&b, span_make(bytes, sizeof bytes));
+    buf_printf(&b, "%zu %u %d %s", q->message.n, q->form, q->from.p != NULL, q->listener->at.text);
+    for (size_t i = 0; i < 3; i++) {
+        buf_putc(&b, '\0');
+        buf_put(&b, i == 0 ? q->queue_id : i == 1 ? q->from : q->user);
+    }
+    if (rcpts != NULL && q->nrcpt > 0) {
+        memcpy(rcpts, q->rcpt, q->nrcpt * sizeof *rcpts);
+        qsort(rcpts, q->nrcpt, sizeof *rcpts, by_text);
+    }
+    for (size_t i = 0; rcpts != NULL && i < q->nrcpt; i++) {
+        buf_putc(&b, '\0');
+        buf_put(&b, rcpts[i]);
+    }
+    fingerprint_seeded(buf_span(&b), s->repeat_key);
+    buf_fini(&b);
+}
+
+static void joined(void *ctx)
+{
+    struct scan *s = ctx;
+
+    s->repeat = REPEAT_ALONE;
+    s->wake(s->wake_ctx);
+}
+
+/* Is it on its way already, or was it answered? */
+static enum scan_step look_for_repeat(struct scan *s)
+{
+    if (s->req.class != CLASS_MTA || s->req.queue_id.n == 0)
+        return SCAN_DONE;
+    make_repeat_key(s);
+    s->repeat_wait = (struct repeat_wait){.wake = joined, .ctx = s};
+    s->repeat = REPEAT_JOINED; /* said before: it may be woken at any time */
+    switch (repeat_begin(s->tools->repeats, s->repeat_key, &s->repeat_wait, &s->arena, &s->given, clock_mono_us())) {
+    case REPEAT_NEW: s->repeat = REPEAT_FIRST; break;
+    case REPEAT_KNOWN: s->repeat = REPEAT_ALONE; break;
+    case REPEAT_WAITS: return SCAN_ASKS;
+    }
+    return SCAN_DONE;
+}
+
 static enum scan_step begin(struct scan *s)
 {
     if (log_is_behind(s)) {
@@ -511,6 +584,8 @@ static enum scan_step begin(struct scan *s)
         s->waited = true;
         return SCAN_LATER;
     }
+    if (look_for_repeat(s) == SCAN_ASKS)
+        return SCAN_ASKS;
     s->stage = STAGE_RESOLVE;
     return SCAN_DONE;
 }
@@ -587,7 +662,7 @@ static enum scan_step run(struct scan *s)
         case STAGE_SETTLE: return settle_step(s);
         case STAGE_HELD: return held_step(s);
         }
-        if (step != SCAN_DONE || s->failed)
+        if (step != SCAN_DONE || s->failed || s->given.p != NULL)
             return step;
         if (stage == STAGE_JUDGE && wants_scanner(s))
             return ask_scanner(s);
@@ -622,6 +697,8 @@ const struct audience *scan_rcpt_audience(const struct scan *s, size_t i)
 
 void scan_count(struct scan *s)
 {
+    if (s->given.p != NULL)
+        return;
     if (s->tools->journal != NULL && s->record.ndeliveries > 0 && !s->failed)
         journal_put(s->tools->journal, &s->record);
 
@@ -754,6 +831,13 @@ void scan_log(const struct scan *s, int64_t now_us)
 
     if (!log_wants(s->failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO))
         return;
+    if (s->given.p != NULL) {
+        log_begin(&l, LOG_LEVEL_INFO, "scan repeated");
+        log_span(&l, "queue_id", span_head(s->req.queue_id, 128));
+        log_i64(&l, "size", (int64_t)s->req.message.n);
+        log_end(&l);
+        return;
+    }
     log_begin(&l, s->failed ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, "scan");
     uuid_format(&s->uid, uid);
     log_str(&l, "uid", uid);

@@ -21,6 +21,7 @@
 #include "listener.h"
 #include "metrics.h"
 #include "net/scanner.h"
+#include "repeat.h"
 #include "rules/judge.h"
 
 #define SCAN_ARENA_MAX ((size_t)64 << 20)
@@ -40,6 +41,7 @@ struct scan_request {
     const struct span     *rcpt;
     size_t                 nrcpt;
     struct span            ip, helo, hostname, user, queue_id;
+    unsigned               form; /* of the reply, as its protocol numbers them: a repeat gets the same */
     bool                   drops_recipients; /* the caller acts on milter.del_rcpt */
 };
 
@@ -50,6 +52,7 @@ struct scan_tools {
     struct hits           *hits;
     struct allowance      *allowance;
     struct limited_rules  *limited;
+    struct repeats        *repeats;
     struct scanner        *scanner; /* NULL: none */
     struct journal        *journal; /* NULL: no message log */
     struct custody        *custody; /* NULL: nothing can be held */
@@ -81,6 +84,7 @@ struct scan {
     /* how it came out */
     bool            failed;  /* err says why: the caller should try again */
     bool            refused; /* over the allowance of class scan */
+    struct span     given;   /* a repeat: the reply that was given before; p == NULL: it is none */
     bool            put_off; /* deferred for want of something (err says what), whatever the verdicts were */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
@@ -96,6 +100,9 @@ struct scan {
     /* the machine's own */
     enum scan_stage    stage;
     bool               waited; /* for the log */
+    enum { REPEAT_ALONE, REPEAT_FIRST, REPEAT_JOINED } repeat;
+    uint8_t            repeat_key[FINGERPRINT_BYTES];
+    struct repeat_wait repeat_wait;
     struct scanner_ask ask;
     struct custody_job hold;
     unsigned          asked;
@@ -113,6 +120,8 @@ void         scan_free(struct scan **s);
 /* Starts with a copy of req. trust is held. */
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
 enum scan_step scan_run(struct scan *s);
+/* The reply that was made, for whoever asks the same again. Before scan_end(). */
+void scan_answered(struct scan *s, struct span reply);
 /* Counts hits, and has the log row written (class mta alone). Once, when the reply is made. */
 void scan_count(struct scan *s);
 /* One line that says what was asked, and what came of it; for class scan without any address. */

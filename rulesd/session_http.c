@@ -172,6 +172,8 @@ static enum answer do_scan(struct exchange *x, struct scan_request *req, struct 
                                  .peer = x->client->peer,
                                  .message = x->http.body};
     take_envelope(x, req);
+    req->form = (unsigned)(x->route - routes) << 3 | (unsigned)x->keep << 2 | (x->http.method == HTTP_HEAD) << 1 |
+                x->envelope.milter;
     return ANSWER_SCAN;
 }
 

@@ -118,7 +118,8 @@ static enum answer do_scan(struct exchange *x, struct scan_request *req, struct 
                                  .class = x->client->class,
                                  .listener = x->client->listener,
                                  .peer = x->client->peer,
-                                 .message = x->spamd.body};
+                                 .message = x->spamd.body,
+                                 .form = (unsigned)x->spamd.verb << 16 | (unsigned)x->spamd.version};
     if (x->spamd.rspamc) {
         take_rspamc(x, req);
     } else {

@@ -10,5 +10,7 @@
 #define FINGERPRINT_BYTES 16
 
 void fingerprint(struct span bytes, uint8_t out[FINGERPRINT_BYTES]);
+/* With a seed drawn once a process: nobody outside can make two alike, and it means nothing elsewhere. */
+void fingerprint_seeded(struct span bytes, uint8_t out[FINGERPRINT_BYTES]);
 
 #endif

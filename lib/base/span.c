@@ -143,7 +143,7 @@ bool span_i64(struct span a, int64_t *out)
 }
 
 /* Whoever comes first draws the seed; who loses the race takes the winner's. */
-static uint64_t hash_seed(void)
+uint64_t span_seed(void)
 {
     static _Atomic uint64_t seed;
     uint64_t                fresh, now = atomic_load_explicit(&seed, memory_order_relaxed);
@@ -156,7 +156,7 @@ static uint64_t hash_seed(void)
     return atomic_compare_exchange_strong(&seed, &now, fresh) ? fresh : now;
 }
 
-uint64_t span_hash(struct span a) { return XXH3_64bits_withSeed(a.p ? a.p : "", a.n, hash_seed()); }
+uint64_t span_hash(struct span a) { return XXH3_64bits_withSeed(a.p ? a.p : "", a.n, span_seed()); }
 
 char *span_strdup(struct span a)
 {

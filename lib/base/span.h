@@ -70,6 +70,7 @@ bool span_i64(struct span a, int64_t *out);
 
 /* 64-bit seeded hash (XXH3), the seed drawn once a process: not stable across runs. */
 uint64_t span_hash(struct span a);
+uint64_t span_seed(void); /* that seed, for other hashes */
 
 /* malloc'd NUL-terminated copy; aborts when memory is out. */
 char *span_strdup(struct span a);

@@ -111,10 +111,10 @@ static void put_request(struct buf *b, size_t i)
     else
         buf_printf(b,
                    "POST /checkv2 HTTP/1.1\r\nHost: bench\r\n%sFrom: <%.*s>\r\nRcpt: <%.*s>\r\nIP: %.*s\r\n"
-                   "Helo: mail.friends.example\r\nHostname: mail.friends.example\r\nQueue-ID: B%zu\r\n"
+                   "Helo: mail.friends.example\r\nHostname: mail.friends.example\r\nQueue-ID: B%lld.%zu\r\n"
                    "Content-Length: %zu\r\n\r\n",
                    load.protocol == HTTP ? "Connection: close\r\n" : "", SPAN_ARG(from), SPAN_ARG(rcpt), SPAN_ARG(ip),
-                   i, load.message.n);
+                   (long long)load.started_us, i, load.message.n);
     buf_put(b, buf_span(&load.message));
 }
 
@@ -309,6 +309,7 @@ int main(int argc, char **argv)
     int64_t    started;
 
     read_args(argc, argv);
+    load.started_us = clock_wall_us(); /* so that no queue id comes twice */
     buf_init(&load.message, (size_t)1 << 28);
     if (fd_read_file(load.message_path, (size_t)1 << 28, &load.message, &e) < 0)
         fatal(&e);
