@@ -134,6 +134,8 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
         greylist_new(s, GREYLIST_DELAY_US, &t->greylist, e) < 0 ||
         scanner_new(&s->rulesd.scanner, s->rulesd.scanner_timeout_ms, &t->scanner, e) < 0)
         return -1;
+    if (sending_new(s, &t->sending, e) < 0 || bypasses_new(s, &t->bypasses, e) < 0)
+        return -1;
     if (s->rulesd.message_log && (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0))
         return -1;
     t->allowance = allowance_new();
@@ -330,6 +332,7 @@ static void stop(struct server *sv)
     workers_free(&sv->workers);
     scanner_free(&sv->tools.scanner);
     custody_free(&sv->tools.custody);
+    bypasses_free(&sv->tools.bypasses);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_let_go(sv->loops[i]);
     cache_free(&sv->tools.cache);
@@ -338,6 +341,7 @@ static void stop(struct server *sv)
     free(sv->loops);
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
+    sending_free(&sv->tools.sending);
     journal_free(&sv->tools.journal);
     hits_free(&sv->tools.hits);
     lookup_free(&sv->lookup);

@@ -135,6 +135,12 @@ static struct span display_name(struct span from)
     return name;
 }
 
+/* A Message-ID as logs have it: in its brackets. */
+static struct span bracketed(struct scan *s, struct span id)
+{
+    return id.n > 0 ? arena_printf(&s->arena, "<%.*s>", SPAN_ARG(clean(s, id, SUBJECT_MAX_BYTES - 2))) : SPAN_NONE;
+}
+
 /* ---- what became of each ---- */
 
 static bool is_removed(const struct scan *s, size_t i)
@@ -237,10 +243,12 @@ static void fill_message(struct scan *s, struct store_message *m)
         .queue_id = clean(s, s->req.queue_id, NAME_MAX_BYTES),
         .helo = clean(s, s->req.helo, NAME_MAX_BYTES),
         .host = clean(s, s->req.hostname, NAME_MAX_BYTES),
+        .tls = clean(s, arena_printf(&s->arena, "%.*s %.*s", SPAN_ARG(s->req.tls_version), SPAN_ARG(s->req.tls_cipher)),
+                     NAME_MAX_BYTES),
         .auth_user = clean(s, s->req.user, STORE_ADDRESS_MAX),
         .sender = s->has_from ? s->from.full : clean(s, reply_bare(s->req.from), STORE_ADDRESS_MAX),
         .subject = field(s, "Subject", SUBJECT_MAX_BYTES),
-        .message_id = clean(s, message_id(s->message), SUBJECT_MAX_BYTES),
+        .message_id = bracketed(s, message_id(s->message)),
         .size = (int64_t)message_size_crlf(s->message),
         .has_score = !s->score.none,
         .score = s->score.total,

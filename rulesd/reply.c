@@ -123,10 +123,12 @@ static struct span refusal(struct scan *s, struct named named)
 
     switch (carried_out(s)) {
     case ACTION_DEFER:
-        if (s->put_off)
-            return SPAN("Temporarily unavailable, please try again later");
+        if (s->stopped)
+            return s->notice;
         return says.n > 0 ? says : SPAN("Greylisted, please try again in 5 minutes");
     case ACTION_REJECT:
+        if (s->stopped)
+            return s->notice;
         if (s->outcome.rule != VERDICT_BLOCK)
             return says.n > 0 ? says : SPAN("Rejected as spam");
         ids = join(&s->arena, named, " (", ")");
@@ -172,6 +174,8 @@ static void remove_fields(struct scan *s, struct rspamd_reply *out)
 
     if (names == NULL)
         return;
+    if (at = 0, message_header_next(s->message, SPAN(BYPASS_FIELD), &at) != NULL)
+        names[n++] = SPAN(BYPASS_FIELD);
     for (size_t i = 0; i < COUNT(known); i++)
         if (at = 0, more || message_header_next(s->message, span_of(known[i]), &at) != NULL)
             names[n++] = span_of(known[i]);

@@ -7,8 +7,8 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "findings.h"
 #include "record.h"
+#include "scan/findings.h"
 
 #define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
 #define REPLY_KEPT_MAX ((size_t)256 << 10)
@@ -62,7 +62,7 @@ static void end_repeat(struct scan *s, struct span reply)
 
 void scan_answered(struct scan *s, struct span reply)
 {
-    bool final = !s->failed && !s->refused && !s->put_off && s->outcome.action != ACTION_DEFER;
+    bool final = !s->failed && !s->refused && !s->stopped && s->outcome.action != ACTION_DEFER;
 
     end_repeat(s, final && reply.n <= REPLY_KEPT_MAX ? reply : SPAN_NONE);
 }
@@ -465,24 +465,88 @@ static int settle(struct scan *s)
                             .custody = may_hold(s),
                             .post = s->req.listener->post};
 
-    if (s->answer != NULL)
+    if (s->answer != NULL && !s->bypassed)
         heed_scanner(s);
     if (may_greylist(s))
         ask_greylist(s);
     return decide_outcome(s->verdicts, s->nverdicts, &caller, &s->arena, &s->outcome, &s->err);
 }
 
-/* Nobody gets it now, nobody is told "no", and nothing is kept: the sender comes again. */
-static void put_off(struct scan *s)
+/* The same for all, for a reason that is not in any verdict; nothing is kept. */
+static void stop(struct scan *s, enum action action, struct span notice)
 {
-    s->put_off = true;
-    s->outcome.action = s->outcome.wish = ACTION_DEFER;
+    s->stopped = true;
+    s->notice = notice;
+    s->outcome.action = s->outcome.wish = action;
     s->outcome.rule = VERDICT_NONE;
     s->outcome.nremoved = 0;
     s->outcome.split_tag = false;
     s->outcome.score = s->score.total;
     if (s->nverdicts > 0)
         s->outcome.thresholds = s->verdicts[0].thresholds;
+}
+
+/* Nobody gets it now, nobody is told "no": the sender comes again. */
+static void put_off(struct scan *s) { stop(s, ACTION_DEFER, SPAN("Temporarily unavailable, please try again later")); }
+
+/* Who is signed in may have sent too much. */
+static void ask_sending(struct scan *s)
+{
+    const struct sending_facts f = {.user = s->req.user,
+                                    .sender = s->has_from ? s->from.full : s->req.from,
+                                    .ip = s->req.ip,
+                                    .queue_id = s->req.queue_id,
+                                    .nrcpt = s->req.nrcpt,
+                                    .now_us = s->facts.now_us};
+    enum sending_verdict       v;
+
+    if (s->tools->sending == NULL || s->req.class != CLASS_MTA || s->req.user.n == 0 || s->req.listener->observe)
+        return;
+    v = sending_ask(s->tools->sending, &f);
+    if (v == SENDING_OK)
+        return;
+    struct span text = span_of(sending_text(v));
+    text = span_trim(span_skip(text, span_chr(text, ' '))); /* the caller puts the code there */
+    err_set(&s->err, ERR_LIMIT, "%.*s", SPAN_ARG(text));
+    stop(s, v == SENDING_BLOCKED ? ACTION_REJECT : ACTION_DEFER, text);
+    s->stage = STAGE_SETTLE;
+}
+
+/* ---- a released message on its way back ---- */
+
+static void spent(struct bypass_job *job)
+{
+    struct scan *s = (struct scan *)(void *)((char *)job - offsetof(struct scan, pass));
+
+    s->wake(s->wake_ctx);
+}
+
+static enum scan_step bypass_step(struct scan *s)
+{
+    s->stage = STAGE_SETTLE;
+    if (s->tools->bypasses == NULL || s->req.class != CLASS_MTA || s->req.nrcpt != 1 ||
+        !bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us, &s->pass.bypass))
+        return SCAN_DONE;
+    s->stage = STAGE_SPENT;
+    s->pass.done = spent;
+    bypasses_spend(s->tools->bypasses, &s->pass);
+    return SCAN_ASKS;
+}
+
+/* It was let go by somebody who may: rules and score are past, but what it carries is not. */
+static void spent_step(struct scan *s)
+{
+    struct verdict *v = &s->verdicts[0];
+
+    s->stage = STAGE_SETTLE;
+    s->bypassed = s->pass.good;
+    if (!s->bypassed || s->score.protected_reject ||
+        (v->thresholds.reject < THRESHOLD_OFF && s->score.protected_sum >= v->thresholds.reject))
+        return;
+    v->rule = VERDICT_NONE;
+    v->action = v->after_defer = ACTION_PASS;
+    v->score = v->total < v->thresholds.add_header ? v->total : 0;
+    v->greylist_due = false;
 }
 
 static void held(struct custody_job *job)
@@ -502,7 +566,7 @@ static enum scan_step hold(struct scan *s)
 
 static bool is_logged(const struct scan *s)
 {
-    return s->req.class == CLASS_MTA && s->req.nrcpt > 0 && (s->tools->journal != NULL || may_hold(s));
+    return s->req.class == CLASS_MTA && s->req.nrcpt > 0 && !s->bypassed && (s->tools->journal != NULL || may_hold(s));
 }
 
 /* ---- the machine ---- */
@@ -618,10 +682,10 @@ static enum scan_step answer_step(struct scan *s)
 
 static enum scan_step settle_step(struct scan *s)
 {
-    if (!s->put_off && settle(s) < 0)
+    if (!s->stopped && settle(s) < 0)
         return give_up(s);
     if (is_logged(s)) {
-        if (record_make(s, may_hold(s) && !s->put_off) < 0)
+        if (record_make(s, may_hold(s) && !s->stopped) < 0)
             return give_up(s);
         if (s->record.kept)
             return hold(s);
@@ -656,15 +720,19 @@ static enum scan_step run(struct scan *s)
                 return give_up(s);
             s->stage = STAGE_JUDGE;
             break;
-        case STAGE_JUDGE: step = judge_step(s, STAGE_SETTLE); break;
+        case STAGE_JUDGE: step = judge_step(s, STAGE_BYPASS); break;
         case STAGE_ANSWER: step = answer_step(s); break;
-        case STAGE_JUDGE_AGAIN: step = judge_step(s, STAGE_SETTLE); break;
+        case STAGE_JUDGE_AGAIN: step = judge_step(s, STAGE_BYPASS); break;
+        case STAGE_BYPASS: step = bypass_step(s); break;
+        case STAGE_SPENT: spent_step(s); break;
         case STAGE_SETTLE: return settle_step(s);
         case STAGE_HELD: return held_step(s);
         }
         if (step != SCAN_DONE || s->failed || s->given.p != NULL)
             return step;
-        if (stage == STAGE_JUDGE && wants_scanner(s))
+        if (stage == STAGE_JUDGE)
+            ask_sending(s);
+        if (stage == STAGE_JUDGE && !s->stopped && wants_scanner(s))
             return ask_scanner(s);
     }
 }
@@ -702,7 +770,7 @@ void scan_count(struct scan *s)
     if (s->tools->journal != NULL && s->record.ndeliveries > 0 && !s->failed)
         journal_put(s->tools->journal, &s->record);
 
-    if (s->req.class != CLASS_MTA || s->failed || s->refused || s->put_off)
+    if (s->req.class != CLASS_MTA || s->failed || s->refused || s->stopped)
         return;
     for (size_t i = 0; i < s->nverdicts; i++) {
         const struct decision *d = &s->verdicts[i].decision;
@@ -792,7 +860,7 @@ static void log_verdict(const struct scan *s, struct log_line *l)
     log_f64(l, "score", s->outcome.score, 1);
     if (s->req.class == CLASS_MTA)
         log_rules(s, l);
-    if (s->put_off)
+    if (s->stopped)
         log_str(l, "why", why_not(s));
     if (s->answer != NULL)
         log_f64(l, "scanner_score", s->score.total, 1);

@@ -13,6 +13,7 @@
 #ifndef POSTERN_RULESD_SCAN_H
 #define POSTERN_RULESD_SCAN_H
 
+#include "bypass.h"
 #include "cache.h"
 #include "caller.h"
 #include "custody.h"
@@ -23,6 +24,7 @@
 #include "net/scanner.h"
 #include "repeat.h"
 #include "rules/judge.h"
+#include "sending.h"
 
 #define SCAN_ARENA_MAX ((size_t)64 << 20)
 #define SCAN_LOOP_BYTES ((size_t)256 << 10) /* larger messages go to a worker at once */
@@ -40,7 +42,7 @@ struct scan_request {
     struct span            from; /* p == NULL: not stated; "<>" or "": the null sender */
     const struct span     *rcpt;
     size_t                 nrcpt;
-    struct span            ip, helo, hostname, user, queue_id;
+    struct span            ip, helo, hostname, user, queue_id, tls_version, tls_cipher;
     unsigned               form; /* of the reply, as its protocol numbers them: a repeat gets the same */
     bool                   drops_recipients; /* the caller acts on milter.del_rcpt */
 };
@@ -56,12 +58,24 @@ struct scan_tools {
     struct scanner        *scanner; /* NULL: none */
     struct journal        *journal; /* NULL: no message log */
     struct custody        *custody; /* NULL: nothing can be held */
+    struct sending        *sending; /* NULL: nobody is limited */
+    struct bypasses       *bypasses; /* NULL: none can be good */
 };
 
 enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY, SCAN_LATER };
 
 /* Where a scan goes on. */
-enum scan_stage { STAGE_BEGIN, STAGE_RESOLVE, STAGE_JUDGE, STAGE_ANSWER, STAGE_JUDGE_AGAIN, STAGE_SETTLE, STAGE_HELD };
+enum scan_stage {
+    STAGE_BEGIN,
+    STAGE_RESOLVE,
+    STAGE_JUDGE,
+    STAGE_ANSWER,
+    STAGE_JUDGE_AGAIN,
+    STAGE_BYPASS,
+    STAGE_SPENT,
+    STAGE_SETTLE,
+    STAGE_HELD
+};
 
 struct scan_rcpt;
 
@@ -85,7 +99,9 @@ struct scan {
     bool            failed;  /* err says why: the caller should try again */
     bool            refused; /* over the allowance of class scan */
     struct span     given;   /* a repeat: the reply that was given before; p == NULL: it is none */
-    bool            put_off; /* deferred for want of something (err says what), whatever the verdicts were */
+    bool            stopped; /* deferred or refused for a reason of our own, whatever the verdicts were */
+    struct span     notice;  /* that reason, as the sender is told, without codes */
+    bool            bypassed; /* a released message on its way back in */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
     struct verdict *verdicts; /* one a recipient, in their order; one for nobody */
@@ -104,6 +120,7 @@ struct scan {
     uint8_t            repeat_key[FINGERPRINT_BYTES];
     struct repeat_wait repeat_wait;
     struct scanner_ask ask;
+    struct bypass_job  pass;
     struct custody_job hold;
     unsigned          asked;
     struct address    from;

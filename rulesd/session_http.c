@@ -140,6 +140,8 @@ static void take_envelope(struct exchange *x, struct scan_request *req)
     req->hostname = v->hostname;
     req->user = v->user;
     req->queue_id = v->queue_id;
+    req->tls_version = v->tls_version;
+    req->tls_cipher = v->tls_cipher;
     req->drops_recipients = v->milter;
 }
 

@@ -182,7 +182,7 @@ static void put_scan(struct exchange *x, struct buf *out)
         spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, "the rules cannot be read at the moment");
         return;
     }
-    if (x->scan->put_off) { /* a score could not say "later" */
+    if (x->scan->stopped && x->scan->outcome.action == ACTION_DEFER) { /* a score could not say "later" */
         spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "temporarily unavailable, try again later");
         return;
     }

@@ -22,6 +22,8 @@ static const struct field {
     {{"Queue-Id", 8}, TEXT, AT(queue_id)},
     {{"Deliver-To", 10}, TEXT, AT(deliver_to)},
     {{"MTA-Name", 8}, TEXT, AT(mta_name)},
+    {{"TLS-Version", 11}, TEXT, AT(tls_version)},
+    {{"TLS-Cipher", 10}, TEXT, AT(tls_cipher)},
     {{"Flags", 5}, FLAGS, 0},
     {{"Pass", 4}, PASS, 0},
     {{"Milter", 6}, MILTER, 0},

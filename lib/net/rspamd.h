@@ -11,6 +11,7 @@ struct rspamd_envelope {
     struct span      ip;   /* without port and brackets; empty when absent or invalid */
     bool             ip_invalid;
     struct span      helo, hostname, user, queue_id, deliver_to, mta_name;
+    struct span      tls_version, tls_cipher; /* of the client's connection to the MTA; empty: none, or not told */
     struct span      password; /* Password field, or the password of Basic authorisation (decoded into the arena) */
     struct span      bearer;   /* of Bearer authorisation */
     struct span      shm, shm_offset, shm_length; /* the message is in shared memory; p == NULL: it is the body */
