@@ -30,7 +30,14 @@ static int set_class(struct listener *l, struct span value)
     return rc;
 }
 static int set_phase(struct listener *l, struct span value) { return one_of(value, "pre", "post", &l->post); }
-static int set_mode(struct listener *l, struct span value) { return one_of(value, "live", "observe", &l->observe); }
+static int set_mode(struct listener *l, struct span value)
+{
+    bool observe = false;
+    int  rc = one_of(value, "live", "observe", &observe);
+
+    atomic_store(&l->observe, observe);
+    return rc;
+}
 static int set_lines(struct listener *l, struct span value)
 {
     l->milter_lines = span_is(value, "milter");
@@ -137,6 +144,27 @@ int listeners_open(const struct settings *s, size_t nloops, struct listener **ou
     listeners_close(*out, *n_out);
     listeners_free(out, *n_out);
     return -1;
+}
+
+static void take_modes(const struct conf_list *list, const struct settings *s, struct listener *all, size_t n)
+{
+    struct err none = ERR_INIT;
+
+    for (size_t i = 0; i < list->n; i++) {
+        struct listener now;
+
+        if (read_listener(list->items[i], s, WIRE_HTTP, &now, &none) < 0)
+            continue;
+        for (struct listener *l = all; l < all + n; l++)
+            if (strcmp(l->at.text, now.at.text) == 0)
+                atomic_store(&l->observe, atomic_load(&now.observe));
+    }
+}
+
+void listeners_modes(const struct settings *s, struct listener *all, size_t n)
+{
+    take_modes(&s->rulesd.listen_spamd, s, all, n);
+    take_modes(&s->rulesd.listen_http, s, all, n);
 }
 
 void listeners_close(struct listener *all, size_t n)

@@ -6,6 +6,8 @@
 #ifndef POSTERN_RULESD_LISTENER_H
 #define POSTERN_RULESD_LISTENER_H
 
+#include <stdatomic.h>
+
 #include "net/endpoint.h"
 #include "net/wire.h"
 #include "caller.h"
@@ -14,7 +16,8 @@ struct listener {
     struct endpoint   at;
     enum wire_kind    kind; /* the protocol, where the first bytes do not tell */
     enum caller_class most;
-    bool              post, observe, envelope_lines, shm, discards;
+    bool              post, envelope_lines, shm, discards;
+    atomic_bool       observe; /* SIGHUP may change it */
     bool              milter_lines; /* envelope_lines=milter: as spamass-milter writes them */
     int              *fds;          /* one a loop; of a Unix socket the first alone */
     size_t            nfds;
@@ -22,6 +25,8 @@ struct listener {
 
 /* Opens all. -1: nothing stays open, and e names the setting. */
 int listeners_open(const struct settings *settings, size_t nloops, struct listener **out, size_t *n_out, struct err *e);
+/* Takes the mode of each from settings that were read again; addresses that are not there any more keep theirs. */
+void listeners_modes(const struct settings *settings, struct listener *all, size_t n);
 /* Closes the sockets, and removes the files of Unix sockets. Loops must not use them any more. */
 void listeners_close(struct listener *all, size_t n);
 void listeners_free(struct listener **all, size_t n);

@@ -168,7 +168,7 @@ static void say_listening(const struct server *sv)
         log_str(&line, "protocol", l->kind == WIRE_HTTP ? "http" : "spamd");
         log_str(&line, "class", l->most == CLASS_MTA ? "by caller" : "scan");
         log_str(&line, "phase", l->post ? "post" : "pre");
-        log_str(&line, "mode", l->observe ? "observe" : "live");
+        log_str(&line, "mode", atomic_load(&l->observe) ? "observe" : "live");
         log_end(&line);
     }
 }
@@ -215,7 +215,8 @@ static bool same_setting(const struct conf_row *row, const struct settings *sa, 
 static bool is_live(const struct conf_row *row)
 {
     static const char *const live[] = {"rulesd.password",       "rulesd.mta_from",   "rulesd.mta_users",
-                                       "rulesd.trusted_relays", "rules.authserv_id", "log.level"};
+                                       "rulesd.trusted_relays", "rules.authserv_id", "log.level",
+                                       "rulesd.mode"};
     char                     name[64];
 
     snprintf(name, sizeof name, "%s.%s", row->section, row->key);
@@ -253,6 +254,7 @@ static void reload(struct server *sv, const struct options *o, const struct sett
     }
     const struct settings *now = conf_settings(conf);
     log_set_least((enum log_level)now->log.level);
+    listeners_modes(now, sv->listeners, sv->nlisteners);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_trust(sv->loops[i], trust);
     name_others(was, now);

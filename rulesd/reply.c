@@ -15,7 +15,7 @@
 /* What the caller shall do: in observe mode, nothing. */
 static enum action carried_out(const struct scan *s)
 {
-    return s->req.listener->observe ? ACTION_PASS : s->outcome.action;
+    return s->observes ? ACTION_PASS : s->outcome.action;
 }
 
 static enum rspamd_action rspamd_action_of(enum action a)
@@ -69,7 +69,7 @@ static bool rule_symbol(const struct scan *s, struct symbol *out)
                                           SCORE_LEARNED_ALLOW};
     enum rule_verdict rule = s->outcome.rule;
 
-    if (s->req.listener->observe || (rule == VERDICT_NONE && !all_learned(s)))
+    if (s->observes || (rule == VERDICT_NONE && !all_learned(s)))
         return false;
     *out = rule == VERDICT_ALLOW ? allow : rule == VERDICT_BLOCK ? block : learned;
     return true;
@@ -149,7 +149,7 @@ struct span reply_told(struct scan *s)
     }
 }
 
-static double shown_score(const struct scan *s) { return s->req.listener->observe ? 0 : s->outcome.score; }
+static double shown_score(const struct scan *s) { return s->observes ? 0 : s->outcome.score; }
 
 /* ---- Rspamd ---- */
 
@@ -238,7 +238,7 @@ struct span reply_bare(struct span path)
 
 static void drop_rcpts(struct scan *s, struct rspamd_reply *out)
 {
-    size_t       n = s->req.listener->observe ? 0 : s->outcome.nremoved;
+    size_t       n = s->observes ? 0 : s->outcome.nremoved;
     struct span *list = n > 0 ? arena_array(&s->arena, n, sizeof *list) : NULL;
 
     for (size_t i = 0; list != NULL && i < n; i++)
@@ -315,7 +315,7 @@ static struct span uid_text(struct scan *s)
 }
 
 /* While we only observe, the caller sees what it would see without us: the scanner's reply. */
-static bool stands_back(const struct scan *s) { return s->req.listener->observe && s->answer != NULL; }
+static bool stands_back(const struct scan *s) { return s->observes && s->answer != NULL; }
 
 void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_reply *out)
 {
@@ -359,7 +359,7 @@ void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_rep
 
 static const char *describe(const struct scan *s)
 {
-    if (s->req.listener->observe)
+    if (s->observes)
         return "Postern only observes here.";
     switch (s->outcome.rule) {
     case VERDICT_ALLOW: return "Allowed by the recipient's rules.";
@@ -381,7 +381,7 @@ static double spamd_score(const struct scan *s)
 {
     struct outcome nothing = {.action = ACTION_PASS, .thresholds = s->outcome.thresholds};
 
-    return decide_spamd_score(s->req.listener->observe ? &nothing : &s->outcome);
+    return decide_spamd_score(s->observes ? &nothing : &s->outcome);
 }
 
 /* "A,B,C" and a score each. */

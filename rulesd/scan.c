@@ -140,6 +140,7 @@ void scan_begin(struct scan *s, const struct scan_request *req, const struct sca
     s->started_us = clock_mono_us();
     s->err = ERR_INIT;
     s->score.none = true;
+    s->observes = atomic_load_explicit(&req->listener->observe, memory_order_relaxed);
     if (req->class == CLASS_SCAN) {
         s->req.user = SPAN_NONE;         /* who is signed in is for the MTA to say */
         s->req.drops_recipients = false; /* one verdict a scan, not one a recipient */
@@ -328,7 +329,7 @@ static int judge_all(struct scan *s)
 /* Only a caller who could turn the sender away, and means it, moves the greylist. */
 static bool may_greylist(const struct scan *s)
 {
-    return s->req.class == CLASS_MTA && !s->req.listener->observe && !s->req.listener->post;
+    return s->req.class == CLASS_MTA && !s->observes && !s->req.listener->post;
 }
 
 static void ask_greylist(struct scan *s)
@@ -364,7 +365,7 @@ static bool wants_scanner(const struct scan *s)
 {
     if (s->tools->scanner == NULL)
         return false;
-    if (s->req.listener->observe)
+    if (s->observes)
         return true;
     for (size_t i = 0; i < s->nverdicts; i++) {
         const struct verdict *v = &s->verdicts[i];
@@ -455,7 +456,7 @@ static void heed_scanner(struct scan *s)
 
 static bool may_hold(const struct scan *s)
 {
-    return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->req.listener->observe;
+    return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->observes;
 }
 
 static int settle(struct scan *s)
@@ -500,7 +501,7 @@ static void ask_sending(struct scan *s)
                                     .now_us = s->facts.now_us};
     enum sending_verdict       v;
 
-    if (s->tools->sending == NULL || s->req.class != CLASS_MTA || s->req.user.n == 0 || s->req.listener->observe)
+    if (s->tools->sending == NULL || s->req.class != CLASS_MTA || s->req.user.n == 0 || s->observes)
         return;
     v = sending_ask(s->tools->sending, &f);
     if (v == SENDING_OK)
@@ -672,7 +673,7 @@ static enum scan_step answer_step(struct scan *s)
     if (take_answer(s) == 0)
         return SCAN_DONE;
     log_err(LOG_LEVEL_WARNING, "the scanner did not answer", &s->err);
-    if (s->req.listener->observe)
+    if (s->observes)
         return give_up(s);
     if (s->tools->settings->rulesd.scanner_down == SCANNER_DOWN_DEFER)
         put_off(s);
@@ -870,7 +871,7 @@ static void log_verdict(const struct scan *s, struct log_line *l)
         log_i64(l, "removed", (int64_t)s->outcome.nremoved);
     if (s->regex_limits > 0)
         log_i64(l, "regex_limits", (int64_t)s->regex_limits);
-    if (s->req.listener->observe)
+    if (s->observes)
         log_str(l, "mode", "observe");
 }
 

@@ -94,6 +94,7 @@ struct scan {
     void (*wake)(void *ctx);
     void *wake_ctx;
     bool  on_worker;
+    bool  observes; /* the listener's mode, as it was when the scan began */
 
     /* how it came out */
     bool            failed;  /* err says why: the caller should try again */
