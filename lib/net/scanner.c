@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/ip.h"
 #include "base/utf8.h"
 #include "net/scanner.h"
 #include "net/scanner_choice.h"
@@ -406,13 +407,14 @@ static void succeed(struct job *job)
 {
     struct scanner        *s = job->s;
     struct scanner_answer *answer = &job->ask->answer;
+    struct ip              ip;
 
     scanner_did_well(&s->health[job->at]);
     note_well(s);
     answer->spamd = s->spamd;
     answer->by = s->places[job->at].setting;
     answer->names_only = job->names_only;
-    answer->envelope_told = s->spamd ? job->told : job->ask->from.p != NULL;
+    answer->envelope_told = s->spamd ? job->told : job->ask->from.p != NULL && ip_parse(job->ask->ip, true, &ip);
     answer->skipped = answer->reply.is_skipped;
     end_job(job, 0);
 }

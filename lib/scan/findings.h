@@ -1,7 +1,9 @@
 /* lib/scan/findings.h - what a scanner's symbols mean to us (design.md 2.1 proof, 2.3.4 the two families). Pure.
  *
  * The tables of symbol names, one a scanner, are in findings.c: which symbols say DKIM, SPF and DMARC, and in which option the
- * domain stands; which are protected (virus, file type, MIME, geography), and which only say that such a check failed. */
+ * domain stands; which are protected (virus, file type, MIME, geography), and which only say that such a check failed.
+ * A domain counts only if it can be one: whoever signs chooses what stands in the options. SPF and DMARC count only where the scanner
+ * was told client and envelope: else it took them from the message. */
 #ifndef POSTERN_SCAN_FINDINGS_H
 #define POSTERN_SCAN_FINDINGS_H
 
@@ -10,11 +12,13 @@
 #include "rules/decide.h"
 
 /* Who sent it, as far as the scanner proved: d= of valid signatures, the SPF-passed domain (the envelope's or, for <>, the HELO's: as
- * stated in the question), DMARC pass. Lists are in `a`. What `proof` holds already (Authentication-Results) is added to. */
+ * stated in the question), DMARC pass. Lists are in `a`. What `proof` holds already (Authentication-Results) is added to.
+ * SpamAssassin names no domains: a signature of the author's domain counts as DMARC pass does, for a single From address. */
 void findings_proof(const struct scanner_answer *answer, struct span envelope_domain, struct span helo, struct arena *a,
                     struct proof *proof);
 
-/* total; the protected symbols' own sum; a pre-result of the scanner's (reject by an antivirus or a file rule) on one of them.
+/* total; the protected symbols' own sum; a pre-result of the scanner's on one of them: a reject that its score does not explain,
+ * or any reject of a message with a virus. Where points are not known, all of the score counts as theirs.
  * `more`: [rules] protected_symbols. */
 void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out);
 bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more);

@@ -1,0 +1,278 @@
+/* lib/scan/findings.c - see findings.h. */
+#include "scan/findings.h"
+
+#include "mail/domain.h"
+
+/* ---- who sent it ---- */
+
+enum says {
+    SAYS_SIGNED,          /* options: DOMAIN, then the mark */
+    SAYS_SPF,             /* of the envelope's domain, or of the HELO where the sender is <> */
+    SAYS_SPF_HELO,        /* of the HELO */
+    SAYS_DMARC,           /* of the domain in the first option, or of whichever the From address has */
+    SAYS_AUTHOR_SIGNED,   /* the From address's domain */
+    SAYS_ENVELOPE_SIGNED, /* the envelope's */
+};
+
+/* `mark` is looked for from the end, since what stands before it is a stranger's. */
+static const struct witness {
+    struct span name;
+    enum says   says;
+    const char *mark;
+} rspamd_witnesses[] =
+    {
+        {{"DKIM_TRACE", 10}, SAYS_SIGNED, ":+"},
+        {{"R_DKIM_ALLOW", 12}, SAYS_SIGNED, ":s="},
+        {{"R_SPF_ALLOW", 11}, SAYS_SPF, NULL},
+        {{"DMARC_POLICY_ALLOW", 18}, SAYS_DMARC, NULL},
+        {{"DMARC_POLICY_ALLOW_WITH_FAILURES", 32}, SAYS_DMARC, NULL},
+},
+  spamd_witnesses[] = {
+      {{"DKIM_VALID_AU", 13}, SAYS_AUTHOR_SIGNED, NULL},
+      {{"DKIM_VALID_EF", 13}, SAYS_ENVELOPE_SIGNED, NULL},
+      {{"SPF_PASS", 8}, SAYS_SPF, NULL},
+      {{"SPF_HELO_PASS", 13}, SAYS_SPF_HELO, NULL},
+      {{"DMARC_PASS", 10}, SAYS_DMARC, NULL},
+};
+
+struct proving {
+    const struct scanner_answer *answer;
+    struct span                  envelope_domain, helo;
+    struct arena                *a;
+    struct proof                *proof;
+    struct span                 *dkim;
+    size_t                       room;
+};
+
+static bool normal_domain(struct proving *p, struct span s, struct span *out)
+{
+    return s.n > 0 && domain_normalise(s, p->a, out, NULL) == 0;
+}
+
+static void add_signer(struct proving *p, struct span domain)
+{
+    if (!normal_domain(p, domain, &domain))
+        return;
+    for (size_t i = 0; i < p->proof->ndkim; i++)
+        if (span_eq(p->proof->dkim[i], domain))
+            return;
+    if (p->proof->ndkim < p->room)
+        p->dkim[p->proof->ndkim++] = domain;
+}
+
+/* Where the mark is last in the option, or option.n. ":+" has to be its end. */
+static size_t find_mark(struct span option, struct span mark)
+{
+    for (size_t at = option.n; at-- > 0;)
+        if (span_starts(span_skip(option, at), mark))
+            return span_is(mark, ":+") && at + mark.n < option.n ? option.n : at;
+    return option.n;
+}
+
+static void add_signers(struct proving *p, const struct rspamd_symbol *s, struct span mark)
+{
+    for (size_t i = 0; i < s->noptions; i++) {
+        size_t at = find_mark(s->options[i], mark);
+
+        if (at < s->options[i].n)
+            add_signer(p, span_head(s->options[i], at));
+    }
+}
+
+static void set_spf(struct proving *p, struct span domain)
+{
+    if (p->answer->envelope_told && p->proof->spf_domain.n == 0 && normal_domain(p, domain, &domain))
+        p->proof->spf_domain = domain;
+}
+
+static void set_dmarc(struct proving *p, struct span domain)
+{
+    if (p->proof->dmarc_pass || (domain.n > 0 && !normal_domain(p, domain, &domain)))
+        return;
+    p->proof->dmarc_pass = true;
+    p->proof->dmarc_domain = domain;
+}
+
+static void hear_witness(struct proving *p, const struct witness *w, const struct rspamd_symbol *s)
+{
+    bool null_sender = p->envelope_domain.n == 0;
+
+    switch (w->says) {
+    case SAYS_SIGNED: add_signers(p, s, span_of(w->mark)); return;
+    case SAYS_SPF:
+        if (!p->answer->spamd || !null_sender)
+            set_spf(p, null_sender ? p->helo : p->envelope_domain);
+        return;
+    case SAYS_SPF_HELO:
+        if (null_sender)
+            set_spf(p, p->helo);
+        return;
+    case SAYS_DMARC:
+        if (p->answer->envelope_told)
+            set_dmarc(p, s->noptions > 0 ? s->options[0] : SPAN_NONE);
+        return;
+    case SAYS_AUTHOR_SIGNED: set_dmarc(p, SPAN_NONE); return;
+    case SAYS_ENVELOPE_SIGNED:
+        if (p->answer->envelope_told)
+            add_signer(p, p->envelope_domain);
+        return;
+    }
+}
+
+/* Room for every domain that there can be, what is proven already at the front. */
+static bool make_room(struct proving *p)
+{
+    const struct rspamd_reply *r = &p->answer->reply;
+
+    p->room = p->proof->ndkim + 1;
+    for (size_t i = 0; i < r->nsymbols; i++)
+        for (size_t w = 0; w < COUNT(rspamd_witnesses); w++)
+            if (rspamd_witnesses[w].says == SAYS_SIGNED && span_eq(r->symbols[i].name, rspamd_witnesses[w].name))
+                p->room += r->symbols[i].noptions;
+    if ((p->dkim = arena_array(p->a, p->room, sizeof *p->dkim)) == NULL)
+        return false;
+    if (p->proof->ndkim > 0)
+        memcpy(p->dkim, p->proof->dkim, p->proof->ndkim * sizeof *p->dkim);
+    p->proof->dkim = p->dkim;
+    return true;
+}
+
+void findings_proof(const struct scanner_answer *answer, struct span envelope_domain, struct span helo, struct arena *a,
+                    struct proof *proof)
+{
+    struct proving        p = {answer, envelope_domain, helo, a, proof, NULL, 0};
+    const struct witness *witnesses = answer->spamd ? spamd_witnesses : rspamd_witnesses;
+    size_t                n = answer->spamd ? COUNT(spamd_witnesses) : COUNT(rspamd_witnesses);
+
+    proof->can_prove = true;
+    if (!make_room(&p))
+        return; /* nothing more is proven, and the full arena fails the scan */
+    for (size_t i = 0; i < answer->reply.nsymbols; i++)
+        for (size_t w = 0; w < n; w++)
+            if (span_eq(answer->reply.symbols[i].name, witnesses[w].name))
+                hear_witness(&p, &witnesses[w], &answer->reply.symbols[i]);
+}
+
+/* ---- what an allow does not lift ---- */
+
+enum family { NOT_PROTECTED, VIRUS, FILE_TYPE, MIME, GEOGRAPHY };
+
+static const struct protected
+{
+    struct span name;
+    enum family family;
+}
+rspamd_protected[] =
+    {
+        /* module mime_types */
+        {{"MIME_BAD_EXTENSION", 18}, FILE_TYPE},
+        {{"MIME_DOUBLE_BAD_EXTENSION", 25}, FILE_TYPE},
+        {{"MIME_BAD_ATTACHMENT", 19}, FILE_TYPE},
+        {{"MIME_ENCRYPTED_ARCHIVE", 22}, FILE_TYPE},
+        {{"MIME_OBFUSCATED_ARCHIVE", 23}, FILE_TYPE},
+        {{"MIME_ARCHIVE_IN_ARCHIVE", 23}, FILE_TYPE},
+        {{"MIME_EXE_IN_GEN_SPLIT_RAR", 25}, FILE_TYPE},
+        {{"MIME_BAD_UNICODE", 16}, FILE_TYPE},
+        {{"MIME_BAD", 8}, MIME},
+        /* its documentation's pattern for the EICAR file; Vade's name for malware. Geography is a site's own multimap, under a name of
+     * its own: for [rules] protected_symbols. */
+        {{"JUST_EICAR", 10}, VIRUS},
+        {{"VADE_MALWARE", 12}, VIRUS},
+},
+    spamd_protected[] = {
+        /* plugins ClamAV, AntiVirus, OLEVBMacro */
+        {{"CLAMAV", 6}, VIRUS},
+        {{"OLEMACRO_MALICE", 15}, VIRUS},
+        {{"MICROSOFT_EXECUTABLE", 20}, FILE_TYPE},
+        {{"MIME_SUSPECT_NAME", 17}, FILE_TYPE},
+        {{"OLEMACRO", 8}, FILE_TYPE},
+        {{"OLEMACRO_CSV", 12}, FILE_TYPE},
+        {{"OLEMACRO_DOWNLOAD_EXE", 21}, FILE_TYPE},
+        {{"OLEMACRO_ENCRYPTED", 18}, FILE_TYPE},
+        {{"OLEMACRO_MHTML_TARGET", 21}, FILE_TYPE},
+        {{"OLEMACRO_RENAME", 15}, FILE_TYPE},
+        {{"OLEMACRO_URI_TARGET", 19}, FILE_TYPE},
+        {{"OLEMACRO_ZIP_PW", 15}, FILE_TYPE},
+        {{"MIMEPART_LIMIT_EXCEEDED", 23}, MIME},
+        /* plugin RelayCountry, as sites name its rules */
+        {{"RELAYCOUNTRY_BAD", 16}, GEOGRAPHY},
+        {{"RELAYCOUNTRY_HIGH", 17}, GEOGRAPHY},
+        {{"RELAYCOUNTRY_MED", 16}, GEOGRAPHY},
+};
+
+/* Rspamd's modules antivirus and external_services: a section's symbol is its name, or the name and _VIRUS; what else was found is
+ * said by a further ending. _FAIL, that the scan failed, is no finding. */
+static const struct span engines[] = {
+    {"CLAM", 4},    {"CLAMAV", 6},      {"FPROT", 5},         {"SOPHOS", 6},       {"SAVAPI", 6},
+    {"AVIRA", 5},   {"KASPERSKY", 9},   {"KASPERSKY_SE", 12}, {"AVAST", 5},        {"ESET", 4},
+    {"FSECURE", 7}, {"MCAFEE", 6},      {"TRENDMICRO", 10},   {"BITDEFENDER", 11}, {"SYMANTEC", 8},
+    {"ICAP", 4},    {"VIRUSTOTAL", 10}, {"OLETOOLS", 8},      {"ANTIVIRUS", 9},
+};
+
+static const struct protected endings[] = {
+    {{"_ENCRYPTED", 10}, FILE_TYPE},
+    {{"_MACRO", 6}, FILE_TYPE},
+};
+
+static bool is_engine(struct span symbol)
+{
+    if (span_ends(symbol, SPAN("_VIRUS")))
+        symbol = span_head(symbol, symbol.n - 6);
+    for (size_t i = 0; i < COUNT(engines); i++)
+        if (span_eq(symbol, engines[i]))
+            return true;
+    return false;
+}
+
+static enum family engine_family(struct span symbol)
+{
+    for (size_t i = 0; i < COUNT(endings); i++)
+        if (span_ends(symbol, endings[i].name) && is_engine(span_head(symbol, symbol.n - endings[i].name.n)))
+            return endings[i].family;
+    return is_engine(symbol) ? VIRUS : NOT_PROTECTED;
+}
+
+static enum family family_of(struct span symbol, bool spamd)
+{
+    const struct protected *rows = spamd ? spamd_protected : rspamd_protected;
+    size_t                  n = spamd ? COUNT(spamd_protected) : COUNT(rspamd_protected);
+
+    for (size_t i = 0; i < n; i++)
+        if (span_eq(symbol, rows[i].name))
+            return rows[i].family;
+    return spamd ? NOT_PROTECTED : engine_family(symbol);
+}
+
+static bool is_listed(struct span symbol, const struct conf_list *more)
+{
+    for (size_t i = 0; more != NULL && i < more->n; i++)
+        if (span_is(symbol, more->items[i]))
+            return true;
+    return false;
+}
+
+bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more)
+{
+    return family_of(symbol, spamd) != NOT_PROTECTED || is_listed(symbol, more);
+}
+
+void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out)
+{
+    const struct rspamd_reply *r = &answer->reply;
+    bool                       some = false, virus = false;
+
+    *out = (struct score_parts){.total = r->score};
+    for (size_t i = 0; i < r->nsymbols; i++) {
+        const struct rspamd_symbol *s = &r->symbols[i];
+
+        if (!findings_protected(s->name, answer->spamd, more))
+            continue;
+        some = true;
+        virus |= family_of(s->name, answer->spamd) == VIRUS;
+        out->protected_sum += s->score > 0 ? s->score : 0;
+    }
+    if (some && answer->names_only)
+        out->protected_sum = r->score;
+    out->protected_reject = !answer->spamd && r->action == RSPAMD_REJECT &&
+                            (virus || (some && (r->passthrough.n > 0 || r->score < r->required_score)));
+}
