@@ -1,6 +1,7 @@
 /* cli/sender.c - postern sender: how much people may send, and who may not any more. */
 #include <stdio.h>
 
+#include "base/utf8.h"
 #include "cli.h"
 #include "store/sending.h"
 
@@ -14,18 +15,12 @@ struct blocked_list {
 
 static void print_json(struct span text)
 {
-    putchar('"');
-    for (size_t i = 0; i < text.n; i++) {
-        unsigned char c = (unsigned char)text.p[i];
+    struct buf b;
 
-        if (c == '"' || c == '\\')
-            printf("\\%c", c);
-        else if (c < ' ' || c == 0x7f)
-            printf("\\u%04x", c);
-        else
-            putchar(c);
-    }
-    putchar('"');
+    buf_init(&b, 8 * text.n + 16);
+    json_put_string(&b, text);
+    fwrite(b.p, 1, b.n, stdout);
+    buf_fini(&b);
 }
 
 static void print_block_json(const struct store_blocked *b)

@@ -197,6 +197,22 @@ int redis_set(struct redis *r, struct span key, struct span value, int64_t ttl_m
     return 0;
 }
 
+int redis_add(struct redis *r, struct span key, int64_t by, int64_t ttl_ms, int64_t *total_out, struct err *e)
+{
+    struct millis n, ttl;
+    struct span   add[] = {SPAN("INCRBY"), key, millis(&n, by)}, live[] = {SPAN("PEXPIRE"), key, millis(&ttl, ttl_ms)};
+    redisReply   *reply = ask(r, COUNT(add), add, e);
+
+    if (reply == NULL)
+        return -1;
+    *total_out = reply->integer;
+    freeReplyObject(reply);
+    if ((reply = ask(r, COUNT(live), live, e)) == NULL)
+        return -1;
+    freeReplyObject(reply);
+    return 0;
+}
+
 int redis_get(struct redis *r, struct span key, struct arena *a, struct span *value_out, struct err *e)
 {
     struct span words[] = {SPAN("GET"), key};

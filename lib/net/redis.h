@@ -15,6 +15,8 @@ void redis_free(struct redis **r);
 int redis_set_first(struct redis *r, struct span key, struct span value, int64_t ttl_ms, struct arena *a,
                     struct span *value_out, struct err *e);
 int redis_set(struct redis *r, struct span key, struct span value, int64_t ttl_ms, struct err *e);
+/* INCRBY, and the key lives for ttl from now: what it then is. */
+int redis_add(struct redis *r, struct span key, int64_t by, int64_t ttl_ms, int64_t *total_out, struct err *e);
 /* 1 found, 0 not, -1. */
 int redis_get(struct redis *r, struct span key, struct arena *a, struct span *value_out, struct err *e);
 

@@ -97,6 +97,28 @@ static void what_is_set_can_be_read_until_it_lapses(void **unused)
     redis_free(&r);
 }
 
+static void what_several_add_is_a_sum_until_it_lapses(void **unused)
+{
+    struct err    e = ERR_INIT;
+    struct redis *a = NULL, *b = NULL;
+    int64_t       total = 0;
+
+    (void)unused;
+    assert_int_equal(redis_new(url, 1000, &a, &e), 0);
+    assert_int_equal(redis_new(url, 1000, &b, &e), 0);
+    assert_int_equal(redis_add(a, SPAN("sum"), 5, 100000, &total, &e), 0);
+    assert_int_equal(total, 5);
+    assert_int_equal(redis_add(b, SPAN("sum"), 2, 200, &total, &e), 0);
+    assert_int_equal(total, 7);
+    usleep(300000);
+    assert_int_equal(redis_add(a, SPAN("sum"), 1, 100000, &total, &e), 0);
+    assert_int_equal(total, 1);
+    assert_int_equal(redis_set(a, SPAN("text"), SPAN("no number"), 100000, &e), 0);
+    assert_int_equal(redis_add(a, SPAN("text"), 1, 100000, &total, &e), -1);
+    redis_free(&a);
+    redis_free(&b);
+}
+
 static void the_first_of_two_nodes_decides(void **unused)
 {
     struct redis *a = open_redis(), *b = open_redis();
@@ -185,6 +207,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_set_can_be_read_until_it_lapses),
+        cmocka_unit_test(what_several_add_is_a_sum_until_it_lapses),
         cmocka_unit_test(the_first_of_two_nodes_decides),
         cmocka_unit_test(a_server_that_went_away_fails_calls_at_once_and_is_found_again),
         cmocka_unit_test(a_value_too_large_for_the_arena_fails_the_request),
