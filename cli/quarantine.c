@@ -58,17 +58,17 @@ static void put_row(struct buf *b, const struct store_held *h)
     const struct store_row *r = &h->row;
 
     buf_puts(b, b->n > 0 && b->p[b->n - 1] != '[' ? ",{" : "{");
-    json_uuid(b, "uid", &r->key.uid);
-    json_i64(b, "n", r->key.n);
-    json_time(b, "at", r->at_us);
-    json_text(b, "recipient", r->recipient);
-    json_text(b, "sender", r->sender);
-    json_text(b, "from", r->from_address);
-    json_text(b, "subject", r->subject);
-    json_text(b, "verdict", span_of(delivery_verdict_words[r->verdict]));
-    json_text(b, "state", span_of(delivery_state_words[r->state]));
-    json_i64(b, "size", r->size);
-    json_time(b, "keep_until", h->keep_us);
+    member_uuid(b, "uid", &r->key.uid);
+    member_i64(b, "n", r->key.n);
+    member_time(b, "at", r->at_us);
+    member_text(b, "recipient", r->recipient);
+    member_text(b, "sender", r->sender);
+    member_text(b, "from", r->from_address);
+    member_text(b, "subject", r->subject);
+    member_text(b, "verdict", span_of(delivery_verdict_words[r->verdict]));
+    member_text(b, "state", span_of(delivery_state_words[r->state]));
+    member_i64(b, "size", r->size);
+    member_time(b, "keep_until", h->keep_us);
     buf_putc(b, '}');
 }
 
@@ -268,7 +268,7 @@ static int write_down(struct cli *c, const char *action, const struct uuid *uid,
 
     buf_init(&b, 16 << 10);
     buf_putc(&b, '{');
-    json_text(&b, "recipient", d->recipient);
+    member_text(&b, "recipient", d->recipient);
     buf_putc(&b, '}');
     rc = store_audit_note(c->store, &c->actor, action, "message", uid, body_scope(d), buf_span(&b), e);
     buf_fini(&b);
@@ -337,10 +337,10 @@ static void each_orphan(void *ctx, const struct orphan *o)
 
     if (v->json) {
         buf_puts(&v->out, v->out.p[v->out.n - 1] == '[' ? "{" : ",{");
-        json_uuid(&v->out, "uid", &o->uid);
-        json_text(&v->out, "fault", span_of(orphan_kind_words[o->kind]));
-        json_text(&v->out, "why", span_of(o->why));
-        json_key(&v->out, "repaired");
+        member_uuid(&v->out, "uid", &o->uid);
+        member_text(&v->out, "fault", span_of(orphan_kind_words[o->kind]));
+        member_text(&v->out, "why", span_of(o->why));
+        member_key(&v->out, "repaired");
         buf_puts(&v->out, o->repaired ? "true}" : "false}");
         return;
     }

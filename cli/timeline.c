@@ -30,7 +30,7 @@ struct time_text time_text(int64_t us)
     return t;
 }
 
-void json_key(struct buf *b, const char *key)
+void member_key(struct buf *b, const char *key)
 {
     if (b->n > 0 && b->p[b->n - 1] != '{' && b->p[b->n - 1] != '[')
         buf_putc(b, ',');
@@ -38,37 +38,37 @@ void json_key(struct buf *b, const char *key)
     buf_putc(b, ':');
 }
 
-void json_text(struct buf *b, const char *key, struct span value)
+void member_text(struct buf *b, const char *key, struct span value)
 {
-    json_key(b, key);
+    member_key(b, key);
     json_put_string(b, value);
 }
 
-void json_i64(struct buf *b, const char *key, int64_t value)
+void member_i64(struct buf *b, const char *key, int64_t value)
 {
-    json_key(b, key);
+    member_key(b, key);
     buf_printf(b, "%lld", (long long)value);
 }
 
-void json_time(struct buf *b, const char *key, int64_t us)
+void member_time(struct buf *b, const char *key, int64_t us)
 {
     char text[28];
 
     clock_format_utc(us, text);
-    json_text(b, key, span_of(text));
+    member_text(b, key, span_of(text));
 }
 
-void json_uuid(struct buf *b, const char *key, const struct uuid *value)
+void member_uuid(struct buf *b, const char *key, const struct uuid *value)
 {
     char text[UUID_TEXT + 1];
 
     uuid_format(value, text);
-    json_text(b, key, span_of(text));
+    member_text(b, key, span_of(text));
 }
 
-static void json_score(struct buf *b, const char *key, bool has, double score)
+static void member_score(struct buf *b, const char *key, bool has, double score)
 {
-    json_key(b, key);
+    member_key(b, key);
     if (has && isfinite(score))
         buf_printf(b, "%.10g", score);
     else
@@ -76,9 +76,9 @@ static void json_score(struct buf *b, const char *key, bool has, double score)
 }
 
 /* What is JSON already; nothing is an empty list. */
-static void json_raw(struct buf *b, const char *key, struct span json)
+static void member_raw(struct buf *b, const char *key, struct span json)
 {
-    json_key(b, key);
+    member_key(b, key);
     buf_put(b, json.n > 0 ? json : SPAN("[]"));
 }
 
@@ -280,40 +280,40 @@ int timeline_print(struct cli *c, const struct uuid *uid, struct err *e)
 
 static void put_message(struct buf *b, const struct store_message *m)
 {
-    json_uuid(b, "uid", &m->uid);
-    json_time(b, "at", m->at_us);
-    json_text(b, "direction", span_of(direction_names[m->direction]));
-    json_text(b, "listener", m->listener);
-    json_text(b, "queue_id", m->queue_id);
-    json_text(b, "ip", m->ip);
-    json_text(b, "helo", m->helo);
-    json_text(b, "host", m->host);
-    json_text(b, "tls", m->tls);
-    json_text(b, "user", m->auth_user);
-    json_text(b, "sender", m->sender);
-    json_text(b, "from", m->from_address);
-    json_text(b, "from_name", m->from_name);
-    json_text(b, "subject", m->subject);
-    json_text(b, "message_id", m->message_id);
-    json_i64(b, "size", m->size);
-    json_score(b, "score", m->has_score, m->score);
-    json_raw(b, "symbols", m->symbols);
-    json_raw(b, "attachments", m->attachments);
-    json_text(b, "inbound", m->inbound);
+    member_uuid(b, "uid", &m->uid);
+    member_time(b, "at", m->at_us);
+    member_text(b, "direction", span_of(direction_names[m->direction]));
+    member_text(b, "listener", m->listener);
+    member_text(b, "queue_id", m->queue_id);
+    member_text(b, "ip", m->ip);
+    member_text(b, "helo", m->helo);
+    member_text(b, "host", m->host);
+    member_text(b, "tls", m->tls);
+    member_text(b, "user", m->auth_user);
+    member_text(b, "sender", m->sender);
+    member_text(b, "from", m->from_address);
+    member_text(b, "from_name", m->from_name);
+    member_text(b, "subject", m->subject);
+    member_text(b, "message_id", m->message_id);
+    member_i64(b, "size", m->size);
+    member_score(b, "score", m->has_score, m->score);
+    member_raw(b, "symbols", m->symbols);
+    member_raw(b, "attachments", m->attachments);
+    member_text(b, "inbound", m->inbound);
 }
 
 static void put_custody(struct buf *b, const struct store_timeline *t)
 {
-    json_key(b, "custody");
+    member_key(b, "custody");
     if (!t->has_custody) {
         buf_puts(b, "null");
         return;
     }
     buf_putc(b, '{');
-    json_text(b, "place", span_of(custody_place_words[t->custody.place]));
-    json_i64(b, "bytes", t->custody.bytes);
-    json_text(b, "key", t->custody.key_id);
-    json_time(b, "keep_until", t->custody.keep_us);
+    member_text(b, "place", span_of(custody_place_words[t->custody.place]));
+    member_i64(b, "bytes", t->custody.bytes);
+    member_text(b, "key", t->custody.key_id);
+    member_time(b, "keep_until", t->custody.keep_us);
     buf_putc(b, '}');
 }
 
@@ -321,15 +321,15 @@ static void put_rule(struct buf *b, const struct view *v, const struct store_del
 {
     struct span name;
 
-    json_key(b, "rule");
+    member_key(b, "rule");
     if (!d->has_rule) {
         buf_puts(b, "null");
         return;
     }
     buf_putc(b, '{');
-    json_uuid(b, "id", &d->rule);
+    member_uuid(b, "id", &d->rule);
     name = rule_name(v, &d->rule);
-    json_key(b, "name");
+    member_key(b, "name");
     if (name.n > 0)
         json_put_string(b, name);
     else
@@ -339,54 +339,54 @@ static void put_rule(struct buf *b, const struct view *v, const struct store_del
 
 static void put_release(struct buf *b, const struct store_release *r)
 {
-    json_key(b, "release");
+    member_key(b, "release");
     if (r == NULL) {
         buf_puts(b, "null");
         return;
     }
     buf_putc(b, '{');
-    json_text(b, "state", span_of(release_state_words[r->state]));
-    json_i64(b, "attempt", r->attempt);
-    json_time(b, "requested", r->requested_us);
-    json_time(b, "changed", r->changed_us);
-    json_text(b, "by", span_of(r->requested_by));
-    json_text(b, "queue_id", span_of(r->queue_id));
-    json_i64(b, "code", r->code);
-    json_text(b, "reply", span_of(r->reply));
+    member_text(b, "state", span_of(release_state_words[r->state]));
+    member_i64(b, "attempt", r->attempt);
+    member_time(b, "requested", r->requested_us);
+    member_time(b, "changed", r->changed_us);
+    member_text(b, "by", span_of(r->requested_by));
+    member_text(b, "queue_id", span_of(r->queue_id));
+    member_i64(b, "code", r->code);
+    member_text(b, "reply", span_of(r->reply));
     buf_putc(b, '}');
 }
 
 static void put_attempt(struct buf *b, const struct store_attempt *a)
 {
     buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    json_time(b, "at", a->at_us);
-    json_text(b, "queue_id", a->queue_id);
-    json_text(b, "final_recipient", a->final_recipient);
-    json_text(b, "host", a->host);
-    json_text(b, "ip", a->ip);
-    json_i64(b, "port", a->port);
-    json_text(b, "tls", a->tls);
-    json_text(b, "dsn", a->dsn);
-    json_i64(b, "code", a->code);
-    json_text(b, "response", a->response);
+    member_time(b, "at", a->at_us);
+    member_text(b, "queue_id", a->queue_id);
+    member_text(b, "final_recipient", a->final_recipient);
+    member_text(b, "host", a->host);
+    member_text(b, "ip", a->ip);
+    member_i64(b, "port", a->port);
+    member_text(b, "tls", a->tls);
+    member_text(b, "dsn", a->dsn);
+    member_i64(b, "code", a->code);
+    member_text(b, "response", a->response);
     buf_putc(b, '}');
 }
 
 static void put_delivery(struct buf *b, const struct view *v, const struct store_timeline_delivery *d)
 {
     buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    json_i64(b, "n", d->n);
-    json_text(b, "recipient", d->delivery.recipient);
-    json_text(b, "verdict", span_of(delivery_verdict_words[d->delivery.verdict]));
-    json_text(b, "state", span_of(delivery_state_words[d->delivery.state]));
-    json_text(b, "status", span_of(delivery_status_words[d->status]));
-    json_score(b, "score", d->delivery.has_score, d->delivery.score);
+    member_i64(b, "n", d->n);
+    member_text(b, "recipient", d->delivery.recipient);
+    member_text(b, "verdict", span_of(delivery_verdict_words[d->delivery.verdict]));
+    member_text(b, "state", span_of(delivery_state_words[d->delivery.state]));
+    member_text(b, "status", span_of(delivery_status_words[d->status]));
+    member_score(b, "score", d->delivery.has_score, d->delivery.score);
     put_rule(b, v, &d->delivery);
-    json_text(b, "layer", d->delivery.layer);
-    json_raw(b, "matches", d->delivery.trace);
-    json_text(b, "answer", d->answer);
+    member_text(b, "layer", d->delivery.layer);
+    member_raw(b, "matches", d->delivery.trace);
+    member_text(b, "answer", d->answer);
     put_release(b, release_of(v, d->n));
-    json_key(b, "attempts");
+    member_key(b, "attempts");
     buf_putc(b, '[');
     for (size_t i = 0; i < d->nattempts; i++)
         put_attempt(b, &d->attempts[i]);
@@ -402,14 +402,14 @@ int timeline_put_json(struct cli *c, const struct uuid *uid, struct buf *b, stru
     buf_putc(b, '{');
     put_message(b, &v.t.message);
     put_custody(b, &v.t);
-    json_key(b, "queue_ids");
+    member_key(b, "queue_ids");
     buf_putc(b, '[');
     for (size_t i = 0; i < v.t.nlinks; i++) {
         buf_puts(b, i > 0 ? "," : "");
         json_put_string(b, v.t.links[i].queue_id);
     }
     buf_putc(b, ']');
-    json_key(b, "deliveries");
+    member_key(b, "deliveries");
     buf_putc(b, '[');
     for (size_t i = 0; i < v.t.ndeliveries; i++)
         put_delivery(b, &v, &v.t.deliveries[i]);
