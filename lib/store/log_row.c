@@ -45,3 +45,20 @@ int log_row_read(struct db_rows *r, struct store_row *out, struct err *e)
         return err_set(e, ERR_CORRUPT, "a delivery in the log has words that this release does not know");
     return 0;
 }
+
+struct store_attempt attempt_of_row(struct db_rows *r, int column)
+{
+    return (struct store_attempt){
+        .seq = db_i64(r, column),
+        .at_us = db_i64(r, column + 1),
+        .queue_id = db_text(r, column + 2),
+        .final_recipient = db_text(r, column + 3),
+        .host = db_text(r, column + 4),
+        .ip = db_text(r, column + 5),
+        .port = db_i64(r, column + 6),
+        .tls = db_text(r, column + 7),
+        .dsn = db_text(r, column + 8),
+        .code = db_i64(r, column + 9),
+        .response = db_text(r, column + 10),
+    };
+}

@@ -5,8 +5,8 @@
 #ifndef POSTERN_STORE_LOG_ROW_H
 #define POSTERN_STORE_LOG_ROW_H
 
-#include "store/message.h"
 #include "store/row.h"
+#include "store/search.h"
 
 #define LOG_ROW_(mailbox)                                                                                              \
     "d.uid, d.n, m.at_us, m.size, d.updated_us, m.direction, m.queue_id, m.ip, m.host, m.sender, m.from_address,"      \
@@ -20,6 +20,8 @@ extern const char *const direction_words[]; /* "inbound", "outbound", "local", N
 
 /* Spans live until the next row. -1: a word in it is none of ours. */
 int log_row_read(struct db_rows *r, struct store_row *out, struct err *e);
+/* The columns seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response, from `column` on. */
+struct store_attempt attempt_of_row(struct db_rows *r, int column);
 /* One that was kept from passing, and was not released: events move it no further. */
 bool delivery_is_held(enum delivery_verdict verdict, enum delivery_state state);
 

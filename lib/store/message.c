@@ -79,8 +79,9 @@ static const char delivery_pg_sql[] = "INSERT INTO delivery (" DELIVERY_COLUMNS 
 static const char delivery_lite_sql[] = "INSERT INTO delivery (" DELIVERY_COLUMNS ", id)"
                                         " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 static const char mailbox_pg_sql[] =
-    "INSERT INTO delivery_mailbox (mailbox_id, status, uid, n) VALUES ($1, $2, $3, $4)";
-static const char mailbox_lite_sql[] = "INSERT INTO delivery_mailbox (mailbox_id, status, id) VALUES ($1, $2, $3)";
+    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, uid, n) VALUES ($1, $2, $3, $4, $5)";
+static const char mailbox_lite_sql[] =
+    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, id) VALUES ($1, $2, $3, $4)";
 static const char custody_sql[] =
     "INSERT INTO custody (uid, node_id, place, object, bytes, sha256, key_id, at_us, keep_us)"
     " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7) ON CONFLICT (uid) DO NOTHING";
@@ -280,13 +281,14 @@ static int put_deliveries(struct put *p, struct err *e)
 static int add_mailbox(struct put *p, const struct fresh *f, size_t i, struct err *e)
 {
     const struct store_delivery *d = &f->m->deliveries[i];
-    struct db_val                vals[4] = {dbv_uuid(&d->mailbox), dbv_word(delivery_status_words, (int)status_of(d))};
+    struct db_val                vals[5] = {dbv_uuid(&d->mailbox), dbv_word(delivery_status_words, (int)status_of(d)),
+                                            dbv_uuid_or_null(d->has_rule ? &d->rule : NULL)};
 
     if (!d->has_mailbox)
         return 0;
-    vals[2] = p->lite ? dbv_i64(f->id + (int64_t)i) : dbv_str(f->uid.text);
-    vals[3] = dbv_i64((int64_t)i + 1);
-    return db_batch_add(p->s->log, vals, p->lite ? 3 : 4, e);
+    vals[3] = p->lite ? dbv_i64(f->id + (int64_t)i) : dbv_str(f->uid.text);
+    vals[4] = dbv_i64((int64_t)i + 1);
+    return db_batch_add(p->s->log, vals, p->lite ? 4 : 5, e);
 }
 
 static int put_mailboxes(struct put *p, struct err *e)

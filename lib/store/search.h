@@ -81,7 +81,7 @@ struct store_timeline {
 int store_timeline(struct store *s, const struct uuid *uid, struct store_scope scope, struct arena *a,
                    struct store_timeline *out, struct err *e);
 
-/* Messages by what an administrator has in hand: a UID, a queue id (of the scan, a link or an attempt) or a Message-ID (with or
+/* Messages by what an administrator has in hand: a UID, a queue id (of the scan or a link) or a Message-ID (with or
  * without its brackets); the newest first. */
 typedef int (*store_uid_fn)(void *ctx, const struct uuid *uid);
 int store_trace(struct store *s, struct span handle, size_t limit, store_uid_fn fn, void *ctx, struct err *e);

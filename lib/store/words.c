@@ -330,9 +330,17 @@ static void put_scope_query(struct buf *b, enum db_kind kind, struct store_scope
     buf_printf(b, kind == DB_SQLITE ? "{scope} : %s" : "'@%s'", word);
 }
 
-void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
-                 bool answers)
+/* NOT of FTS5 takes what stands before it as a whole; ! of a tsquery is one more condition. */
+static void put_without(struct buf *b, enum db_kind kind, const struct store_words *one)
 {
+    buf_puts(b, kind == DB_SQLITE ? " NOT " : " & !");
+    put_phrase(b, kind, one);
+}
+
+void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
+                 bool answers, bool without)
+{
+    buf_putc(b, '(');
     put_scope_query(b, kind, scope);
     for (size_t i = 0; i < n; i++) {
         if (words[i].without || words_in_answers(words[i].field) != answers || !words_any(words[i].text))
@@ -340,9 +348,14 @@ void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, con
         buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");
         put_phrase(b, kind, &words[i]);
     }
+    buf_putc(b, ')');
+    for (size_t i = 0; without && i < n; i++) {
+        if (words[i].without && words_in_answers(words[i].field) == answers && words_any(words[i].text))
+            put_without(b, kind, &words[i]);
+    }
 }
 
-void words_query_without(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one)
+void words_query_one(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one)
 {
     put_scope_query(b, kind, scope);
     buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");

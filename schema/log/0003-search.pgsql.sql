@@ -24,14 +24,16 @@ CREATE TABLE attempt (
 ) PARTITION BY RANGE (uid);
 
 DROP INDEX delivery_domain;
-CREATE INDEX delivery_domain ON delivery (domain_id, uid, n, status) WHERE domain_id IS NOT NULL;
+CREATE INDEX delivery_domain ON delivery (domain_id, uid, n, status, rule_id) WHERE domain_id IS NOT NULL;
 DROP INDEX delivery_rule;
 CREATE INDEX delivery_rule ON delivery (rule_id, uid, n) WHERE rule_id IS NOT NULL;
 
--- The status of the delivery goes along, so that a mailbox is searched without a look at each.
-ALTER TABLE delivery_mailbox ADD COLUMN status TEXT COLLATE "C" NOT NULL;
+-- Status and rule of the delivery go along, so that a mailbox is searched without a look at each.
+ALTER TABLE delivery_mailbox ADD COLUMN status TEXT COLLATE "C" NOT NULL, ADD COLUMN rule_id BYTEA;
 ALTER TABLE delivery_mailbox DROP CONSTRAINT delivery_mailbox_pkey;
-ALTER TABLE delivery_mailbox ADD PRIMARY KEY (mailbox_id, uid, n) INCLUDE (status);
+DROP INDEX delivery_mailbox_uid;
+ALTER TABLE delivery_mailbox ADD PRIMARY KEY (uid, n, mailbox_id);
+CREATE INDEX delivery_mailbox_list ON delivery_mailbox (mailbox_id, uid, n, status, rule_id);
 
 -- The words of a delivery: of the message and its envelope, and of what its attempts were answered.
 CREATE TABLE delivery_words (

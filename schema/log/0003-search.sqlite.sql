@@ -28,14 +28,15 @@ CREATE TABLE delivery (
     updated_us   BIGINT NOT NULL,
     UNIQUE (uid, n)
 );
-CREATE INDEX delivery_domain ON delivery (domain_id, id, status) WHERE domain_id IS NOT NULL;
+CREATE INDEX delivery_domain ON delivery (domain_id, id, status, rule_id) WHERE domain_id IS NOT NULL;
 CREATE INDEX delivery_rule ON delivery (rule_id, id) WHERE rule_id IS NOT NULL;
 
 -- Who sees a delivery besides the owners of its domain. Nothing else refers to mailboxes here: they may be gone.
 CREATE TABLE delivery_mailbox (
     mailbox_id BYTEA NOT NULL,
     id         BIGINT NOT NULL,                     -- of the delivery
-    status     TEXT NOT NULL,                       -- of the delivery
+    status     TEXT NOT NULL,                       -- both as in the delivery, so that a mailbox
+    rule_id    BYTEA,                               -- is searched without a look at each
     PRIMARY KEY (mailbox_id, id)
 ) WITHOUT ROWID;
 CREATE INDEX delivery_mailbox_id ON delivery_mailbox (id);

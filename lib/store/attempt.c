@@ -1,0 +1,519 @@
+/* lib/store/attempt.c - what became of deliveries. */
+#include "store/attempt.h"
+
+#include <stdlib.h>
+
+#include "base/utf8.h"
+#include "store/log_row.h"
+#include "store/words.h"
+
+/* ---- Which deliveries an event speaks of --------------------------------------------------------------------------- */
+
+#define OLDER_US (30 * 86400 * INT64_C(1000000)) /* a queue keeps nothing for longer */
+
+/* UIDs with the time of their message; n 0: all its deliveries. */
+static const char by_queue_sql[] =
+    "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE queue_id = $1 AND queue_id <> '' AND uid >= $2 AND uid <= "
+    "$3"
+    " UNION ALL SELECT uid, n, at_us FROM queue_link WHERE queue_id = $1 AND uid >= $2 AND uid <= $3"
+    " ORDER BY 1 DESC LIMIT 100";
+static const char by_id_sql[] = "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE message_id = $1 AND "
+                                "message_id <> '' AND uid >= $2 AND uid <= $3"
+                                " ORDER BY uid DESC LIMIT 100";
+static const char deliveries_sql[] =
+    "SELECT n, recipient, verdict, state FROM delivery WHERE uid = $1 AND ($2 = 0 OR n = $2) ORDER BY n";
+
+#define UIDS_MAX 100
+struct uids {
+    struct {
+        struct uuid uid;
+        int64_t     n, at_us;
+    } at[UIDS_MAX];
+    size_t n;
+};
+
+static int each_uid(void *ctx, struct db_rows *r)
+{
+    struct uids *u = ctx;
+
+    if (u->n < UIDS_MAX && uuid_parse(db_text(r, 0), &u->at[u->n].uid)) {
+        u->at[u->n].n = db_i64(r, 1);
+        u->at[u->n++].at_us = db_i64(r, 2);
+    }
+    return 0;
+}
+
+/* The newest first. A UID is made when its message comes, so its time bounds the search. */
+static int find_uids(struct store *s, const char *sql, struct span handle, int64_t from_us, int64_t to_us,
+                     struct uids *out, struct err *e)
+{
+    struct uuid    from = day_uid_at(from_us / 1000), to = day_uid_at(to_us / 1000 + 1);
+    struct day_uid a = day_uid_text(&from), z = day_uid_text(&to);
+
+    out->n = 0;
+    if (handle.n == 0 || !is_storable(handle))
+        return 0;
+    return row_each(s->log, sql, (struct db_val[]){dbv_text(handle), dbv_str(a.text), dbv_str(z.text)}, 3, each_uid,
+                    out, e);
+}
+
+struct joins {
+    store_join_fn     fn;
+    void             *ctx;
+    struct store_join join;
+    struct span       recipient; /* only this one; empty: all */
+    size_t            left;
+    bool              stopped;
+};
+
+static int each_join(void *ctx, struct db_rows *r)
+{
+    struct joins *j = ctx;
+    int           verdict = col_word(r, 2, delivery_verdict_words), state = col_word(r, 3, delivery_state_words);
+
+    j->join.n = db_i64(r, 0);
+    j->join.recipient = db_text(r, 1);
+    if (verdict < 0 || state < 0 || (j->recipient.n > 0 && !span_eq_ci(j->recipient, j->join.recipient)))
+        return 0;
+    j->join.state = (enum delivery_state)state;
+    j->join.held = delivery_is_held((enum delivery_verdict)verdict, (enum delivery_state)state);
+    j->stopped = j->left-- == 0 || j->fn(j->ctx, &j->join) != 0;
+    return j->stopped;
+}
+
+/* The statement is read to its end before the next one, so fn sees them message by message. */
+static int yield_joins(struct store *s, const struct uids *uids, size_t n, struct joins *j, struct err *e)
+{
+    for (size_t i = 0; i < n && !j->stopped; i++) {
+        struct day_uid uid = day_uid_text(&uids->at[i].uid);
+
+        j->join.uid = uids->at[i].uid;
+        j->join.at_us = uids->at[i].at_us;
+        if (row_each(s->log, deliveries_sql, (struct db_val[]){dbv_str(uid.text), dbv_i64(uids->at[i].n)}, 2, each_join,
+                     j, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store_join_fn fn, void *ctx, struct err *e)
+{
+    struct joins j = {.fn = fn, .ctx = ctx, .left = STORE_JOIN_MAX};
+    struct uids  uids;
+    size_t       n;
+
+    if (find_uids(s, by_queue_sql, queue_id, at_us - STORE_JOIN_QUEUE_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
+        return -1;
+    if ((n = uids.n) == 0) {
+        if (find_uids(s, by_queue_sql, queue_id, at_us - OLDER_US, at_us, &uids, e) < 0)
+            return -1;
+        while (n < uids.n && uuid_eq(&uids.at[n].uid, &uids.at[0].uid))
+            n++;
+    }
+    return yield_joins(s, &uids, n, &j, e);
+}
+
+int store_join_message_id(struct store *s, struct span message_id, struct span recipient, int64_t at_us,
+                          store_join_fn fn, void *ctx, struct err *e)
+{
+    struct joins j = {.fn = fn, .ctx = ctx, .recipient = recipient, .left = STORE_JOIN_MAX};
+    struct uids  uids;
+
+    if (recipient.n == 0)
+        return 0;
+    if (find_uids(s, by_id_sql, message_id, at_us - STORE_JOIN_ID_US, at_us + STORE_JOIN_ID_US, &uids, e) < 0)
+        return -1;
+    return yield_joins(s, &uids, uids.n, &j, e);
+}
+
+/* ---- What happened ------------------------------------------------------------------------------------------------- */
+
+#define ANSWERS_BUF_MAX (1u << 20)
+#define PUT_ARENA_MAX ((size_t)64 << 20)
+
+static const char now_lite_sql[] = "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, d.id,"
+                                   " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1) FROM "
+                                   "delivery d WHERE d.uid = $1 AND d.n = $2";
+static const char now_pg_sql[] =
+    "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, CAST(0 AS BIGINT),"
+    " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1)"
+    " FROM delivery d WHERE d.uid = $1 AND d.n = $2 FOR UPDATE OF d";
+static const char attempts_sql[] =
+    "SELECT seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response FROM attempt"
+    " WHERE uid = $1 AND n = $2 ORDER BY seq";
+static const char add_attempt_sql[] =
+    "INSERT INTO attempt (uid, n, seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+static const char move_sql[] =
+    "UPDATE delivery SET state = $3, status = $4, answer = $5, updated_us = $6 WHERE uid = $1 AND n = $2";
+static const char mailbox_lite_sql[] = "UPDATE delivery_mailbox SET status = $2 WHERE id = $1 AND status <> $2";
+static const char mailbox_pg_sql[] =
+    "UPDATE delivery_mailbox SET status = $2 WHERE uid = $1 AND n = $3 AND status <> $2";
+static const char add_link_sql[] = "INSERT INTO queue_link (queue_id, uid, n, at_us) VALUES ($1, $2, $3, $4)"
+                                   " ON CONFLICT (queue_id, uid, n) DO NOTHING";
+static const char put_position_sql[] =
+    "INSERT INTO follower (node_id, path, device, inode, position, checked, updated_us) VALUES ($1, $2, $3, $4, $5, "
+    "$6, $7)"
+    " ON CONFLICT (node_id, path) DO UPDATE SET device = excluded.device, inode = excluded.inode,"
+    " position = excluded.position, checked = excluded.checked, updated_us = excluded.updated_us";
+static const char get_position_sql[] =
+    "SELECT device, inode, position, checked FROM follower WHERE node_id = $1 AND path = $2";
+
+/* A delivery as it stands, with its attempts. Texts are in the arena. */
+struct standing {
+    struct words_of       of;
+    struct uuid           domain, mailbox;
+    enum delivery_verdict verdict;
+    enum delivery_state   state;
+    bool                  by_rule;
+    struct span           answer;
+    struct store_attempt  attempts[STORE_ATTEMPTS_MAX + 1]; /* one more than are kept: that which is added */
+    size_t                nattempts;
+};
+struct events {
+    struct store             *s;
+    bool                      lite;
+    struct arena              arena;
+    struct standing           now;
+    struct store_events_done *done;
+};
+
+static bool keep_attempt(struct events *x, const struct store_attempt *read)
+{
+    struct store_attempt *a = &x->now.attempts[x->now.nattempts];
+    struct span *texts[] = {&a->queue_id, &a->final_recipient, &a->host, &a->ip, &a->tls, &a->dsn, &a->response};
+
+    *a = *read;
+    for (size_t i = 0; i < COUNT(texts); i++)
+        *texts[i] = arena_dup(&x->arena, *texts[i]);
+    return ++x->now.nattempts == STORE_ATTEMPTS_MAX;
+}
+
+static int each_attempt(void *ctx, struct db_rows *r)
+{
+    struct store_attempt a = attempt_of_row(r, 0);
+
+    return keep_attempt(ctx, &a);
+}
+
+static bool read_standing(struct db_rows *r, struct events *x)
+{
+    struct standing *now = &x->now;
+    int              verdict = col_word(r, 0, delivery_verdict_words), state = col_word(r, 1, delivery_state_words);
+
+    now->verdict = (enum delivery_verdict)verdict;
+    now->state = (enum delivery_state)state;
+    now->by_rule = !db_is_null(r, 2);
+    now->domain = col_uuid(r, 3);
+    now->of.domain = db_is_null(r, 3) ? NULL : &now->domain;
+    now->answer = arena_dup(&x->arena, db_text(r, 4));
+    now->of.id = db_i64(r, 5);
+    now->mailbox = col_uuid(r, 6);
+    now->of.mailbox = db_is_null(r, 6) ? NULL : &now->mailbox;
+    return verdict >= 0 && state >= 0;
+}
+
+/* 1 it is there, 0 it is not, -1. */
+static int load(struct events *x, const struct uuid *uid, int64_t n, struct err *e)
+{
+    struct day_uid  text = day_uid_text(uid);
+    struct db_val   key[] = {dbv_str(text.text), dbv_i64(n)};
+    struct db_rows *r;
+    int             rc;
+    bool            known;
+
+    arena_reset(&x->arena);
+    x->now.of = (struct words_of){.uid = *uid, .n = n};
+    x->now.nattempts = 0;
+    if ((rc = row_first(x->s->log, x->lite ? now_lite_sql : now_pg_sql, key, 2, &r, e)) <= 0)
+        return rc;
+    known = read_standing(r, x);
+    db_rows_free(&r);
+    if (!known)
+        return err_set(e, ERR_CORRUPT, "delivery %lld of %s has words that this release does not know", (long long)n,
+                       text.text);
+    if (row_each(x->s->log, attempts_sql, key, 2, each_attempt, x, e) < 0)
+        return -1;
+    return x->arena.full ? err_set(e, ERR_LIMIT, "the attempts of %s need too much memory", text.text) : 1;
+}
+
+/* How far a state is on its way; nothing goes back. Released is where a held one begins. */
+static int rank(enum delivery_state s)
+{
+    static const int ranks[] = {
+        [STATE_UNKNOWN] = 0,  [STATE_RECEIVED] = 1, [STATE_RELEASED] = 1,  [STATE_QUEUED] = 2,
+        [STATE_DEFERRED] = 3, [STATE_BOUNCED] = 4,  [STATE_DELIVERED] = 5,
+    };
+
+    return ranks[s];
+}
+
+static bool moves(const struct standing *now, const struct store_event *v)
+{
+    return v->has_state && v->state != STATE_RELEASED && rank(v->state) > rank(now->state);
+}
+
+static struct store_attempt attempt_of(const struct store_event *v)
+{
+    return (struct store_attempt){
+        .at_us = v->at_us,
+        .port = v->port,
+        .code = v->code,
+        .queue_id = v->queue_id,
+        .final_recipient = v->final_recipient,
+        .host = v->host,
+        .ip = v->ip,
+        .tls = v->tls,
+        .dsn = v->dsn,
+        .response = span_head(v->response, utf8_clip(v->response, STORE_RESPONSE_MAX)),
+    };
+}
+
+static bool same_attempt(const struct store_attempt *a, const struct store_attempt *b)
+{
+    return a->at_us == b->at_us && a->code == b->code && a->port == b->port && span_eq(a->queue_id, b->queue_id) &&
+           span_eq(a->final_recipient, b->final_recipient) && span_eq(a->host, b->host) && span_eq(a->ip, b->ip) &&
+           span_eq(a->dsn, b->dsn) && span_eq(a->response, b->response);
+}
+
+static bool is_new_attempt(const struct standing *now, const struct store_attempt *a)
+{
+    if (now->nattempts >= STORE_ATTEMPTS_MAX)
+        return false;
+    for (size_t i = 0; i < now->nattempts; i++)
+        if (same_attempt(&now->attempts[i], a))
+            return false;
+    return true;
+}
+
+/* What can be searched of the first `n` attempts, as far as words are kept. It has to come out the same each time: see words_put_answers(). */
+static struct words_answers answers_of(const struct standing *now, size_t n, struct buf *b)
+{
+    struct words_answers w = {.of = now->of};
+
+    buf_clear(b);
+    for (size_t i = 0; i < n && b->n < WORDS_TEXT_MAX; i++) {
+        buf_put(b, now->attempts[i].host);
+        buf_putc(b, ' ');
+        buf_put(b, now->attempts[i].response);
+        buf_putc(b, '\n');
+    }
+    w.outbound = buf_span(b);
+    w.delivery = n > 0 ? now->attempts[n - 1].response : SPAN_NONE;
+    return w;
+}
+
+static int put_answers(struct events *x, struct err *e)
+{
+    size_t               n = x->now.nattempts;
+    struct buf           was, is;
+    struct words_answers before, now;
+    int                  rc;
+
+    buf_init(&was, ANSWERS_BUF_MAX);
+    buf_init(&is, ANSWERS_BUF_MAX);
+    before = answers_of(&x->now, n - 1, &was);
+    now = answers_of(&x->now, n, &is);
+    rc = words_put_answers(x->s, n > 1 ? &before : NULL, &now, e);
+    buf_fini(&was);
+    buf_fini(&is);
+    return rc;
+}
+
+static int add_attempt(struct events *x, const struct store_attempt *a, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&x->now.of.uid);
+    struct db_val  vals[] = {dbv_str(uid.text),    dbv_i64(x->now.of.n),  dbv_i64((int64_t)x->now.nattempts + 1),
+                             dbv_i64(a->at_us),    dbv_text(a->queue_id), dbv_text(a->final_recipient),
+                             dbv_text(a->host),    dbv_text(a->ip),       dbv_i64(a->port),
+                             dbv_text(a->tls),     dbv_text(a->dsn),      dbv_i64(a->code),
+                             dbv_text(a->response)};
+
+    if (db_run(x->s->log, add_attempt_sql, vals, COUNT(vals), NULL, e) < 0)
+        return -1;
+    keep_attempt(x, a);
+    x->now.answer = a->response;
+    x->done->attempts++;
+    return put_answers(x, e);
+}
+
+static int write_standing(struct events *x, int64_t at_us, struct err *e)
+{
+    struct standing *now = &x->now;
+    struct day_uid   uid = day_uid_text(&now->of.uid);
+    struct db_val    status = dbv_word(delivery_status_words,
+                                       (int)delivery_status(now->verdict, now->state, now->by_rule));
+    struct db_val    vals[] = {
+           dbv_str(uid.text),     dbv_i64(now->of.n), dbv_word(delivery_state_words, (int)now->state), status,
+           dbv_text(now->answer), dbv_i64(at_us)};
+    struct db_val box[] = {x->lite ? dbv_i64(now->of.id) : dbv_str(uid.text), status, dbv_i64(now->of.n)};
+
+    if (db_run(x->s->log, move_sql, vals, COUNT(vals), NULL, e) < 0)
+        return -1;
+    return db_run(x->s->log, x->lite ? mailbox_lite_sql : mailbox_pg_sql, box, x->lite ? 2 : 3, NULL, e);
+}
+
+/* Texts come from a log that strangers write into. */
+static bool storable(const struct store_event *v)
+{
+    const struct span texts[] = {v->queue_id, v->final_recipient, v->host, v->ip, v->tls, v->dsn, v->response};
+
+    for (size_t i = 0; v->has_attempt && i < COUNT(texts); i++)
+        if (!is_storable(texts[i]))
+            return false;
+    return true;
+}
+
+static int apply(struct events *x, const struct store_event *v, struct err *e)
+{
+    struct store_attempt a = attempt_of(v);
+    int                  rc = load(x, &v->uid, v->n, e);
+    bool                 moved, added;
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0 || !storable(v) || delivery_is_held(x->now.verdict, x->now.state)) {
+        x->done->strange++;
+        return 0;
+    }
+    moved = moves(&x->now, v);
+    added = v->has_attempt && is_new_attempt(&x->now, &a);
+    if (!moved && !added) {
+        x->done->known++;
+        return 0;
+    }
+    if (added && add_attempt(x, &a, e) < 0)
+        return -1;
+    if (moved) {
+        x->now.state = v->state;
+        x->done->moved++;
+    }
+    return write_standing(x, v->at_us, e);
+}
+
+static int add_link(struct store *s, const struct store_queue_link *l, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&l->uid);
+
+    if (l->queue_id.n == 0 || !is_storable(l->queue_id))
+        return 0;
+    return db_run(s->log, add_link_sql,
+                  (struct db_val[]){dbv_text(l->queue_id), dbv_str(uid.text), dbv_i64(l->n), dbv_i64(l->at_us)}, 4,
+                  NULL, e);
+}
+
+static int put_position(struct store *s, const struct uuid *node, const struct store_position *p, struct err *e)
+{
+    return db_run(s->log, put_position_sql,
+                  (struct db_val[]){dbv_uuid(node), dbv_text(p->path), dbv_i64(p->device), dbv_i64(p->inode),
+                                    dbv_i64(p->position), dbv_blob(p->check), dbv_i64(clock_wall_us())},
+                  7, NULL, e);
+}
+
+static int put_all(struct events *x, const struct uuid *node, const struct store_events *all, struct err *e)
+{
+    for (size_t i = 0; i < all->nlinks; i++)
+        if (add_link(x->s, &all->links[i], e) < 0)
+            return -1;
+    for (size_t i = 0; i < all->nevents; i++)
+        if (apply(x, &all->events[i], e) < 0)
+            return -1;
+    for (size_t i = 0; i < all->npositions; i++)
+        if (put_position(x->s, node, &all->positions[i], e) < 0)
+            return -1;
+    return 0;
+}
+
+/* Everything of it in one transaction. */
+static int in_transaction(struct store *s, struct events *x, const struct uuid *node, const struct store_events *all,
+                          struct err *e)
+{
+    if (db_begin(s->log, e) < 0)
+        return -1;
+    if (put_all(x, node, all, e) == 0 && db_commit(s->log, e) == 0)
+        return 0;
+    db_rollback(s->log);
+    return -1;
+}
+
+int store_events_put(struct store *s, const struct store_events *all, struct store_events_done *done, struct err *e)
+{
+    struct store_events_done counts = {0};
+    struct events           *x = calloc(1, sizeof *x);
+    struct uuid              node = uuid_zero;
+    int                      rc = 0;
+
+    if (x == NULL)
+        panic("out of memory");
+    x->s = s;
+    x->lite = db_kind(s->log) == DB_SQLITE;
+    x->done = &counts;
+    arena_init(&x->arena, PUT_ARENA_MAX);
+    if (all->npositions > 0)
+        rc = store_node(s, &node, e);
+    if (rc == 0)
+        rc = in_transaction(s, x, &node, all, e);
+    arena_fini(&x->arena);
+    free(x);
+    if (done != NULL)
+        *done = rc == 0 ? counts : (struct store_events_done){0};
+    return rc;
+}
+
+int store_position_get(struct store *s, struct span path, struct arena *a, struct store_position *out, struct err *e)
+{
+    struct uuid     node;
+    struct db_rows *r;
+    int             rc;
+
+    *out = (struct store_position){.path = path};
+    if (store_node(s, &node, e) < 0)
+        return -1;
+    if ((rc = row_first(s->log, get_position_sql, (struct db_val[]){dbv_uuid(&node), dbv_text(path)}, 2, &r, e)) <= 0)
+        return rc;
+    out->device = db_i64(r, 0);
+    out->inode = db_i64(r, 1);
+    out->position = db_i64(r, 2);
+    out->path = arena_dup(a, path);
+    out->check = arena_dup(a, db_text(r, 3));
+    db_rows_free(&r);
+    return a->full ? err_set(e, ERR_LIMIT, "no memory for a position") : 1;
+}
+
+/* ---- Release ------------------------------------------------------------------------------------------------------- */
+
+static int release_in(struct events *x, const struct uuid *uid, int64_t n, struct span queue_id, int64_t at_us,
+                      struct err *e)
+{
+    struct store_queue_link link = {.queue_id = queue_id, .uid = *uid, .n = n, .at_us = at_us};
+    int                     rc = load(x, uid, n, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "delivery");
+    x->now.state = STATE_RELEASED;
+    if (write_standing(x, at_us, e) < 0)
+        return -1;
+    return add_link(x->s, &link, e);
+}
+
+int store_delivery_released(struct store *s, const struct uuid *uid, int64_t n, struct span queue_id, int64_t at_us,
+                            struct err *e)
+{
+    struct events *x = calloc(1, sizeof *x);
+    int            rc;
+
+    if (x == NULL)
+        panic("out of memory");
+    x->s = s;
+    x->lite = db_kind(s->log) == DB_SQLITE;
+    arena_init(&x->arena, PUT_ARENA_MAX);
+    if ((rc = db_begin(s->log, e)) == 0) {
+        if ((rc = release_in(x, uid, n, queue_id, at_us, e)) == 0)
+            rc = db_commit(s->log, e);
+        if (rc < 0)
+            db_rollback(s->log);
+    }
+    arena_fini(&x->arena);
+    free(x);
+    return rc;
+}

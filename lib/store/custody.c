@@ -1,0 +1,229 @@
+/* lib/store/custody.c - the rows of what we hold. */
+#include "store/custody.h"
+
+#include "store/day.h"
+#include "store/log_row.h"
+
+const char *const custody_place_words[] = {"spool", "store", "gone", NULL};
+
+#define CUSTODY_COLUMNS "uid, node_id, place, bytes, at_us, keep_us, object, sha256, key_id"
+
+static const char has_sql[] = "SELECT CAST(1 AS BIGINT) FROM custody WHERE uid = $1";
+static const char get_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid = $1";
+static const char each_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid > $1 AND place <> 'gone'"
+                               " ORDER BY uid LIMIT $2";
+static const char each_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid > $1 AND place <> 'gone'"
+                                       " AND node_id = $3 ORDER BY uid LIMIT $2";
+static const char due_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE keep_us < $1 AND place <> 'gone'"
+                              " ORDER BY keep_us LIMIT $2";
+static const char due_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE keep_us < $1 AND place <> 'gone'"
+                                      " AND node_id = $3 ORDER BY keep_us LIMIT $2";
+static const char move_sql[] = "UPDATE custody SET place = $2 WHERE uid = $1";
+static const char not_held_sql[] = "DELETE FROM held WHERE uid = $1";
+static const char keep_sql[] = "UPDATE custody SET keep_us = $2 WHERE uid = $1 AND place <> 'gone'";
+#define SUMS                                                                                                           \
+    "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT),"                                                        \
+    " CAST(COALESCE(SUM(CASE WHEN keep_us < $1 THEN 1 ELSE 0 END), 0) AS BIGINT),"                                     \
+    " CAST(COALESCE(SUM(CASE WHEN keep_us < $1 THEN bytes ELSE 0 END), 0) AS BIGINT) FROM custody WHERE place <> "     \
+    "'gone'"
+static const char sum_sql[] = SUMS;
+static const char sum_of_node_sql[] = SUMS " AND node_id = $2";
+static const char usage_sql[] =
+    "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM held WHERE owner_id = $1";
+
+static int read_custody(struct db_rows *r, struct store_custody *c)
+{
+    int place = col_word(r, 2, custody_place_words);
+
+    *c = (struct store_custody){
+        .node = col_uuid(r, 1),
+        .place = (enum custody_place)place,
+        .bytes = db_i64(r, 3),
+        .at_us = db_i64(r, 4),
+        .keep_us = db_i64(r, 5),
+        .object = db_text(r, 6),
+        .sha256 = db_text(r, 7),
+        .key_id = db_text(r, 8),
+    };
+    return place >= 0 && uuid_parse(db_text(r, 0), &c->uid) ? 0 : -1;
+}
+
+int store_custody_has(struct store *s, const struct uuid *uids, size_t n, bool *has_out, struct err *e)
+{
+    for (size_t i = 0; i < n; i++) {
+        struct day_uid uid = day_uid_text(&uids[i]);
+        int64_t        one;
+        int            rc = row_i64(s->log, has_sql, (struct db_val[]){dbv_str(uid.text)}, 1, &one, e);
+
+        if (rc < 0)
+            return -1;
+        has_out[i] = rc > 0;
+    }
+    return 0;
+}
+
+int store_custody_get(struct store *s, const struct uuid *uid, struct arena *a, struct store_custody *out,
+                      struct err *e)
+{
+    struct day_uid  text = day_uid_text(uid);
+    struct db_rows *r;
+    int             rc = row_first(s->log, get_sql, (struct db_val[]){dbv_str(text.text)}, 1, &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "message in custody");
+    rc = read_custody(r, out);
+    out->object = arena_dup(a, out->object);
+    out->sha256 = arena_dup(a, out->sha256);
+    out->key_id = arena_dup(a, out->key_id);
+    db_rows_free(&r);
+    if (rc < 0)
+        return err_set(e, ERR_CORRUPT, "the custody row of %s cannot be read", text.text);
+    return a->full ? err_set(e, ERR_LIMIT, "no memory for a custody row") : 0;
+}
+
+struct custody_list {
+    store_custody_fn fn;
+    void            *ctx;
+};
+
+static int each_custody(void *arg, struct db_rows *r)
+{
+    struct custody_list *l = arg;
+    struct store_custody c;
+
+    return read_custody(r, &c) < 0 ? 0 : l->fn(l->ctx, &c);
+}
+
+int store_custody_each(struct store *s, const struct uuid *node, const struct uuid *after, size_t limit,
+                       store_custody_fn fn, void *ctx, struct err *e)
+{
+    struct day_uid      text = day_uid_text(after != NULL ? after : &uuid_zero);
+    struct custody_list l = {fn, ctx};
+    struct db_val       vals[] = {dbv_str(text.text), dbv_i64((int64_t)page_limit(limit)), dbv_uuid_or_null(node)};
+
+    return row_each(s->log, node != NULL ? each_of_node_sql : each_sql, vals, node != NULL ? 3 : 2, each_custody, &l,
+                    e);
+}
+
+int store_custody_due(struct store *s, const struct uuid *node, int64_t now_us, size_t limit, store_custody_fn fn,
+                      void *ctx, struct err *e)
+{
+    struct custody_list l = {fn, ctx};
+    struct db_val       vals[] = {dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit)), dbv_uuid_or_null(node)};
+
+    return row_each(s->log, node != NULL ? due_of_node_sql : due_sql, vals, node != NULL ? 3 : 2, each_custody, &l, e);
+}
+
+static int move_one(struct store *s, const struct uuid *u, enum custody_place place, struct err *e)
+{
+    struct day_uid uid = day_uid_text(u);
+    struct db_val  vals[] = {dbv_str(uid.text), dbv_word(custody_place_words, (int)place)};
+
+    if (db_run(s->log, move_sql, vals, 2, NULL, e) < 0)
+        return -1;
+    return place == CUSTODY_GONE ? db_run(s->log, not_held_sql, vals, 1, NULL, e) : 0;
+}
+
+int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum custody_place place, struct err *e)
+{
+    int rc;
+
+    if ((rc = db_begin(s->log, e)) < 0)
+        return -1;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = move_one(s, &uids[i], place, e);
+    if (rc == 0)
+        rc = db_commit(s->log, e);
+    if (rc < 0)
+        db_rollback(s->log);
+    return rc;
+}
+
+int store_custody_keep(struct store *s, const struct uuid *uid, int64_t keep_us, struct err *e)
+{
+    struct day_uid text = day_uid_text(uid);
+    int64_t        changed;
+
+    if (db_run(s->log, keep_sql, (struct db_val[]){dbv_str(text.text), dbv_i64(keep_us)}, 2, &changed, e) < 0)
+        return -1;
+    return changed == 1 ? 0 : no_such(0, e, "message in custody");
+}
+
+int store_custody_sum(struct store *s, const struct uuid *node, int64_t now_us, struct store_custody_sum *out,
+                      struct err *e)
+{
+    struct db_val   vals[] = {dbv_i64(now_us), dbv_uuid_or_null(node)};
+    struct db_rows *r;
+
+    *out = (struct store_custody_sum){0};
+    if (row_first(s->log, node != NULL ? sum_of_node_sql : sum_sql, vals, node != NULL ? 2 : 1, &r, e) <= 0)
+        return -1;
+    *out = (struct store_custody_sum){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2), db_i64(r, 3)};
+    db_rows_free(&r);
+    return 0;
+}
+
+int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *count_out, int64_t *bytes_out,
+                        struct err *e)
+{
+    struct db_rows *r;
+
+    *count_out = *bytes_out = 0;
+    if (row_first(s->log, usage_sql, (struct db_val[]){dbv_uuid(owner)}, 1, &r, e) <= 0)
+        return -1;
+    *count_out = db_i64(r, 0);
+    *bytes_out = db_i64(r, 1);
+    db_rows_free(&r);
+    return 0;
+}
+
+/* ---- Lists --------------------------------------------------------------------------------------------------------- */
+
+/* First the keys of a page, then what belongs to them: a sort of whole rows is not called for. */
+#define OF_OWNER                                                                                                       \
+    "SELECT uid, n FROM held WHERE owner_id = $4 AND (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $3"
+#define OF_ALL                                                                                                         \
+    "SELECT v.uid, v.n FROM custody h JOIN delivery v ON v.uid = h.uid AND v.verdict IN"                               \
+    " ('quarantined', 'removed', 'blocked', 'discarded')"                                                              \
+    " WHERE h.place <> 'gone' AND h.uid <= $1 AND (h.uid < $1 OR v.n < $2) ORDER BY v.uid DESC, v.n DESC LIMIT $3"
+#define LIST(columns, keys)                                                                                            \
+    "SELECT " columns ", c.keep_us, c.bytes FROM (" keys ") k JOIN delivery d ON d.uid = k.uid AND d.n = k.n"          \
+    " JOIN message m ON m.uid = k.uid JOIN custody c ON c.uid = k.uid ORDER BY k.uid DESC, k.n DESC"
+static const char owner_lite_sql[] = LIST(LOG_ROW_LITE, OF_OWNER), owner_pg_sql[] = LIST(LOG_ROW_PG, OF_OWNER);
+static const char all_lite_sql[] = LIST(LOG_ROW_LITE, OF_ALL), all_pg_sql[] = LIST(LOG_ROW_PG, OF_ALL);
+
+#define UID_LAST "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+static int list_rows(struct db_rows *r, store_held_fn fn, void *ctx, struct err *e)
+{
+    struct store_held h;
+    int               rc;
+
+    while ((rc = db_next(r, e)) > 0) {
+        if (log_row_read(r, &h.row, e) < 0)
+            return -1;
+        h.keep_us = db_i64(r, LOG_ROW_COLUMNS);
+        h.bytes = db_i64(r, LOG_ROW_COLUMNS + 1);
+        if (fn(ctx, &h) != 0)
+            return 0;
+    }
+    return rc;
+}
+
+int store_custody_list(struct store *s, struct store_scope scope, const struct store_key *before, size_t limit,
+                       store_held_fn fn, void *ctx, struct err *e)
+{
+    bool            lite = db_kind(s->log) == DB_SQLITE, all = scope.kind == SCOPE_GLOBAL;
+    struct day_uid  uid = day_uid_text(before != NULL ? &before->uid : &uuid_zero);
+    struct db_val   vals[] = {dbv_str(before != NULL ? uid.text : UID_LAST), dbv_i64(before != NULL ? before->n : 0),
+                              dbv_i64((int64_t)page_limit(limit)), dbv_uuid(&scope.id)};
+    const char     *sql = all ? lite ? all_lite_sql : all_pg_sql : lite ? owner_lite_sql : owner_pg_sql;
+    struct db_rows *r;
+    int             rc;
+
+    if (db_query(s->log, sql, vals, all ? 3 : 4, &r, e) < 0)
+        return -1;
+    rc = list_rows(r, fn, ctx, e);
+    db_rows_free(&r);
+    return rc;
+}

@@ -1,0 +1,493 @@
+/* tests/unit/store_search.c - twin of lib/store/search.c, words.c and timeline.c. */
+#include "store/search.h"
+
+#include "log_world.h"
+#include "store/day.h"
+
+#define FOUND_MAX 2000
+struct found {
+    struct store_key        keys[FOUND_MAX];
+    size_t                  n, stop_at; /* 0: never */
+    struct store_search_end end;
+};
+
+static int each_found(void *ctx, const struct store_row *r)
+{
+    struct found *f = ctx;
+
+    assert_true(f->n < FOUND_MAX);
+    f->keys[f->n++] = r->key;
+    return f->n == f->stop_at;
+}
+
+static void search(struct world *w, const struct store_search *what, struct found *f)
+{
+    f->n = 0;
+    OK(w, store_search(w->more, what, each_found, f, &f->end, &w->e));
+}
+
+static size_t count(struct world *w, const struct store_search *what)
+{
+    struct found f = {0};
+
+    search(w, what, &f);
+    return f.n;
+}
+
+static void put(struct world *w, const struct letter *l)
+{
+    const struct store_message *m = &l->m;
+
+    OK(w, store_message_put(w->more, &m, 1, &w->e));
+}
+
+static struct uuid uid_at(int64_t ms)
+{
+    struct uuid u = uuid7_make(), at = day_uid_at(ms);
+
+    memcpy(u.b, at.b, 6);
+    return u;
+}
+
+/* ---- Words -------------------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char       *holds;
+    enum search_field field;
+    const char       *text;
+    bool              found;
+} words[] = {
+    {"a word of the subject", SEARCH_SUBJECT, "invoice", true},
+    {"case does not count", SEARCH_SUBJECT, "YOUR Invoice", true},
+    {"words side by side", SEARCH_SUBJECT, "your invoice", true},
+    {"not in another order", SEARCH_SUBJECT, "invoice your", false},
+    {"not with something between them", SEARCH_SUBJECT, "your 4711", false},
+    {"the last word may be a beginning", SEARCH_SUBJECT, "your invo", true},
+    {"but not of two letters", SEARCH_SUBJECT, "your in", false},
+    {"the first may not", SEARCH_SUBJECT, "you invoice", false},
+    {"no end of a word", SEARCH_SUBJECT, "voice", false},
+    {"marks stand between words", SEARCH_SUBJECT, "INV-4711", true},
+    {"so do they in what is asked", SEARCH_SUBJECT, "\"inv\" * (4711)", true},
+    {"a subject is no sender", SEARCH_FROM, "invoice", false},
+    {"the From address", SEARCH_FROM, "billing@partner.example", true},
+    {"a part of it", SEARCH_FROM, "partner.example", true},
+    {"the name", SEARCH_FROM, "Partner Billing", true},
+    {"the envelope's sender", SEARCH_FROM, "bounce-17@lists.example", true},
+    {"the recipient", SEARCH_TO, "anna+news@ours.example", true},
+    {"the recipient's domain", SEARCH_TO, "ours.example", true},
+    {"the Message-ID", SEARCH_MESSAGE_ID, "<20261122.4711@partner.example>", true},
+    {"what the sender was told", SEARCH_INBOUND, "2.0.0 ok", true},
+    {"letters beyond ASCII", SEARCH_SUBJECT,
+     "gr\xC3\xBC\xC3\x9F"
+     "e",
+     true},
+    {"in either case", SEARCH_SUBJECT,
+     "GR\xC3\x9C\xC3\x9F"
+     "E",
+     true},
+    {"what is no word holds always", SEARCH_SUBJECT, " \"* - ", true},
+    {"words that mean something to the database", SEARCH_SUBJECT, "NOT your OR", false},
+    {"columns are none to ask for", SEARCH_SUBJECT, "scope : all", false},
+    {"signs of a query", SEARCH_SUBJECT, "your & !nothing | ':*", false},
+};
+
+static void a_text_is_found_by_its_words_and_left_out_by_them(void **state)
+{
+    struct world *w = world_of(state);
+    struct letter l;
+
+    a_letter(&l);
+    l.m.subject = SPAN("Your invoice INV-4711, viele Gr\xC3\xBC\xC3\x9F"
+                       "e");
+    l.m.sender = SPAN("bounce-17@lists.example");
+    l.m.ndeliveries = 1;
+    put(w, &l);
+    for (size_t i = 0; i < COUNT(words); i++) {
+        struct store_words  one = {.field = words[i].field, .text = span_of(words[i].text)};
+        struct store_search all = {.words = &one, .nwords = 1}, box = all, domain = all;
+
+        box.scope = store_scope_mailbox(first_box);
+        domain.scope = store_scope_domain(first_domain);
+        CHECK(words[i].holds, count(w, &all) == words[i].found);
+        CHECK(words[i].holds, count(w, &box) == words[i].found);
+        CHECK(words[i].holds, count(w, &domain) == words[i].found);
+        one.without = true;
+        if (i == COUNT(words) - 4)
+            continue; /* no word: holds always, either way */
+        CHECK(words[i].holds, count(w, &all) == !words[i].found);
+        CHECK(words[i].holds, count(w, &box) == !words[i].found);
+    }
+}
+
+/* What an attempt was answered stands in words of its own: both kinds together, and each without the other. */
+static void answers_are_searched_together_with_the_message(void **state)
+{
+    struct world       *w = world_of(state);
+    struct letter       l, quiet;
+    struct store_event  v = {.n = 1,
+                             .at_us = clock_wall_us(),
+                             .has_state = true,
+                             .state = STATE_DEFERRED,
+                             .has_attempt = true,
+                             .host = SPAN("mx1.next.example"),
+                             .code = 451,
+                             .response = SPAN("451 4.7.1 Greylisted, come back")};
+    struct store_events all = {.events = &v, .nevents = 1};
+    struct store_words  two[2] = {{SEARCH_SUBJECT, SPAN("invoice"), false},
+                                  {SEARCH_OUTBOUND, SPAN("greylisted"), false}};
+    struct store_search q = {.words = two, .nwords = 2, .scope = store_scope_mailbox(first_box)};
+
+    a_letter(&l);
+    a_letter(&quiet);
+    put(w, &l);
+    put(w, &quiet);
+    v.uid = l.m.uid;
+    assert_int_equal(count(w, &q), 0);
+    OK(w, store_events_put(w->more, &all, NULL, &w->e));
+    assert_int_equal(count(w, &q), 1);
+    two[0].text = SPAN("offer");
+    assert_int_equal(count(w, &q), 0);
+    two[0] = (struct store_words){SEARCH_DELIVERY, SPAN("4.7.1"), false};
+    assert_int_equal(count(w, &q), 1);
+    v.at_us += 1000000;
+    v.state = STATE_DELIVERED;
+    v.response = SPAN("250 2.0.0 Ok: queued as ABC");
+    OK(w, store_events_put(w->more, &all, NULL, &w->e));
+    assert_int_equal(count(w, &q), 0); /* the last one was another */
+    two[0].text = SPAN("queued as abc");
+    assert_int_equal(count(w, &q), 1);
+    two[0].without = true;
+    assert_int_equal(count(w, &q), 0);
+    two[1] = (struct store_words){SEARCH_SUBJECT, SPAN("invoice"), false};
+    assert_int_equal(count(w, &q), 1); /* the quiet one */
+    two[0] = (struct store_words){SEARCH_OUTBOUND, SPAN("mx1.next.example"), false};
+    two[1].without = true;
+    assert_int_equal(count(w, &q), 0);
+    q.nwords = 1;
+    assert_int_equal(count(w, &q), 1);
+    q.scope = store_scope_mailbox(second_box);
+    assert_int_equal(count(w, &q), 0);
+}
+
+/* ---- Scopes and filters ------------------------------------------------------------------------------------------- */
+
+static void nobody_finds_what_is_not_for_them(void **state)
+{
+    struct world       *w = world_of(state);
+    struct letter       l;
+    struct store_words  other = {SEARCH_TO, SPAN("berta"), false};
+    struct store_search q = {.scope = store_scope_mailbox(first_box)};
+
+    a_letter(&l);
+    put(w, &l);
+    assert_int_equal(count(w, &q), 1);
+    q.words = &other;
+    q.nwords = 1;
+    assert_int_equal(count(w, &q), 0);
+    q.scope = store_scope_domain(first_domain);
+    assert_int_equal(count(w, &q), 0);
+    q.scope = store_scope_domain(second_domain);
+    assert_int_equal(count(w, &q), 1);
+    q.scope = STORE_SCOPE_GLOBAL;
+    assert_int_equal(count(w, &q), 1);
+    q.nwords = 0;
+    assert_int_equal(count(w, &q), 2);
+    q.scope = store_scope_mailbox(uuid7_make());
+    assert_int_equal(count(w, &q), 0);
+}
+
+struct filter_case {
+    const char         *holds;
+    struct store_search q;
+    size_t              n; /* in first_box: of the four */
+};
+
+static void every_filter_narrows_in_every_scope(void **state)
+{
+    struct world      *w = world_of(state);
+    struct uuid        rule = {{0x77}};
+    struct letter      l[4];
+    struct store_words invoice = {SEARCH_SUBJECT, SPAN("invoice"), false};
+
+    for (size_t i = 0; i < COUNT(l); i++) {
+        a_letter(&l[i]);
+        l[i].m.uid = uid_at((20000 + (int64_t)i) * DAY_MS);
+        l[i].m.ndeliveries = 1;
+        l[i].m.at_us = (20000 + (int64_t)i) * DAY_US;
+    }
+    l[1].to[0].verdict = DELIVERY_QUARANTINED;
+    l[2].to[0].verdict = DELIVERY_BLOCKED;
+    l[2].to[0].has_rule = true;
+    l[2].to[0].rule = rule;
+    l[3].m.direction = DIRECTION_LOCAL;
+    for (size_t i = 0; i < COUNT(l); i++)
+        put(w, &l[i]);
+
+    const struct filter_case cases[] = {
+        {"all of them", {.limit = 0}, 4},
+        {"one status", {.statuses = 1u << STATUS_QUARANTINED}, 1},
+        {"two", {.statuses = 1u << STATUS_QUARANTINED | 1u << STATUS_RECEIVED}, 3},
+        {"a rule", {.has_rule = true, .rule = rule}, 1},
+        {"a rule and a status", {.has_rule = true, .rule = rule, .statuses = 1u << STATUS_RECEIVED}, 0},
+        {"a domain", {.has_domain = true, .domain = first_domain}, 4},
+        {"another domain", {.has_domain = true, .domain = second_domain}, 0},
+        {"a direction", {.has_direction = true, .direction = DIRECTION_LOCAL}, 1},
+        {"a UID", {.has_uid = true, .uid = l[1].m.uid}, 1},
+        {"a UID that is not there", {.has_uid = true, .uid = rule}, 0},
+        {"since", {.since_us = 20002 * DAY_US}, 2},
+        {"until", {.until_us = 20002 * DAY_US}, 2},
+        {"between", {.since_us = 20001 * DAY_US, .until_us = 20003 * DAY_US}, 2},
+        {"before all", {.until_us = 20000 * DAY_US}, 0},
+        {"a limit", {.limit = 3}, 3},
+    };
+    const struct store_scope scopes[] = {STORE_SCOPE_GLOBAL, store_scope_domain(first_domain),
+                                         store_scope_mailbox(first_box)};
+
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        for (size_t k = 0; k < COUNT(scopes); k++) {
+            struct store_search q = cases[i].q;
+
+            q.scope = scopes[k];
+            CHECK(cases[i].holds, count(w, &q) == cases[i].n);
+            q.words = &invoice;
+            q.nwords = 1;
+            CHECK(cases[i].holds, count(w, &q) == cases[i].n);
+        }
+    }
+}
+
+/* ---- Pages -------------------------------------------------------------------------------------------------------- */
+
+static void pages_are_in_order_and_whole(void **state)
+{
+    struct world               *w = world_of(state);
+    static struct letter        l[60];
+    static struct found         all, page;
+    const struct store_message *m[COUNT(l)];
+    struct store_words          invoice = {SEARCH_SUBJECT, SPAN("invoice"), false};
+
+    for (size_t i = 0; i < COUNT(l); i++) {
+        a_letter(&l[i]);
+        if (i % 2)
+            l[i].m.uid = uid_at((int64_t)(19000 + i * 7 % 50) * DAY_MS + DAY_MS - 1);
+        m[i] = &l[i].m;
+    }
+    OK(w, store_message_put(w->more, m, COUNT(l), &w->e));
+    for (int round = 0; round < 4; round++) {
+        struct store_search q = {.limit = 0};
+        size_t              n = 0;
+
+        q.words = &invoice;
+        q.nwords = round & 1;
+        q.scope = round & 2 ? store_scope_domain(first_domain) : STORE_SCOPE_GLOBAL;
+        search(w, &q, &all);
+        assert_int_equal(all.n, round & 2 ? 60 : 120);
+        assert_false(all.end.more);
+        for (size_t i = 1; i < all.n; i++) {
+            int c = uuid_cmp(&all.keys[i - 1].uid, &all.keys[i].uid);
+
+            assert_true(c > 0 || (c == 0 && all.keys[i - 1].n > all.keys[i].n));
+        }
+        q.limit = 7;
+        do {
+            search(w, &q, &page);
+            assert_true(page.n <= 7);
+            for (size_t i = 0; i < page.n; i++, n++) {
+                assert_true(n < all.n);
+                assert_true(uuid_cmp(&page.keys[i].uid, &all.keys[n].uid) == 0 && page.keys[i].n == all.keys[n].n);
+            }
+            q.has_before = true;
+            q.before = page.end.next;
+        } while (page.end.more);
+        assert_int_equal(n, all.n);
+    }
+}
+
+static void who_stops_early_can_go_on_from_there(void **state)
+{
+    struct world       *w = world_of(state);
+    static struct found f;
+    struct letter       l;
+    struct store_search q = {.limit = 0};
+
+    for (int i = 0; i < 5; i++) {
+        a_letter(&l);
+        put(w, &l);
+    }
+    f.stop_at = 3;
+    search(w, &q, &f);
+    assert_int_equal(f.n, 3);
+    assert_true(f.end.more);
+    q.has_before = true;
+    q.before = f.end.next;
+    f.stop_at = 0;
+    search(w, &q, &f);
+    assert_int_equal(f.n, 7);
+    assert_false(f.end.more);
+}
+
+static void an_empty_log_has_nothing_to_find_and_too_many_texts_are_refused(void **state)
+{
+    struct world           *w = world_of(state);
+    struct store_words      many[STORE_WORDS_MAX + 1] = {0};
+    struct store_search     q = {.words = many};
+    struct store_search_end end;
+
+    assert_int_equal(count(w, &q), 0);
+    q.nwords = COUNT(many);
+    REFUSED(w, ERR_LIMIT, store_search(w->more, &q, each_found, NULL, &end, &w->e));
+}
+
+static void a_search_with_everything_in_it_is_one_statement(void **state)
+{
+    struct world      *w = world_of(state);
+    struct store_words many[STORE_WORDS_MAX];
+    struct letter      l;
+    char               long_text[5000];
+
+    a_letter(&l);
+    put(w, &l);
+    memset(long_text, 'a', sizeof long_text);
+    for (size_t i = 1; i < sizeof long_text; i += 2)
+        long_text[i] = ' ';
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = (struct store_words){(enum search_field)(i % 7), span_make(long_text, sizeof long_text), i >= 7};
+    for (size_t from = 0; from < 7; from++) {
+        struct store_search q = {.words = many + from,
+                                 .nwords = COUNT(many) - from,
+                                 .statuses = 0x7F,
+                                 .has_uid = true,
+                                 .has_rule = true,
+                                 .has_domain = true,
+                                 .has_direction = true,
+                                 .uid = l.m.uid,
+                                 .domain = first_domain};
+
+        assert_int_equal(count(w, &q), 0);
+        q.scope = store_scope_mailbox(first_box);
+        assert_int_equal(count(w, &q), 0);
+    }
+}
+
+/* ---- Timeline ----------------------------------------------------------------------------------------------------- */
+
+static void the_timeline_of_a_message_has_all_of_it_and_each_scope_its_own(void **state)
+{
+    struct world           *w = world_of(state);
+    struct letter           l;
+    struct arena            a;
+    struct store_timeline   t;
+    struct store_event      v[3] = {{.n = 1, .at_us = 1, .has_state = true, .state = STATE_QUEUED},
+                                    {.n = 2,
+                                     .at_us = 2,
+                                     .has_state = true,
+                                     .state = STATE_DEFERRED,
+                                     .has_attempt = true,
+                                     .code = 450,
+                                     .port = 25,
+                                     .host = SPAN("mx.example"),
+                                     .response = SPAN("450 wait")},
+                                    {.n = 2,
+                                     .at_us = 3,
+                                     .has_state = true,
+                                     .state = STATE_DELIVERED,
+                                     .has_attempt = true,
+                                     .code = 250,
+                                     .port = 25,
+                                     .host = SPAN("mx.example"),
+                                     .response = SPAN("250 ok")}};
+    struct store_queue_link links[] = {{SPAN("NEXT1"), uuid_zero, 1, 5}, {SPAN("NEXT2"), uuid_zero, 2, 6}};
+    struct store_events     all = {.events = v, .nevents = 3, .links = links, .nlinks = 2};
+
+    a_letter(&l);
+    l.m.kept = true;
+    l.m.sha256 = SPAN("0123456789abcdef0123456789abcdef");
+    l.m.has_score = true;
+    l.m.score = 7.25;
+    put(w, &l);
+    for (size_t i = 0; i < 3; i++)
+        v[i].uid = l.m.uid;
+    links[0].uid = links[1].uid = l.m.uid;
+    OK(w, store_events_put(w->more, &all, NULL, &w->e));
+    arena_init(&a, 1 << 20);
+    OK(w, store_timeline(w->more, &l.m.uid, STORE_SCOPE_GLOBAL, &a, &t, &w->e));
+    assert_true(span_eq(t.message.subject, l.m.subject) && span_eq(t.message.helo, l.m.helo) &&
+                t.message.score == 7.25);
+    assert_true(span_eq(t.message.message_id, l.m.message_id) && t.message.size == l.m.size);
+    assert_int_equal(t.ndeliveries, 2);
+    assert_int_equal(t.deliveries[0].nattempts, 0);
+    assert_int_equal(t.deliveries[0].status, STATUS_QUEUED);
+    assert_int_equal(t.deliveries[1].nattempts, 2);
+    assert_true(span_is(t.deliveries[1].attempts[0].response, "450 wait") && t.deliveries[1].attempts[1].seq == 2);
+    assert_true(span_is(t.deliveries[1].answer, "250 ok"));
+    assert_int_equal(t.deliveries[1].status, STATUS_DELIVERED);
+    assert_int_equal(t.nlinks, 2);
+    assert_true(t.has_custody && t.custody.sha256.n == 32);
+
+    OK(w, store_timeline(w->more, &l.m.uid, store_scope_mailbox(second_box), &a, &t, &w->e));
+    assert_int_equal(t.ndeliveries, 1);
+    assert_true(span_is(t.deliveries[0].delivery.recipient, "berta@theirs.example"));
+    assert_int_equal(t.deliveries[0].nattempts, 2);
+    assert_int_equal(t.nlinks, 1);
+    assert_true(span_is(t.links[0].queue_id, "NEXT2"));
+    OK(w, store_timeline(w->more, &l.m.uid, store_scope_domain(first_domain), &a, &t, &w->e));
+    assert_int_equal(t.ndeliveries, 1);
+    assert_int_equal(t.deliveries[0].nattempts, 0);
+    REFUSED(w, ERR_NOT_FOUND, store_timeline(w->more, &l.m.uid, store_scope_mailbox(uuid_zero), &a, &t, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, store_timeline(w->more, &first_box, STORE_SCOPE_GLOBAL, &a, &t, &w->e));
+    arena_fini(&a);
+}
+
+static int each_uid(void *ctx, const struct uuid *uid)
+{
+    *(struct uuid *)ctx = *uid;
+    return 0;
+}
+
+static void a_message_is_traced_by_whatever_is_in_hand(void **state)
+{
+    struct world           *w = world_of(state);
+    struct letter           l;
+    char                    uid[UUID_TEXT + 1];
+    struct store_queue_link link = {SPAN("NEXT1"), uuid_zero, 1, 5};
+    struct store_events     all = {.links = &link, .nlinks = 1};
+    const char *const       handles[] = {uid, "4XyZ12AbCdz1Qr", "NEXT1", "<20261122.4711@partner.example>",
+                                         "20261122.4711@partner.example"};
+
+    a_letter(&l);
+    put(w, &l);
+    uuid_format(&l.m.uid, uid);
+    link.uid = l.m.uid;
+    OK(w, store_events_put(w->more, &all, NULL, &w->e));
+    for (size_t i = 0; i < COUNT(handles); i++) {
+        struct uuid found = uuid_zero;
+
+        OK(w, store_trace(w->more, span_of(handles[i]), 0, each_uid, &found, &w->e));
+        CHECK(handles[i], uuid_eq(&found, &l.m.uid));
+    }
+    for (size_t i = 0; i < 3; i++) {
+        static const char *const none[] = {"", "NONE", "\xFF"};
+        struct uuid              found = uuid_zero;
+
+        OK(w, store_trace(w->more, span_of(none[i]), 0, each_uid, &found, &w->e));
+        assert_true(uuid_eq(&found, &uuid_zero));
+    }
+}
+
+int main(void)
+{
+    static const struct both_test tests[] = {
+        STORE(a_text_is_found_by_its_words_and_left_out_by_them),
+        STORE(answers_are_searched_together_with_the_message),
+        STORE(nobody_finds_what_is_not_for_them),
+        STORE(every_filter_narrows_in_every_scope),
+        STORE(pages_are_in_order_and_whole),
+        STORE(who_stops_early_can_go_on_from_there),
+        STORE(an_empty_log_has_nothing_to_find_and_too_many_texts_are_refused),
+        STORE(a_search_with_everything_in_it_is_one_statement),
+        STORE(the_timeline_of_a_message_has_all_of_it_and_each_scope_its_own),
+        STORE(a_message_is_traced_by_whatever_is_in_hand),
+    };
+
+    return run_on_both(tests, COUNT(tests));
+}
