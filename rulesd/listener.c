@@ -6,6 +6,7 @@
 
 #include "base/fd.h"
 #include "base/log.h"
+#include "mail/domain.h"
 
 static int on_off(struct span value, bool *out)
 {
@@ -47,14 +48,31 @@ static int set_lines(struct listener *l, struct span value)
 static int set_shm(struct listener *l, struct span value) { return on_off(value, &l->shm); }
 static int set_discards(struct listener *l, struct span value) { return on_off(value, &l->discards); }
 
+static int set_user_domain(struct listener *l, struct span value)
+{
+    struct arena a;
+    struct span  normal;
+    int          rc;
+
+    arena_init(&a, 4096);
+    rc = value.n == 0 ? 0 : domain_normalise(value, &a, &normal, NULL);
+    arena_fini(&a);
+    l->user_domain = value;
+    return rc;
+}
+
 /* What may follow an address behind "?". */
 static const struct {
     const char *key, *values;
     int (*set)(struct listener *l, struct span value);
 } options[] = {
-    {"class", "scan or mta", set_class},   {"phase", "pre or post", set_phase},
-    {"mode", "live or observe", set_mode}, {"envelope_lines", "on, off or milter", set_lines},
-    {"shm", "on or off", set_shm},         {"discards", "on or off", set_discards},
+    {"class", "scan or mta", set_class},
+    {"phase", "pre or post", set_phase},
+    {"mode", "live or observe", set_mode},
+    {"envelope_lines", "on, off or milter", set_lines},
+    {"shm", "on or off", set_shm},
+    {"discards", "on or off", set_discards},
+    {"user_domain", "a domain", set_user_domain},
 };
 
 static int set_option(struct listener *l, struct span option, struct err *e)
@@ -69,7 +87,7 @@ static int set_option(struct listener *l, struct span option, struct err *e)
         return 0;
     }
     return err_set(e, ERR_INVALID,
-                   "a listener has class, phase, mode, envelope_lines, shm and discards, but no \"%.*s\"",
+                   "a listener has class, phase, mode, envelope_lines, shm, discards and user_domain, but no \"%.*s\"",
                    SPAN_ARG(option));
 }
 
@@ -83,6 +101,8 @@ static int read_listener(const char *text, const struct settings *s, enum wire_k
                            .post = s->rulesd.phase == PHASE_POST,
                            .observe = s->rulesd.mode == MODE_OBSERVE,
                            .envelope_lines = s->rulesd.envelope_lines};
+    if (s->rulesd.user_domain != NULL && set_user_domain(l, span_of(s->rulesd.user_domain)) < 0)
+        return err_set(e, ERR_INVALID, "user_domain is a domain, not \"%s\"", s->rulesd.user_domain);
     if (endpoint_parse(text, &l->at, &query, e) < 0)
         return -1;
     while (span_next(&query, '&', &option))

@@ -51,12 +51,25 @@ static void put_busy(struct exchange *x, struct buf *out)
 
 /* ---- whom a message is for ---- */
 
-/* spamd knows one user; where that is an address, it is the recipient. */
+/* Login names are no addresses: "anna" is anna@DOMAIN where the settings say so. spamass-milter's name for several recipients is
+ * nobody's. */
+static struct span user_address(struct exchange *x, struct span user)
+{
+    const struct listener *l = x->client->listener;
+
+    if (span_chr(user, '@') < user.n)
+        return user;
+    if (user.n == 0 || l->user_domain.n == 0 || l->milter_lines)
+        return SPAN_NONE;
+    return arena_printf(&x->arena, "%.*s@%.*s", SPAN_ARG(user), SPAN_ARG(l->user_domain));
+}
+
+/* spamd knows one user; where that is an address, or maps to one, it is the recipient. */
 static void take_user(struct exchange *x, struct scan_request *req)
 {
-    struct span user = span_trim(x->spamd.user);
+    struct span user = x->spamd.has_user ? user_address(x, span_trim(x->spamd.user)) : SPAN_NONE;
 
-    if (!x->spamd.has_user || span_chr(user, '@') == user.n)
+    if (user.n == 0)
         return;
     x->rcpt = user;
     req->rcpt = &x->rcpt;

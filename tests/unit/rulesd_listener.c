@@ -60,6 +60,7 @@ static const struct {
     {"127.0.0.1:0?class=boss", "class is scan or mta"},
     {"127.0.0.1:0?envelope_lines=maybe", "envelope_lines is on, off or milter"},
     {"127.0.0.1:0?phase", "phase is pre or post"},
+    {"127.0.0.1:0?user_domain=two words", "user_domain is a domain"},
     {"127.0.0.1:0?clas=scan", "no \"clas=scan\""},
     {"nowhere", "needs a port"},
 };
