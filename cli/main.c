@@ -25,6 +25,8 @@ static const struct command {
     {"lookup", "spamassassin|postfix|sql …", "what other programs read of our data, and how", cli_lookup},
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
     {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
+    {"quarantine", "list|show|release|delete|verify|purge …", "what is held, and how it gets out", cli_quarantine},
+    {"trace", "QUEUEID|MESSAGE-ID|UID", "what became of a message, from its sender to the mailbox", cli_trace},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
     {"migrate", "[--check]", "bring the database up to this release", cli_migrate},
     {"config", "example|man|check", "the settings", cli_config},

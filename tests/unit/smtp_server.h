@@ -23,7 +23,7 @@ struct server {
     struct buf           heard; /* commands a line each; the message's lines begin with '|' */
     int                  used[16];
     int                  fd, connections;
-    const char          *kill_at; /* who says this, in a command or as a line of the message, is killed: */
+    const char          *kill_at; /* who says this, a command or the final dot, is killed: */
     pid_t                victim;
     pthread_t            thread;
     char                 url[128];
@@ -82,7 +82,7 @@ static inline bool hear_line(struct server *s, int fd, struct span line, bool *d
 {
     const char *reply;
 
-    if (s->kill_at != NULL && span_starts(line, span_of(s->kill_at))) {
+    if (s->kill_at != NULL && (s->kill_at[0] == '.' ? span_is(line, ".") : span_starts(line, span_of(s->kill_at)))) {
         kill(s->victim, SIGKILL);
         return false;
     }
