@@ -1,0 +1,370 @@
+/* tests/unit/rulesd_custody.c - twin of rulesd/custody.c. */
+#include "../../rulesd/custody.h"
+
+#include <stdatomic.h>
+
+#include "bucket.h"
+#include "log_world.h"
+#include "rulesd_world.h"
+#include "store/custody.h"
+#include "vault/purge.h"
+#include "vault/vault.h"
+
+#define SLOW_MS 20000
+#define DAY_US (86400 * INT64_C(1000000))
+#define MAIL SPAN("From: x@bad.example\nSubject: prize\n\nYou have won.\n")
+
+/* A rulesd's worth of custody in the world's folder. */
+struct office {
+    struct world   *w;
+    char            keys[PATH_MAX], url[PATH_MAX];
+    struct settings settings;
+    struct journal *journal;
+    struct custody *custody;
+    struct bucket  *bucket;
+};
+
+static void office_open(struct office *o)
+{
+    OK(o->w, journal_new(&o->settings, &o->journal, &o->w->e));
+    OK(o->w, custody_new(&o->settings, o->journal, &o->custody, &o->w->e));
+}
+
+static void office_close(struct office *o)
+{
+    custody_free(&o->custody);
+    assert_null(o->custody);
+    journal_free(&o->journal);
+}
+
+static void office_begin(struct office *o, void **state, bool with_bucket)
+{
+    *o = (struct office){.w = world_of(state)};
+    o->settings = settings_of(o->w);
+    snprintf(o->keys, sizeof o->keys, "%s/keys", o->w->dir);
+    if (with_bucket)
+        o->bucket = bucket_start();
+    snprintf(o->url, sizeof o->url,
+             with_bucket ? "s3+http://127.0.0.1:%2$u/bucket?region=eu&spool=%1$s/held" : "file:%1$s/held", o->w->dir,
+             with_bucket ? o->bucket->port : 0);
+    o->settings.quarantine.keys = o->keys;
+    o->settings.quarantine.url = o->url;
+    o->settings.quarantine.retention_days = 30;
+    OK(o->w, keyring_create(o->keys, &o->w->e));
+    office_open(o);
+}
+
+static void office_end(struct office *o)
+{
+    office_close(o);
+    if (o->bucket != NULL)
+        bucket_stop(&o->bucket);
+}
+
+static struct custody_stats stats(struct office *o)
+{
+    struct custody_stats s;
+
+    custody_stats(o->custody, &s);
+    return s;
+}
+
+/* Of one that is held, as a scan has it. */
+struct held {
+    struct custody_job job;
+    struct letter      letter;
+    struct arena       arena;
+    atomic_int         done;
+};
+
+static void on_done(struct custody_job *j) { atomic_fetch_add(&((struct held *)(void *)j)->done, 1); }
+
+static void hold_begin(struct office *o, struct held *h, int64_t keep_us)
+{
+    memset(h, 0, sizeof *h);
+    a_letter(&h->letter);
+    h->letter.to[0].verdict = DELIVERY_QUARANTINED;
+    h->letter.m.keep_us = keep_us;
+    arena_init(&h->arena, 1 << 20);
+    h->job = (struct custody_job){.record = &h->letter.m, .message = MAIL, .arena = &h->arena, .done = on_done};
+    custody_put(o->custody, &h->job);
+}
+
+static void hold_end(struct held *h)
+{
+    SOON(SLOW_MS, atomic_load(&h->done) > 0);
+    assert_int_equal(atomic_load(&h->done), 1);
+}
+
+/* Held, with its row (or without, as after a crash). */
+static struct uuid hold(struct office *o, int64_t keep_us, bool with_row)
+{
+    struct held h;
+    struct uuid uid;
+
+    hold_begin(o, &h, keep_us);
+    hold_end(&h);
+    if (h.job.rc < 0)
+        fail_msg("%s", h.job.err.text);
+    if (with_row)
+        journal_put(o->journal, &h.letter.m);
+    uid = h.letter.m.uid;
+    arena_fini(&h.arena);
+    return uid;
+}
+
+static bool has_row(struct office *o, const struct uuid *uid)
+{
+    bool has = false;
+
+    OK(o->w, store_custody_has(o->w->more, uid, 1, &has, &o->w->e));
+    return has;
+}
+
+static enum custody_place place(struct office *o, const struct uuid *uid)
+{
+    struct store_custody c = {.place = CUSTODY_GONE};
+    struct arena         a;
+
+    arena_init(&a, 1 << 16);
+    OK(o->w, store_custody_get(o->w->more, uid, &a, &c, &o->w->e));
+    arena_fini(&a);
+    return c.place;
+}
+
+/* In the spool, by its name. */
+static bool has_file(struct office *o, const struct uuid *uid)
+{
+    char    path[PATH_MAX + 128], day[28], name[UUID_TEXT + 1];
+    int64_t ms = 0;
+
+    for (size_t i = 0; i < 6; i++)
+        ms = ms << 8 | uid->b[i];
+    clock_format_utc(ms * 1000, day);
+    uuid_format(uid, name);
+    snprintf(path, sizeof path, "%s/held/%.10s/%s", o->w->dir, day, name);
+    return access(path, F_OK) == 0;
+}
+
+static void a_held_message_is_on_disk_before_its_scan_goes_on(void **state)
+{
+    struct office o;
+    struct held   h;
+
+    office_begin(&o, state, false);
+    hold_begin(&o, &h, clock_wall_us() + DAY_US);
+    hold_end(&h);
+    assert_int_equal(h.job.rc, 0);
+    assert_true(has_file(&o, &h.letter.m.uid));
+    assert_true(h.letter.m.kept);
+    assert_true(h.letter.m.kept_bytes > 0);
+    assert_int_equal(h.letter.m.sha256.n, 32);
+    assert_true(h.letter.m.key_id.n > 0);
+    assert_int_equal(stats(&o).kept, 1);
+    arena_fini(&h.arena);
+    office_end(&o);
+}
+
+static void without_keys_nothing_can_be_held_and_rulesd_runs_all_the_same(void **state)
+{
+    struct office o;
+
+    office_begin(&o, state, false);
+    custody_free(&o.custody);
+    o.settings.quarantine.keys = "/nowhere/keys";
+    OK(o.w, custody_new(&o.settings, o.journal, &o.custody, &o.w->e));
+    assert_null(o.custody);
+    office_end(&o);
+}
+
+static void keys_that_are_not_safe_are_a_reason_not_to_start(void **state)
+{
+    struct office o;
+
+    office_begin(&o, state, false);
+    custody_free(&o.custody);
+    chmod(o.keys, 0777);
+    REFUSED(o.w, ERR_INVALID, custody_new(&o.settings, o.journal, &o.custody, &o.w->e));
+    assert_null(o.custody);
+    office_end(&o);
+}
+
+static void without_room_the_scan_is_told_and_nothing_is_kept(void **state)
+{
+    struct office o;
+    struct held   h;
+
+    office_begin(&o, state, false);
+    office_close(&o);
+    o.settings.quarantine.min_free = INT64_C(1) << 60;
+    office_open(&o);
+    hold_begin(&o, &h, clock_wall_us() + DAY_US);
+    hold_end(&h);
+    assert_int_equal(h.job.rc, -1);
+    assert_int_equal(h.job.err.code, ERR_FULL);
+    assert_false(h.letter.m.kept);
+    assert_false(has_file(&o, &h.letter.m.uid));
+    assert_int_equal(stats(&o).failed, 1);
+    assert_true(stats(&o).room < 0);
+    arena_fini(&h.arena);
+    office_end(&o);
+}
+
+#define MANY 300
+
+static void a_stop_answers_every_scan_once(void **state)
+{
+    static struct held held[MANY];
+    struct office      o;
+    size_t             kept = 0;
+
+    office_begin(&o, state, false);
+    for (size_t i = 0; i < MANY; i++)
+        hold_begin(&o, &held[i], clock_wall_us() + DAY_US);
+    custody_free(&o.custody);
+    for (size_t i = 0; i < MANY; i++) {
+        assert_int_equal(atomic_load(&held[i].done), 1);
+        assert_true(held[i].job.rc == 0 || held[i].job.err.code == ERR_LOST);
+        assert_int_equal(held[i].job.rc == 0, has_file(&o, &held[i].letter.m.uid));
+        kept += held[i].job.rc == 0;
+        arena_fini(&held[i].arena);
+    }
+    assert_true(kept < MANY);
+    office_end(&o);
+}
+
+static void a_row_that_a_crash_lost_is_made_again_from_the_file(void **state)
+{
+    struct office        o;
+    struct uuid          lost, known;
+    struct store_custody c;
+    struct arena         a;
+    int64_t              keep_us = clock_wall_us() + 20 * DAY_US;
+
+    office_begin(&o, state, false);
+    lost = hold(&o, keep_us, false);
+    known = hold(&o, keep_us, true);
+    SOON(SLOW_MS, has_row(&o, &known));
+    office_close(&o);
+    assert_false(has_row(&o, &lost));
+    office_open(&o);
+    SOON(SLOW_MS, has_row(&o, &lost));
+    assert_int_equal(stats(&o).replayed, 1);
+
+    arena_init(&a, 1 << 16);
+    OK(o.w, store_custody_get(o.w->more, &lost, &a, &c, &o.w->e));
+    assert_int_equal(c.keep_us, keep_us);
+    assert_true(c.bytes > 0 && c.sha256.n == 32 && c.key_id.n > 0);
+    arena_fini(&a);
+    office_end(&o);
+}
+
+static void a_damaged_file_without_a_row_does_not_stop_the_others(void **state)
+{
+    struct office o;
+    struct uuid   first, second;
+    char          command[PATH_MAX + 100];
+
+    office_begin(&o, state, false);
+    first = hold(&o, clock_wall_us() + DAY_US, false);
+    snprintf(command, sizeof command, "truncate -s 50 %s/held/2*/*", o.w->dir);
+    assert_int_equal(system(command), 0);
+    second = hold(&o, clock_wall_us() + DAY_US, false);
+    office_close(&o);
+    office_open(&o);
+    SOON(SLOW_MS, has_row(&o, &second));
+    assert_false(has_row(&o, &first));
+    office_end(&o);
+}
+
+static void what_is_past_its_time_goes_file_and_row(void **state)
+{
+    struct office o;
+    struct uuid   old, young;
+
+    office_begin(&o, state, false);
+    old = hold(&o, clock_wall_us() - 1000000, true);
+    young = hold(&o, clock_wall_us() + DAY_US, true);
+    SOON(SLOW_MS, has_row(&o, &old) && has_row(&o, &young));
+    office_close(&o);
+    office_open(&o);
+    SOON(SLOW_MS, place(&o, &old) == CUSTODY_GONE);
+    assert_false(has_file(&o, &old));
+    assert_int_equal(place(&o, &young), CUSTODY_SPOOL);
+    assert_true(has_file(&o, &young));
+    assert_int_equal(stats(&o).purged, 1);
+    assert_false(stats(&o).purge_stopped);
+    office_end(&o);
+}
+
+static void too_much_at_once_stays_until_somebody_allows_it(void **state)
+{
+    struct office    o;
+    struct uuid      uids[PURGE_FEW + 1];
+    struct keyring  *ring;
+    struct vault    *vault;
+    struct vault_how how;
+
+    office_begin(&o, state, false);
+    for (size_t i = 0; i < COUNT(uids); i++)
+        uids[i] = hold(&o, clock_wall_us() - 1000000, true);
+    SOON(SLOW_MS, has_row(&o, &uids[COUNT(uids) - 1]));
+    office_close(&o);
+    office_open(&o);
+    SOON(SLOW_MS, stats(&o).purge_stopped);
+    assert_int_equal(stats(&o).purged, 0);
+    assert_true(has_file(&o, &uids[0]));
+
+    OK(o.w, keyring_open(o.keys, &ring, &o.w->e));
+    how = (struct vault_how){.url = o.url, .keys = ring};
+    OK(o.w, vault_open(&how, &vault, &o.w->e));
+    OK(o.w, purge_allow(vault, &o.w->e));
+    vault_close(&vault);
+    keyring_close(&ring);
+    SOON(SLOW_MS, stats(&o).purged == COUNT(uids));
+    assert_false(stats(&o).purge_stopped);
+    assert_false(has_file(&o, &uids[0]));
+    office_end(&o);
+}
+
+static void what_has_its_row_moves_into_the_bucket(void **state)
+{
+    struct office o;
+    struct uuid   known, unknown;
+
+    office_begin(&o, state, true);
+    known = hold(&o, clock_wall_us() + DAY_US, true);
+    unknown = hold(&o, clock_wall_us() + DAY_US, false);
+    SOON(SLOW_MS, has_row(&o, &known));
+    SOON(SLOW_MS, stats(&o).uploaded == 1);
+    assert_int_equal(place(&o, &known), CUSTODY_STORE);
+    assert_false(has_file(&o, &known));
+    assert_true(has_file(&o, &unknown));
+    assert_int_equal(bucket_count(o.bucket), 1);
+    assert_int_equal(atomic_load(&o.bucket->forged), 0);
+    office_end(&o);
+}
+
+static const struct both_test tests[] = {
+    {"a held message is on disk before its scan goes on", a_held_message_is_on_disk_before_its_scan_goes_on,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"without keys nothing can be held, and rulesd runs all the same",
+     without_keys_nothing_can_be_held_and_rulesd_runs_all_the_same, store_begin_world, store_end_world, ON_SQLITE},
+    {"keys that are not safe are a reason not to start", keys_that_are_not_safe_are_a_reason_not_to_start,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"without room the scan is told, and nothing is kept", without_room_the_scan_is_told_and_nothing_is_kept,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"a stop answers every scan once", a_stop_answers_every_scan_once, store_begin_world, store_end_world, ON_SQLITE},
+    {"a row that a crash lost is made again from the file", a_row_that_a_crash_lost_is_made_again_from_the_file,
+     store_begin_world, store_end_world, ON_BOTH},
+    {"a damaged file without a row does not stop the others", a_damaged_file_without_a_row_does_not_stop_the_others,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"what is past its time goes, file and row", what_is_past_its_time_goes_file_and_row, store_begin_world,
+     store_end_world, ON_BOTH},
+    {"too much at once stays until somebody allows it", too_much_at_once_stays_until_somebody_allows_it,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"what has its row moves into the bucket", what_has_its_row_moves_into_the_bucket, store_begin_world,
+     store_end_world, ON_SQLITE},
+};
+
+int main(void) { return run_on_both(tests, COUNT(tests)); }
