@@ -104,5 +104,7 @@ const struct conf_row conf_rows[] = {
     {"log", "target", CONF_ENUM, AT(log.target), "stderr", 0, 0, "stderr syslog", "Where the programs log to."},
     {"log", "level", CONF_ENUM, AT(log.level), "info", 0, 0, "debug info warning error",
      "The least important events that are logged; rulesd's line for each scan is info."},
+    {"log", "retention_days", CONF_INT, AT(log.retention_days), "90", 1, 3650, NULL,
+     "How many days the log of messages, which the portal shows and searches, goes back; whole days go."},
 };
 const size_t conf_nrows = COUNT(conf_rows);

@@ -56,7 +56,8 @@ struct settings {
         struct conf_list trusted_proxies;
     } portal;
     struct {
-        int target, level; /* enum log_target, enum log_level */
+        int     target, level; /* enum log_target, enum log_level */
+        int64_t retention_days;
     } log;
 };
 

@@ -1,0 +1,166 @@
+/* lib/store/message_trim.c - retention: the log forgets whole days.
+ *
+ * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. */
+#include <time.h>
+
+#include "store/day.h"
+#include "store/row.h"
+
+#define STEP_ROWS 1000
+#define PAUSE_US_MIN 2000
+#define PAUSE_US_MAX 200000
+#define BUSY_TRIES 20
+#define DAYS_AT_ONCE 64
+
+/* Each takes at most $2 of the oldest rows below a UID (or, on SQLite, below the id that belongs to it). What PostgreSQL has in
+ * partitions is dropped with them; in the default ones there may be a little. */
+#define OLDEST(table, key)                                                                                             \
+    "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table " WHERE uid < $1 ORDER BY uid LIMIT $2)"
+#define OLDEST_ID(table, key)                                                                                          \
+    "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table " WHERE id < $1 ORDER BY id LIMIT $2)"
+static const char mailboxes_lite[] = OLDEST_ID("delivery_mailbox", "mailbox_id, id");
+static const char deliveries_lite[] = OLDEST_ID("delivery", "id");
+static const char messages[] = OLDEST("message", "uid"), attempts[] = OLDEST("attempt", "uid, n, seq");
+static const char links[] = OLDEST("queue_link", "queue_id, uid, n");
+static const char messages_pg[] = OLDEST("message_default", "uid"),
+                  attempts_pg[] = OLDEST("attempt_default", "uid, n, seq");
+static const char mailboxes_pg[] = OLDEST("delivery_mailbox_default", "uid, n, mailbox_id");
+static const char deliveries_pg[] = OLDEST("delivery_default", "uid, n");
+static const char words_pg[] = OLDEST("delivery_words_default", "uid, n");
+static const char answers_pg[] = OLDEST("delivery_answers_default", "uid, n");
+static const char gone[] = "DELETE FROM custody WHERE uid IN (SELECT uid FROM custody WHERE uid < $1 AND place = 'gone'"
+                           " ORDER BY uid LIMIT $2)";
+
+static const struct step {
+    const char *sql;
+    bool        by_id;
+} steps[2][9] = {
+    [DB_SQLITE] = {{mailboxes_lite, true},
+                   {deliveries_lite, true},
+                   {messages, false},
+                   {attempts, false},
+                   {links, false},
+                   {gone, false}},
+    [DB_PGSQL] = {{mailboxes_pg, false},
+                  {deliveries_pg, false},
+                  {messages_pg, false},
+                  {attempts_pg, false},
+                  {words_pg, false},
+                  {answers_pg, false},
+                  {links, false},
+                  {gone, false}},
+};
+
+struct trimming {
+    struct store *s;
+    bool (*stop)(void *ctx);
+    void              *ctx;
+    struct store_trim *done;
+};
+
+static bool stopped(const struct trimming *t) { return t->stop != NULL && t->stop(t->ctx); }
+
+/* As long as the step took: others then have at least half of the time. */
+static void pause_after(int64_t begun_us)
+{
+    int64_t us = clock_mono_us() - begun_us;
+
+    us = us < PAUSE_US_MIN ? PAUSE_US_MIN : us > PAUSE_US_MAX ? PAUSE_US_MAX : us;
+    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
+}
+
+/* 1 done, 0 stopped, -1. */
+static int delete_rows(struct trimming *t, const struct step *step, int64_t day, struct err *e)
+{
+    struct uuid    below = day_uid_at(day * DAY_MS);
+    struct day_uid text = day_uid_text(&below);
+    struct db_val  vals[] = {step->by_id ? dbv_i64(day_id_at(day * DAY_MS)) : dbv_str(text.text), dbv_i64(STEP_ROWS)};
+    int64_t        changed, begun;
+
+    do {
+        if (stopped(t))
+            return 0;
+        begun = clock_mono_us();
+        if (db_run(t->s->log, step->sql, vals, 2, &changed, e) < 0)
+            return -1;
+        t->done->rows += changed;
+        if (changed > 0)
+            pause_after(begun);
+    } while (changed == STEP_ROWS);
+    return 1;
+}
+
+/* A search that reads the day is waited for in small portions. */
+static int drop_day(struct trimming *t, int64_t day, struct err *e)
+{
+    for (int tries = 1;; tries++) {
+        int64_t begun = clock_mono_us();
+
+        if (day_drop(t->s, day, e) == 0)
+            break;
+        if (e == NULL || e->code != ERR_BUSY || tries == BUSY_TRIES)
+            return -1;
+        if (stopped(t))
+            return 0;
+        pause_after(begun);
+    }
+    t->done->days++;
+    return 1;
+}
+
+static int forget_until(struct trimming *t, int64_t day, struct err *e)
+{
+    const struct step *all = steps[db_kind(t->s->log)];
+    int                rc = 1;
+
+    for (size_t i = 0; i < COUNT(steps[0]) && all[i].sql != NULL && rc > 0; i++)
+        rc = delete_rows(t, &all[i], day, e);
+    return rc;
+}
+
+/* The oldest day first, each to its end. */
+static int forget_days(struct trimming *t, int64_t day, struct err *e)
+{
+    int64_t days[DAYS_AT_ONCE];
+    size_t  n;
+    int     rc = 1;
+
+    do {
+        if (day_list(t->s, 0, day - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
+            return -1;
+        for (size_t i = 0; i < n && rc > 0; i++) {
+            rc = db_kind(t->s->log) == DB_SQLITE ? forget_until(t, days[i] + 1, e) : 1;
+            if (rc > 0)
+                rc = drop_day(t, days[i], e);
+        }
+    } while (n == DAYS_AT_ONCE && rc > 0);
+    return rc > 0 ? forget_until(t, day, e) : rc;
+}
+
+static int make_ahead(struct store *s, struct err *e)
+{
+    int64_t today = clock_wall_us() / DAY_US;
+
+    if (db_kind(s->log) == DB_SQLITE)
+        return 0;
+    for (int64_t day = today; day <= today + DAY_AHEAD; day++)
+        if (day_make(s, day, e) < 0)
+            return -1;
+    return 0;
+}
+
+int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct store_trim *done,
+                       struct err *e)
+{
+    struct trimming t = {s, stop, ctx, done};
+    struct err      why = ERR_INIT;
+
+    *done = (struct store_trim){0};
+    if (make_ahead(s, e) < 0)
+        return -1;
+    if (forget_days(&t, day, &why) >= 0)
+        return 0;
+    if (e != NULL)
+        *e = why;
+    return -1;
+}

@@ -1,0 +1,70 @@
+/* tests/unit/rulesd_retention.c - twin of rulesd/retention.c. */
+#include "../../rulesd/retention.h"
+
+#include "log_world.h"
+#include "rulesd_world.h"
+#include "store/day.h"
+
+static int64_t messages(struct world *w)
+{
+    struct store   *s = w->more;
+    struct db_rows *r = NULL;
+    int64_t         n;
+
+    OK(w, db_query(s->log, "SELECT COUNT(*) FROM message", NULL, 0, &r, &w->e));
+    assert_int_equal(db_next(r, &w->e), 1);
+    n = db_i64(r, 0);
+    db_rows_free(&r);
+    return n;
+}
+
+static void put_days_ago(struct world *w, int64_t days)
+{
+    struct letter               l;
+    const struct store_message *m = &l.m;
+    struct uuid                 at = day_uid_at((clock_wall_us() / DAY_US - days) * DAY_MS);
+
+    a_letter(&l);
+    memcpy(l.m.uid.b, at.b, 6);
+    OK(w, store_message_put(w->more, &m, 1, &w->e));
+}
+
+static void days_beyond_what_was_set_are_forgotten_soon_after_the_start(void **state)
+{
+    struct world     *w = world_of(state);
+    struct settings   settings = settings_of(w);
+    struct retention *r = NULL;
+
+    settings.log.retention_days = 10;
+    for (int64_t days = 0; days < 20; days += 3)
+        put_days_ago(w, days);
+    put_days_ago(w, 10);
+    OK(w, retention_new(&settings, &r, &w->e));
+    SOON(10000, messages(w) == 5); /* of 0, 3, 6, 9 and 10 days ago */
+    retention_free(&r);
+    assert_null(r);
+    assert_int_equal(messages(w), 5);
+}
+
+static void a_stop_does_not_wait(void **state)
+{
+    struct world     *w = world_of(state);
+    struct settings   settings = settings_of(w);
+    struct retention *r = NULL;
+    int64_t           begun = clock_mono_us();
+
+    settings.log.retention_days = 10;
+    OK(w, retention_new(&settings, &r, &w->e));
+    retention_free(&r);
+    assert_true(clock_mono_us() - begun < 5000000);
+}
+
+int main(void)
+{
+    static const struct both_test tests[] = {
+        STORE(days_beyond_what_was_set_are_forgotten_soon_after_the_start),
+        STORE(a_stop_does_not_wait),
+    };
+
+    return run_on_both(tests, COUNT(tests));
+}
