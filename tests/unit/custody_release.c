@@ -126,7 +126,6 @@ static void a_held_message_arrives_byte_for_byte_below_our_field(void **state)
     CHECK("and nothing that would let it past a scan", times_heard(&x, BYPASS_FIELD) == 0);
     REFUSED(w, ERR_CONFLICT, release_send(&x.how, &root, uid, 1, true, &r, &w->e));
     assert_int_equal(r.state, RELEASE_SENT);
-    start(&x.server, NULL, false);
     close_site(&x);
 }
 
@@ -166,7 +165,6 @@ static void where_the_way_leads_through_milters_the_message_carries_its_bypass(v
     CHECK("where no milter has asked for it, it is spent all the same",
           store_bypass_spend(w->more, &b, clock_wall_us(), &w->e) == 0);
     buf_fini(&got);
-    start(&x.server, NULL, false);
     close_site(&x);
 }
 
@@ -292,7 +290,6 @@ static void who_dies_while_sending_loses_nothing_and_doubles_nothing(void **stat
         CHECK("and is not sent a second time", release_send(&x.how, &root, uid, 1, false, &r, &e) < 0);
         hang_up(&x.server);
         CHECK(deaths[i].at, times_heard(&x, mail_heard) == (strcmp(deaths[i].at, ".") != 0));
-        start(&x.server, NULL, false);
         close_site(&x);
     }
 }

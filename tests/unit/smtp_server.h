@@ -145,12 +145,15 @@ static inline void start(struct server *s, const struct answer *script, bool lmt
     assert_int_equal(pthread_create(&s->thread, NULL, serve, s), 0);
 }
 
-/* After the client has closed its connection: nothing more will be heard. */
+/* After the client has closed its connection: nothing more will be heard. Twice is as once. */
 static inline void hang_up(struct server *s)
 {
+    if (s->fd < 0)
+        return;
     shutdown(s->fd, SHUT_RDWR);
     pthread_join(s->thread, NULL);
     close(s->fd);
+    s->fd = -1;
 }
 
 static inline void stop(struct server *s)
