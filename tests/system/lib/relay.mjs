@@ -12,11 +12,11 @@ export async function startRelay(to) {
         socket.on("close", () => sockets.delete(socket));
     };
     const drop = () => { for (const socket of sockets) socket.destroy(); };
-    const server = createServer((near) => {
+    const server = createServer({ allowHalfOpen: true }, (near) => {
         keep(near);
         if (state === "cut") return void near.destroy();
         if (state === "frozen") return void near.pause();
-        const far = connect(to, "127.0.0.1");
+        const far = connect({ port: to, host: "127.0.0.1", allowHalfOpen: true });
 
         keep(far);
         near.pipe(far);
