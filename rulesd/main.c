@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "endpoints.h"
 #include "lookup.h"
 #include "loop.h"
 #include "mail/leaf.h"
@@ -322,7 +323,8 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (start_tools(&sv->tools, s, e) < 0)
         return -1;
     sv->workers = workers_new(n, QUEUE_MAX);
-    if (lookup_new(s, &sv->lookup, e) < 0 || listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
+    if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
+        listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
     return start_loops(sv, n, trust, e);
 }
@@ -335,12 +337,14 @@ static void stop(struct server *sv)
     scanner_free(&sv->tools.scanner);
     custody_free(&sv->tools.custody);
     bypasses_free(&sv->tools.bypasses);
+    endpoints_stop(sv->endpoints);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_let_go(sv->loops[i]);
     cache_free(&sv->tools.cache);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_free(&sv->loops[i]);
     free(sv->loops);
+    endpoints_free(&sv->endpoints);
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
     sending_free(&sv->tools.sending);

@@ -9,8 +9,8 @@
 #define ATTACHMENTS_MAX 100
 #define SYMBOLS_MAX 200
 #define OPTIONS_MAX 10
-#define TRACE_MAX 50                    /* matches of one recipient */
-#define JSON_MAX ((size_t)1 << 20)      /* of one column */
+#define TRACE_MAX 50               /* matches of one recipient */
+#define JSON_MAX ((size_t)1 << 20) /* of one column */
 #define DAY_US (86400 * INT64_C(1000000))
 #define REMOVED_DAYS 7 /* a copy that nobody asked to keep */
 
@@ -166,13 +166,39 @@ static enum delivery_verdict kept_away(const struct verdict *v, bool may_hold)
     return v->action == ACTION_QUARANTINE ? DELIVERY_QUARANTINED : DELIVERY_REMOVED;
 }
 
+/* What the filter that decides made of it, in our words. */
+static enum action their_action(const struct scan *s)
+{
+    static const enum action of[] = {
+        [RSPAMD_NO_ACTION] = ACTION_PASS,      [RSPAMD_GREYLIST] = ACTION_PASS,     [RSPAMD_ADD_HEADER] = ACTION_TAG,
+        [RSPAMD_REWRITE_SUBJECT] = ACTION_TAG, [RSPAMD_SOFT_REJECT] = ACTION_DEFER, [RSPAMD_REJECT] = ACTION_REJECT,
+    };
+
+    return s->answer != NULL ? of[s->answer->reply.action] : ACTION_PASS;
+}
+
+static enum delivery_verdict decided_elsewhere(const struct scan *s)
+{
+    switch (their_action(s)) {
+    case ACTION_TAG: return DELIVERY_TAGGED;
+    case ACTION_DEFER: return DELIVERY_DEFERRED;
+    case ACTION_REJECT: return DELIVERY_REJECTED;
+    default: return DELIVERY_CLEAN;
+    }
+}
+
 static enum delivery_verdict verdict_of(const struct scan *s, size_t i, bool may_hold)
 {
     const struct verdict *v = &s->verdicts[i];
 
+    if (s->observes)
+        return decided_elsewhere(s);
     switch (s->outcome.action) {
     case ACTION_DEFER: return DELIVERY_DEFERRED;
-    case ACTION_REJECT: return refused(v);
+    case ACTION_REJECT:
+        if (s->req.answered != NULL && may_hold && (v->action == ACTION_QUARANTINE || v->action == ACTION_DISCARD))
+            return kept_away(v, may_hold);
+        return refused(v);
     case ACTION_DISCARD:
         return v->action == ACTION_REJECT && s->req.listener->post ? DELIVERY_QUARANTINED : kept_away(v, may_hold);
     default: break;
@@ -214,7 +240,7 @@ static void fill_delivery(struct scan *s, size_t i, bool may_hold, struct store_
         .mailbox = who->mailbox,
         .verdict = verdict,
         .state = verdict == DELIVERY_ALLOWED || verdict == DELIVERY_CLEAN || verdict == DELIVERY_TAGGED ? STATE_RECEIVED
-                                                                                                         : STATE_UNKNOWN,
+                                                                                                        : STATE_UNKNOWN,
         .has_score = !s->score.none || v->rule != VERDICT_NONE,
         .score = v->score,
         .has_rule = w != NULL,
@@ -280,6 +306,11 @@ int record_make(struct scan *s, bool may_hold)
         int64_t until = m->at_us + keep_days(s, scan_rcpt_audience(s, i), list[i].verdict) * DAY_US;
         m->kept = true;
         m->keep_us = until > m->keep_us ? until : m->keep_us;
+    }
+    if (s->observes) {
+        m->observed = true;
+        m->ours = span_of(action_word(s->outcome.wish));
+        m->theirs = s->answer != NULL ? span_of(action_word(their_action(s))) : SPAN("");
     }
     m->deliveries = list;
     m->ndeliveries = s->nverdicts;

@@ -12,7 +12,7 @@
 
 #define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
 #define REPLY_KEPT_MAX ((size_t)256 << 10)
-#define ASK_ROUNDS 3                   /* an address that is still not there then is not to be had */
+#define ASK_ROUNDS 3 /* an address that is still not there then is not to be had */
 
 struct scan_rcpt {
     struct span      sent;
@@ -329,7 +329,7 @@ static int judge_all(struct scan *s)
 /* Only a caller who could turn the sender away, and means it, moves the greylist. */
 static bool may_greylist(const struct scan *s)
 {
-    return s->req.class == CLASS_MTA && !s->observes && !s->req.listener->post;
+    return s->req.class == CLASS_MTA && !s->observes && !s->req.listener->post && s->req.answered == NULL;
 }
 
 static void ask_greylist(struct scan *s)
@@ -398,6 +398,14 @@ static void scanner_done(struct scanner_ask *ask)
     s->wake(s->wake_ctx);
 }
 
+/* It has answered already, and with what came of it. */
+static void answer_at_once(struct scan *s)
+{
+    s->stage = STAGE_ANSWER;
+    s->ask.rc = 0;
+    s->ask.answer = *s->req.answered;
+}
+
 static enum scan_step ask_scanner(struct scan *s)
 {
     s->stage = STAGE_ANSWER;
@@ -459,6 +467,40 @@ static bool may_hold(const struct scan *s)
     return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->observes;
 }
 
+/* What it came to elsewhere. Refused: a domain that would rather hold such mail than refuse it has a copy of it held. */
+static enum action dealt_with(const struct scan *s, size_t i, enum action done)
+{
+    const struct verdict      *v = &s->verdicts[i];
+    const struct dispositions *d = &audience_domain(scan_rcpt_audience(s, i))->dispositions;
+
+    if (done != ACTION_REJECT && done != ACTION_DISCARD)
+        return done;
+    if (v->action == ACTION_QUARANTINE || v->action == ACTION_DISCARD)
+        return v->action;
+    if (v->by_protected || v->rule == VERDICT_BLOCK ||
+        (d->at_reject != ACTION_QUARANTINE && d->at_reject != ACTION_DISCARD))
+        return done;
+    return d->at_reject;
+}
+
+static void settle_elsewhere(struct scan *s)
+{
+    static const enum action of[] = {
+        [RSPAMD_NO_ACTION] = ACTION_PASS,      [RSPAMD_GREYLIST] = ACTION_PASS,     [RSPAMD_ADD_HEADER] = ACTION_TAG,
+        [RSPAMD_REWRITE_SUBJECT] = ACTION_TAG, [RSPAMD_SOFT_REJECT] = ACTION_DEFER, [RSPAMD_REJECT] = ACTION_REJECT,
+    };
+    const struct rspamd_reply *r = &s->answer->reply;
+    enum action                done = r->discard ? ACTION_DISCARD : of[r->action];
+
+    for (size_t i = 0; i < s->nverdicts; i++)
+        s->verdicts[i].action = s->verdicts[i].after_defer = dealt_with(s, i, done);
+    s->outcome = (struct outcome){.action = done,
+                                  .wish = done,
+                                  .score = r->score,
+                                  .thresholds = s->verdicts[0].thresholds,
+                                  .rule = s->nverdicts == 1 ? s->verdicts[0].rule : VERDICT_NONE};
+}
+
 static int settle(struct scan *s)
 {
     struct caller caller = {.drops_recipients = s->req.drops_recipients,
@@ -466,6 +508,10 @@ static int settle(struct scan *s)
                             .custody = may_hold(s),
                             .post = s->req.listener->post};
 
+    if (s->req.answered != NULL) {
+        settle_elsewhere(s);
+        return 0;
+    }
     if (s->answer != NULL && !s->bypassed)
         heed_scanner(s);
     if (may_greylist(s))
@@ -525,7 +571,7 @@ static void spent(struct bypass_job *job)
 static enum scan_step bypass_step(struct scan *s)
 {
     s->stage = STAGE_SETTLE;
-    if (s->tools->bypasses == NULL || s->req.class != CLASS_MTA || s->req.nrcpt != 1 ||
+    if (s->tools->bypasses == NULL || s->req.class != CLASS_MTA || s->req.nrcpt != 1 || s->req.answered != NULL ||
         !bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us, &s->pass.bypass))
         return SCAN_DONE;
     s->stage = STAGE_SPENT;
@@ -681,6 +727,21 @@ static enum scan_step answer_step(struct scan *s)
     return SCAN_DONE;
 }
 
+/* Who may still get it is logged when the caller tells what came of it. */
+static void keep_settled(struct scan *s)
+{
+    struct store_delivery *list = arena_array(&s->arena, s->record.ndeliveries + 1, sizeof *list);
+    size_t                 n = 0;
+
+    for (size_t i = 0; list != NULL && i < s->record.ndeliveries; i++)
+        if (s->record.deliveries[i].state != STATE_RECEIVED)
+            list[n++] = s->record.deliveries[i];
+    if (list == NULL)
+        return;
+    s->record.deliveries = list;
+    s->record.ndeliveries = n;
+}
+
 static enum scan_step settle_step(struct scan *s)
 {
     if (!s->stopped && settle(s) < 0)
@@ -688,6 +749,8 @@ static enum scan_step settle_step(struct scan *s)
     if (is_logged(s)) {
         if (record_make(s, may_hold(s) && !s->stopped) < 0)
             return give_up(s);
+        if (s->req.no_log)
+            keep_settled(s);
         if (s->record.kept)
             return hold(s);
     }
@@ -700,6 +763,8 @@ static enum scan_step held_step(struct scan *s)
         return SCAN_DONE;
     s->err = s->hold.err;
     log_err(LOG_LEVEL_ERROR, "a message could not be taken into custody", &s->err);
+    if (s->req.answered != NULL)
+        return give_up(s); /* there is nothing to put off any more: who handed it over has to hear of it */
     put_off(s);
     return record_make(s, false) < 0 ? give_up(s) : SCAN_DONE;
 }
@@ -731,9 +796,14 @@ static enum scan_step run(struct scan *s)
         }
         if (step != SCAN_DONE || s->failed || s->given.p != NULL)
             return step;
-        if (stage == STAGE_JUDGE)
-            ask_sending(s);
-        if (stage == STAGE_JUDGE && !s->stopped && wants_scanner(s))
+        if (stage != STAGE_JUDGE)
+            continue;
+        if (s->req.answered != NULL) {
+            answer_at_once(s);
+            continue;
+        }
+        ask_sending(s);
+        if (!s->stopped && wants_scanner(s))
             return ask_scanner(s);
     }
 }
@@ -771,8 +841,8 @@ void scan_count(struct scan *s)
     if (s->tools->journal != NULL && s->record.ndeliveries > 0 && !s->failed)
         journal_put(s->tools->journal, &s->record);
 
-    if (s->req.class != CLASS_MTA || s->failed || s->refused || s->stopped)
-        return;
+    if (s->req.class != CLASS_MTA || s->failed || s->refused || s->stopped || s->req.answered != NULL)
+        return; /* what was dealt with elsewhere was counted when the rules were asked, if they were */
     for (size_t i = 0; i < s->nverdicts; i++) {
         const struct decision *d = &s->verdicts[i].decision;
 

@@ -45,6 +45,10 @@ struct scan_request {
     struct span            ip, helo, hostname, user, queue_id, tls_version, tls_cipher;
     unsigned               form; /* of the reply, as its protocol numbers them: a repeat gets the same */
     bool                   drops_recipients; /* the caller acts on milter.del_rcpt */
+    bool                   no_log; /* the caller tells later what came of it (ingest.h): only what is settled now is logged */
+    /* NULL, or: it was scanned and dealt with elsewhere. The rules say on whose account that was, it is logged and kept so, and
+     * nothing is decided any more. */
+    const struct scanner_answer *answered;
 };
 
 struct scan_tools {

@@ -8,9 +8,11 @@
 #include "worker.h"
 
 struct loop;
+struct endpoints;
 struct lookup;
 struct server {
     struct scan_tools  tools;
+    struct endpoints  *endpoints;
     struct workers    *workers;
     struct lookup     *lookup; /* NULL: no program wants one */
     struct listener   *listeners;

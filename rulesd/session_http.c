@@ -1,6 +1,7 @@
 /* rulesd/session_http.c - Rspamd's HTTP protocol, and what operators ask: health, metrics. One table of paths. */
 #include "base/clock.h"
 #include "base/log.h"
+#include "endpoints.h"
 #include "reply.h"
 #include "session.h"
 #include "shm.h"
@@ -143,6 +144,7 @@ static void take_envelope(struct exchange *x, struct scan_request *req)
     req->tls_version = v->tls_version;
     req->tls_cipher = v->tls_cipher;
     req->drops_recipients = v->milter;
+    req->no_log = v->no_log;
 }
 
 /* The message where it is not the body. Whoever may not have us read it is refused, never scanned as empty. */
@@ -174,8 +176,8 @@ static enum answer do_scan(struct exchange *x, struct scan_request *req, struct 
                                  .peer = x->client->peer,
                                  .message = x->http.body};
     take_envelope(x, req);
-    req->form = (unsigned)(x->route - routes) << 3 | (unsigned)x->keep << 2 | (x->http.method == HTTP_HEAD) << 1 |
-                x->envelope.milter;
+    req->form = (unsigned)(x->route - routes) << 4 | (unsigned)x->envelope.no_log << 3 | (unsigned)x->keep << 2 |
+                (x->http.method == HTTP_HEAD) << 1 | x->envelope.milter;
     return ANSWER_SCAN;
 }
 
@@ -185,6 +187,10 @@ static void put_scan(struct exchange *x, struct buf *out)
     struct buf          json;
     bool                head_only = x->http.method == HTTP_HEAD;
 
+    if (x->scan->req.answered != NULL) {
+        endpoints_put_scan(x, out);
+        return;
+    }
     if (x->scan->refused) {
         http_put_error(out, 429, "too many recipients in a minute, try again later", x->keep, head_only);
         return;
@@ -275,12 +281,21 @@ static const struct route routes[] = {
     {"/learnspam", do_learn, false},   {"/learnham", do_learn, false}, {"/post", do_post, false},
 };
 
+static enum answer do_endpoint(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    (void)req;
+    return endpoints_answer(x, out);
+}
+
+/* Paths with a table of their own. */
+static const struct route endpoint = {NULL, do_endpoint, false};
+
 static const struct route *find_route(struct span path)
 {
     for (const struct route *r = routes; r < routes + COUNT(routes); r++)
         if (span_is_ci(path, r->path))
             return r;
-    return NULL;
+    return endpoints_have(path) ? &endpoint : NULL;
 }
 
 static enum answer answer(struct exchange *x, struct scan_request *req, struct buf *out)
