@@ -115,6 +115,34 @@ int fd_mkdirs(const char *path, unsigned mode, struct err *e)
     return make_one(upto, mode, e);
 }
 
+static int sync_directory(const char *path, struct err *e)
+{
+    int rc = 0, fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) /* not ours to read, so neither to change */
+        return errno == EACCES ? 0 : err_errno(e, "open %s", path);
+    if (fsync(fd) < 0 && errno != EINVAL && errno != EROFS) /* some file systems have nothing to sync */
+        rc = err_errno(e, "sync %s to disk", path);
+    fd_close(&fd);
+    return rc;
+}
+
+int fd_sync_way(const char *path, struct err *e)
+{
+    char  upto[PATH_MAX];
+    char *slash;
+
+    if (strlen(path) >= sizeof upto)
+        return err_set(e, ERR_INVALID, "the name of a directory is longer than %d bytes", PATH_MAX - 1);
+    strcpy(upto, path);
+    while ((slash = strrchr(upto, '/')) != NULL && slash > upto) {
+        *slash = '\0';
+        if (sync_directory(upto, e) < 0)
+            return -1;
+    }
+    return sync_directory(path[0] == '/' ? "/" : ".", e);
+}
+
 /* Where locks and shared memory cannot be trusted, by statfs(2)'s magic number … */
 static const struct {
     uint32_t    magic;
@@ -205,4 +233,44 @@ bool fd_on_network(const char *path, const char **name_out)
     if (name != NULL && name_out != NULL)
         *name_out = name;
     return name != NULL;
+}
+
+static int sync_folder_of(const char *path, struct err *e)
+{
+    char *copy = span_strdup(span_of(path)), *slash = strrchr(copy, '/');
+    int   fd, rc;
+
+    if (slash != NULL)
+        slash[slash == copy] = '\0';
+    fd = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    rc = fd < 0 ? err_errno(e, "open the folder of %s", path) : fd_sync(fd, e);
+    fd_close(&fd);
+    free(copy);
+    return rc;
+}
+
+int fd_replace_file(const char *path, struct span bytes, struct err *e)
+{
+    char        temp[4096];
+    struct stat was;
+    int         fd, rc;
+
+    if (stat(path, &was) < 0)
+        return err_errno(e, "look at %s", path);
+    if ((size_t)snprintf(temp, sizeof temp, "%s.XXXXXX", path) >= sizeof temp)
+        return err_set(e, ERR_INVALID, "%s is too long a path", path);
+    if ((fd = mkostemp(temp, O_CLOEXEC)) < 0)
+        return err_errno(e, "make a file beside %s", path);
+    rc = fchmod(fd, was.st_mode & 07777) < 0 ||
+                 (fchown(fd, was.st_uid, was.st_gid) < 0 && (was.st_uid != geteuid() || was.st_gid != getegid()))
+             ? err_errno(e, "give %s its owner and mode", temp)
+             : 0;
+    if (rc == 0)
+        rc = fd_write_all(fd, bytes, e) < 0 || fd_sync(fd, e) < 0 ? -1 : 0;
+    if (rc == 0 && rename(temp, path) < 0)
+        rc = err_errno(e, "put %s in its place", path);
+    fd_close(&fd);
+    if (rc < 0)
+        unlink(temp);
+    return rc < 0 ? -1 : sync_folder_of(path, e);
 }

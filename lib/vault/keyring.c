@@ -201,6 +201,8 @@ int keyring_create(const char *path, struct err *e)
         return -1;
     if (lock_dir(dir, path, e) == 0)
         rc = faccessat(dir, "current", F_OK, 0) == 0 ? 0 : make_pair(dir, path, id, e);
+    if (rc == 0) /* keys that are lost are mail that is lost */
+        rc = fd_sync_way(path, e);
     fd_close(&dir);
     return rc;
 }

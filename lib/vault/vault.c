@@ -123,7 +123,7 @@ static int open_directories(struct vault *v, struct err *e)
     char tmp[PATH_MAX + 8];
 
     snprintf(tmp, sizeof tmp, "%s/tmp", v->path);
-    if (fd_mkdirs(v->path, 0700, e) < 0 || fd_mkdirs(tmp, 0700, e) < 0)
+    if (fd_mkdirs(v->path, 0700, e) < 0 || fd_mkdirs(tmp, 0700, e) < 0 || fd_sync_way(v->path, e) < 0)
         return err_wrap(e, "where held mail is kept");
     v->root = open(v->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     v->tmp = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

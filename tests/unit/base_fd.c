@@ -105,6 +105,19 @@ static void directories_are_made_with_their_parents(void **state)
     assert_int_equal(fd_mkdirs("", 0700, &e), -1);
 }
 
+static void the_way_to_a_file_is_synced_wherever_it_begins(void **state)
+{
+    struct err e;
+
+    (void)state;
+    assert_int_equal(fd_mkdirs(inside("a/b/c"), 0700, &e), 0);
+    assert_int_equal(fd_sync_way(inside("a/b/c/file"), &e), 0);
+    assert_int_equal(fd_sync_way("/tmp", &e), 0);
+    assert_int_equal(fd_sync_way("file", &e), 0);
+    assert_int_equal(fd_sync_way(inside("no/such/file"), &e), -1);
+    assert_int_equal(e.code, ERR_NOT_FOUND);
+}
+
 static void a_local_disk_is_not_a_network(void **state)
 {
     const char *name = NULL;
@@ -121,6 +134,7 @@ int main(void)
         cmocka_unit_test(a_file_is_read_up_to_its_limit),
         cmocka_unit_test(writing_goes_on_when_the_reader_is_slow),
         cmocka_unit_test(directories_are_made_with_their_parents),
+        cmocka_unit_test(the_way_to_a_file_is_synced_wherever_it_begins),
         cmocka_unit_test(a_local_disk_is_not_a_network),
     };
 
