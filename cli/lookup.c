@@ -22,8 +22,7 @@ static bool on_sqlite(const struct cli *c) { return span_starts(span_of(c->setti
 static void print_spamassassin(const struct cli *c)
 {
     puts("# SpamAssassin reads thresholds, allows and blocks by sender from Postern. Into local.cf, for a spamd with "
-         "-q and -x:\n"
-         "user_scores_fail_to_global 1");
+         "-q and -x:");
     if (on_sqlite(c)) {
         printf("user_scores_dsn DBI:SQLite:dbname=%s/spamassassin/lookup.db\n", c->settings->lookup.dir);
         printf("user_scores_sql_custom_query " QUERY_BEFORE QUERY_TAG_SQLITE QUERY_AFTER "\n", "");
