@@ -1,6 +1,6 @@
 /* Held mail on its way back: through a store, a vault and a mail server of the test's own, with faults and deaths at every step. */
 #include "custody/release.h"
-#include "log_world.h"
+#include "held_world.h"
 #include "smtp_server.h"
 #include "store/bypass.h"
 #include "store/search.h"
@@ -8,12 +8,11 @@
 #define MAIL "From: a@ext.test\r\nSubject: hi\r\n\r\n.dot\r\nbody\r\n"
 static const char mail_heard[] = "|From: a@ext.test\n|Subject: hi\n|\n|..dot\n|body\n|.\n";
 
-/* A site beside the store: what is held, and how it is released. */
+/* A site with what is held, and how it is released. */
 struct site {
     struct world      *w;
-    char               keys[PATH_MAX], url[PATH_MAX + 8], delivery[160];
-    struct keyring    *ring;
-    struct vault      *vault;
+    char               delivery[160];
+    struct held_world  held;
     struct server      server;
     struct release_how how;
 };
@@ -21,46 +20,28 @@ struct site {
 static void open_site(struct site *x, struct world *w, const struct answer *script, const char *query)
 {
     *x = (struct site){.w = w};
-    snprintf(x->keys, sizeof x->keys, "%s/keys", w->dir);
-    snprintf(x->url, sizeof x->url, "file:%s/held", w->dir);
-    OK(w, keyring_create(x->keys, &w->e));
-    OK(w, keyring_open(x->keys, &x->ring, &w->e));
-    OK(w, vault_open(&(struct vault_how){.url = x->url, .keys = x->ring}, &x->vault, &w->e));
+    open_held(&x->held, w);
     start(&x->server, script, false);
     snprintf(x->delivery, sizeof x->delivery, "%s%s", x->server.url, query);
     x->how = (struct release_how){
-        .store = w->more, .vault = x->vault, .keys = x->keys, .url = x->delivery, .message_max = 1 << 20};
+        .store = w->more, .vault = x->held.vault, .keys = x->held.keys, .url = x->delivery, .message_max = 1 << 20};
 }
 
 static void close_site(struct site *x)
 {
-    vault_close(&x->vault);
-    keyring_close(&x->ring);
+    close_held(&x->held);
     stop(&x->server);
 }
 
 /* Holds the message for its first recipient; the second had it delivered. */
 static struct uuid hold(struct site *x)
 {
-    const struct store_message *list[1];
-    struct vault_kept           kept;
-    struct letter               l;
-    struct buf                  head;
+    struct letter l;
 
     a_letter(&l);
     l.to[0].verdict = DELIVERY_QUARANTINED;
     l.to[0].has_domain = l.to[0].has_mailbox = false;
-    buf_init(&head, 1 << 20);
-    l.m.kept = true;
-    l.m.keep_us = l.m.at_us + 3600 * INT64_C(1000000);
-    store_message_put_json(&head, &l.m);
-    OK(x->w, vault_put(x->vault, &l.m.uid, buf_span(&head), SPAN(MAIL), &kept, &x->w->e));
-    l.m.kept_bytes = kept.bytes;
-    l.m.sha256 = span_make(kept.sha256, sizeof kept.sha256);
-    l.m.key_id = span_of(kept.key_id);
-    list[0] = &l.m;
-    OK(x->w, store_message_put(x->w->more, list, 1, &x->w->e));
-    buf_fini(&head);
+    hold_letter(&x->held, &l, SPAN(MAIL), HELD_WHOLE);
     return l.m.uid;
 }
 
@@ -159,7 +140,7 @@ static void where_the_way_leads_through_milters_the_message_carries_its_bypass(v
     hang_up(&x.server);
     buf_init(&got, 1 << 20);
     unstuff(&x, &got);
-    OK(w, keyring_secret(x.keys, BYPASS_SECRET, key, &w->e));
+    OK(w, keyring_secret(x.held.keys, BYPASS_SECRET, key, &w->e));
     assert_true(bypass_check(key, buf_span(&got), SPAN("anna+news@ours.example"), clock_wall_us(), &b));
     assert_true(uuid_eq(&b.uid, &uid));
     CHECK("where no milter has asked for it, it is spent all the same",
