@@ -37,10 +37,12 @@ int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);
+int cli_observe(struct cli *c, int argc, char **argv, struct err *e);
 int cli_trace(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);
 int cli_migrate(struct cli *c, int argc, char **argv, struct err *e);
 int cli_config(struct cli *c, int argc, char **argv, struct err *e);
+int cli_doctor(struct cli *c, int argc, char **argv, struct err *e);
 int cli_run(struct cli *c, int argc, char **argv, struct err *e);
 
 /* rule_import.c, rule_export.c */

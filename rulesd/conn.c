@@ -277,7 +277,7 @@ static void run_on_worker(void *ctx)
     struct conn *c = ctx;
 
     if (atomic_load_explicit(&c->loop->server->stopping, memory_order_relaxed))
-        return; /* nobody is there to send a reply */
+        return;          /* nobody is there to send a reply */
     c->step = SCAN_ASKS; /* said before: once the scan is with somebody, the connection may be woken at any time */
     enum scan_step step = scan_run(c->x->scan);
     if (step == SCAN_ASKS)

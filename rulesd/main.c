@@ -215,10 +215,10 @@ static bool same_setting(const struct conf_row *row, const struct settings *sa, 
 /* Settings that hold from a SIGHUP on. */
 static bool is_live(const struct conf_row *row)
 {
-    static const char *const live[] = {"rulesd.password",       "rulesd.mta_from",   "rulesd.mta_users",
-                                       "rulesd.trusted_relays", "rules.authserv_id", "log.level",
-                                       "rulesd.mode"};
-    char                     name[64];
+    static const char *const live[] = {
+        "rulesd.password",   "rulesd.mta_from", "rulesd.mta_users", "rulesd.trusted_relays",
+        "rules.authserv_id", "log.level",       "rulesd.mode"};
+    char name[64];
 
     snprintf(name, sizeof name, "%s.%s", row->section, row->key);
     for (size_t i = 0; i < COUNT(live); i++)

@@ -106,8 +106,8 @@ static struct shard *shard_of(struct repeats *r, const uint8_t key[FINGERPRINT_B
     return &r->shards[key[0] % SHARDS];
 }
 
-enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w, struct arena *a,
-                         struct span *reply, int64_t now_mono_us)
+enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w,
+                         struct arena *a, struct span *reply, int64_t now_mono_us)
 {
     struct shard *s = shard_of(r, key);
     enum repeat   is = REPEAT_NEW;

@@ -29,8 +29,8 @@ enum repeat {
     REPEAT_WAITS, /* somebody does: *w is kept until wake() */
     REPEAT_KNOWN, /* *reply is what was given, in `a` */
 };
-enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w, struct arena *a,
-                         struct span *reply, int64_t now_mono_us);
+enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w,
+                         struct arena *a, struct span *reply, int64_t now_mono_us);
 /* reply.p == NULL: there is none to keep; who waited tries it himself. */
 void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct span reply, int64_t now_mono_us);
 

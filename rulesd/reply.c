@@ -13,10 +13,7 @@
 /* ---- what is said in both protocols ---- */
 
 /* What the caller shall do: in observe mode, nothing. */
-static enum action carried_out(const struct scan *s)
-{
-    return s->observes ? ACTION_PASS : s->outcome.action;
-}
+static enum action carried_out(const struct scan *s) { return s->observes ? ACTION_PASS : s->outcome.action; }
 
 static enum rspamd_action rspamd_action_of(enum action a)
 {
@@ -141,8 +138,15 @@ static struct span refusal(struct scan *s, struct named named)
 struct span reply_told(struct scan *s)
 {
     struct span text = refusal(s, name_rules(s));
+    enum action done = carried_out(s);
 
-    switch (carried_out(s)) {
+    if (s->observes && s->answer != NULL) {
+        text = s->answer->reply.smtp_message;
+        done = s->answer->reply.action == RSPAMD_REJECT        ? ACTION_REJECT
+               : s->answer->reply.action == RSPAMD_SOFT_REJECT ? ACTION_DEFER
+                                                               : ACTION_PASS;
+    }
+    switch (done) {
     case ACTION_DEFER: return arena_printf(&s->arena, "451 4.7.1 %.*s", SPAN_ARG(text));
     case ACTION_REJECT: return arena_printf(&s->arena, "554 5.7.1 %.*s", SPAN_ARG(text));
     default: return SPAN("250 accepted");

@@ -235,20 +235,6 @@ bool fd_on_network(const char *path, const char **name_out)
     return name != NULL;
 }
 
-static int sync_folder_of(const char *path, struct err *e)
-{
-    char *copy = span_strdup(span_of(path)), *slash = strrchr(copy, '/');
-    int   fd, rc;
-
-    if (slash != NULL)
-        slash[slash == copy] = '\0';
-    fd = open(slash != NULL ? copy : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    rc = fd < 0 ? err_errno(e, "open the folder of %s", path) : fd_sync(fd, e);
-    fd_close(&fd);
-    free(copy);
-    return rc;
-}
-
 int fd_replace_file(const char *path, struct span bytes, struct err *e)
 {
     char        temp[4096];
@@ -272,5 +258,5 @@ int fd_replace_file(const char *path, struct span bytes, struct err *e)
     fd_close(&fd);
     if (rc < 0)
         unlink(temp);
-    return rc < 0 ? -1 : sync_folder_of(path, e);
+    return rc < 0 ? -1 : fd_sync_way(path, e);
 }

@@ -7,6 +7,7 @@
 #include "base/utf8.h"
 #include "store/custody.h"
 #include "store/log_row.h"
+#include "store/observe.h"
 #include "store/row.h"
 #include "store/words.h"
 
@@ -426,6 +427,14 @@ static int make_days(struct put *p, struct err *e)
     return 0;
 }
 
+static int put_observed(struct put *p, struct err *e)
+{
+    for (size_t i = 0; i < p->n; i++)
+        if (p->fresh[i].m->observed && store_observed_put(p->s, p->fresh[i].m, e) < 0)
+            return -1;
+    return 0;
+}
+
 static int put_all(struct put *p, struct err *e)
 {
     if (keep_fresh(p, e) < 0 || (p->lite && make_days(p, e) < 0) || find_ids(p, e) < 0)
@@ -434,7 +443,7 @@ static int put_all(struct put *p, struct err *e)
         return 0;
     if (put_messages(p, e) < 0 || put_deliveries(p, e) < 0 || put_mailboxes(p, e) < 0 || put_words(p, e) < 0)
         return -1;
-    return put_custody(p, e);
+    return put_observed(p, e) < 0 ? -1 : put_custody(p, e);
 }
 
 static int start(struct put *p, const struct store_message *const *records, size_t n, struct err *e)

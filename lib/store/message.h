@@ -78,6 +78,10 @@ struct store_message {
     int64_t     keep_us; /* until when */
     uint64_t    kept_bytes;
     struct span sha256, key_id;
+
+    /* a listener that only observes: what we would have done, and what the filter did (store/observe.h) */
+    bool        observed;
+    struct span ours, theirs;
 };
 
 /* One delivery as lists show it. */
