@@ -119,7 +119,7 @@ int body_open(struct store *s, struct vault *v, const struct actor *by, const st
               const char *reason, struct buf *message, struct err *e)
 {
     const struct store_delivery *d;
-    struct store_message         m;
+    struct store_message         m = {.ndeliveries = 0};
     struct arena                 a;
     int                          rc;
 

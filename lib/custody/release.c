@@ -255,11 +255,11 @@ static int hand_over(struct sending *x, struct err *e)
 {
     struct smtp_client *c = NULL;
     struct smtp_result  result = {.fate = SMTP_UNSENT};
-    int                 rc;
+    int                 rc = -1;
 
     if (smtp_client_open(x->how->url, NULL, &c, e) < 0)
         return end_unsent(x, RELEASE_REQUESTED, e);
-    rc = talk(x, c, &result, e);
+    (void)talk(x, c, &result, e); /* its fate says more than its failure */
     switch (result.fate) {
     case SMTP_TAKEN: rc = end_sent(x, c, &result.reply, e); break;
     case SMTP_REFUSED: rc = end_refused(x, &result.reply, e); break;

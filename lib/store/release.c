@@ -32,7 +32,8 @@ static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 O
 static const char open_sql[] =
     "SELECT " COLUMNS " FROM release WHERE state IN ('requested', 'sending')"
     " AND (state = 'requested' OR lease_until_us <= $1) ORDER BY requested_us, uid, n LIMIT $2";
-static const char trim_sql[] = "DELETE FROM release WHERE uid < $1";
+static const char trim_sql[] = "DELETE FROM release WHERE uid < $1 AND NOT EXISTS"
+                               " (SELECT 1 FROM custody c WHERE c.uid = release.uid AND c.place <> 'gone')";
 
 static void read_row(struct db_rows *r, struct store_release *out)
 {

@@ -66,7 +66,8 @@ typedef int (*store_release_fn)(void *ctx, const struct store_release *r);
 int store_release_list(struct store *s, struct uuid uid, store_release_fn fn, void *ctx, struct err *e);
 /* Whose senders died before the dot, or that nobody has taken: for who goes on with them. Oldest first. */
 int store_release_open(struct store *s, int64_t now_us, size_t limit, store_release_fn fn, void *ctx, struct err *e);
-/* Forgets those of messages before this UID: with the log of their days. */
+/* Forgets those of messages before this UID that are held no more: with the log of their days. One that is still held could be
+ * asked for again, and has to be known as sent. */
 int store_release_trim(struct store *s, const struct uuid *before, struct err *e);
 
 #endif

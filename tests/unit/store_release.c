@@ -195,6 +195,9 @@ static void whose_sender_died_before_the_dot_is_open_again_when_its_lease_lapses
     OK(w, store_release_dot(w->more, &r, now_us, &w->e));
     CHECK("behind the dot nobody takes it up", open_at(w, now_us + HOUR_US) == 1);
     OK(w, store_release_trim(w->more, &second, &w->e));
+    CHECK("what is still held is not forgotten", open_at(w, now_us + HOUR_US) == 1);
+    OK(w, store_custody_move(w->more, &uid, 1, CUSTODY_GONE, &w->e));
+    OK(w, store_release_trim(w->more, &second, &w->e));
     CHECK("with its day it is forgotten", open_at(w, now_us + HOUR_US) == 0);
 }
 
