@@ -235,7 +235,7 @@ static int end_sent(struct sending *x, const struct smtp_client *c, const struct
     if (x->has_bypass) /* nobody asked for it on the way: it must not lie about, good, in a mailbox */
         (void)store_bypass_spend(x->how->store, &x->bypass, clock_wall_us(), NULL);
     if (store_release_done(x->how->store, x->row, e) == 0)
-        return store_release_tell(x->how->store, x->row, &hop, e) == 0
+        return store_release_tell(x->how->store, x->row, &hop, e) == 0 || e->code == ERR_NOT_FOUND /* forgotten */
                    ? 0
                    : err_wrap(e, "it was released, but the log does not show that yet");
     x->row->state = RELEASE_UNKNOWN;

@@ -30,6 +30,10 @@ static const char words_pg[] = OLDEST("delivery_words_default", "uid, n");
 static const char answers_pg[] = OLDEST("delivery_answers_default", "uid, n");
 static const char gone[] = "DELETE FROM custody WHERE uid IN (SELECT uid FROM custody WHERE uid < $1 AND place = 'gone'"
                            " ORDER BY uid LIMIT $2)";
+/* One that is still held could be asked for again, and has to be known as sent. */
+static const char releases[] =
+    "DELETE FROM release WHERE (uid, n) IN (SELECT r.uid, r.n FROM release r WHERE r.uid < $1 AND NOT EXISTS"
+    " (SELECT 1 FROM custody c WHERE c.uid = r.uid AND c.place <> 'gone') ORDER BY r.uid LIMIT $2)";
 
 static const struct step {
     const char *sql;
@@ -40,6 +44,7 @@ static const struct step {
                    {messages, false},
                    {attempts, false},
                    {links, false},
+                   {releases, false},
                    {gone, false}},
     [DB_PGSQL] = {{mailboxes_pg, false},
                   {deliveries_pg, false},
@@ -48,6 +53,7 @@ static const struct step {
                   {words_pg, false},
                   {answers_pg, false},
                   {links, false},
+                  {releases, false},
                   {gone, false}},
 };
 

@@ -32,8 +32,6 @@ static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 O
 static const char open_sql[] =
     "SELECT " COLUMNS " FROM release WHERE state IN ('requested', 'sending')"
     " AND (state = 'requested' OR lease_until_us <= $1) ORDER BY requested_us, uid, n LIMIT $2";
-static const char trim_sql[] = "DELETE FROM release WHERE uid < $1 AND NOT EXISTS"
-                               " (SELECT 1 FROM custody c WHERE c.uid = release.uid AND c.place <> 'gone')";
 
 static void read_row(struct db_rows *r, struct store_release *out)
 {
@@ -225,12 +223,4 @@ int store_release_open(struct store *s, int64_t now_us, size_t limit, store_rele
 
     return row_each(s->log, open_sql, (struct db_val[]){dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit))}, 2,
                     each_release, &l, e);
-}
-
-int store_release_trim(struct store *s, const struct uuid *before, struct err *e)
-{
-    char text[UUID_TEXT + 1];
-
-    uuid_format(before, text);
-    return db_run(s->log, trim_sql, (struct db_val[]){dbv_str(text)}, 1, NULL, e);
 }

@@ -10,7 +10,8 @@
  *          `unknown`, never a doubt that is not written down.
  * Lease    who sends holds the row until its lease lapses; every later step names its attempt, and one that has been overtaken
  *          changes nothing (ERR_CONFLICT).
- * Sent     stays sent: a second request is refused with what the server said. */
+ * Sent     stays sent: a second request is refused with what the server said. Rows go with the log of their day
+ *          (store_message_trim), but not before the message itself. */
 #ifndef POSTERN_STORE_RELEASE_H
 #define POSTERN_STORE_RELEASE_H
 
@@ -66,8 +67,5 @@ typedef int (*store_release_fn)(void *ctx, const struct store_release *r);
 int store_release_list(struct store *s, struct uuid uid, store_release_fn fn, void *ctx, struct err *e);
 /* Whose senders died before the dot, or that nobody has taken: for who goes on with them. Oldest first. */
 int store_release_open(struct store *s, int64_t now_us, size_t limit, store_release_fn fn, void *ctx, struct err *e);
-/* Forgets those of messages before this UID that are held no more: with the log of their days. One that is still held could be
- * asked for again, and has to be known as sent. */
-int store_release_trim(struct store *s, const struct uuid *before, struct err *e);
 
 #endif

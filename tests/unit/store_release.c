@@ -194,11 +194,24 @@ static void whose_sender_died_before_the_dot_is_open_again_when_its_lease_lapses
     assert_int_equal(open_at(w, now_us + HOUR_US), 2);
     OK(w, store_release_dot(w->more, &r, now_us, &w->e));
     CHECK("behind the dot nobody takes it up", open_at(w, now_us + HOUR_US) == 1);
-    OK(w, store_release_trim(w->more, &second, &w->e));
-    CHECK("what is still held is not forgotten", open_at(w, now_us + HOUR_US) == 1);
-    OK(w, store_custody_move(w->more, &uid, 1, CUSTODY_GONE, &w->e));
-    OK(w, store_release_trim(w->more, &second, &w->e));
-    CHECK("with its day it is forgotten", open_at(w, now_us + HOUR_US) == 0);
+}
+
+static void a_release_is_remembered_for_as_long_as_its_message_is_held(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          held = hold(w), gone = hold(w);
+    struct store_release r;
+    struct store_trim    done;
+    int64_t              tomorrow = clock_wall_us() / (24 * HOUR_US) + 1;
+
+    claimed(w, held);
+    claimed(w, gone);
+    OK(w, store_custody_move(w->more, &gone, 1, CUSTODY_GONE, &w->e));
+    OK(w, store_message_trim(w->more, tomorrow - 1, NULL, NULL, &done, &w->e));
+    CHECK("its day is still in the log", store_release_get(w->more, gone, 1, &r, &w->e) == 1);
+    OK(w, store_message_trim(w->more, tomorrow, NULL, NULL, &done, &w->e));
+    CHECK("with its day", store_release_get(w->more, gone, 1, &r, &w->e) == 0);
+    CHECK("but not while it could be asked for again", store_release_get(w->more, held, 1, &r, &w->e) == 1);
 }
 
 int main(void)
@@ -211,6 +224,7 @@ int main(void)
         STORE(one_sender_at_a_time_has_a_release),
         STORE(who_was_overtaken_sends_no_dot),
         STORE(whose_sender_died_before_the_dot_is_open_again_when_its_lease_lapses),
+        STORE(a_release_is_remembered_for_as_long_as_its_message_is_held),
     };
 
     return run_on_both(tests, COUNT(tests));
