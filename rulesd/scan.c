@@ -742,6 +742,20 @@ static void keep_settled(struct scan *s)
     s->record.ndeliveries = n;
 }
 
+bool scan_holds(const struct scan *s, bool at_reject)
+{
+    if (!may_hold(s) || s->outcome.action > ACTION_TAG)
+        return false;
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct dispositions *d = &audience_domain(scan_rcpt_audience(s, i))->dispositions;
+        enum action                a = at_reject ? d->at_reject : d->at_add_header;
+
+        if (s->verdicts[i].action <= ACTION_TAG && a != ACTION_QUARANTINE && a != ACTION_DISCARD)
+            return false;
+    }
+    return true;
+}
+
 static enum scan_step settle_step(struct scan *s)
 {
     if (!s->stopped && settle(s) < 0)

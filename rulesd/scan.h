@@ -155,6 +155,8 @@ void scan_end(struct scan *s);
 size_t scan_deciders(const struct scan *s, struct arena *a, const struct match ***out);
 /* The recipient as the caller wrote it. */
 struct span scan_rcpt_sent(const struct scan *s, size_t i);
+/* Would everybody who may still get it rather have such mail held than refused, or tagged (at_reject false)? */
+bool scan_holds(const struct scan *s, bool at_reject);
 /* Who it is to us, and which way the message goes for it. */
 const struct audience *scan_rcpt_audience(const struct scan *s, size_t i); /* whose rules held: outbound, the sender's */
 enum direction         scan_rcpt_direction(const struct scan *s, size_t i);

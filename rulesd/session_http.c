@@ -200,6 +200,8 @@ static void put_scan(struct exchange *x, struct buf *out)
         return;
     }
     reply_rspamd(x->scan, x->envelope.milter, clock_mono_us(), &reply);
+    reply.hold_reject = x->envelope.no_log && scan_holds(x->scan, true);
+    reply.hold_add_header = x->envelope.no_log && scan_holds(x->scan, false);
     buf_init(&json, BODY_MAX);
     buf_reserve(&json, 1024);
     rspamd_put_json(&json, &reply, x->route->legacy);

@@ -491,6 +491,18 @@ static void put_modern(struct buf *out, const struct rspamd_reply *reply)
     buf_putc(out, '}');
 }
 
+static void put_hold(struct buf *out, const struct rspamd_reply *reply)
+{
+    if (!reply->hold_reject && !reply->hold_add_header)
+        return;
+    buf_put(out, SPAN(",\"hold\":["));
+    if (reply->hold_reject)
+        buf_put(out, reply->hold_add_header ? SPAN("\"reject\",") : SPAN("\"reject\""));
+    if (reply->hold_add_header)
+        buf_put(out, SPAN("\"add header\""));
+    buf_putc(out, ']');
+}
+
 void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool legacy)
 {
     if (legacy)
@@ -518,5 +530,6 @@ void rspamd_put_json(struct buf *out, const struct rspamd_reply *reply, bool leg
             put_field(out, reply->dkim_signature[0]);
     }
     put_milter(out, reply, legacy);
+    put_hold(out, reply);
     buf_putc(out, '}');
 }

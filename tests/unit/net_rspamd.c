@@ -221,6 +221,26 @@ static void the_old_form_wraps_the_verdict(void **unused)
                "\"action\":\"greylist\"},\"messages\":{},\"time_real\":0.0}");
 }
 
+static void what_shall_be_held_is_named_by_its_action(void **unused)
+{
+    struct rspamd_reply reply = {.required_score = 15, .reject = 15, .add_header = 999, .greylist = 999};
+    struct buf          out;
+
+    (void)unused;
+    buf_init(&out, 10000);
+    for (int i = 0; i < 4; i++) {
+        static const char *const holds[] = {"\"hold\":", "\"hold\":[\"reject\"]}", "\"hold\":[\"add header\"]}",
+                                            "\"hold\":[\"reject\",\"add header\"]}"};
+
+        buf_clear(&out);
+        reply.hold_reject = i & 1;
+        reply.hold_add_header = i & 2;
+        rspamd_put_json(&out, &reply, false);
+        CHECK(holds[i], (span_find(buf_span(&out), span_of(holds[i])) < out.n) == (i > 0));
+    }
+    buf_fini(&out);
+}
+
 static void a_subject_goes_out_with_its_action_alone(void **unused)
 {
     struct rspamd_reply reply = {.action = RSPAMD_REWRITE_SUBJECT, .required_score = 15, .subject = SPAN("[SPAM] x")};
@@ -319,6 +339,7 @@ int main(void)
         cmocka_unit_test(the_least_reply_has_what_every_client_needs),
         cmocka_unit_test(a_full_reply_has_the_shapes_that_the_proxy_acts_on),
         cmocka_unit_test(the_old_form_wraps_the_verdict),
+        cmocka_unit_test(what_shall_be_held_is_named_by_its_action),
         cmocka_unit_test(a_subject_goes_out_with_its_action_alone),
         cmocka_unit_test(actions_have_the_names_that_the_proxy_knows),
         cmocka_unit_test(reading_and_writing_take_microseconds),
