@@ -66,9 +66,9 @@ export async function startRspamd(name, dir, config, ports, { user, seconds = 18
 }
 
 // Without url_tld it ends at once and does not say why; with the whole list it compiles for half a minute.
-const rspamdOptions = (dir) => `pidfile = "${dir}/rspamd.pid"; tempdir = "${dir}"; hs_cache_dir = "${dir}";
+const rspamdOptions = (dir, records = []) => `pidfile = "${dir}/rspamd.pid"; tempdir = "${dir}"; hs_cache_dir = "${dir}";
   control_socket = "${dir}/control mode=0600"; url_tld = "${dir}/tld";
-  dns { nameserver = "127.0.0.1:9"; timeout = 0.1s; retransmits = 1; }`;
+  dns { nameserver = "127.0.0.1:9"; timeout = 0.1s; retransmits = 1; ${records.length > 0 ? `fake_records = ${JSON.stringify(records)};` : ""} }`;
 
 export const rspamdBasics = (dir) => `
 options { ${rspamdOptions(dir)} }
@@ -96,7 +96,7 @@ worker "rspamd_proxy" {
 //   local  { "actions.conf": "…" } what goes to local.d; "rspamd.local.lua" lies beside it
 //   port   of the normal worker, where it has to be known before
 //   ports  further ports that it opens, such as those of a proxy in local.d/worker-proxy.inc
-export async function startRspamdScanner({ local = {}, redis, port, ports = [] } = {}) {
+export async function startRspamdScanner({ local = {}, redis, port, ports = [], records } = {}) {
     const dir = tempDir("rspamd"), controller = await freePort();
 
     port ??= await freePort();
@@ -105,7 +105,7 @@ export async function startRspamdScanner({ local = {}, redis, port, ports = [] }
         "worker-controller.inc": `bind_socket = "127.0.0.1:${controller}"; count = 1; password = "secret"; enable_password = "secret";`,
         "worker-proxy.inc": "enabled = false;",
         "worker-fuzzy.inc": "enabled = false;",
-        "options.inc": rspamdOptions(dir),
+        "options.inc": rspamdOptions(dir, records),
         "logging.inc": 'type = "console"; level = "info";',
         ...(redis ? { "redis.conf": `servers = "127.0.0.1:${redis}";` } : {}),
         ...local,
