@@ -111,7 +111,7 @@ export async function startRspamdScanner({ local = {}, redis, port, ports = [], 
         ...local,
     };
 
-    for (const folder of ["local.d", "override.d", "maps.d"]) mkdirSync(join(dir, folder));
+    for (const folder of ["local.d", "override.d", "maps.d", "plugins.d"]) mkdirSync(join(dir, folder));
     for (const [name, text] of Object.entries(files)) writeFileSync(join(dir, name.endsWith(".lua") ? "." : "local.d", name), text);
     const server = await startRspamd("rspamd", dir, '.include "$CONFDIR/rspamd.conf"\n', [port, controller, ...ports]);
     return { port, controller, password: "secret", ...server };
