@@ -174,11 +174,8 @@ static int dot(void *ctx, struct err *e)
 
 static int talk(struct sending *x, struct smtp_client *c, struct smtp_result *result, struct err *e)
 {
-    struct smtp_origin origin = {.name = x->record.host,
-                                 .addr = x->record.ip,
-                                 .helo = x->record.helo,
-                                 .ident = x->record.queue_id,
-                                 .local = x->record.ip.n == 0};
+    struct smtp_origin origin = {
+        .name = x->record.host, .addr = x->record.ip, .helo = x->record.helo, .ident = x->record.queue_id};
     struct smtp_letter letter = {.from = x->record.sender,
                                  .rcpt = &x->delivery->recipient,
                                  .nrcpt = 1,

@@ -637,7 +637,7 @@ static int forward_origin(struct smtp_client *c, const struct smtp_origin *o, st
         forward(c, FORWARDS_PROTO, "PROTO", "", SPAN("ESMTP"), e) < 0 ||
         forward(c, FORWARDS_HELO, "HELO", "", o->helo, e) < 0 ||
         forward(c, FORWARDS_IDENT, "IDENT", "", o->ident, e) < 0 ||
-        forward(c, FORWARDS_SOURCE, "SOURCE", "", o->local ? SPAN("LOCAL") : SPAN("REMOTE"), e) < 0)
+        forward(c, FORWARDS_SOURCE, "SOURCE", "", SPAN("REMOTE"), e) < 0)
         return -1;
     if (c->out.n == strlen("XFORWARD"))
         return 0;

@@ -35,11 +35,11 @@ void smtp_client_close(struct smtp_client **c); /* says QUIT, and does not wait 
 /* Is it one that we could open? For who reads settings. */
 int smtp_client_check(const char *url, struct err *e);
 
-/* Where the letter came from at first, for XFORWARD. Empty: not known. */
+/* Where the letter came from at first, for XFORWARD. Empty: not known. It always came from elsewhere: what Postfix takes for local
+ * gets header fields that it lacks, and would not arrive as it is. */
 struct smtp_origin {
     struct span name, addr, helo, ident; /* addr: an IP address; ident: the queue id that the log knows it by */
     unsigned    port;
-    bool        local; /* from here, not from the network */
 };
 
 struct smtp_reply {
