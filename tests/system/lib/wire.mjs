@@ -90,7 +90,8 @@ export async function http(to, { method = "POST", path = "/checkv2", headers = {
 
 // One SMTP conversation: { mail, rcpt: [reply …], data, quit, all } with the last line of each reply as text.
 //   helo, from, rcpts, message (LF or CRLF; dot-stuffed here), xclient, xforward: lines to send after EHLO
-export async function smtpSend(to, { helo = "client.example", from, rcpts, message, xclient = [], xforward = [], timeoutMs = 90_000 }) {
+//   auth: [user, password] by AUTH PLAIN
+export async function smtpSend(to, { helo = "client.example", from, rcpts, message, xclient = [], xforward = [], auth, timeoutMs = 90_000 }) {
     const socket = connect(target(to));
     const all = [];
     let pending = "", waiting = null, failure = null;
@@ -120,6 +121,7 @@ export async function smtpSend(to, { helo = "client.example", from, rcpts, messa
         for (const line of xclient) await say(`XCLIENT ${line}\r\n`);
         if (xclient.length > 0) await say(`EHLO ${helo}\r\n`);
         for (const line of xforward) await say(`XFORWARD ${line}\r\n`);
+        if (auth) result.auth = await say(`AUTH PLAIN ${Buffer.from(`\0${auth[0]}\0${auth[1]}`).toString("base64")}\r\n`);
         result.mail = await say(`MAIL FROM:<${from}>\r\n`);
         for (const rcpt of rcpts) result.rcpt.push(await say(`RCPT TO:<${rcpt}>\r\n`));
         if (result.rcpt.some((r) => r.startsWith("2"))) {
