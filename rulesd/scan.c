@@ -12,6 +12,7 @@
 
 #define ARENA_FIRST ((size_t)32 << 10) /* what nearly every scan fits into */
 #define REPLY_KEPT_MAX ((size_t)256 << 10)
+#define WARN_US (10 * INT64_C(1000000))
 #define ASK_ROUNDS 3 /* an address that is still not there then is not to be had */
 
 struct scan_rcpt {
@@ -711,6 +712,16 @@ static enum scan_step judge_step(struct scan *s, enum scan_stage next)
     return SCAN_DONE;
 }
 
+/* Once in a while, not for every message. */
+static void warn(const char *event, const struct err *e)
+{
+    static _Atomic int64_t told_us;
+    int64_t                now = clock_mono_us(), last = atomic_load(&told_us);
+
+    if ((last == 0 || now - last > WARN_US) && atomic_compare_exchange_strong(&told_us, &last, now))
+        log_err(LOG_LEVEL_WARNING, event, e);
+}
+
 /* Without an answer: the rules alone decide, or the sender comes again. In observe mode the caller has to see what it would have
  * seen without us. */
 static enum scan_step answer_step(struct scan *s)
@@ -718,7 +729,7 @@ static enum scan_step answer_step(struct scan *s)
     s->stage = STAGE_JUDGE_AGAIN;
     if (take_answer(s) == 0)
         return SCAN_DONE;
-    log_err(LOG_LEVEL_WARNING, "the scanner did not answer", &s->err);
+    warn("the scanner did not answer", &s->err);
     if (s->observes)
         return give_up(s);
     if (s->tools->settings->rulesd.scanner_down == SCANNER_DOWN_DEFER)
@@ -945,7 +956,7 @@ static void log_verdict(const struct scan *s, struct log_line *l)
     log_f64(l, "score", s->outcome.score, 1);
     if (s->req.class == CLASS_MTA)
         log_rules(s, l);
-    if (s->stopped)
+    if (s->stopped || (s->answer == NULL && s->ask.rc < 0))
         log_str(l, "why", why_not(s));
     if (s->answer != NULL)
         log_f64(l, "scanner_score", s->score.total, 1);
