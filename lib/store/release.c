@@ -62,25 +62,36 @@ int store_release_get(struct store *s, struct uuid uid, int64_t n, struct store_
     return 1;
 }
 
+/* Its sender is at work, or died: it says when that will be known. */
+static int being_sent(const struct store_release *r, struct err *e)
+{
+    char until[28];
+
+    clock_format_utc(r->lease_until_us, until);
+    return err_set(e, ERR_BUSY, "it is being sent right now, or whoever sent it died: then ask again after %.5s UTC",
+                   until + 11);
+}
+
 /* The row is not where the step begins: says why, from where it is. Always -1. */
 static int not_now(const struct store_release *r, int64_t now_us, struct err *e)
 {
     char when[28];
 
     clock_format_utc(r->changed_us, when);
+    when[10] = ' ';
     switch (r->state) {
+    case RELEASE_SENDING: return being_sent(r, e);
     case RELEASE_SENT:
-        return err_set(e, ERR_CONFLICT, "it was released already, %.19s UTC by %s; the server said: %lld %s", when,
+        return err_set(e, ERR_CONFLICT, "it was released already, %.16s UTC by %s; the server said: %lld %s", when,
                        r->requested_by, (long long)r->code, r->reply);
     case RELEASE_UNKNOWN:
-        return r->lease_until_us > now_us
-                   ? err_set(e, ERR_BUSY, "it is being sent right now")
-                   : err_set(e, ERR_CONFLICT,
-                             "it was sent on %.19s UTC, and the connection was lost before the server said whether it "
-                             "has it (%s); look into the mailbox or the mail server's log, and ask again only if it "
-                             "is not there",
-                             when, r->reply);
-    case RELEASE_SENDING: return err_set(e, ERR_BUSY, "it is being sent right now");
+        if (r->lease_until_us > now_us)
+            return being_sent(r, e);
+        return err_set(
+            e, ERR_CONFLICT,
+            "it was sent %.16s UTC, and the connection was lost before the server said whether it has it "
+            "(%.200s); look into the mailbox or the mail server's log, and ask again only if it is not there",
+            when, r->reply);
     case RELEASE_FAILED:
         return err_set(e, ERR_CONFLICT, "the server refused it: %lld %s", (long long)r->code, r->reply);
     default: return err_set(e, ERR_CONFLICT, "nobody has taken it to be sent");

@@ -2,9 +2,12 @@
 // listener of examples/rspamd-proxy/master.cf or, with the bypass, through the milter once more.
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { spawnSync } from "node:child_process";
 import { createServer } from "node:net";
+import { networkInterfaces } from "node:os";
+import { TLSSocket } from "node:tls";
 import { createServer as createHttpServer } from "node:http";
-import { readdirSync, rmSync } from "node:fs";
+import { readFileSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import {
@@ -213,6 +216,57 @@ test("when the connection is lost behind the final dot nobody knows, and only a 
     assert.equal(arrived(mail).length, 0);
     assert.equal((await release(mail.uid, "--again")).code, 0);
     await arrives(mail);
+});
+
+// A mail server that offers STARTTLS, at an address that is not loopback: to us it is another machine.
+async function startSecure(key, cert, address) {
+    const heard = [], sockets = new Set();
+    const talk = (socket, secure) => {
+        let data = false, pending = "";
+        sockets.add(socket);
+        socket.on("error", () => { /* it hung up */ });
+        socket.on("data", (bytes) => {
+            pending += bytes.toString("latin1");
+            for (let end; (end = pending.indexOf("\r\n")) >= 0;) {
+                const line = pending.slice(0, end);
+                pending = pending.slice(end + 2);
+                heard.push(`${secure ? "TLS" : "plain"} ${line}`);
+                if (line === "STARTTLS") {
+                    socket.write("220 go on\r\n");
+                    socket.removeAllListeners("data");
+                    return talk(new TLSSocket(socket, { isServer: true, key, cert }), true);
+                }
+                if (data && line !== ".") continue;
+                data = line === "DATA";
+                if (line.startsWith("EHLO") && !secure) socket.write("250-secure\r\n250 STARTTLS\r\n");
+                else socket.write(data ? "354 go on\r\n" : "250 ok\r\n");
+            }
+        });
+    };
+    const server = createServer((socket) => { socket.write("220 secure\r\n"); talk(socket, false); });
+
+    await new Promise((done) => server.listen(0, address, done));
+    return { port: server.address().port, heard, stop: () => { for (const s of sockets) s.destroy(); server.close(); } };
+}
+const outside = Object.values(networkInterfaces()).flat().find((a) => !a.internal && a.family === "IPv4")?.address;
+
+test("towards another machine the mail is encrypted where that is offered", { skip: skip ?? (outside ? undefined : "there is no network") }, async (t) => {
+    const made = spawnSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", join(site.dir, "tls.key"),
+        "-out", join(site.dir, "tls.crt"), "-days", "2", "-subj", "/CN=secure.example"]);
+    if (made.status !== 0) return t.skip("there is no openssl to make a certificate with");
+    const mail = await hold(ANNA), url = site.settings.delivery.url;
+    const server = await startSecure(readFileSync(join(site.dir, "tls.key")), readFileSync(join(site.dir, "tls.crt")), outside);
+    try {
+        site.configure({ delivery: { url: `smtp://${outside}:${server.port}` } });
+        const { code, stderr } = await release(mail.uid);
+        assert.equal(code, 0, stderr);
+    } finally {
+        site.configure({ delivery: { url } });
+        server.stop();
+    }
+    assert.ok(server.heard.includes(`TLS RCPT TO:<${ANNA}>`), server.heard.join("\n"));
+    assert.deepEqual(server.heard.filter((l) => l.startsWith("plain")).map((l) => l.split(" ")[1]), ["EHLO", "STARTTLS"]);
+    assert.equal((await trace(mail.uid)).deliveries[0].attempts[0].tls, "TLS");
 });
 
 test("what could not leave stays asked for, and goes later", { skip }, async () => {
