@@ -4,15 +4,20 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import {
-    ANNA, BOB, cannot, example, foundTown, letter, makeDovecotAgent, sections, smtpSend, startPostfix, waitFor,
+    ANNA, BOB, cannot, example, foundTown, letter, makeDovecotAgent, sections, smtpSend, spamdFinds, startPostfix, startSpamd, waitFor,
 } from "./lib/index.mjs";
 
-const skip = cannot("postfix", "dovecot-core", "dovecot-sieve");
-let town, agent, postfix;
+const skip = cannot("postfix", "dovecot-core", "dovecot-sieve", "spamassassin", "spamd");
+let spamd, town, agent, postfix;
 
 before(async () => {
     if (skip) return;
-    town = await foundTown((site) => sections(example("spamc/postern.conf", { "/run/postern/spamd.sock": site.spamdSock, "127.0.0.1:11344": `127.0.0.1:${site.http}` })));
+    spamd = await startSpamd({ local: spamdFinds });
+    town = await foundTown((site) => {
+        const { rulesd } = sections(example("spamc/postern.conf", { "/run/postern/spamd.sock": site.spamdSock, "127.0.0.1:11344": `127.0.0.1:${site.http}` }));
+
+        return { rulesd: { ...rulesd, scanner: `spamd://127.0.0.1:${site.scanner}`, scanner_timeout_ms: 3000 } };
+    }, { scanner: spamd.port });
     agent = makeDovecotAgent({
         config: (path) => example("spamc/dovecot.conf", { "/etc/dovecot/sieve-filter": path("bin"), "/etc/dovecot/sieve/junk.sieve": path("junk.sieve") }),
         files: { "junk.sieve": example("spamc/junk.sieve"), "bin/postern": example("spamc/postern", { "/run/postern/spamd.sock": town.spamdSock }) },
@@ -23,7 +28,7 @@ before(async () => {
         master: example("spamc/master.cf", { "/usr/lib/dovecot/dovecot-lda": agent.agent }),
     });
 });
-after(async () => { for (const stop of [postfix?.stop, agent?.remove, town?.end]) await stop?.(); });
+after(async () => { for (const stop of [postfix?.stop, agent?.remove, town?.end, spamd?.stop]) await stop?.(); });
 
 const logs = () => [postfix.maillog(), agent.log(), town.log()].map((l) => l.split("\n").slice(-30).join("\n")).join("\n----\n");
 const send = (mail, rcpts) => smtpSend(postfix.port, { from: "writer@ext.example", rcpts, message: mail.text });
@@ -35,8 +40,49 @@ test("each mailbox gets what its own rules say", { skip }, async () => {
     const clean = letter("clean"), wares = letter("wares");
 
     await send(clean, [ANNA, BOB]);
-    for (const who of [ANNA, BOB]) assert.match(await filed(who, "", clean), /^X-Spam-Status: No, score=0\.0/m, logs());
+    for (const who of [ANNA, BOB]) assert.match(await filed(who, "", clean), /^X-Spam-Status: No, score=/m, logs());
     await send(wares, [ANNA, BOB]);
     await filed(BOB, "", wares);
-    await filed(ANNA, "Junk", wares);
+    await waitFor("it to be held", async () => (await town.must("quarantine", "list", "--mailbox", ANNA)).includes("wares"));
+    assert.ok(!has(ANNA, "", wares) && !has(ANNA, "Junk", wares));
+});
+
+test("what the scanner behind rulesd makes spam is filed as Junk", { skip }, async () => {
+    const watches = letter("watches", { body: "cheap watches" });
+
+    await send(watches, [BOB]);
+    assert.match(await filed(BOB, "Junk", watches), /^X-Spam-Flag: YES/m);
+});
+
+test("what the mailbox gets when something is down", { skip }, async () => {
+    for (const what of ["rulesd", "scanner", "scanner hung"]) {
+        const wares = letter(`wares, ${what} down`, { body: "cheap watches" });
+
+        await town.without(what, async () => {
+            await send(wares, [BOB]);
+            assert.doesNotMatch(await filed(BOB, "", wares), /^X-Spam-Status/m);
+        });
+    }
+    const wares = letter("wares, no room");
+    await town.without("room", async () => {
+        await send(wares, [ANNA]);
+        assert.doesNotMatch(await filed(ANNA, "", wares), /^X-Spam-Status/m);
+    });
+});
+
+test("while the database is down the last compiled rules decide, and after two seconds mail is filed unfiltered", { skip }, async () => {
+    const before = letter("watches before", { body: "cheap watches" }), first = letter("watches, database down", { body: "cheap watches" });
+
+    await send(before, [BOB]);
+    await filed(BOB, "Junk", before);
+    await town.without("database", async () => {
+        await send(first, [BOB]);
+        await filed(BOB, "Junk", first);
+        await waitFor("mail to be filed unfiltered", async () => {
+            const next = letter("watches, later", { body: "cheap watches" });
+
+            await send(next, [BOB]);
+            return waitFor("it", () => has(BOB, "", next) ?? has(BOB, "Junk", next)).then((text) => !/^X-Spam-Status/m.test(text));
+        }, { seconds: 20, everyMs: 500 });
+    });
 });

@@ -73,7 +73,7 @@ let number = 0;
 export function letter(subject, { body = "Hello there.", extra = "", from = "writer@ext.example" } = {}) {
     const id = `${++number}.${process.pid}@ext.example`;
     const text = `${extra}From: Writer <${from}>\r\nTo: Undisclosed <list@ext.example>\r\nSubject: ${subject}\r\n` +
-        `Message-ID: <${id}>\r\nDate: Sat, 21 Nov 2026 21:24:28 +0000\r\n\r\n${body}\r\n`;
+        `Message-ID: <${id}>\r\nDate: ${new Date().toUTCString()}\r\n\r\n${body}\r\n`;
 
     return { text, id, subject };
 }
