@@ -1,0 +1,64 @@
+/* lib/store/report.h - what people and programs say of messages, and how far the filter has got with it.
+ *
+ *     waiting ──claim, done──> learnt | known | short | refused
+ *        ^  └──claim, later──> waiting, from next_us on
+ *        └──── said again after the opposite ──── superseded
+ *
+ * Once     one person, one message, one recipient, one class: one row for ever. Saying the same again changes nothing; saying the
+ *          opposite supersedes, and what was superseded waits again when it is said again.
+ * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing (ERR_CONFLICT).
+ * Nothing here needs the main database. */
+#ifndef POSTERN_STORE_REPORT_H
+#define POSTERN_STORE_REPORT_H
+
+#include "store/store.h"
+
+#define REPORT_LEASE_US (120 * INT64_C(1000000))
+#define REPORT_ANSWER_MAX 500
+
+enum report_class { REPORT_SPAM, REPORT_HAM, REPORT_FORGET };
+enum report_state { REPORT_WAITING, REPORT_LEARNT, REPORT_KNOWN, REPORT_SHORT, REPORT_REFUSED, REPORT_SUPERSEDED };
+extern const char *const report_class_words[],
+    *const               report_state_words[]; /* "spam", …; "waiting", …; NULL at the end */
+
+struct store_report {
+    struct uuid id;
+    struct span subject, who, recipient, channel;
+    enum report_class class;
+    bool              has_domain, has_mailbox, has_body;
+    struct uuid       domain, mailbox, body;
+    enum report_state state;
+    int64_t           attempts, next_us, created_us, changed_us;
+    struct span       answer;
+};
+
+enum report_added {
+    REPORT_NEW,
+    REPORT_TURNED, /* the opposite was said before, and is superseded */
+    REPORT_SAID,   /* the same was: nothing changed */
+};
+/* Fills id. state, attempts, times and answer of *r are not looked at. */
+int store_report_add(struct store *s, struct store_report *r, int64_t now_us, enum report_added *out, struct err *e);
+
+/* The next that waits: 1 and the row (spans in `a`), 0 none, -1. `by` names who takes it. */
+int store_report_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_report *out,
+                       struct err *e);
+/* How it ended: state LEARNT, KNOWN, SHORT or REFUSED, with the backend's words (cut). */
+int store_report_done(struct store *s, const struct uuid *id, struct span by, enum report_state state,
+                      struct span answer, int64_t now_us, struct err *e);
+/* To be tried again then. */
+int store_report_later(struct store *s, const struct uuid *id, struct span by, int64_t next_us, struct span answer,
+                       int64_t now_us, struct err *e);
+/* When the next one waits; INT64_MAX: none does. */
+int store_report_next(struct store *s, int64_t *next_us_out, struct err *e);
+
+typedef int (*store_report_fn)(void *ctx, const struct store_report *r);
+/* The latest changed first, of a mailbox, a domain or all, those changed before `before_us` (0: all). */
+int store_report_list(struct store *s, struct store_scope scope, int64_t before_us, size_t limit, store_report_fn fn,
+                      void *ctx, struct err *e);
+typedef int (*store_report_sum_fn)(void *ctx, enum report_state state, int64_t count);
+int store_report_sums(struct store *s, store_report_sum_fn fn, void *ctx, struct err *e);
+/* Forgets what ended and was not touched since. */
+int store_report_trim(struct store *s, int64_t before_us, struct err *e);
+
+#endif
