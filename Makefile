@@ -8,6 +8,7 @@
 #   make lint       formatting, static analysis, and who may include whom (make graph prints that)
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
 #   make bench      how fast, beside Rspamd and spamd
+#   make bench-log  the message log with ten million deliveries (N=200000 for fewer), on both databases
 #   make install    DESTDIR= PREFIX=/usr/local
 #   make deps       installs the Debian packages that building needs; clean removes what was built
 #
@@ -28,6 +29,7 @@ SAN     ?=
 COV     ?=
 T       ?=
 MINUTES ?= 10
+N       ?= 10000000
 J       ?= $(shell nproc)
 export BUILD OUT T SAN
 
@@ -106,7 +108,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench graph install clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log graph install clean help
 
 all: $(PROGRAMS)
 
@@ -173,7 +175,15 @@ unit: $(UNITS_WANTED)
 SYSTEM_TESTS  := $(wildcard tests/system/*.test.mjs)
 SYSTEM_WANTED := $(call wanted,$(SYSTEM_TESTS))
 
-system: all
+# What system tests load into a program with LD_PRELOAD.
+SHIMS := $(patsubst tests/shim/%.c,$(OUT)/shim/%.so,$(wildcard tests/shim/*.c))
+
+$(OUT)/shim/%.so: tests/shim/%.c
+	@mkdir -p $(@D)
+	$(call say,SHIM,$<)
+	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARN) -fPIC -shared -o $@ $<
+
+system: all $(SHIMS)
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 # What runs in several threads is run under ThreadSanitizer too.
@@ -181,7 +191,7 @@ THREADED := $(filter $(OUT)/unit/rulesd_%,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
-	$(MAKE) -j$(J) --no-print-directory all unit-build
+	$(MAKE) -j$(J) --no-print-directory all unit-build $(SHIMS)
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
 	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread T=$(or $(T),rulesd_) unit-build)
 	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \
@@ -208,6 +218,9 @@ $(OUT)/bench-%: $(OUT)/obj/tests/bench/%.o $$(call archives,all)
 
 bench: deps-bench all $(BENCHES)
 	tests/bench/run $(T)
+
+bench-log: deps deps-test $(OUT)/bench-log
+	tests/bench/log.mjs $(N)
 
 # ---- Running and installing -------------------------------------------------------------------------------
 
