@@ -61,7 +61,7 @@ static int write_file(const char *path, struct span text, struct err *e)
 
     if (fd < 0)
         return err_errno(e, "write %s", path);
-    rc = fd_write_all(fd, text, e) < 0 ? err_wrap(e, "%s", path) : 0;
+    rc = fd_write_all(fd, text, e) < 0 || fd_sync(fd, e) < 0 ? err_wrap(e, "%s", path) : 0;
     fd_close(&fd);
     return rc;
 }
