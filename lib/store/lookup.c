@@ -354,7 +354,8 @@ static int add_lines(struct store_lookup *l, struct lines *x, struct err *e)
         snprintf(score, sizeof score, "%.6g", x->score);
         rc = add_line(l, x, "required_score", span_of(score), x->score_prio, 0, e);
     }
-    qsort(x->rules, x->n, sizeof *x->rules, by_rank);
+    if (x->n > 0)
+        qsort(x->rules, x->n, sizeof *x->rules, by_rank);
     map_init(&seen);
     for (size_t i = 0; i < x->n && rc == 0; i++) {
         const struct telling *t = &x->rules[i];
