@@ -363,6 +363,7 @@ static void begin_try(struct job *job, int64_t now_us)
     curl_easy_setopt(job->easy, CURLOPT_PROTOCOLS_STR, "http");
     curl_easy_setopt(job->easy, CURLOPT_PROXY, "");
     curl_easy_setopt(job->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(job->easy, CURLOPT_QUICK_EXIT, 1L); /* else a slow name server would hold the thread */
     curl_easy_setopt(job->easy, CURLOPT_ERRORBUFFER, job->text);
     curl_easy_setopt(job->easy, CURLOPT_TIMEOUT_MS, (long)(ms > 0 ? ms : 1));
     curl_easy_setopt(job->easy, CURLOPT_CONNECTTIMEOUT_MS, (long)(ms / 2 < CONNECT_MS ? ms / 2 + 1 : CONNECT_MS));
