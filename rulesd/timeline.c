@@ -394,7 +394,7 @@ static void say_completed(struct batch *b, struct open *o, const struct mail_eve
         delivered |= o->joins[i].attempted && o->joins[i].state == STATE_DELIVERED;
     }
     for (size_t i = 0; i < o->njoins && delivered; i++)
-        if (o->joins[i].state == STATE_QUEUED)
+        if (!o->joins[i].attempted && !is_settled(&o->joins[i]))
             move(add_event(b, &o->joins[i], ev), &o->joins[i], STATE_DELIVERED);
 }
 
@@ -463,23 +463,21 @@ static int say(struct batch *b, struct open *o, const struct mail_event *ev, str
     return 0;
 }
 
-/* An attempt says more than that it is in the queue: what comes together is told by the attempts alone. */
-static bool says_nothing_new(const struct open *o, const struct waiting *w)
+static bool is_about_the_queue(const struct mail_event *ev)
 {
-    if (w->ev.kind != MAIL_QUEUED || o->njoins != 1)
-        return false;
-    for (const struct waiting *later = w->next; later != NULL; later = later->next)
-        if (later->ev.kind == MAIL_ATTEMPT && span_eq_ci(recipient_of(&later->ev), o->joins[0].address))
-            return true;
-    return false;
+    return ev->kind == MAIL_QUEUED || ev->kind == MAIL_HELD || ev->kind == MAIL_FREED;
 }
 
+/* That it is in the queue comes last: where an attempt has said more, it need not be said. States do not go back, so the order
+ * changes nothing. */
 static int say_all(struct batch *b, struct open *o, struct err *e)
 {
     b->now = o;
+    for (int queue = 0; queue < 2; queue++)
+        for (struct waiting *w = o->first; w != NULL; w = w->next)
+            if (is_about_the_queue(&w->ev) == queue && say(b, o, &w->ev, e) < 0)
+                return -1;
     for (struct waiting *w = o->first; w != NULL; w = w->next) {
-        if (!says_nothing_new(o, w) && say(b, o, &w->ev, e) < 0)
-            return -1;
         w->done = true;
         b->joined++;
     }
