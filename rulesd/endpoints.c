@@ -169,7 +169,6 @@ static void count(struct visit *v)
 {
     enum metric_verdict verdict = v->status == 0 ? METRIC_OK : v->status < 500 ? METRIC_REFUSED : METRIC_FAILED;
 
-    atomic_fetch_add(v->status == 0 ? &v->at->served : v->status < 500 ? &v->at->refused : &v->at->failed, 1);
     metrics_request(v->x->metrics, METRIC_HTTP, METRIC_ASK, verdict);
 }
 

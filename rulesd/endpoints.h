@@ -6,8 +6,6 @@
 #ifndef POSTERN_RULESD_ENDPOINTS_H
 #define POSTERN_RULESD_ENDPOINTS_H
 
-#include <stdatomic.h>
-
 #include "desk.h"
 #include "ingest.h"
 #include "maps.h"
@@ -22,8 +20,6 @@ struct endpoints {
     struct desk   *desk;
     struct tokens *tokens;
     struct maps   *maps;
-    atomic_ullong  served, refused,
-        failed; /* requests: by the token, or what was wrong; for want of something of ours */
 };
 
 int endpoints_new(const struct settings *settings, struct cache *cache, struct endpoints **out, struct err *e);
