@@ -13,7 +13,7 @@ const struct conf_row conf_rows[] = {
      "Where rules and people live: sqlite:PATH or postgresql://… (SQLite on a network file system is refused)."},
 
     {"quarantine", "url", CONF_TEXT, AT(quarantine.url), "file:/var/lib/postern/quarantine", 0, 0, NULL,
-     "Where held mail is kept: file:PATH or s3+https://HOST/BUCKET?region=…"},
+     "Where held mail is kept: file:DIR or s3+https://HOST/BUCKET?region=…&spool=DIR."},
     {"quarantine", "keys", CONF_TEXT, AT(quarantine.keys), "/etc/postern/keys", 0, 0, NULL,
      "The key directory: the public key for rulesd, the secret ring (0400) for those who read."},
     {"quarantine", "retention_days", CONF_INT, AT(quarantine.retention_days), "30", 1, 3650, NULL,
