@@ -15,6 +15,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "endpoints.h"
+#include "follower.h"
 #include "lookup.h"
 #include "loop.h"
 #include "mail/leaf.h"
@@ -326,6 +327,8 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
         listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
+    if (s->rulesd.message_log && follower_new(s, &sv->follower, e) < 0)
+        return -1;
     return start_loops(sv, n, trust, e);
 }
 
@@ -333,6 +336,7 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
 static void stop(struct server *sv)
 {
     listeners_close(sv->listeners, sv->nlisteners);
+    follower_free(&sv->follower);
     workers_free(&sv->workers);
     scanner_free(&sv->tools.scanner);
     custody_free(&sv->tools.custody);

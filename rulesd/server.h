@@ -9,12 +9,14 @@
 
 struct loop;
 struct endpoints;
+struct follower;
 struct lookup;
 struct server {
     struct scan_tools  tools;
     struct endpoints  *endpoints;
     struct workers    *workers;
-    struct lookup     *lookup; /* NULL: no program wants one */
+    struct lookup     *lookup;   /* NULL: no program wants one */
+    struct follower   *follower; /* NULL: no log of an MTA is followed */
     struct listener   *listeners;
     size_t             nlisteners;
     struct loop      **loops;
