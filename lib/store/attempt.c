@@ -134,10 +134,9 @@ int store_join_message_id(struct store *s, struct span message_id, struct span r
 static const char now_lite_sql[] = "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, d.id,"
                                    " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1) FROM "
                                    "delivery d WHERE d.uid = $1 AND d.n = $2";
-static const char now_pg_sql[] =
-    "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, CAST(0 AS BIGINT),"
-    " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1)"
-    " FROM delivery d WHERE d.uid = $1 AND d.n = $2 FOR UPDATE OF d";
+static const char now_pg_sql[] = "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, CAST(0 AS BIGINT),"
+                                 " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = $1 AND b.n = $2 LIMIT 1)"
+                                 " FROM delivery d WHERE d.uid = $1 AND d.n = $2 FOR UPDATE OF d";
 static const char attempts_sql[] =
     "SELECT seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response FROM attempt"
     " WHERE uid = $1 AND n = $2 ORDER BY seq";

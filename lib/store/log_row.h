@@ -1,7 +1,8 @@
 /* lib/store/log_row.h - reading deliveries of the log as struct store_row. For lib/store alone.
  *
  * A query that selects LOG_ROW_LITE or LOG_ROW_PG from a delivery d and its message m has these columns first, in this order;
- * its own may follow from LOG_ROW_COLUMNS on. */
+ * its own may follow from LOG_ROW_COLUMNS on. On PostgreSQL $1 and $2 have to be bounds of the UIDs, $1 <= uid < $2: a table that is
+ * asked without them is planned with all its partitions. */
 #ifndef POSTERN_STORE_LOG_ROW_H
 #define POSTERN_STORE_LOG_ROW_H
 
@@ -13,7 +14,9 @@
     " m.from_name, m.subject, m.message_id, m.inbound, d.recipient, d.layer, d.domain_id, d.rule_id, d.verdict,"       \
     " d.state, d.status, d.score, d.answer, " mailbox
 #define LOG_ROW_LITE LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)")
-#define LOG_ROW_PG LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1)")
+#define LOG_ROW_PG                                                                                                     \
+    LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n AND b.uid >= $1 AND "     \
+             "b.uid < $2 LIMIT 1)")
 #define LOG_ROW_COLUMNS 25
 
 extern const char *const direction_words[]; /* "inbound", "outbound", "local", NULL */

@@ -369,6 +369,8 @@ static int put_held(struct put *p, const struct fresh *f, struct err *e)
             return -1;
         if (d->has_domain && put_owner(p, f, i, &d->domain, e) < 0)
             return -1;
+        if (!d->has_mailbox && !d->has_domain && put_owner(p, f, i, &uuid_zero, e) < 0)
+            return -1;
     }
     return 0;
 }

@@ -37,6 +37,8 @@ struct search {
     struct store_search_end *end;
 };
 
+static bool has_words(const struct search *x) { return x->by_words || x->by_answers; }
+
 /* A statement in the making. Owns its texts. */
 struct query {
     struct buf    sql;
@@ -186,7 +188,7 @@ static void lite_window(struct query *q, const struct search *x, int64_t from_ms
     const struct store_search *w = x->what;
     const char                *table = x->by_answers ? "answers" : "words", *id = "d.id";
     int64_t                    day = from_ms / DAY_MS, below = day_id_at(to_ms);
-    bool                       words = x->by_words || x->by_answers;
+    bool                       words = has_words(x);
 
     below = below < x->before_id ? below : x->before_id;
     put(q, "SELECT " LOG_ROW_LITE " FROM ");
@@ -263,7 +265,7 @@ static const char *pg_table(const struct search *x)
 static void pg_keys(struct query *q, const struct search *x, const size_t bounds[2], struct db_val uid)
 {
     const struct store_search *w = x->what;
-    bool                       words = x->by_words || x->by_answers, box = !words && w->scope.kind == SCOPE_MAILBOX;
+    bool                       words = has_words(x), box = !words && w->scope.kind == SCOPE_MAILBOX;
 
     buf_printf(&q->sql, "SELECT t.uid, t.n FROM %s t", pg_table(x));
     if ((words && (w->statuses != 0 || w->has_rule || w->has_domain)) || (box && w->has_domain))
@@ -330,6 +332,16 @@ static int yield_rows(struct search *x, struct db_rows *r, struct err *e)
     return rc;
 }
 
+static void compose(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+{
+    if (x->lite)
+        lite_window(q, x, from_ms, to_ms);
+    else
+        pg_window(q, x, from_ms, to_ms);
+    if (q->sql.failed)
+        panic("a search longer than %d bytes", SQL_MAX);
+}
+
 static int run_window(struct search *x, int64_t from_ms, int64_t to_ms, struct err *e)
 {
     struct query    q;
@@ -337,12 +349,7 @@ static int run_window(struct search *x, int64_t from_ms, int64_t to_ms, struct e
     int             rc;
 
     query_init(&q);
-    if (x->lite)
-        lite_window(&q, x, from_ms, to_ms);
-    else
-        pg_window(&q, x, from_ms, to_ms);
-    if (q.sql.failed)
-        panic("a search longer than %d bytes", SQL_MAX);
+    compose(&q, x, from_ms, to_ms);
     rc = db_query(x->s->log, q.sql.p, q.vals, q.n, &r, e);
     if (rc == 0)
         rc = yield_rows(x, r, e);
@@ -475,28 +482,65 @@ static void find_driver(struct search *x)
     x->by_words = any && !x->by_answers;
 }
 
+static int start(struct search *x, struct err *e)
+{
+    if (x->what->nwords > STORE_WORDS_MAX)
+        return err_set(e, ERR_LIMIT, "a search with %zu texts, at most %d", x->what->nwords, STORE_WORDS_MAX);
+    x->lite = db_kind(x->s->log) == DB_SQLITE;
+    x->left = page_limit(x->what->limit);
+    x->deadline_us = clock_mono_us() + STORE_SEARCH_US;
+    find_driver(x);
+    return find_bounds(x, e);
+}
+
 int store_search(struct store *s, const struct store_search *what, store_row_fn fn, void *ctx,
                  struct store_search_end *end, struct err *e)
 {
     int64_t       begun = clock_mono_us();
-    struct search x = {.s = s,
-                       .what = what,
-                       .lite = db_kind(s->log) == DB_SQLITE,
-                       .deadline_us = begun + STORE_SEARCH_US,
-                       .left = page_limit(what->limit),
-                       .fn = fn,
-                       .ctx = ctx,
-                       .end = end};
+    struct search x = {.s = s, .what = what, .fn = fn, .ctx = ctx, .end = end};
     int           rc = 0;
 
     *end = (struct store_search_end){.more = false};
-    if (what->nwords > STORE_WORDS_MAX)
-        return err_set(e, ERR_LIMIT, "a search with %zu texts, at most %d", what->nwords, STORE_WORDS_MAX);
-    find_driver(&x);
-    if (find_bounds(&x, e) < 0)
+    if (start(&x, e) < 0)
         return -1;
     if (x.until_ms > x.since_ms)
-        rc = x.lite && (x.by_words || x.by_answers) ? walk_days(&x, e) : walk_windows(&x, e);
+        rc = x.lite && has_words(&x) ? walk_days(&x, e) : walk_windows(&x, e);
     end->us = clock_mono_us() - begun;
+    return rc;
+}
+
+static int explain(struct search *x, struct query *q, struct buf *out, struct err *e)
+{
+    struct buf      sql;
+    struct db_rows *r = NULL;
+    int             rc;
+
+    buf_init(&sql, 2 * SQL_MAX);
+    buf_puts(&sql, x->lite ? "EXPLAIN QUERY PLAN " : "EXPLAIN (COSTS OFF) ");
+    buf_puts(&sql, q->sql.p);
+    rc = db_query(x->s->log, sql.p, q->vals, q->n, &r, e);
+    while (rc >= 0 && (rc = db_next(r, e)) > 0) {
+        buf_put(out, db_text(r, x->lite ? 3 : 0));
+        buf_putc(out, '\n');
+    }
+    db_rows_free(&r);
+    db_forget(x->s->log, sql.p);
+    buf_fini(&sql);
+    return rc;
+}
+
+int store_search_plan(struct store *s, const struct store_search *what, struct buf *out, struct err *e)
+{
+    struct store_search_end end = {.more = false};
+    struct search           x = {.s = s, .what = what, .end = &end};
+    struct query            q;
+    int                     rc;
+
+    if (start(&x, e) < 0)
+        return -1;
+    query_init(&q);
+    compose(&q, &x, x.until_ms - DAY_MS < x.since_ms ? x.since_ms : x.until_ms - DAY_MS, x.until_ms);
+    rc = explain(&x, &q, out, e);
+    query_fini(&q);
     return rc;
 }

@@ -10,6 +10,7 @@
 #ifndef POSTERN_STORE_SEARCH_H
 #define POSTERN_STORE_SEARCH_H
 
+#include "base/buf.h"
 #include "store/attempt.h"
 #include "store/custody.h"
 
@@ -52,6 +53,9 @@ struct store_search_end {
 };
 int store_search(struct store *s, const struct store_search *what, store_row_fn fn, void *ctx,
                  struct store_search_end *end, struct err *e);
+
+/* How the database goes about the first window of a search, a line a step: for who measures. */
+int store_search_plan(struct store *s, const struct store_search *what, struct buf *out, struct err *e);
 
 /* ---- One message, from the dialogue to the mailbox's reply ---- */
 struct store_attempt {

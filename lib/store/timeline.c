@@ -14,10 +14,9 @@ static const char message_sql[] =
     "d.answer,"                                                                                                        \
     " d.updated_us, " mailbox " FROM delivery d WHERE d.uid = $1" scope " ORDER BY d.n"
 #define BOX_LITE "(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)"
-#define BOX_PG "(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1)"
+#define BOX_PG "(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = $1 AND b.n = d.n LIMIT 1)"
 #define IN_BOX_LITE " AND EXISTS (SELECT 1 FROM delivery_mailbox b WHERE b.mailbox_id = $2 AND b.id = d.id)"
-#define IN_BOX_PG                                                                                                      \
-    " AND EXISTS (SELECT 1 FROM delivery_mailbox b WHERE b.mailbox_id = $2 AND b.uid = d.uid AND b.n = d.n)"
+#define IN_BOX_PG " AND EXISTS (SELECT 1 FROM delivery_mailbox b WHERE b.mailbox_id = $2 AND b.uid = $1 AND b.n = d.n)"
 #define IN_DOMAIN " AND d.domain_id = $2"
 /* By database, then by scope. */
 static const char all_lite[] = DELIVERIES(BOX_LITE, ""), domain_lite[] = DELIVERIES(BOX_LITE, IN_DOMAIN),

@@ -69,7 +69,7 @@ CREATE TABLE queue_link (
 ) WITHOUT ROWID;
 CREATE INDEX queue_link_uid ON queue_link (uid);
 
--- What is held, a row for its mailbox and one for its domain: lists, counts and caps.
+-- What is held, a row for its mailbox and one for its domain (zero: it has neither): lists, counts and caps.
 CREATE TABLE held (
     owner_id BYTEA NOT NULL,
     uid      TEXT NOT NULL,
@@ -77,7 +77,7 @@ CREATE TABLE held (
     bytes    BIGINT NOT NULL,                       -- of the object, which several recipients may share
     PRIMARY KEY (owner_id, uid, n)
 ) WITHOUT ROWID;
-CREATE INDEX held_uid ON held (uid);
+CREATE INDEX held_uid ON held (uid, n);
 
 -- The days that have tables of their own. Days since 1970, UTC, by the UIDs.
 CREATE TABLE log_day (
