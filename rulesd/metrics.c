@@ -10,10 +10,12 @@
 #include "custody.h"
 #include "greylist.h"
 #include "hits.h"
+#include "lookup.h"
 #include "net/scanner.h"
 #include "rules/decide.h"
 #include "rules/regex.h"
-#include "version.h"
+#include "sending.h"
+#include "base/version.h"
 
 static const char *const protocols[METRIC_PROTOCOLS] = {
     [METRIC_SPAMD] = "spamd", [METRIC_RSPAMC] = "rspamc", [METRIC_HTTP] = "http"};
@@ -173,7 +175,7 @@ struct number {
     const char *name, *kind, *help;
     double      value;
 };
-#define NUMBERS_MAX 80
+#define NUMBERS_MAX 120
 
 static size_t loop_numbers(const struct metrics_view *v, struct number *to)
 {
@@ -245,6 +247,41 @@ static size_t other_numbers(const struct metrics_view *v, struct number *to)
     return COUNT(all);
 }
 
+static size_t sending_numbers(struct sending *sending, struct number *to)
+{
+    struct sending_stats s = {0};
+
+    if (sending == NULL)
+        return 0;
+    sending_stats(sending, &s);
+    const struct number all[] = {
+        {"sending_counted_total", "counter", "Messages of signed-in senders within their limits.", (double)s.counted},
+        {"sending_deferred_total", "counter", "Messages of signed-in senders beyond a limit.", (double)s.deferred},
+        {"sending_refused_total", "counter", "Messages of senders who may not send any more.", (double)s.refused},
+        {"sending_senders", "gauge", "Senders and domains that are being counted.", (double)s.senders},
+        {"sending_blocked", "gauge", "Senders who may not send.", (double)s.blocked},
+        {"sending_waiting", "gauge", "Senders and domains whose sums are not written yet.", (double)s.waiting},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
+static size_t lookup_numbers(struct lookup *lookup, struct number *to)
+{
+    struct lookup_stats s;
+
+    if (lookup == NULL)
+        return 0;
+    lookup_stats(lookup, &s);
+    const struct number all[] = {
+        {"lookup_changes_total", "counter", "Changes that other programs' look-up files follow.", (double)s.changes},
+        {"lookup_failures_total", "counter", "Times that those files could not be written.", (double)s.failures},
+        {"lookup_up_to_date", "gauge", "1 while those files are as the database is.", s.stale ? 0 : 1},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
 static size_t scanner_numbers(struct scanner *scanner, struct number *to)
 {
     struct scanner_stats s = {0};
@@ -299,6 +336,7 @@ static size_t custody_numbers(struct custody *c, struct number *to)
         {"custody_kept_total", "counter", "Messages taken into custody.", (double)s.kept},
         {"custody_failed_total", "counter", "Messages that could not be: deferred.", (double)s.failed},
         {"custody_purged_total", "counter", "Messages past their time, deleted.", (double)s.purged},
+        {"custody_uploaded_total", "counter", "Messages moved into the bucket.", (double)s.uploaded},
         {"custody_replayed_total", "counter", "Rows made again from what is held.", (double)s.replayed},
         {"custody_room_bytes", "gauge", "Free space beyond min_free.", (double)s.room},
         {"custody_waiting", "gauge", "Messages on their way to the disk.", (double)s.waiting},
@@ -315,6 +353,8 @@ static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS
     n += cache_numbers(v->cache, to + n);
     n += scanner_numbers(v->scanner, to + n);
     n += journal_numbers(v->journal, to + n);
+    n += sending_numbers(v->sending, to + n);
+    n += lookup_numbers(v->lookup, to + n);
     n += custody_numbers(v->custody, to + n);
     return n + other_numbers(v, to + n);
 }

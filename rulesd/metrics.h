@@ -57,6 +57,8 @@ struct hits;
 struct scanner;
 struct journal;
 struct custody;
+struct sending;
+struct lookup;
 /* What there is to tell about; borrowed for the call. */
 struct metrics_view {
     const struct metrics *const *loops;
@@ -65,9 +67,11 @@ struct metrics_view {
     struct greylist             *greylist;
     struct hits                 *hits;
     struct limited_rules        *limited;
-    struct scanner              *scanner; /* these three may be NULL */
+    struct scanner              *scanner; /* these five may be NULL */
     struct journal              *journal;
     struct custody              *custody;
+    struct sending              *sending;
+    struct lookup               *lookup;
     size_t                       waiting;    /* scans in the workers' queue */
     unsigned long long           buffered;   /* bytes of requests held in memory */
     int64_t                      started_us; /* wall clock */

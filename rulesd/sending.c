@@ -96,6 +96,7 @@ struct sending {
     pthread_cond_t       came;
     struct map           senders;
     struct orders       *orders;
+    size_t               ndirty;
     struct verdict_row  *verdicts; /* to be written */
     struct sending_stats stats;
     bool                 stopping;
@@ -260,11 +261,17 @@ static int broken_limit(struct sender *x, const struct store_limit *l, size_t nr
     return -1;
 }
 
-static void add(struct sender *x, size_t nrcpt, int64_t now)
+static void make_dirty(struct sending *s, struct sender *x)
+{
+    s->ndirty += !x->dirty;
+    x->dirty = true;
+}
+
+static void add(struct sending *s, struct sender *x, size_t nrcpt, int64_t now)
 {
     for (size_t k = 0; k < ROWS_PER_SENDER; k++)
         count_of(x, k, now)->since += kinds[k].recipients ? (int64_t)nrcpt : 1;
-    x->dirty = true;
+    make_dirty(s, x);
 }
 
 /* ---- Evidence --------------------------------------------------------------------------------------------------------- */
@@ -447,9 +454,9 @@ static enum sending_verdict decide(struct sending *s, const struct who *w, const
     }
     if (domain != NULL && whole != NULL && broken_limit(domain, whole, nrcpt, f->now_us) >= 0)
         return SENDING_DEFER;
-    add(user, nrcpt, f->now_us);
+    add(s, user, nrcpt, f->now_us);
     if (domain != NULL)
-        add(domain, nrcpt, f->now_us);
+        add(s, domain, nrcpt, f->now_us);
     return SENDING_OK;
 }
 
@@ -481,10 +488,11 @@ struct batch {
     struct arena         arena;
 };
 
-static void take_sender(struct batch *b, struct sender *x)
+static void take_sender(struct sending *s, struct batch *b, struct sender *x)
 {
     struct span subject = SPAN_NONE;
 
+    s->ndirty--;
     x->dirty = false;
     for (size_t k = 0; k < ROWS_PER_SENDER; k++) {
         struct count *c = &x->counts[k];
@@ -509,7 +517,7 @@ static void take_batch(struct sending *s, struct batch *b)
     pthread_mutex_lock(&s->lock);
     while (b->n + ROWS_PER_SENDER <= BATCH && map_next(&s->senders, &at, NULL, &value))
         if (((struct sender *)value)->dirty)
-            take_sender(b, value);
+            take_sender(s, b, value);
     pthread_mutex_unlock(&s->lock);
 }
 
@@ -527,7 +535,7 @@ static void settle(struct sending *s, const struct batch *b, bool written)
             c->known = b->totals[i];
         } else {
             c->since += c->on_its_way;
-            x->dirty = true;
+            make_dirty(s, x);
         }
         c->on_its_way = 0;
     }
@@ -875,14 +883,10 @@ void sending_free(struct sending **at)
 
 void sending_stats(struct sending *s, struct sending_stats *out)
 {
-    size_t at = 0;
-    void  *value;
-
     pthread_mutex_lock(&s->lock);
     *out = s->stats;
     out->senders = s->senders.n;
     out->blocked = s->orders->blocked.n;
-    while (map_next(&s->senders, &at, NULL, &value))
-        out->waiting += ((struct sender *)value)->dirty;
+    out->waiting = s->ndirty;
     pthread_mutex_unlock(&s->lock);
 }

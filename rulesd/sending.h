@@ -38,7 +38,7 @@ enum sending_verdict sending_ask(struct sending *s, const struct sending_facts *
 
 struct sending_stats {
     size_t   senders; /* in memory, domains included */
-    size_t   waiting; /* counters that are not written yet */
+    size_t   waiting; /* of those, whose sums are not written yet */
     size_t   blocked; /* senders */
     uint64_t counted, deferred, refused;
 };

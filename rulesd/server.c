@@ -16,6 +16,8 @@ struct metrics_view server_view(const struct server *s, const struct metrics **r
                                  .scanner = s->tools.scanner,
                                  .journal = s->tools.journal,
                                  .custody = s->tools.custody,
+                                 .sending = s->tools.sending,
+                                 .lookup = s->lookup,
                                  .waiting = workers_waiting(s->workers),
                                  .buffered = atomic_load(&s->buffered),
                                  .started_us = s->started_us};
