@@ -67,7 +67,7 @@ struct rspamd_reply {
     struct span        change_from;    /* empty: unchanged */
     const struct span *dkim_signature; /* values of the fields to put on top */
     size_t             ndkim_signature;
-    bool               discard; /* milter.reject = "discard" */
+    bool               discard;                      /* milter.reject = "discard" */
     bool               hold_reject, hold_add_header; /* "hold": mail of that action is to be handed over and dropped */
     double             time_real;
 

@@ -63,7 +63,8 @@ static int32_t unicode_escape(const char *p, size_t left)
 /* At a backslash: how many bytes belong to the escape, once it is one that may stand in a text. */
 static size_t mend_escape(char *p, size_t left)
 {
-    int32_t v = unicode_escape(p, left);
+    static const char bad[6] = {'\\', 'u', 'f', 'f', 'f', 'd'};
+    int32_t           v = unicode_escape(p, left);
 
     if (v < 0)
         return left < 2 ? left : 2;
@@ -74,7 +75,7 @@ static size_t mend_escape(char *p, size_t left)
             return 12;
     }
     if (v == 0 || (v >= 0xD800 && v <= 0xDFFF))
-        memcpy(p, "\\ufffd", 6);
+        memcpy(p, bad, sizeof bad);
     return 6;
 }
 

@@ -680,12 +680,21 @@ static void go_on(struct scanner *s, unsigned n)
     }
 }
 
-static void drop_all(struct scanner *s)
+/* What was not asked yet, and what is under way. */
+static void drop_all(struct scanner *s, struct scanner_ask *ask)
 {
-    while (s->jobs != NULL) {
-        scanner_was_not_asked(&s->health[s->jobs->at], s->jobs->trial);
-        err_set(&s->jobs->err, ERR_LOST, "the scanners are no longer asked: this program stops");
-        end_job(s->jobs, -1);
+    struct err err = ERR_INIT;
+
+    err_set(&err, ERR_LOST, "the scanners are no longer asked: this program stops");
+    for (struct scanner_ask *next; ask != NULL; ask = next) {
+        next = ask->next;
+        finish(s, ask, -1, &err, 0);
+    }
+    for (struct job *job = s->jobs, *next; job != NULL; job = next) {
+        next = job->next;
+        scanner_was_not_asked(&s->health[job->at], job->trial);
+        job->err = err;
+        end_job(job, -1);
     }
 }
 
@@ -706,11 +715,7 @@ static void *run(void *of)
         curl_multi_poll(s->multi, s->polled, n, wait_ms, NULL);
         go_on(s, n);
     }
-    for (; ask != NULL; ask = next) {
-        next = ask->next;
-        begin_job(s, ask);
-    }
-    drop_all(s);
+    drop_all(s, ask);
     return NULL;
 }
 
