@@ -59,7 +59,7 @@ struct custody {
 static int keep(struct custody *c, struct custody_job *j)
 {
     struct store_message *m = j->record;
-    struct vault_kept     kept;
+    struct vault_kept     kept = {0};
     struct buf            head;
     int                   rc;
 

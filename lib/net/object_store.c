@@ -397,7 +397,7 @@ static int perform(struct object_store *s, struct request *r, struct err *e)
         return -1;
     }
     if (rc != CURLE_OK && !r->enough)
-        return err_set(e, ERR_LOST, "%s: %s", r->doing, curl_easy_strerror(rc));
+        return err_set(e, ERR_LOST, "%s at %s: %s", r->doing, s->base, curl_easy_strerror(rc));
     return judge(r, e);
 }
 

@@ -10,13 +10,14 @@
 
 #include "base/fd.h"
 
-#define MAGIC "POSTERN\1"
-#define TAIL_MAGIC "\1NRETSOP"
 #define MAGIC_BYTES 8
 #define PIECE ((size_t)64 << 10)
 #define SEALED_PIECE (PIECE + crypto_secretstream_xchacha20poly1305_ABYTES)
 #define LEVEL 3
 #define WINDOW_LOG_MAX 24 /* what level 3 asks for at most is 21 */
+
+static const char magic[MAGIC_BYTES] = {'P', 'O', 'S', 'T', 'E', 'R', 'N', 1};
+static const char tail_magic[MAGIC_BYTES] = {1, 'N', 'R', 'E', 'T', 'S', 'O', 'P'};
 
 /* Where things stand in the prefix. */
 enum {
@@ -97,7 +98,7 @@ static int write_tail(struct sealer *s, struct err *e)
     uint8_t tail[TAIL];
 
     put_u64(tail, s->written);
-    memcpy(tail + 8, TAIL_MAGIC, MAGIC_BYTES);
+    memcpy(tail + 8, tail_magic, MAGIC_BYTES);
     return fd_write_all(s->fd, span_make(tail, sizeof tail), e);
 }
 
@@ -105,7 +106,7 @@ static int fill_prefix(uint8_t front[OBJECT_FRONT], const struct uuid *uid, stru
                        const struct keyring *keys, const uint8_t data_key[32], struct vault_kept *out, struct err *e)
 {
     memset(front, 0, PREFIX);
-    memcpy(front, MAGIC, MAGIC_BYTES);
+    memcpy(front, magic, MAGIC_BYTES);
     memcpy(front + AT_UID, uid->b, sizeof uid->b);
     strcpy((char *)front + AT_KEY_ID, keyring_current(keys));
     crypto_hash_sha256(front + AT_SHA256, bytes_of(message), message.n);
@@ -157,7 +158,7 @@ size_t object_head_end(const uint8_t front[OBJECT_FRONT])
 {
     uint64_t head = get_u64(front + AT_HEAD_SIZE);
 
-    return memcmp(front, MAGIC, MAGIC_BYTES) == 0 && head <= VAULT_HEAD_MAX ? OBJECT_FRONT + (size_t)head : 0;
+    return memcmp(front, magic, MAGIC_BYTES) == 0 && head <= VAULT_HEAD_MAX ? OBJECT_FRONT + (size_t)head : 0;
 }
 
 /* Is the front that of an object of `size` bytes with this UID? */
@@ -251,7 +252,7 @@ static int read_front(int fd, const struct uuid *uid, struct buf *all, uint64_t 
         return -1;
     all->n = end;
     *body_out = get_u64(tail);
-    if (memcmp(tail + 8, TAIL_MAGIC, MAGIC_BYTES) != 0 || *body_out != *size_out - end - TAIL)
+    if (memcmp(tail + 8, tail_magic, MAGIC_BYTES) != 0 || *body_out != *size_out - end - TAIL)
         return err_set(e, ERR_CORRUPT, "it is cut: its end is missing");
     return 0;
 }
