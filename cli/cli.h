@@ -6,12 +6,11 @@
 #define POSTERN_CLI_CLI_H
 
 #include "base/conf.h"
+#include "base/version.h"
 #include "args.h"
 #include "store/domain.h"
 #include "store/rule.h"
 #include "store/setting.h"
-
-#define POSTERN_VERSION "0.1.0"
 
 struct cli {
     const char            *conf_path;

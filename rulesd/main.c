@@ -14,71 +14,20 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/program.h"
 #include "endpoints.h"
 #include "follower.h"
 #include "lookup.h"
 #include "loop.h"
 #include "mail/leaf.h"
-#include "version.h"
+#include "base/version.h"
 
 #define PROGRAM "postern-rulesd"
-#define DEFAULT_CONF "/etc/postern/postern.conf"
 #define DRAIN_SECONDS 10
 #define LOOPS_MAX 8             /* unless asked for more */
 #define FILES_FOR_OURSELVES 256 /* descriptors that connections must not take */
 #define QUEUE_MAX 1024
 #define BUFFERED_MIN ((size_t)512 << 20)
-
-struct options {
-    const char *conf_path;
-    bool        conf_given;
-};
-
-/* ---- the command line ---- */
-
-static void usage(FILE *to)
-{
-    fputs("usage: " PROGRAM " [-c FILE]\n"
-          "  -c FILE      settings (default " DEFAULT_CONF ", which may be missing)\n"
-          "  --version    say which release this is\n"
-          "  --help       say this, and all settings with what they mean\n",
-          to);
-}
-
-static _Noreturn void help(void)
-{
-    struct buf b;
-
-    usage(stdout);
-    buf_init(&b, 1 << 20);
-    conf_print_example(&b);
-    printf("\n%.*s", SPAN_ARG(buf_span(&b)));
-    buf_fini(&b);
-    exit(EXIT_SUCCESS);
-}
-
-static struct options read_options(int argc, char **argv)
-{
-    struct options o = {DEFAULT_CONF, false};
-
-    for (int i = 1; i < argc; i++) {
-        struct span word = span_of(argv[i]);
-
-        if (span_is(word, "--help") || span_is(word, "-h"))
-            help();
-        if (span_is(word, "--version")) {
-            puts(PROGRAM " " POSTERN_VERSION);
-            exit(EXIT_SUCCESS);
-        }
-        if (!span_is(word, "-c") || i + 1 == argc) {
-            usage(stderr);
-            exit(64); /* EX_USAGE */
-        }
-        o.conf_path = argv[++i];
-        o.conf_given = true;
-    }
-    return o;
-}
 
 /* ---- the server ---- */
 
@@ -243,7 +192,7 @@ static void name_others(const struct settings *was, const struct settings *now)
 }
 
 /* On an error everything stays as it was. */
-static void reload(struct server *sv, const struct options *o, const struct settings *was)
+static void reload(struct server *sv, const struct program_options *o, const struct settings *was)
 {
     struct err    e = ERR_INIT;
     struct conf  *conf = NULL;
@@ -265,7 +214,7 @@ static void reload(struct server *sv, const struct options *o, const struct sett
     conf_free(&conf);
 }
 
-static void wait_for_end(struct server *sv, const struct options *o, const struct settings *s)
+static void wait_for_end(struct server *sv, const struct program_options *o, const struct settings *s)
 {
     sigset_t set = signals();
 
@@ -362,7 +311,7 @@ static void stop(struct server *sv)
 
 int main(int argc, char **argv)
 {
-    struct options       o = read_options(argc, argv);
+    struct program_options o = program_options(PROGRAM, argc, argv);
     struct err           e = ERR_INIT;
     static struct server sv;
     struct conf         *conf;

@@ -4,7 +4,7 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "version.h"
+#include "base/version.h"
 
 #define REMOVED_NAMES_MAX 64 /* different names of header fields that one reply has removed */
 #define FIELD_NAME_MAX 76

@@ -1,0 +1,305 @@
+/* lib/net/learn.c - see learn.h. libcurl carries both: HTTP as such, and spamd's bytes over a connection that it only opens. */
+#include "net/learn.h"
+
+#include <curl/curl.h>
+#include <poll.h>
+
+#include "base/clock.h"
+#include "base/utf8.h"
+#include "net/filter_url.h"
+
+#define ANSWER_MAX ((size_t)64 << 10)
+#define WORDS_MAX 300
+#define CONNECT_MS 5000
+
+/* ---- what came back ---- */
+
+static void say(struct buf *words, struct span text)
+{
+    utf8_put_escaped(words, span_head(span_trim(text), WORDS_MAX), 0);
+}
+
+/* The value of "error" or the like, without a parser: for people alone. */
+static struct span error_of(struct span json)
+{
+    size_t      at = span_find(json, SPAN("\"error\""));
+    struct span rest = span_skip(json, at + 7);
+    size_t      quote = span_chr(rest, '"');
+
+    if (at == json.n || quote == rest.n)
+        return json;
+    rest = span_skip(rest, quote + 1);
+    return span_head(rest, span_chr(rest, '"'));
+}
+
+/* Rspamd's controller. */
+static enum learn_answer of_status(long status, struct span body, struct buf *words)
+{
+    static const struct {
+        long              status;
+        enum learn_answer answer;
+        const char       *words;
+    } rows[] = {
+        {204, LEARN_SHORT, "too few words to learn from"},
+        {208, LEARN_KNOWN, NULL},
+        {400, LEARN_REFUSED, NULL},
+        {401, LEARN_CLOSED, "the password is wrong"},
+        {403, LEARN_CLOSED, NULL},
+        {404, LEARN_CLOSED, NULL},
+        {413, LEARN_REFUSED, "too large"},
+    };
+    struct span said = error_of(body);
+
+    if (status == 200 && span_find(body, SPAN("\"success\"")) < body.n) {
+        say(words, SPAN("learnt"));
+        return LEARN_DONE;
+    }
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        if (rows[i].status != status)
+            continue;
+        say(words, rows[i].words != NULL ? span_of(rows[i].words) : said);
+        return rows[i].answer;
+    }
+    buf_printf(words, "status %ld: ", status);
+    say(words, said);
+    return LEARN_LATER;
+}
+
+/* "SPAMD/1.1 0 EX_OK", and behind it what it did. */
+static enum learn_answer of_tell(struct span in, struct buf *words)
+{
+    struct span rest = in, line, word;
+    uint64_t    code;
+
+    if (!span_line(&rest, &line) || !span_starts(line, SPAN("SPAMD/")) || !span_next(&line, ' ', &word) ||
+        !span_next(&line, ' ', &word) || !span_u64(word, &code)) {
+        say(words, in.n > 0 ? SPAN("no answer of spamd's") : SPAN("closed without an answer"));
+        return LEARN_LATER;
+    }
+    if (code != 0) {
+        say(words, line);
+        return code == 69 && span_find(line, SPAN("TELL commands are not enabled")) < line.n ? LEARN_CLOSED : LEARN_LATER;
+    }
+    if (span_find_ci(rest, SPAN("DidSet: ")) < rest.n || span_find_ci(rest, SPAN("DidRemove: ")) < rest.n) {
+        say(words, SPAN("learnt"));
+        return LEARN_DONE;
+    }
+    say(words, SPAN("known already"));
+    return LEARN_KNOWN;
+}
+
+/* ---- the conversation ---- */
+
+struct talk {
+    const struct learn_ask *ask;
+    struct filter_url       at;
+    CURL                   *easy;
+    struct buf              in;
+    int64_t                 until_us;
+    char                    fault[CURL_ERROR_SIZE];
+};
+
+static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+{
+    struct talk *t = ctx;
+
+    buf_put(&t->in, span_make(p, size * n));
+    return t->in.failed ? 0 : size * n;
+}
+
+static long left_ms(const struct talk *t)
+{
+    int64_t us = t->until_us - clock_mono_us();
+
+    return us > 1000 ? (long)(us / 1000) : 0;
+}
+
+static void prepare(struct talk *t)
+{
+    long ms = left_ms(t) + 1;
+
+    curl_easy_setopt(t->easy, CURLOPT_URL, t->at.base);
+    curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, t->at.socket);
+    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http");
+    curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
+    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->fault);
+    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, ms);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? ms : (long)CONNECT_MS);
+}
+
+static enum learn_answer lost(struct talk *t, CURLcode code, struct buf *words)
+{
+    say(words, span_of(t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code)));
+    return LEARN_LATER;
+}
+
+static struct curl_slist *add_field(struct curl_slist *list, const char *name, struct span value)
+{
+    struct buf         b;
+    struct curl_slist *more = NULL;
+
+    buf_init(&b, 4096);
+    buf_printf(&b, "%s: ", name);
+    for (size_t i = 0; i < value.n; i++)
+        if ((unsigned char)value.p[i] > ' ' && value.p[i] != 0x7f)
+            buf_putc(&b, value.p[i]);
+    if (!b.failed)
+        more = curl_slist_append(list, b.p);
+    buf_fini(&b);
+    return more != NULL ? more : list;
+}
+
+static enum learn_answer by_rspamd(struct talk *t, struct buf *words)
+{
+    static const char *const paths[] = {[LEARN_SPAM] = "/learnspam", [LEARN_HAM] = "/learnham"};
+    const struct learn_ask  *ask = t->ask;
+    struct curl_slist       *fields = curl_slist_append(NULL, "Content-Type: message/rfc822");
+    struct buf               url;
+    long                     status = 0;
+    CURLcode                 code;
+
+    if (ask->class == LEARN_FORGET) {
+        curl_slist_free_all(fields);
+        say(words, SPAN("Rspamd cannot forget a message; report it as the other kind instead"));
+        return LEARN_REFUSED;
+    }
+    buf_init(&url, 4096);
+    buf_printf(&url, "%s%s", t->at.base, paths[ask->class]);
+    prepare(t);
+    fields = curl_slist_append(fields, "Expect:");
+    if (ask->password[0] != '\0')
+        fields = add_field(fields, "Password", span_of(ask->password));
+    if (ask->deliver_to.n > 0)
+        fields = add_field(fields, "Deliver-To", ask->deliver_to);
+    curl_easy_setopt(t->easy, CURLOPT_URL, url.p);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, fields);
+    curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, ask->message.n > 0 ? ask->message.p : "");
+    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->message.n);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    code = curl_easy_perform(t->easy);
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(fields);
+    buf_fini(&url);
+    return code != CURLE_OK ? lost(t, code, words) : of_status(status, buf_span(&t->in), words);
+}
+
+static bool wait_for(struct talk *t, short events)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    struct pollfd p;
+
+    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
+    p = (struct pollfd){.fd = fd, .events = events};
+    return left_ms(t) > 0 && poll(&p, 1, (int)left_ms(t)) > 0;
+}
+
+static CURLcode send_all(struct talk *t, struct span bytes)
+{
+    while (bytes.n > 0) {
+        size_t   n = 0;
+        CURLcode code = curl_easy_send(t->easy, bytes.p, bytes.n, &n);
+
+        if (code != CURLE_OK && code != CURLE_AGAIN)
+            return code;
+        bytes = span_skip(bytes, n);
+        if (code == CURLE_AGAIN && !wait_for(t, POLLOUT))
+            return CURLE_OPERATION_TIMEDOUT;
+    }
+    return CURLE_OK;
+}
+
+/* To its end: spamd closes behind its answer. */
+static CURLcode receive_all(struct talk *t)
+{
+    for (;;) {
+        char     bytes[4096];
+        size_t   n = 0;
+        CURLcode code = curl_easy_recv(t->easy, bytes, sizeof bytes, &n);
+
+        if (code == CURLE_AGAIN) {
+            if (!wait_for(t, POLLIN))
+                return CURLE_OPERATION_TIMEDOUT;
+            continue;
+        }
+        if (code != CURLE_OK || n == 0)
+            return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ? CURLE_OK : code;
+        buf_put(&t->in, span_make(bytes, n));
+        if (t->in.failed)
+            return CURLE_FILESIZE_EXCEEDED;
+    }
+}
+
+static void put_tell(const struct learn_ask *ask, bool end, struct buf *out)
+{
+    static const char *const heads[] = {
+        [LEARN_SPAM] = "Message-class: spam\r\nSet: local\r\n",
+        [LEARN_HAM] = "Message-class: ham\r\nSet: local\r\n",
+        [LEARN_FORGET] = "Remove: local\r\n",
+    };
+
+    buf_printf(out, "TELL SPAMC/1.5\r\n%s", heads[ask->class]);
+    if (ask->deliver_to.n > 0) {
+        buf_puts(out, "User: ");
+        for (size_t i = 0; i < ask->deliver_to.n; i++)
+            if ((unsigned char)ask->deliver_to.p[i] > ' ' && ask->deliver_to.p[i] != 0x7f)
+                buf_putc(out, ask->deliver_to.p[i]);
+        buf_puts(out, "\r\n");
+    }
+    buf_printf(out, "Content-length: %zu\r\n\r\n", ask->message.n + (end ? 1 : 0));
+}
+
+static enum learn_answer by_spamd(struct talk *t, struct buf *words)
+{
+    struct span message = t->ask->message;
+    bool        end = message.n == 0 || message.p[message.n - 1] != '\n'; /* spamd reads lines */
+    struct buf  head;
+    CURLcode    code;
+
+    prepare(t);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
+    if ((code = curl_easy_perform(t->easy)) != CURLE_OK)
+        return lost(t, code, words);
+    buf_init(&head, 8192);
+    put_tell(t->ask, end, &head);
+    code = send_all(t, buf_span(&head));
+    buf_fini(&head);
+    if (code == CURLE_OK)
+        code = send_all(t, message);
+    if (code == CURLE_OK && end)
+        code = send_all(t, SPAN("\n"));
+    if (code == CURLE_OK)
+        code = receive_all(t);
+    return code != CURLE_OK ? lost(t, code, words) : of_tell(buf_span(&t->in), words);
+}
+
+enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out)
+{
+    struct talk       t = {.ask = ask, .until_us = clock_mono_us() + ask->timeout_ms * 1000};
+    struct err        e = ERR_INIT;
+    enum learn_answer answer;
+
+    buf_clear(words_out);
+    if (filter_url_read(ask->url, &t.at, &e) < 0 || (t.easy = curl_easy_init()) == NULL) {
+        filter_url_fini(&t.at);
+        say(words_out, span_of(e.text));
+        return LEARN_CLOSED;
+    }
+    buf_init(&t.in, ANSWER_MAX);
+    answer = t.at.spamd ? by_spamd(&t, words_out) : by_rspamd(&t, words_out);
+    curl_easy_cleanup(t.easy);
+    buf_fini(&t.in);
+    filter_url_fini(&t.at);
+    return answer;
+}
+
+int learn_check_url(const char *url, struct err *e)
+{
+    struct filter_url u;
+    int               rc = filter_url_read(url, &u, e);
+
+    filter_url_fini(&u);
+    return rc;
+}

@@ -1,0 +1,101 @@
+/* trainer/main.c - postern-trainer: teaches the filter what people report.
+ *
+ * One thread. SIGTERM and SIGINT: finish the report at hand, leave. SIGHUP: read the settings again. Several may run at once, here
+ * and on other machines. */
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "base/program.h"
+#include "drain.h"
+
+#define PROGRAM "postern-trainer"
+#define IDLE_MS 500
+#define AWAY_MS 5000 /* the database, or the keys */
+
+static sigset_t signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+/* The signal that came within that time, or 0. */
+static int wait_ms(long ms)
+{
+    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
+    sigset_t              set = signals();
+    int                   got = sigtimedwait(&set, NULL, &t);
+
+    return got > 0 ? got : 0;
+}
+
+/* How long to rest; 0: there is more. */
+static long step(struct drain *d, bool *away)
+{
+    struct err e = ERR_INIT;
+    int        rc = drain_step(d, &e);
+
+    if (rc < 0 && !*away)
+        log_err(LOG_LEVEL_WARNING, "reports wait", &e);
+    *away = rc < 0;
+    return rc > 0 ? 0 : rc < 0 ? AWAY_MS : IDLE_MS;
+}
+
+/* Until a signal, which it returns. */
+static int serve(struct drain *d, bool idle)
+{
+    bool away = false;
+
+    for (;;) {
+        long ms = idle ? 3600000 : step(d, &away);
+        int  got = wait_ms(ms);
+
+        if (got != 0)
+            return got;
+    }
+}
+
+static int run_with(const struct program_options *o, bool first)
+{
+    struct err    e = ERR_INIT;
+    struct conf  *conf = NULL;
+    struct drain *d = NULL;
+    int           got;
+
+    if (conf_load(o->conf_path, !o->conf_given, &conf, &e) < 0 || drain_new(conf_settings(conf), &d, &e) < 0) {
+        conf_free(&conf);
+        if (first)
+            fatal(&e);
+        log_err(LOG_LEVEL_ERROR, "settings not read again, and reports wait", &e);
+        return wait_ms(3600000);
+    }
+    const struct settings *s = conf_settings(conf);
+    log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
+    if (s->trainer.backend.n == 0)
+        log_text(LOG_LEVEL_INFO, "no [trainer] backend is configured: there is nothing to do");
+    got = serve(d, s->trainer.backend.n == 0);
+    drain_free(&d);
+    conf_free(&conf);
+    return got;
+}
+
+int main(int argc, char **argv)
+{
+    struct program_options o = program_options(PROGRAM, argc, argv);
+    sigset_t               set = signals();
+    int                    got = SIGHUP;
+
+    log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
+    sigprocmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    for (bool first = true; got == SIGHUP || got == 0; first = false)
+        got = run_with(&o, first);
+    log_text(LOG_LEVEL_INFO, "stopped");
+    return EXIT_SUCCESS;
+}
