@@ -1,6 +1,6 @@
 // The administrator's command, as an administrator uses it: on SQLite and on PostgreSQL.
 import assert from "node:assert/strict";
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
@@ -38,6 +38,18 @@ function suite(makeConfig) {
         assert.equal(code, 66);
         assert.match(stderr, /postern init/);
         other.remove();
+    });
+
+    test("init makes a key, rotating another, and both are listed", async () => {
+        const first = await must("key", "list");
+        assert.match(first, /^\S+ +\S+Z +current +seals and opens\n$/);
+        const [, id] = /^Key (\S+) seals/.exec(await must("key", "rotate"));
+        const [old, now] = (await must("key", "list")).split("\n");
+        assert.equal(old.slice(0, 10), first.slice(0, 10));
+        assert.doesNotMatch(old, /current/);
+        assert.match(now, new RegExp(`^${id} .*current`));
+        assert.match(await must("audit", "list"), new RegExp(`key\\.rotate .*${id}`));
+        assert.equal(statSync(join(site.dir, "keys", `${id}.key`)).mode & 0o777, 0o400);
     });
 
     test("a domain is added once, listed, shown, and a typing error is named", async () => {
