@@ -146,7 +146,9 @@ describe("before a real spamd", { skip: missing("spamassassin", "spamd") }, () =
     let spamd, site;
 
     before(async () => {
-        spamd = await startSpamd({ local: `${spamdFinds}body CLAMAV /EICAR-STANDARD/\nscore CLAMAV 30\n` });
+        spamd = await startSpamd({ local: `${spamdFinds}body CLAMAV /EICAR-STANDARD/\nscore CLAMAV 30\n${
+            "header TOWN_SENDER EnvelopeFrom =~ /^writer\\@ext\\.example$/\nscore TOWN_SENDER 0.1\n"}${
+            "header TOWN_CLIENT X-Spam-Relays-Untrusted =~ /^\\[ ip=8\\.8\\.4\\.4 /\nscore TOWN_CLIENT 0.1\n"}` });
         site = await startSite(`spamd://127.0.0.1:${spamd.port}`);
     });
     after(async () => { await site?.stop(); await spamd?.stop(); });
@@ -160,9 +162,20 @@ describe("before a real spamd", { skip: missing("spamassassin", "spamd") }, () =
         assert.equal(said.symbols.CLAMAV.score, 30);
     });
 
-    test("spamd scans for the domain of the recipients, and hears where the message came from", async () => {
+    test("spamd scans for the domain of the recipients", async () => {
         await ask(site, ANNA, letter("hello").text);
-        assert.match(spamd.log(), /for ours\.example:|ours\.example/);
+        assert.match(spamd.log(), /checking message .* for ours\.example:/);
+    });
+
+    test("spamd believes the caller about client and sender, and not what the message says", async () => {
+        const extra = `Return-Path: <x@bank.example>\r\nX-Envelope-From: <x@bank.example>\r\n` +
+            "Received: from bank.example (bank.example [9.9.9.9]) by mx.ours.example (Postfix) with ESMTP id 1\r\n" +
+            "\t(envelope-from <x@bank.example>); Sat, 21 Nov 2026 21:24:28 +0000\r\n";
+
+        for (const text of [letter("hello").text, letter("hello", { extra }).text]) {
+            const { symbols } = await ask(site, ANNA, text, { IP: "8.8.4.4" });
+            assert.ok(symbols.TOWN_SENDER && symbols.TOWN_CLIENT, Object.keys(symbols).join(" "));
+        }
     });
 });
 
