@@ -36,8 +36,8 @@ static int read_number(struct span text, double *out)
     return *end == '\0' && isfinite(*out) && fabs(*out) <= 1e6 ? 0 : -1;
 }
 
-/* Strings of an array; what is no string is passed over by nobody: it is refused. */
-static int read_strings(struct json_read *json, struct span *out, size_t max, size_t *n_out, struct err *e)
+/* Strings of an array, at most max of them: more are left out (cut), or refused. What is no string is refused. */
+static int read_strings(struct json_read *json, struct span *out, size_t max, bool cut, size_t *n_out, struct err *e)
 {
     struct json_value v;
     int               rc;
@@ -50,10 +50,8 @@ static int read_strings(struct json_read *json, struct span *out, size_t max, si
             return err_set(e, ERR_INVALID, "a string was expected");
         if (*n_out < max)
             out[(*n_out)++] = v.text;
-        else if (max == RSPAMD_OPTIONS_MAX)
-            continue;
-        else
-            return err_set(e, ERR_LIMIT, "more than %zu recipients", max);
+        else if (!cut)
+            return err_set(e, ERR_LIMIT, "more than %zu", max);
     }
     return rc;
 }
@@ -69,7 +67,7 @@ static int read_rcpt(const struct http_request *r, struct arena *a, struct inges
     if ((list = arena_array(a, json.in.n / 3 + 1, sizeof *list)) == NULL)
         return err_set(e, ERR_LIMIT, "the request needs too much memory");
     if (json_value(&json, &v, e) < 0 || v.type != JSON_ARRAY ||
-        read_strings(&json, list, r->limits.rcpt_max, &out->nrcpt, e) < 0 || json_end(&json, e) < 0)
+        read_strings(&json, list, r->limits.rcpt_max, false, &out->nrcpt, e) < 0 || json_end(&json, e) < 0)
         return err_set(e, e->code == ERR_LIMIT ? ERR_LIMIT : ERR_INVALID, "X-Rspamd-Rcpt is no list of addresses");
     out->rcpt = list;
     return 0;
@@ -108,7 +106,7 @@ static int read_symbol(struct json_read *json, struct arena *a, struct rspamd_sy
             if (list == NULL)
                 return err_set(e, ERR_LIMIT, "the request needs too much memory");
             out->options = list;
-            if (read_strings(json, list, RSPAMD_OPTIONS_MAX, &out->noptions, e) < 0)
+            if (read_strings(json, list, RSPAMD_OPTIONS_MAX, true, &out->noptions, e) < 0)
                 return -1;
         } else if (pass_over(json, &v, e) < 0) {
             return -1;
@@ -379,7 +377,6 @@ static bool read_status(struct span status, struct mail_event *ev)
 static int finish_event(size_t i, struct report *r, int64_t now_us, struct err *e)
 {
     struct mail_event *ev = &r->ev;
-    struct span        dsn;
 
     if (!read_status(r->status, ev))
         return bad_event(e, i, "status is none of delivered, deferred, bounced, queued, expired");
@@ -390,9 +387,7 @@ static int finish_event(size_t i, struct report *r, int64_t now_us, struct err *
     ev->at_us = now_us;
     if (r->at.n > 0 && !clock_parse_utc(r->at, &ev->at_us))
         return bad_event(e, i, "at is no time as RFC 3339 has it");
-    maillog_reply(ev->response, &ev->code, &dsn);
-    if (ev->dsn.n == 0)
-        ev->dsn = dsn;
+    maillog_reply(ev->response, &ev->code, &ev->dsn);
     return 0;
 }
 
@@ -406,21 +401,21 @@ static int read_event(struct json_read *json, size_t i, int64_t now_us, struct m
     return 0;
 }
 
-/* One event, or a list of them. */
-static int read_events(struct json_read *json, int64_t now_us, struct mail_event *out, size_t *n_out, struct err *e)
+/* At most so many as could stand in so many bytes. */
+static size_t events_in(struct span body)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < body.n; i++)
+        n += body.p[i] == '{';
+    return n < INGEST_EVENTS_MAX ? n : INGEST_EVENTS_MAX;
+}
+
+static int read_list(struct json_read *json, int64_t now_us, struct mail_event *out, size_t *n_out, struct err *e)
 {
     struct json_value v;
     int               rc;
 
-    *n_out = 0;
-    if (json_value(json, &v, e) < 0)
-        return -1;
-    if (v.type == JSON_OBJECT) {
-        *n_out = 1;
-        return read_event(json, 0, now_us, out, e) < 0 ? -1 : json_end(json, e);
-    }
-    if (v.type != JSON_ARRAY)
-        return err_set(e, ERR_INVALID, "an event or a list of events was expected");
     while ((rc = json_item(json, e)) > 0) {
         if (*n_out == INGEST_EVENTS_MAX)
             return err_set(e, ERR_LIMIT, "more than %d events at once", INGEST_EVENTS_MAX);
@@ -432,17 +427,30 @@ static int read_events(struct json_read *json, int64_t now_us, struct mail_event
             return -1;
         ++*n_out;
     }
-    return rc < 0 ? -1 : json_end(json, e);
+    return rc;
 }
 
-/* At most so many as could stand in so many bytes. */
-static size_t events_in(struct span body)
+int ingest_read_events(struct span body, int64_t now_us, struct arena *a, const struct mail_event **out, size_t *n_out,
+                       struct err *e)
 {
-    size_t n = 0;
+    struct json_read   json = {.in = body, .arena = a};
+    struct mail_event *list = arena_array(a, events_in(body) + 1, sizeof *list);
+    struct json_value  v;
+    int                rc;
 
-    for (size_t i = 0; i < body.n; i++)
-        n += body.p[i] == '{';
-    return n < INGEST_EVENTS_MAX ? n : INGEST_EVENTS_MAX;
+    *n_out = 0;
+    if (list == NULL)
+        return err_set(e, ERR_LIMIT, "the request needs too much memory");
+    *out = list;
+    if (json_value(&json, &v, e) < 0)
+        return -1;
+    if (v.type == JSON_ARRAY)
+        rc = read_list(&json, now_us, list, n_out, e);
+    else if (v.type == JSON_OBJECT)
+        rc = read_event(&json, (*n_out)++, now_us, list, e);
+    else
+        return err_set(e, ERR_INVALID, "an event or a list of events was expected");
+    return rc < 0 ? -1 : json_end(&json, e);
 }
 
 static int tell(struct visit *v, struct store *s, const struct mail_event *events, size_t n)
@@ -459,19 +467,16 @@ static int tell(struct visit *v, struct store *s, const struct mail_event *event
 
 int ingest_delivery(struct visit *v, struct store *s)
 {
-    struct span        body = v->x->http.body;
-    struct json_read   json = {.in = body, .arena = &v->x->arena};
-    struct mail_event *events;
-    struct err         e = ERR_INIT;
-    size_t             n;
+    const struct mail_event *events;
+    struct span              body = v->x->http.body;
+    struct err               e = ERR_INIT;
+    size_t                   n;
 
     if (s == NULL)
         return visit_refuse(v, 503, "the database is away");
     if (body.n > INGEST_JSON_MAX)
         return visit_refuse(v, 413, "more than %zu bytes", INGEST_JSON_MAX);
-    if ((events = arena_array(&v->x->arena, events_in(body) + 1, sizeof *events)) == NULL)
-        return visit_refuse(v, 413, "the request needs too much memory");
-    if (read_events(&json, clock_wall_us(), events, &n, &e) < 0)
+    if (ingest_read_events(body, clock_wall_us(), &v->x->arena, &events, &n, &e) < 0)
         return visit_refuse(v, e.code == ERR_LIMIT ? 413 : 400, "%s", e.text);
     return tell(v, s, events, n);
 }

@@ -33,4 +33,9 @@ struct ingest_told {
 };
 int ingest_read_told(const struct http_request *r, struct arena *a, struct ingest_told *out, struct err *e);
 
+/* One delivery report, or a list of them, as events of an MTA. Pure; spans point into the JSON, or are in `a`. ERR_LIMIT: too many. */
+struct mail_event;
+int ingest_read_events(struct span json, int64_t now_us, struct arena *a, const struct mail_event **out, size_t *n_out,
+                       struct err *e);
+
 #endif
