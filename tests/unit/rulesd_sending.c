@@ -244,6 +244,34 @@ static void what_was_sent_before_a_restart_counts(void **state)
     sending_free(&x.s);
 }
 
+static int add_up(void *ctx, const struct store_counter *c)
+{
+    *(int64_t *)ctx += c->value;
+    return 0;
+}
+
+/* Somebody else holds the lock, as a long transaction does. */
+static void nobody_waits_for_a_locked_store_and_nothing_is_lost(void **state)
+{
+    struct scene x = scene_of(state);
+    int64_t      before, sent = 0;
+
+    set_limit(&x, STORE_SCOPE_GLOBAL, false, LIMIT_MESSAGES_HOUR, 100);
+    begin(&x);
+    OK(x.w, db_begin(((struct store *)x.w->more)->log, &x.w->e));
+    assert_int_equal(ask(&x, "anna@ours.example", 1), SENDING_OK);
+    sleep_ms(1000); /* the thread stands at the lock */
+    before = clock_mono_us();
+    for (int i = 1; i < 100; i++)
+        assert_int_equal(ask(&x, "anna@ours.example", 1), SENDING_OK);
+    assert_int_equal(ask(&x, "anna@ours.example", 1), SENDING_DEFER);
+    assert_true(clock_mono_us() - before < 500 * MS);
+    db_rollback(((struct store *)x.w->more)->log);
+    sending_free(&x.s);
+    OK(x.w, store_counters_list(x.w->more, SPAN("user:anna@ours.example"), 0, add_up, &sent, &x.w->e));
+    assert_int_equal(sent, 4 * 100); /* messages and recipients, by hour and by day */
+}
+
 static bool settled(struct sending *s)
 {
     struct sending_stats stats;
@@ -321,12 +349,6 @@ static void *ask_often(void *arg)
     return NULL;
 }
 
-static int add_up(void *ctx, const struct store_counter *c)
-{
-    *(int64_t *)ctx += c->value;
-    return 0;
-}
-
 static void threads_lose_nothing(void **state)
 {
     struct scene x = scene_of(state);
@@ -373,6 +395,7 @@ int main(void)
         STORE(messages_over_a_limit_of_an_earlier_hour_do_not_count_towards_a_block),
         STORE(a_block_by_command_holds_within_a_fifth_of_a_second),
         STORE(what_was_sent_before_a_restart_counts),
+        STORE_SQLITE(nobody_waits_for_a_locked_store_and_nothing_is_lost),
         STORE(two_nodes_count_together),
         STORE_SQLITE(nodes_without_a_common_store_count_together_by_redis),
         STORE(threads_lose_nothing),
