@@ -115,6 +115,9 @@ test("three recipients, three verdicts: one gets it, one's copy is kept, one's i
     assert.deepEqual([...added.matchAll(/^([\w-]+):/gm)].map((m) => m[1]).filter((name) => name !== "Received" && !name.startsWith("X-Postern-")), []);
     assert.ok(![ANNA, BOB].some((who) => added.includes(who)));
     await comesTo(mail, { [BOB]: "allowed delivered delivered", [ANNA]: "removed unknown blocked", [CLEO]: "quarantined delivered delivered" });
+    const after = (await logged(mail)).deliveries[CLEO], last = after.attempts.at(-1);
+    assert.match(last.response, /^250 /);
+    assert.ok(last.queue_id && last.queue_id !== queue_id, "the released copy has a queue id of its own");
 
     const again = await town.postern(["quarantine", "release", uid, "--rcpt", CLEO]);
     assert.match(again.stdout + again.stderr, /already/);
@@ -149,6 +152,17 @@ test("lines that somebody writes into the log move nothing that is held", { skip
     await told("marker", marker, [BOB], /^250 /);
     await comesTo(marker, { [BOB]: "clean delivered delivered" });
     await comesTo(wares, { [CLEO]: "quarantined unknown quarantined" });
+});
+
+test("postern doctor follows one message through every hop, and finds nothing wrong", { skip }, async () => {
+    town.configure({ smtp: { url: `smtp://127.0.0.1:${postfix.port}`, from: "Postern <postern@mx.example>" } });
+    const { code, stdout } = await town.postern(["doctor", "--mail", BOB]);
+
+    assert.equal(code, 0, stdout);
+    assert.match(stdout, /^ok +mail +the mail server took it after \d+ ms as (\w+)\n+ok +mail +rulesd judged it after \d+ ms: clean, queue id \1\n+ok +mail +delivered after \d+ ms to .*250/m);
+    assert.match(stdout, /^ok +scanner +rspamd\+http:.* answers/m);
+    assert.match(stdout, /^ok +release +smtp:.* takes mail\n+ok +release +port \d+ is closed to strangers/m);
+    assert.match(stdout, /^ok +envelope +recipients are seen/m);
 });
 
 test("what the sender sees when something is down", { skip }, async () => {
