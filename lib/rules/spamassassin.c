@@ -20,7 +20,7 @@ static bool is_tellable(struct span s)
     for (size_t i = 0; i < s.n; i++) {
         unsigned char c = (unsigned char)s.p[i];
 
-        if (c <= ' ' || c >= 0x7f || memchr("#\\()[]\",;<>", c, 11) != NULL)
+        if (c <= ' ' || c >= 0x7f || strchr("#\\()[]\",;<>", c) != NULL)
             return false;
     }
     return s.n > 0 && s.n <= SPAMASSASSIN_VALUE_MAX;
