@@ -60,6 +60,12 @@ for (const form of ["spamd.conf", "rspamd.conf"]) describe(`examples/exim/${form
         assert.equal(copies(sink, wares).length, 0);
     });
 
+    test("has the sender come again when it greylists", async () => {
+        await town.must("domain", "set", "theirs.example", "--greylisting", "on");
+        await told("greylisted", letter("watches", { body: "cheap watches" }), [CLEO], /^451 Please try again later/);
+        await town.must("domain", "set", "theirs.example", "--greylisting", "off");
+    });
+
     test("what the sender sees when something is down", async () => {
         const later = letter("clean, after all");
 
