@@ -1,6 +1,8 @@
 /* lib/store/custody.c - the rows of what we hold. */
 #include "store/custody.h"
 
+#include <stdlib.h>
+
 #include "store/day.h"
 #include "store/log_row.h"
 
@@ -179,80 +181,55 @@ int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *coun
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
-/* First the keys of a page, then what belongs to them, between the least and the greatest of these. */
-#define OF_OWNER                                                                                                       \
-    "SELECT uid, n FROM held WHERE owner_id = $3 AND (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $4"
-#define OF_ALL "SELECT DISTINCT uid, n FROM held WHERE (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $3"
-#define ENDS(keys) "SELECT MIN(k.uid), MAX(k.uid) FROM (" keys ") k"
-static const char owner_ends_sql[] = ENDS(OF_OWNER), all_ends_sql[] = ENDS(OF_ALL);
-
-#define BETWEEN(table) table ".uid >= $1 AND " table ".uid < $2"
-#define ROWS(columns, whose)                                                                                           \
-    "SELECT " columns ", c.keep_us, c.bytes FROM (SELECT DISTINCT h.uid, h.n FROM held h WHERE " BETWEEN("h") whose    \
-        " AND (h.uid, h.n) < ($3, $4) ORDER BY h.uid DESC, h.n DESC LIMIT $5) k"                                       \
-        " JOIN delivery d ON d.uid = k.uid AND d.n = k.n AND " BETWEEN(                                                \
-            "d") " JOIN message m ON m.uid = k.uid AND " BETWEEN("m") " JOIN custody c ON c.uid = k.uid ORDER BY "     \
-                                                                      "k.uid DESC, k.n DESC"
-static const char owner_lite_sql[] = ROWS(LOG_ROW_LITE, " AND h.owner_id = $6");
-static const char owner_pg_sql[] = ROWS(LOG_ROW_PG, " AND h.owner_id = $6");
-static const char all_lite_sql[] = ROWS(LOG_ROW_LITE, ""), all_pg_sql[] = ROWS(LOG_ROW_PG, "");
+static const char owner_sql[] =
+    "SELECT uid, n FROM held WHERE owner_id = $3 AND (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $4";
+static const char all_sql[] =
+    "SELECT DISTINCT uid, n FROM held WHERE (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $3";
 
 #define UID_LAST "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
-/* 1 and the ends of the page, as bounds; 0 it is empty; -1. */
-static int page_ends(struct store *s, struct store_scope scope, struct db_val uid, struct db_val n, struct db_val limit,
-                     struct day_uid ends[2], struct err *e)
-{
-    bool            all = scope.kind == SCOPE_GLOBAL;
-    struct db_val   vals[] = {uid, n, all ? limit : dbv_uuid(&scope.id), limit};
-    struct db_rows *r;
-    struct uuid     least = uuid_zero, most = uuid_zero;
-    int             rc = row_first(s->log, all ? all_ends_sql : owner_ends_sql, vals, all ? 3 : 4, &r, e);
+struct held_page {
+    struct store_key keys[STORE_LIST_MAX];
+    size_t           n;
+    store_held_fn    fn;
+    void            *ctx;
+};
 
-    if (rc <= 0)
-        return rc;
-    rc = uuid_parse(db_text(r, 0), &least) && uuid_parse(db_text(r, 1), &most);
-    db_rows_free(&r);
-    most = day_uid_at(day_uid_ms(&most) + 1);
-    ends[0] = day_uid_text(&least);
-    ends[1] = day_uid_text(&most);
-    return rc;
+static int each_key(void *ctx, struct db_rows *r)
+{
+    struct held_page *p = ctx;
+
+    if (p->n < STORE_LIST_MAX && uuid_parse(db_text(r, 0), &p->keys[p->n].uid))
+        p->keys[p->n++].n = db_i64(r, 1);
+    return 0;
 }
 
-static int list_rows(struct db_rows *r, store_held_fn fn, void *ctx, struct err *e)
+static int each_held(void *ctx, const struct store_row *row, const struct log_row_held *held)
 {
-    struct store_held h;
-    int               rc;
+    struct held_page *p = ctx;
+    struct store_held h = {.row = *row, .keep_us = held->keep_us, .bytes = held->bytes};
 
-    while ((rc = db_next(r, e)) > 0) {
-        if (log_row_read(r, &h.row, e) < 0)
-            return -1;
-        h.keep_us = db_i64(r, LOG_ROW_COLUMNS);
-        h.bytes = db_i64(r, LOG_ROW_COLUMNS + 1);
-        if (fn(ctx, &h) != 0)
-            return 0;
-    }
-    return rc;
+    return p->fn(p->ctx, &h);
 }
 
 int store_custody_list(struct store *s, struct store_scope scope, const struct store_key *before, size_t limit,
                        store_held_fn fn, void *ctx, struct err *e)
 {
-    bool            lite = db_kind(s->log) == DB_SQLITE, all = scope.kind == SCOPE_GLOBAL;
-    struct day_uid  text = day_uid_text(before != NULL ? &before->uid : &uuid_zero), ends[2];
-    struct db_val   uid = dbv_str(before != NULL ? text.text : UID_LAST), n = dbv_i64(before != NULL ? before->n : 0);
-    struct db_val   most = dbv_i64((int64_t)page_limit(limit));
-    const char     *sql = all ? lite ? all_lite_sql : all_pg_sql : lite ? owner_lite_sql : owner_pg_sql;
-    struct db_rows *r;
-    int             rc = page_ends(s, scope, uid, n, most, ends, e);
+    bool              all = scope.kind == SCOPE_GLOBAL;
+    struct day_uid    text = day_uid_text(before != NULL ? &before->uid : &uuid_zero);
+    struct db_val     most = dbv_i64((int64_t)page_limit(limit));
+    struct db_val     vals[] = {dbv_str(before != NULL ? text.text : UID_LAST), dbv_i64(before != NULL ? before->n : 0),
+                            all ? most : dbv_uuid(&scope.id), most};
+    struct held_page *p = calloc(1, sizeof *p);
+    int               rc;
 
-    if (rc <= 0)
-        return rc;
-    if (db_query(s->log, sql,
-                 (struct db_val[]){dbv_str(ends[0].text), dbv_str(ends[1].text), uid, n, most, dbv_uuid(&scope.id)},
-                 all ? 5 : 6, &r, e) < 0)
-        return -1;
-    rc = list_rows(r, fn, ctx, e);
-    db_rows_free(&r);
-    return rc;
+    if (p == NULL)
+        panic("out of memory");
+    p->fn = fn;
+    p->ctx = ctx;
+    rc = row_each(s->log, all ? all_sql : owner_sql, vals, all ? 3 : 4, each_key, p, e);
+    if (rc == 0)
+        rc = log_rows(s, p->keys, p->n, each_held, p, e);
+    free(p);
+    return rc < 0 ? -1 : 0;
 }

@@ -1,23 +1,29 @@
 /* lib/store/log_row.h - reading deliveries of the log as struct store_row. For lib/store alone.
  *
- * A query that selects LOG_ROW_LITE or LOG_ROW_PG from a delivery d and its message m has these columns first, in this order;
- * its own may follow from LOG_ROW_COLUMNS on. On PostgreSQL $1 and $2 have to be bounds of the UIDs, $1 <= uid < $2: a table that is
- * asked without them is planned with all its partitions. */
+ * First the keys are found, then log_rows() has the rows of these: PostgreSQL plans a large table with all its partitions, unless the
+ * query itself says which UIDs it is about. */
 #ifndef POSTERN_STORE_LOG_ROW_H
 #define POSTERN_STORE_LOG_ROW_H
 
 #include "store/row.h"
 #include "store/search.h"
 
+/* The columns of a delivery d and its message m on SQLite, where one statement does both; log_row_read() wants them first. */
 #define LOG_ROW_(mailbox)                                                                                              \
     "d.uid, d.n, m.at_us, m.size, d.updated_us, m.direction, m.queue_id, m.ip, m.host, m.sender, m.from_address,"      \
     " m.from_name, m.subject, m.message_id, m.inbound, d.recipient, d.layer, d.domain_id, d.rule_id, d.verdict,"       \
     " d.state, d.status, d.score, d.answer, " mailbox
 #define LOG_ROW_LITE LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)")
-#define LOG_ROW_PG                                                                                                     \
-    LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n AND b.uid >= $1 AND "     \
-             "b.uid < $2 LIMIT 1)")
 #define LOG_ROW_COLUMNS 25
+
+/* What is held of a message, beside its row; zeros where nothing is. */
+struct log_row_held {
+    int64_t keep_us, bytes;
+};
+/* The rows of these keys, in order of (uid, n) descending as the keys have to be; those that are gone are passed over. fn as in
+ * store.h. 1: fn has stopped it, 0, -1. */
+typedef int (*log_row_fn)(void *ctx, const struct store_row *row, const struct log_row_held *held);
+int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e);
 
 extern const char *const direction_words[]; /* "inbound", "outbound", "local", NULL */
 

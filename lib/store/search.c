@@ -1,7 +1,7 @@
 /* lib/store/search.c - finding deliveries.
  *
  * A search walks back in time, window by window, so that it can stop between two when it has worked long enough. Each window is one
- * statement, composed of what was asked for: the keys that fit, in order, at most as many as are wanted, then the rows of these keys.
+ * statement, composed of what was asked for; on PostgreSQL one for the keys and one for their rows (log_row.h).
  * Words on SQLite: a window is a day, since each day has full-text tables of its own. Else: as wide as goes quickly. */
 #include "store/search.h"
 
@@ -304,12 +304,7 @@ static void pg_window(struct query *q, const struct search *x, int64_t from_ms, 
     }
     for (size_t i = 0; i < COUNT(bounds); i++)
         q->vals[q->n++] = dbv_text(buf_span(&q->texts[i]));
-    put(q, "WITH k AS MATERIALIZED (");
     pg_keys(q, x, bounds, dbv_text(buf_span(&q->texts[2])));
-    put(q, ") SELECT " LOG_ROW_PG " FROM k");
-    pg_join(q, "delivery", "d", "k", true, bounds);
-    pg_join(q, "message", "m", "k", false, bounds);
-    put(q, " ORDER BY k.uid DESC, k.n DESC");
 }
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
@@ -342,21 +337,54 @@ static void compose(struct query *q, const struct search *x, int64_t from_ms, in
         panic("a search longer than %d bytes", SQL_MAX);
 }
 
+static int each_row(void *ctx, const struct store_row *row, const struct log_row_held *held)
+{
+    struct search *x = ctx;
+
+    (void)held;
+    x->end->next = row->key;
+    x->stopped = x->fn(x->ctx, row) != 0;
+    return x->stopped;
+}
+
+/* Keys whose rows are gone count too: otherwise a page would begin before them for ever. */
+static int yield_keys(struct search *x, struct db_rows *r, struct store_key *keys, size_t *n, struct err *e)
+{
+    int rc;
+
+    while ((rc = db_next(r, e)) > 0) {
+        if (*n < x->left && uuid_parse(db_text(r, 0), &keys[*n].uid))
+            keys[(*n)++].n = db_i64(r, 1);
+    }
+    return rc;
+}
+
 static int run_window(struct search *x, int64_t from_ms, int64_t to_ms, struct err *e)
 {
-    struct query    q;
-    struct db_rows *r = NULL;
-    int             rc;
+    struct store_key *keys = x->lite ? NULL : calloc(x->left, sizeof *keys);
+    struct query      q;
+    struct db_rows   *r = NULL;
+    size_t            n = 0;
+    int               rc;
 
+    if (!x->lite && keys == NULL)
+        panic("out of memory");
     query_init(&q);
     compose(&q, x, from_ms, to_ms);
     rc = db_query(x->s->log, q.sql.p, q.vals, q.n, &r, e);
     if (rc == 0)
-        rc = yield_rows(x, r, e);
+        rc = x->lite ? yield_rows(x, r, e) : yield_keys(x, r, keys, &n, e);
     db_rows_free(&r);
     db_forget(x->s->log, q.sql.p);
     query_fini(&q);
-    return rc;
+    if (rc == 0 && n > 0) {
+        x->left -= n;
+        rc = log_rows(x->s, keys, n, each_row, x, e);
+        if (!x->stopped)
+            x->end->next = keys[n - 1];
+    }
+    free(keys);
+    return rc < 0 ? -1 : 0;
 }
 
 /* Is it time to stop? Then says where to go on, when everything from `from_ms` on has been looked at. */
