@@ -20,7 +20,7 @@
 #include "lookup.h"
 #include "loop.h"
 #include "mail/leaf.h"
-#include "base/version.h"
+#include "report.h"
 
 #define PROGRAM "postern-rulesd"
 #define DRAIN_SECONDS 10
@@ -70,7 +70,6 @@ static void set_limits(struct server *sv, const struct settings *s)
     sv->head_us = s->rulesd.head_timeout_s * 1000000;
     sv->body_us = s->rulesd.body_timeout_s * 1000000;
     sv->idle_us = s->rulesd.idle_timeout_s * 1000000;
-    sv->trainer = s->trainer.backend.n > 0;
     sv->started_us = clock_wall_us();
     if (gethostname(sv->host, sizeof sv->host - 1) != 0 || sv->host[0] == '\0')
         snprintf(sv->host, sizeof sv->host, "localhost");
@@ -273,6 +272,10 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (start_tools(&sv->tools, s, e) < 0)
         return -1;
     sv->workers = workers_new(n, QUEUE_MAX);
+    if (reports_new(s, sv->tools.custody, sv->tools.journal, &sv->reports, e) < 0)
+        return -1;
+    if (s->trainer.backend.n > 0 && sv->reports == NULL)
+        log_text(LOG_LEVEL_WARNING, "reports are not taken: nothing can be held here");
     if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
         listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
@@ -291,6 +294,7 @@ static void stop(struct server *sv)
     custody_free(&sv->tools.custody);
     bypasses_free(&sv->tools.bypasses);
     endpoints_stop(sv->endpoints);
+    reports_stop(sv->reports);
     for (size_t i = 0; i < sv->nloops; i++)
         loop_let_go(sv->loops[i]);
     cache_free(&sv->tools.cache);
@@ -298,6 +302,7 @@ static void stop(struct server *sv)
         loop_free(&sv->loops[i]);
     free(sv->loops);
     endpoints_free(&sv->endpoints);
+    reports_free(&sv->reports);
     listeners_free(&sv->listeners, sv->nlisteners);
     greylist_free(&sv->tools.greylist);
     sending_free(&sv->tools.sending);

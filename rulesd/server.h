@@ -8,6 +8,7 @@
 #include "worker.h"
 
 struct loop;
+struct reports;
 struct endpoints;
 struct follower;
 struct lookup;
@@ -27,7 +28,7 @@ struct server {
     long               connections_max; /* three quarters of it for class scan */
     int64_t            head_us, body_us, idle_us;
     int64_t            started_us; /* wall clock */
-    bool               trainer;    /* a backend to learn is configured */
+    struct reports     *reports; /* NULL: there is no backend that could learn */
     char               host[64];
 
     atomic_size_t buffered; /* bytes of requests in memory, beyond the first of each connection */

@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "endpoints.h"
 #include "reply.h"
+#include "report.h"
 #include "session.h"
 #include "shm.h"
 
@@ -253,9 +254,41 @@ static enum answer do_stat(struct exchange *x, struct scan_request *req, struct 
     return say_made(x, out, "application/json", metrics_put_json);
 }
 
-/* A report may only be taken by who can keep it, and nothing that learns runs here. */
+/* ---- reports ---- */
+
+static bool is_spam_report(const struct exchange *x) { return span_is_ci(x->http.path, "/learnspam"); }
+
+/* As the controller's own. */
+static enum answer put_report(struct errand *er, struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    const struct report_end *end = report_came(er);
+    bool                     head_only = x->http.method == HTTP_HEAD;
+
+    (void)req;
+    if (end->rc < 0) {
+        log_err(LOG_LEVEL_WARNING, "a report could not be kept", &end->err);
+        http_put_error(out, 503, "the report could not be kept, try again later", x->keep, head_only);
+        count(x, METRIC_LEARN, METRIC_FAILED);
+        return ANSWER_READY;
+    }
+    if (end->added == REPORT_SAID)
+        http_put_error(out, 208,
+                       is_spam_report(x) ? "has been already learned as spam, ignore it"
+                                         : "has been already learned as ham, ignore it",
+                       x->keep, head_only);
+    else
+        http_put_reply(out, 200, NULL, "application/json", SPAN("{\"success\":true}"), x->keep, head_only);
+    count(x, METRIC_LEARN, METRIC_OK);
+    return ANSWER_READY;
+}
+
 static enum answer do_learn(struct exchange *x, struct scan_request *req, struct buf *out)
 {
+    struct report_ask ask = {.class = is_spam_report(x) ? REPORT_SPAM : REPORT_HAM,
+                             .message = x->http.body,
+                             .channel = "learn",
+                             .listener = x->client->listener->at.text,
+                             .put = put_report};
     enum caller_class class;
 
     (void)req;
@@ -263,9 +296,13 @@ static enum answer do_learn(struct exchange *x, struct scan_request *req, struct
         return refuse(x, out, METRIC_LEARN, 401, "Unauthorized");
     if (x->http.body.n == 0)
         return refuse(x, out, METRIC_LEARN, 400, "Empty body is not permitted");
-    if (x->server->trainer)
-        return refuse(x, out, METRIC_LEARN, 503, "the trainer is not running, try again later");
-    return refuse(x, out, METRIC_LEARN, 404, "learning is not enabled here: no trainer backend is configured");
+    if (x->server->reports == NULL)
+        return refuse(x, out, METRIC_LEARN, 404, "learning is not enabled here: no trainer backend is configured");
+    ask.recipient = x->envelope.deliver_to.n > 0 ? x->envelope.deliver_to
+                    : x->envelope.rcpt.n > 0     ? x->envelope.rcpt.items[0]
+                                                 : SPAN_NONE;
+    x->errand = report_take(x->server->reports, &ask, &x->client->peer);
+    return ANSWER_LATER;
 }
 
 static enum answer do_post(struct exchange *x, struct scan_request *req, struct buf *out)

@@ -1,6 +1,8 @@
 /* rulesd/session_spamd.c - the spamd protocol, and the text form RSPAMC that Exim's variant=rspamd speaks. */
 #include "base/clock.h"
+#include "base/log.h"
 #include "reply.h"
+#include "report.h"
 #include "session.h"
 
 static void begin(struct exchange *x, const struct wire_limits *limits)
@@ -150,16 +152,56 @@ static enum answer do_ping(struct exchange *x, struct scan_request *req, struct 
     return ANSWER_READY;
 }
 
-/* A report may only be taken by who can keep it, and nothing that learns runs here. */
-static enum answer do_tell(struct exchange *x, struct scan_request *req, struct buf *out)
+/* ---- reports ---- */
+
+/* spamc takes an answer without "Did…" for "was already un/learned". */
+static enum answer put_report(struct errand *er, struct exchange *x, struct scan_request *req, struct buf *out)
 {
+    const struct report_end *end = report_came(er);
+    bool                     news = end->added != REPORT_SAID;
+
     (void)req;
-    if (x->server->trainer)
-        spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "the trainer is not running, try again later");
-    else
-        spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
+    if (end->rc < 0) {
+        log_err(LOG_LEVEL_WARNING, "a report could not be kept", &end->err);
+        spamd_put_error(out, &x->spamd, SPAMD_EX_TEMPFAIL, "the report could not be kept, try again later");
+        count(x, METRIC_LEARN, METRIC_FAILED);
+        return ANSWER_READY;
+    }
+    spamd_put_tell(out, news && x->spamd.set ? SPAMD_LOCAL : 0, news && !x->spamd.set ? SPAMD_LOCAL : 0);
+    count(x, METRIC_LEARN, METRIC_OK);
+    return ANSWER_READY;
+}
+
+static enum answer refuse_tell(struct exchange *x, struct buf *out, int code, const char *why)
+{
+    spamd_put_error(out, &x->spamd, code, why);
     count(x, METRIC_LEARN, METRIC_REFUSED);
     return ANSWER_READY;
+}
+
+static enum answer do_tell(struct exchange *x, struct scan_request *req, struct buf *out)
+{
+    struct report_ask ask = {.class = x->spamd.set == 0                            ? REPORT_FORGET
+                                      : x->spamd.message_class == SPAMD_CLASS_SPAM ? REPORT_SPAM
+                                                                                   : REPORT_HAM,
+                             .message = x->spamd.body,
+                             .channel = "tell",
+                             .listener = x->client->listener->at.text,
+                             .put = put_report};
+
+    if (x->server->reports == NULL)
+        return refuse_tell(x, out, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
+    if (x->client->class != CLASS_MTA)
+        return refuse_tell(x, out, SPAMD_EX_NOPERM, "reports are taken from mail servers and their users alone");
+    if (((x->spamd.set | x->spamd.remove) & SPAMD_LOCAL) == 0)
+        return refuse_tell(x, out, SPAMD_EX_UNAVAILABLE, "nothing is reported to others from here");
+    if (x->spamd.body.n == 0)
+        return refuse_tell(x, out, SPAMD_EX_PROTOCOL, "there is no message to learn from");
+    take_user(x, req);
+    if (req->nrcpt > 0)
+        ask.recipient = req->rcpt[0];
+    x->errand = report_take(x->server->reports, &ask, &x->client->peer);
+    return ANSWER_LATER;
 }
 
 static enum answer do_skip(struct exchange *x, struct scan_request *req, struct buf *out)

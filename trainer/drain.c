@@ -175,8 +175,7 @@ static int put_off(struct drain *d, const struct store_report *r, enum learn_ans
     int64_t now = clock_wall_us();
 
     tell(r, "waiting", words);
-    return settled(
-        store_report_later(d->store, &r->id, span_of(d->name), now + patience(r, answer), words, now, e), e);
+    return settled(store_report_later(d->store, &r->id, span_of(d->name), now + patience(r, answer), words, now, e), e);
 }
 
 static int work(struct drain *d, const struct store_report *r, struct err *e)

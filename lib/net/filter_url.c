@@ -42,10 +42,12 @@ static int read_target(const struct scheme *scheme, const char *setting, struct 
     uint64_t    port;
 
     for (size_t i = 0; i < target.n; i++)
-        if ((unsigned char)target.p[i] <= ' ' || (unsigned char)target.p[i] > '~' || strchr("@?#\\", target.p[i]) != NULL)
+        if ((unsigned char)target.p[i] <= ' ' || (unsigned char)target.p[i] > '~' ||
+            strchr("@?#\\", target.p[i]) != NULL)
             return err_set(e, ERR_INVALID, "\"%s\": %c cannot stand in an address", setting, target.p[i]);
     if (colon == 0 || colon == host.n || !span_u64(span_skip(host, colon + 1), &port) || port == 0 || port > 65535)
-        return err_set(e, ERR_INVALID, "\"%s\" needs a host and a port: %.*sHOST:PORT", setting, SPAN_ARG(scheme->start));
+        return err_set(e, ERR_INVALID, "\"%s\" needs a host and a port: %.*sHOST:PORT", setting,
+                       SPAN_ARG(scheme->start));
     if (scheme->spamd && slash < target.n)
         return err_set(e, ERR_INVALID, "\"%s\": spamd has no paths: spamd://HOST:PORT", setting);
     out->base = with_http(target);

@@ -5,8 +5,9 @@
 #include "base/err.h"
 
 struct filter_url {
-    bool  spamd;
-    char *base;   /* "http://HOST:PORT" or "http://HOST:PORT/path", without a slash at the end; over a socket "http://localhost" */
+    bool spamd;
+    char *
+        base; /* "http://HOST:PORT" or "http://HOST:PORT/path", without a slash at the end; over a socket "http://localhost" */
     char *socket; /* path of a Unix socket, or NULL */
 };
 /* "rspamd+http://HOST:PORT[/PATH]", "rspamd+http+unix:/PATH", "spamd://HOST:PORT", "spamd+unix:/PATH". ERR_INVALID says what is. */

@@ -78,7 +78,8 @@ static enum learn_answer of_tell(struct span in, struct buf *words)
     }
     if (code != 0) {
         say(words, line);
-        return code == 69 && span_find(line, SPAN("TELL commands are not enabled")) < line.n ? LEARN_CLOSED : LEARN_LATER;
+        return code == 69 && span_find(line, SPAN("TELL commands are not enabled")) < line.n ? LEARN_CLOSED
+                                                                                             : LEARN_LATER;
     }
     if (span_find_ci(rest, SPAN("DidSet: ")) < rest.n || span_find_ci(rest, SPAN("DidRemove: ")) < rest.n) {
         say(words, SPAN("learnt"));

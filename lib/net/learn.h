@@ -20,12 +20,12 @@ enum learn_answer {
 };
 
 struct learn_ask {
-    const char      *url;         /* rspamd+http://HOST:PORT | rspamd+http+unix:/PATH | spamd://HOST:PORT | spamd+unix:/PATH */
-    const char      *password;    /* Rspamd's; "" */
+    const char *url;      /* rspamd+http://HOST:PORT | rspamd+http+unix:/PATH | spamd://HOST:PORT | spamd+unix:/PATH */
+    const char *password; /* Rspamd's; "" */
     enum learn_class class;
-    struct span      deliver_to;  /* whom it learns for; empty: all */
-    struct span      message;
-    int64_t          timeout_ms;
+    struct span deliver_to; /* whom it learns for; empty: all */
+    struct span message;
+    int64_t     timeout_ms;
 };
 /* What the filter said goes to words_out in a line for people, escaped and cut. */
 enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out);

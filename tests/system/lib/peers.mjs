@@ -95,14 +95,15 @@ worker "rspamd_proxy" {
 // A real Rspamd with its own rules: { port (normal worker), controller, password, log(), stop() }.
 //   local  { "actions.conf": "…" } what goes to local.d; "rspamd.local.lua" lies beside it
 //   port   of the normal worker, where it has to be known before
+//   controllerLines  further lines for the controller
 //   ports  further ports that it opens, such as those of a proxy in local.d/worker-proxy.inc
-export async function startRspamdScanner({ local = {}, redis, port, ports = [], records } = {}) {
+export async function startRspamdScanner({ local = {}, redis, port, ports = [], records, controllerLines = "" } = {}) {
     const dir = tempDir("rspamd"), controller = await freePort();
 
     port ??= await freePort();
     const files = {
         "worker-normal.inc": `bind_socket = "127.0.0.1:${port}"; count = 1;`,
-        "worker-controller.inc": `bind_socket = "127.0.0.1:${controller}"; count = 1; password = "secret"; enable_password = "secret";`,
+        "worker-controller.inc": `bind_socket = "127.0.0.1:${controller}"; count = 1; password = "secret"; enable_password = "secret"; ${controllerLines}`,
         "worker-proxy.inc": "enabled = false;",
         "worker-fuzzy.inc": "enabled = false;",
         "options.inc": rspamdOptions(dir, records),

@@ -1,0 +1,116 @@
+// Reports: taken by rulesd in both protocols, kept, and taught to the filter by postern-trainer: real Rspamd with Redis, real spamd.
+import assert from "node:assert/strict";
+import { chmodSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { cannot, freePort, http, program, removeDir, rspamc, run, spamc, start, startRedis, startRspamdScanner, startRulesd, startSpamd, tempDir, waitFor } from "./lib/index.mjs";
+
+const words = (n, seed) => Array.from({ length: n }, (_, i) => `word${(seed * 7919 + i * 104729) % 5003}`).join(" ");
+const letter = (seed, extra = "") => `From: shop${seed}@shops.example\r\nTo: anna@ours.example\r\nSubject: ${words(4, seed)}\r\nMessage-ID: <r${seed}@shops.example>\r\nDate: Sun, 22 Nov 2026 03:00:00 +0000\r\n\r\n${words(120, seed)}${extra}\r\n`;
+
+async function startSite(backend, more = {}) {
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend, ...more } } });
+    await site.must("domain", "add", "ours.example");
+    await site.must("mailbox", "add", "anna@ours.example");
+    return site;
+}
+const startTrainer = (site) => start("trainer", program("postern-trainer"), ["-c", site.conf], { dir: site.dir, ready: async () => true });
+const reports = async (site) => JSON.parse((await run("sqlite3", ["-json", "-cmd", ".timeout 5000", join(site.dir, "log.db"),
+    "SELECT class, state, recipient, channel, attempts, answer FROM report ORDER BY created_us"])).stdout || "[]");
+const settled = (site, n) => waitFor("the reports to end", async () => {
+    const all = await reports(site);
+    return all.length === n && all.every((r) => r.state !== "waiting") ? all : undefined;
+});
+const tell = (site, args, mail) => spamc(["-d", "127.0.0.1", "-p", String(site.spamd), "-u", "anna@ours.example", ...args], mail);
+
+test("without a backend nothing is taken; without a mail server's word neither", async () => {
+    const none = await startSite("none");
+    assert.equal((await http(none.http, { path: "/learnspam", body: letter(1) })).status, 404);
+    assert.deepEqual(await reports(none), []);
+    await none.stop();
+    const site = await startRulesd({ config: { trainer: { backend: `spamd://127.0.0.1:${await freePort()}` } } });
+    assert.equal((await http(site.http, { path: "/learnspam", body: letter(1) })).status, 401);
+    assert.notEqual((await tell(site, ["-L", "spam"], letter(1))).code, 5);
+    assert.deepEqual(await reports(site), []);
+    await site.stop();
+});
+
+test("spamc -L and rspamc learn_* reach a real Rspamd, each message once", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis();
+    const filter = await startRspamdScanner({ redis: redis.port });
+    const site = await startSite(`rspamd+http://127.0.0.1:${filter.controller}`, { password: filter.password });
+    const trainer = await startTrainer(site);
+
+    assert.match((await tell(site, ["-L", "spam"], letter(1))).stdout.toString(), /Message successfully un\/learned/);
+    assert.match((await rspamc(site.http, ["learn_ham"], letter(2))).stdout.toString(), /success = true/);
+    assert.match((await tell(site, ["-L", "spam"], letter(1))).stdout.toString(), /Message was already un\/learned/);
+    assert.equal((await http(site.http, { path: "/learnham", body: letter(2) })).status, 208);
+    assert.equal((await http(site.http, { path: "/learnspam", headers: { "Deliver-To": "anna@ours.example" }, body: "Subject: x\r\n\r\nshort\r\n" })).status, 200);
+    const all = await settled(site, 3);
+    assert.deepEqual(all.map((r) => [r.class, r.state, r.recipient, r.channel]), [
+        ["spam", "learnt", "ours.example", "tell"], ["ham", "learnt", "", "learn"], ["spam", "short", "ours.example", "learn"]]);
+    const stat = JSON.parse((await http(filter.controller, { method: "GET", path: "/stat", headers: { Password: filter.password } })).text);
+    assert.equal(stat.learned, 2);
+    await trainer.stop();
+    for (const s of [site, filter, redis]) await s.stop();
+});
+
+test("while the filter is away or the password is wrong reports wait, and none is lost", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis();
+    const filter = await startRspamdScanner({ redis: redis.port, controllerLines: "secure_ip = [];" }); // else loopback needs no password
+    const site = await startSite(`rspamd+http://127.0.0.1:${filter.controller}`, { password: "wrong" });
+    let trainer = await startTrainer(site);
+
+    await http(site.http, { path: "/learnspam", body: letter(3) });
+    await waitFor("the refusal", async () => /password is wrong/.test((await reports(site))[0]?.answer ?? ""));
+    assert.equal((await reports(site))[0].state, "waiting");
+    await trainer.stop();
+    site.configure({ trainer: { password: filter.password } });
+    await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "UPDATE report SET next_us = 0"]);
+    trainer = await startTrainer(site);
+    assert.equal((await settled(site, 1))[0].state, "learnt");
+    await trainer.kill();
+    await trainer.exit;
+    for (const s of [site, filter, redis]) await s.stop();
+});
+
+test("TELL reaches a real spamd, and takes back", { skip: cannot("spamd", "spamassassin") }, async () => {
+    const bayes = tempDir("bayes");
+    chmodSync(bayes, 0o777);
+    const filter = await startSpamd({ args: ["--allow-tell"], local: `use_bayes 1\nbayes_auto_learn 0\nbayes_path ${bayes}/bayes\nbayes_file_mode 0666` });
+    const site = await startSite(`spamd://127.0.0.1:${filter.port}`);
+    const trainer = await startTrainer(site);
+
+    for (const [args, mail] of [[["-L", "spam"], letter(4)], [["-L", "ham"], letter(5)]]) assert.match((await tell(site, args, mail)).stdout.toString(), /successfully/);
+    const all = await settled(site, 2);
+    assert.deepEqual(all.map((r) => [r.class, r.state]), [["spam", "learnt"], ["ham", "learnt"]]);
+    assert.match((await tell(site, ["-L", "forget"], letter(4))).stdout.toString(), /successfully/);
+    const after = await settled(site, 3);
+    assert.deepEqual(after.map((r) => [r.class, r.state]).sort(), [["forget", "learnt"], ["ham", "learnt"], ["spam", "superseded"]]);
+    await trainer.stop();
+    for (const s of [site, filter]) await s.stop();
+    removeDir(bayes);
+});
+
+test("a trainer killed in the middle of a drain leaves every report to the next", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis();
+    const filter = await startRspamdScanner({ redis: redis.port });
+    const site = await startSite(`rspamd+http://127.0.0.1:${filter.controller}`, { password: filter.password });
+    const n = 40;
+
+    for (let i = 0; i < n; i++) assert.equal((await http(site.http, { path: "/learnspam", body: letter(100 + i) })).status, 200);
+    for (let i = 0; i < 5; i++) {
+        const before = (await reports(site)).filter((r) => r.state === "waiting").length;
+        const trainer = await startTrainer(site);
+        await waitFor("some to be learnt", async () => (await reports(site)).filter((r) => r.state === "waiting").length < before || before === 0);
+        trainer.kill();
+        await trainer.exit;
+        await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "UPDATE report SET lease_until_us = 0"]); // two minutes, in short
+    }
+    const last = await startTrainer(site);
+    const all = await settled(site, n);
+    assert.ok(all.every((r) => r.state === "learnt" || (r.state === "known" && r.attempts > 1)), JSON.stringify(all.filter((r) => r.state !== "learnt")));
+    await last.stop();
+    for (const s of [site, filter, redis]) await s.stop();
+});
