@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "base/utf8.h"
 #include "store/log_row.h"
 #include "store/words.h"
@@ -126,20 +127,36 @@ int store_join_message_id(struct store *s, struct span message_id, struct span r
     return yield_joins(s, &uids, uids.n, &j, e);
 }
 
-/* ---- What happened ------------------------------------------------------------------------------------------------- */
+/* ---- What happened -------------------------------------------------------------------------------------------------
+ *
+ * Events are taken in chunks: first the deliveries of a chunk are read with their attempts, then every event is weighed in memory,
+ * then what changed is written, a statement at a time for all. So PostgreSQL is asked a few times a chunk, not a few times an event. */
 
+#define CHUNK 500
 #define ANSWERS_BUF_MAX (1u << 20)
-#define PUT_ARENA_MAX ((size_t)64 << 20)
+#define CHUNK_ARENA_MAX ((size_t)512 << 20)
 
-static const char now_lite_sql[] = "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, d.id,"
-                                   " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1) FROM "
-                                   "delivery d WHERE d.uid = $1 AND d.n = $2";
-static const char now_pg_sql[] = "SELECT d.verdict, d.state, d.rule_id, d.domain_id, d.answer, CAST(0 AS BIGINT),"
-                                 " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = $1 AND b.n = $2 LIMIT 1)"
-                                 " FROM delivery d WHERE d.uid = $1 AND d.n = $2 FOR UPDATE OF d";
-static const char attempts_sql[] =
-    "SELECT seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response FROM attempt"
-    " WHERE uid = $1 AND n = $2 ORDER BY seq";
+#define NOW_COLUMNS "d.uid, d.n, d.verdict, d.state, d.rule_id, d.domain_id, d.answer, "
+static const char now_lite_sql[] = "SELECT " NOW_COLUMNS
+                                   "d.id, (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)"
+                                   " FROM delivery d WHERE d.uid = $1 AND d.n = $2";
+#define LISTED "unnest(string_to_array($1, ','), CAST(string_to_array($2, ',') AS BIGINT[])) k(uid, n)"
+#define IN_LIST(table) table ".uid = ANY(string_to_array($1, ','))"
+/* In one order for everybody: two that write at once then wait for each other instead of locking each other out. */
+static const char now_pg_sql[] =
+    "SELECT " NOW_COLUMNS "CAST(0 AS BIGINT),"
+    " (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n AND " IN_LIST(
+        "b") " LIMIT 1)"
+             " FROM " LISTED
+             " JOIN delivery d ON d.uid = k.uid AND d.n = k.n AND " IN_LIST("d") " ORDER BY d.uid, d.n FOR UPDATE OF d";
+#define ATTEMPT_COLUMNS                                                                                                \
+    "a.uid, a.n, a.seq, a.at_us, a.queue_id, a.final_recipient, a.host, a.ip, a.port, a.tls, a.dsn, a.code, "          \
+    "a.response"
+static const char attempts_lite_sql[] = "SELECT " ATTEMPT_COLUMNS
+                                        " FROM attempt a WHERE a.uid = $1 AND a.n = $2 ORDER BY a.seq";
+static const char attempts_pg_sql[] = "SELECT " ATTEMPT_COLUMNS " FROM " LISTED
+                                      " JOIN attempt a ON a.uid = k.uid AND a.n = k.n AND " IN_LIST(
+                                          "a") " ORDER BY a.uid, a.n, a.seq";
 static const char add_attempt_sql[] =
     "INSERT INTO attempt (uid, n, seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
@@ -158,83 +175,183 @@ static const char put_position_sql[] =
 static const char get_position_sql[] =
     "SELECT device, inode, position, checked FROM follower WHERE node_id = $1 AND path = $2";
 
-/* A delivery as it stands, with its attempts. Texts are in the arena. */
+/* A delivery as it stands, with its attempts: the first `known` of them are in the table. Texts are in the arena. */
 struct standing {
+    struct standing      *next;
+    struct store_key      key;
     struct words_of       of;
     struct uuid           domain, mailbox;
     enum delivery_verdict verdict;
     enum delivery_state   state;
-    bool                  by_rule;
+    bool                  there, by_rule, changed;
     struct span           answer;
-    struct store_attempt  attempts[STORE_ATTEMPTS_MAX + 1]; /* one more than are kept: that which is added */
-    size_t                nattempts;
+    int64_t               updated_us;
+    struct store_attempt *attempts;
+    size_t                nattempts, known, cap;
 };
+/* One chunk, while it is worked on. */
 struct events {
     struct store             *s;
     bool                      lite;
     struct arena              arena;
-    struct standing           now;
+    struct map                by_key;
+    struct standing          *first, **end; /* in the order of their first event */
     struct store_events_done *done;
 };
 
-static bool keep_attempt(struct events *x, const struct store_attempt *read)
+static void chunk_begin(struct events *x)
 {
-    struct store_attempt *a = &x->now.attempts[x->now.nattempts];
-    struct span *texts[] = {&a->queue_id, &a->final_recipient, &a->host, &a->ip, &a->tls, &a->dsn, &a->response};
+    arena_reset(&x->arena);
+    map_init(&x->by_key);
+    x->first = NULL;
+    x->end = &x->first;
+}
 
+static struct span key_span(const struct store_key *k) { return span_make(k, sizeof *k); }
+
+static int too_much(struct err *e)
+{
+    return err_set(e, ERR_LIMIT, "the attempts of these deliveries need too much memory");
+}
+
+static struct standing *standing_of(struct events *x, const struct uuid *uid, int64_t n)
+{
+    struct store_key key = {.uid = *uid, .n = n};
+
+    return map_get(&x->by_key, key_span(&key));
+}
+
+static int want(struct events *x, const struct uuid *uid, int64_t n, struct err *e)
+{
+    struct standing *now;
+
+    if (standing_of(x, uid, n) != NULL)
+        return 0;
+    if ((now = arena_zalloc(&x->arena, sizeof *now)) == NULL)
+        return too_much(e);
+    now->key = (struct store_key){.uid = *uid, .n = n};
+    now->of = (struct words_of){.uid = *uid, .n = n};
+    map_put(&x->by_key, key_span(&now->key), now);
+    *x->end = now;
+    x->end = &now->next;
+    return 0;
+}
+
+/* ---- Reading ---- */
+
+static struct standing *standing_of_row(struct events *x, struct db_rows *r)
+{
+    struct uuid uid;
+
+    return uuid_parse(db_text(r, 0), &uid) ? standing_of(x, &uid, db_i64(r, 1)) : NULL;
+}
+
+/* One whose words this release does not know is as if it were not there. */
+static int each_standing(void *ctx, struct db_rows *r)
+{
+    struct events   *x = ctx;
+    struct standing *now = standing_of_row(x, r);
+    int              verdict = col_word(r, 2, delivery_verdict_words), state = col_word(r, 3, delivery_state_words);
+
+    if (now == NULL || verdict < 0 || state < 0)
+        return 0;
+    now->there = true;
+    now->verdict = (enum delivery_verdict)verdict;
+    now->state = (enum delivery_state)state;
+    now->by_rule = !db_is_null(r, 4);
+    now->domain = col_uuid(r, 5);
+    now->of.domain = db_is_null(r, 5) ? NULL : &now->domain;
+    now->answer = arena_dup(&x->arena, db_text(r, 6));
+    now->of.id = db_i64(r, 7);
+    now->mailbox = col_uuid(r, 8);
+    now->of.mailbox = db_is_null(r, 8) ? NULL : &now->mailbox;
+    return 0;
+}
+
+static bool keep_attempt(struct events *x, struct standing *now, const struct store_attempt *read)
+{
+    struct store_attempt *a;
+    struct span          *texts[7];
+
+    if (now->nattempts == now->cap) {
+        size_t cap = now->cap ? 2 * now->cap : 2;
+
+        if ((a = arena_array(&x->arena, cap, sizeof *a)) == NULL)
+            return false;
+        if (now->nattempts > 0)
+            memcpy(a, now->attempts, now->nattempts * sizeof *a);
+        now->attempts = a;
+        now->cap = cap;
+    }
+    a = &now->attempts[now->nattempts++];
     *a = *read;
+    memcpy(texts,
+           (struct span *[]){&a->queue_id, &a->final_recipient, &a->host, &a->ip, &a->tls, &a->dsn, &a->response},
+           sizeof texts);
     for (size_t i = 0; i < COUNT(texts); i++)
         *texts[i] = arena_dup(&x->arena, *texts[i]);
-    return ++x->now.nattempts == STORE_ATTEMPTS_MAX;
+    return true;
 }
 
 static int each_attempt(void *ctx, struct db_rows *r)
 {
-    struct store_attempt a = attempt_of_row(r, 0);
+    struct events       *x = ctx;
+    struct standing     *now = standing_of_row(x, r);
+    struct store_attempt a = attempt_of_row(r, 2);
 
-    return keep_attempt(ctx, &a);
+    if (now == NULL || now->nattempts == STORE_ATTEMPTS_MAX)
+        return 0;
+    return keep_attempt(x, now, &a) ? 0 : -1;
 }
 
-static bool read_standing(struct db_rows *r, struct events *x)
+static int load_lite(struct events *x, struct err *e)
 {
-    struct standing *now = &x->now;
-    int              verdict = col_word(r, 0, delivery_verdict_words), state = col_word(r, 1, delivery_state_words);
+    for (struct standing *now = x->first; now != NULL; now = now->next) {
+        struct day_uid uid = day_uid_text(&now->key.uid);
+        struct db_val  key[] = {dbv_str(uid.text), dbv_i64(now->key.n)};
 
-    now->verdict = (enum delivery_verdict)verdict;
-    now->state = (enum delivery_state)state;
-    now->by_rule = !db_is_null(r, 2);
-    now->domain = col_uuid(r, 3);
-    now->of.domain = db_is_null(r, 3) ? NULL : &now->domain;
-    now->answer = arena_dup(&x->arena, db_text(r, 4));
-    now->of.id = db_i64(r, 5);
-    now->mailbox = col_uuid(r, 6);
-    now->of.mailbox = db_is_null(r, 6) ? NULL : &now->mailbox;
-    return verdict >= 0 && state >= 0;
+        if (row_each(x->s->log, now_lite_sql, key, 2, each_standing, x, e) < 0 ||
+            (now->there && row_each(x->s->log, attempts_lite_sql, key, 2, each_attempt, x, e) < 0))
+            return -1;
+    }
+    return 0;
 }
 
-/* 1 it is there, 0 it is not, -1. */
-static int load(struct events *x, const struct uuid *uid, int64_t n, struct err *e)
+static int load_pg(struct events *x, struct err *e)
 {
-    struct day_uid  text = day_uid_text(uid);
-    struct db_val   key[] = {dbv_str(text.text), dbv_i64(n)};
-    struct db_rows *r;
-    int             rc;
-    bool            known;
+    struct buf uids, numbers;
+    int        rc = 0;
 
-    arena_reset(&x->arena);
-    x->now.of = (struct words_of){.uid = *uid, .n = n};
-    x->now.nattempts = 0;
-    if ((rc = row_first(x->s->log, x->lite ? now_lite_sql : now_pg_sql, key, 2, &r, e)) <= 0)
-        return rc;
-    known = read_standing(r, x);
-    db_rows_free(&r);
-    if (!known)
-        return err_set(e, ERR_CORRUPT, "delivery %lld of %s has words that this release does not know", (long long)n,
-                       text.text);
-    if (row_each(x->s->log, attempts_sql, key, 2, each_attempt, x, e) < 0)
+    buf_init(&uids, (CHUNK + 1) * (UUID_TEXT + 1));
+    buf_init(&numbers, (CHUNK + 1) * 21);
+    for (struct standing *now = x->first; now != NULL; now = now->next) {
+        struct day_uid uid = day_uid_text(&now->key.uid);
+
+        buf_printf(&uids, "%s%s", uids.n ? "," : "", uid.text);
+        buf_printf(&numbers, "%s%lld", numbers.n ? "," : "", (long long)now->key.n);
+    }
+    if (uids.n > 0) {
+        struct db_val keys[] = {dbv_text(buf_span(&uids)), dbv_text(buf_span(&numbers))};
+
+        rc = row_each(x->s->log, now_pg_sql, keys, 2, each_standing, x, e);
+        if (rc == 0)
+            rc = row_each(x->s->log, attempts_pg_sql, keys, 2, each_attempt, x, e);
+    }
+    buf_fini(&uids);
+    buf_fini(&numbers);
+    return rc;
+}
+
+static int load(struct events *x, struct err *e)
+{
+    if ((x->lite ? load_lite(x, e) : load_pg(x, e)) < 0)
         return -1;
-    return x->arena.full ? err_set(e, ERR_LIMIT, "the attempts of %s need too much memory", text.text) : 1;
+    for (struct standing *now = x->first; now != NULL; now = now->next)
+        now->known = now->nattempts;
+    return x->arena.full ? too_much(e) : 0;
 }
+
+/* ---- Weighing ---- */
 
 /* How far a state is on its way; nothing goes back. Released is where a held one begins. */
 static int rank(enum delivery_state s)
@@ -285,73 +402,6 @@ static bool is_new_attempt(const struct standing *now, const struct store_attemp
     return true;
 }
 
-/* What can be searched of the first `n` attempts, as far as words are kept. It has to come out the same each time: see words_put_answers(). */
-static struct words_answers answers_of(const struct standing *now, size_t n, struct buf *b)
-{
-    struct words_answers w = {.of = now->of};
-
-    buf_clear(b);
-    for (size_t i = 0; i < n && b->n < WORDS_TEXT_MAX; i++) {
-        buf_put(b, now->attempts[i].host);
-        buf_putc(b, ' ');
-        buf_put(b, now->attempts[i].response);
-        buf_putc(b, '\n');
-    }
-    w.outbound = buf_span(b);
-    w.delivery = n > 0 ? now->attempts[n - 1].response : SPAN_NONE;
-    return w;
-}
-
-static int put_answers(struct events *x, struct err *e)
-{
-    size_t               n = x->now.nattempts;
-    struct buf           was, is;
-    struct words_answers before, now;
-    int                  rc;
-
-    buf_init(&was, ANSWERS_BUF_MAX);
-    buf_init(&is, ANSWERS_BUF_MAX);
-    before = answers_of(&x->now, n - 1, &was);
-    now = answers_of(&x->now, n, &is);
-    rc = words_put_answers(x->s, n > 1 ? &before : NULL, &now, e);
-    buf_fini(&was);
-    buf_fini(&is);
-    return rc;
-}
-
-static int add_attempt(struct events *x, const struct store_attempt *a, struct err *e)
-{
-    struct day_uid uid = day_uid_text(&x->now.of.uid);
-    struct db_val  vals[] = {dbv_str(uid.text),    dbv_i64(x->now.of.n),  dbv_i64((int64_t)x->now.nattempts + 1),
-                             dbv_i64(a->at_us),    dbv_text(a->queue_id), dbv_text(a->final_recipient),
-                             dbv_text(a->host),    dbv_text(a->ip),       dbv_i64(a->port),
-                             dbv_text(a->tls),     dbv_text(a->dsn),      dbv_i64(a->code),
-                             dbv_text(a->response)};
-
-    if (db_run(x->s->log, add_attempt_sql, vals, COUNT(vals), NULL, e) < 0)
-        return -1;
-    keep_attempt(x, a);
-    x->now.answer = a->response;
-    x->done->attempts++;
-    return put_answers(x, e);
-}
-
-static int write_standing(struct events *x, int64_t at_us, struct err *e)
-{
-    struct standing *now = &x->now;
-    struct day_uid   uid = day_uid_text(&now->of.uid);
-    struct db_val    status = dbv_word(delivery_status_words,
-                                       (int)delivery_status(now->verdict, now->state, now->by_rule));
-    struct db_val    vals[] = {
-           dbv_str(uid.text),     dbv_i64(now->of.n), dbv_word(delivery_state_words, (int)now->state), status,
-           dbv_text(now->answer), dbv_i64(at_us)};
-    struct db_val box[] = {x->lite ? dbv_i64(now->of.id) : dbv_str(uid.text), status, dbv_i64(now->of.n)};
-
-    if (db_run(x->s->log, move_sql, vals, COUNT(vals), NULL, e) < 0)
-        return -1;
-    return db_run(x->s->log, x->lite ? mailbox_lite_sql : mailbox_pg_sql, box, x->lite ? 2 : 3, NULL, e);
-}
-
 /* Texts come from a log that strangers write into. */
 static bool storable(const struct store_event *v)
 {
@@ -363,31 +413,153 @@ static bool storable(const struct store_event *v)
     return true;
 }
 
-static int apply(struct events *x, const struct store_event *v, struct err *e)
+static int weigh(struct events *x, const struct store_event *v, struct err *e)
 {
+    struct standing     *now = standing_of(x, &v->uid, v->n);
     struct store_attempt a = attempt_of(v);
-    int                  rc = load(x, &v->uid, v->n, e);
     bool                 moved, added;
 
-    if (rc < 0)
-        return -1;
-    if (rc == 0 || !storable(v) || delivery_is_held(x->now.verdict, x->now.state)) {
+    if (!now->there || !storable(v) || delivery_is_held(now->verdict, now->state)) {
         x->done->strange++;
         return 0;
     }
-    moved = moves(&x->now, v);
-    added = v->has_attempt && is_new_attempt(&x->now, &a);
-    if (!moved && !added) {
-        x->done->known++;
-        return 0;
+    moved = moves(now, v);
+    added = v->has_attempt && is_new_attempt(now, &a);
+    x->done->known += !moved && !added;
+    x->done->moved += moved;
+    x->done->attempts += added;
+    if (added && !keep_attempt(x, now, &a))
+        return too_much(e);
+    if (added)
+        now->answer = now->attempts[now->nattempts - 1].response;
+    if (moved)
+        now->state = v->state;
+    if (moved || added) {
+        now->changed = true;
+        now->updated_us = v->at_us;
     }
-    if (added && add_attempt(x, &a, e) < 0)
+    return 0;
+}
+
+/* ---- Writing ---- */
+
+/* What can be searched of the first `n` attempts, as far as words are kept. It has to come out the same each time: see words_put_answers(). */
+static struct words_answers answers_of(struct events *x, const struct standing *now, size_t n)
+{
+    struct words_answers w = {.of = now->of};
+    struct buf           b;
+
+    buf_init(&b, ANSWERS_BUF_MAX);
+    for (size_t i = 0; i < n && b.n < WORDS_TEXT_MAX; i++) {
+        buf_put(&b, now->attempts[i].host);
+        buf_putc(&b, ' ');
+        buf_put(&b, now->attempts[i].response);
+        buf_putc(&b, '\n');
+    }
+    w.outbound = arena_dup(&x->arena, buf_span(&b));
+    w.delivery = n > 0 ? now->attempts[n - 1].response : SPAN_NONE;
+    buf_fini(&b);
+    return w;
+}
+
+static int put_answers(struct events *x, struct err *e)
+{
+    struct words_change *rows = arena_array(&x->arena, CHUNK, sizeof *rows);
+    size_t               n = 0;
+
+    if (rows == NULL)
+        return too_much(e);
+    for (const struct standing *now = x->first; now != NULL; now = now->next) {
+        if (now->known == now->nattempts)
+            continue;
+        rows[n++] = (struct words_change){
+            .had = now->known > 0, .before = answers_of(x, now, now->known), .now = answers_of(x, now, now->nattempts)};
+    }
+    return x->arena.full ? too_much(e) : words_put_answers(x->s, rows, n, e);
+}
+
+static int add_attempt(struct events *x, const struct standing *now, size_t i, struct err *e)
+{
+    struct day_uid              uid = day_uid_text(&now->key.uid);
+    const struct store_attempt *a = &now->attempts[i];
+    struct db_val               vals[] = {dbv_str(uid.text),    dbv_i64(now->key.n),   dbv_i64((int64_t)i + 1),
+                                          dbv_i64(a->at_us),    dbv_text(a->queue_id), dbv_text(a->final_recipient),
+                                          dbv_text(a->host),    dbv_text(a->ip),       dbv_i64(a->port),
+                                          dbv_text(a->tls),     dbv_text(a->dsn),      dbv_i64(a->code),
+                                          dbv_text(a->response)};
+
+    return db_batch_add(x->s->log, vals, COUNT(vals), e);
+}
+
+static int add_attempts(struct events *x, struct err *e)
+{
+    if (db_batch_begin(x->s->log, add_attempt_sql, e) < 0)
         return -1;
-    if (moved) {
-        x->now.state = v->state;
-        x->done->moved++;
+    for (const struct standing *now = x->first; now != NULL; now = now->next) {
+        for (size_t i = now->known; i < now->nattempts; i++)
+            if (add_attempt(x, now, i, e) < 0)
+                return -1;
     }
-    return write_standing(x, v->at_us, e);
+    return db_batch_end(x->s->log, e);
+}
+
+static struct db_val status_of(const struct standing *now)
+{
+    return dbv_word(delivery_status_words, (int)delivery_status(now->verdict, now->state, now->by_rule));
+}
+
+static int write_deliveries(struct events *x, struct err *e)
+{
+    if (db_batch_begin(x->s->log, move_sql, e) < 0)
+        return -1;
+    for (const struct standing *now = x->first; now != NULL; now = now->next) {
+        struct day_uid uid = day_uid_text(&now->key.uid);
+        struct db_val  vals[] = {
+             dbv_str(uid.text), dbv_i64(now->key.n),   dbv_word(delivery_state_words, (int)now->state),
+             status_of(now),    dbv_text(now->answer), dbv_i64(now->updated_us)};
+
+        if (now->changed && db_batch_add(x->s->log, vals, COUNT(vals), e) < 0)
+            return -1;
+    }
+    return db_batch_end(x->s->log, e);
+}
+
+static int write_mailboxes(struct events *x, struct err *e)
+{
+    if (db_batch_begin(x->s->log, x->lite ? mailbox_lite_sql : mailbox_pg_sql, e) < 0)
+        return -1;
+    for (const struct standing *now = x->first; now != NULL; now = now->next) {
+        struct day_uid uid = day_uid_text(&now->key.uid);
+        struct db_val vals[] = {x->lite ? dbv_i64(now->of.id) : dbv_str(uid.text), status_of(now), dbv_i64(now->key.n)};
+
+        if (now->changed && now->of.mailbox != NULL && db_batch_add(x->s->log, vals, x->lite ? 2 : 3, e) < 0)
+            return -1;
+    }
+    return db_batch_end(x->s->log, e);
+}
+
+static int write_chunk(struct events *x, struct err *e)
+{
+    if (add_attempts(x, e) < 0 || put_answers(x, e) < 0 || write_deliveries(x, e) < 0)
+        return -1;
+    return write_mailboxes(x, e);
+}
+
+static int apply(struct events *x, const struct store_event *events, size_t n, struct err *e)
+{
+    int rc = 0;
+
+    chunk_begin(x);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = want(x, &events[i].uid, events[i].n, e);
+    if (rc == 0)
+        rc = load(x, e);
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = weigh(x, &events[i], e);
+    if (rc == 0)
+        rc = write_chunk(x, e);
+    map_fini(&x->by_key);
+    return rc;
 }
 
 static int add_link(struct store *s, const struct store_queue_link *l, struct err *e)
@@ -414,8 +586,8 @@ static int put_all(struct events *x, const struct uuid *node, const struct store
     for (size_t i = 0; i < all->nlinks; i++)
         if (add_link(x->s, &all->links[i], e) < 0)
             return -1;
-    for (size_t i = 0; i < all->nevents; i++)
-        if (apply(x, &all->events[i], e) < 0)
+    for (size_t i = 0; i < all->nevents; i += CHUNK)
+        if (apply(x, all->events + i, all->nevents - i < CHUNK ? all->nevents - i : CHUNK, e) < 0)
             return -1;
     for (size_t i = 0; i < all->npositions; i++)
         if (put_position(x->s, node, &all->positions[i], e) < 0)
@@ -447,7 +619,7 @@ int store_events_put(struct store *s, const struct store_events *all, struct sto
     x->s = s;
     x->lite = db_kind(s->log) == DB_SQLITE;
     x->done = &counts;
-    arena_init(&x->arena, PUT_ARENA_MAX);
+    arena_init(&x->arena, CHUNK_ARENA_MAX);
     if (all->npositions > 0)
         rc = store_node(s, &node, e);
     if (rc == 0)
@@ -485,12 +657,17 @@ static int release_in(struct events *x, const struct uuid *uid, int64_t n, struc
                       struct err *e)
 {
     struct store_queue_link link = {.queue_id = queue_id, .uid = *uid, .n = n, .at_us = at_us};
-    int                     rc = load(x, uid, n, e);
+    struct standing        *now;
 
-    if (rc <= 0)
-        return no_such(rc, e, "delivery");
-    x->now.state = STATE_RELEASED;
-    if (write_standing(x, at_us, e) < 0)
+    if (want(x, uid, n, e) < 0 || load(x, e) < 0)
+        return -1;
+    now = standing_of(x, uid, n);
+    if (!now->there)
+        return no_such(0, e, "delivery");
+    now->state = STATE_RELEASED;
+    now->changed = true;
+    now->updated_us = at_us;
+    if (write_deliveries(x, e) < 0 || write_mailboxes(x, e) < 0)
         return -1;
     return add_link(x->s, &link, e);
 }
@@ -505,13 +682,15 @@ int store_delivery_released(struct store *s, const struct uuid *uid, int64_t n, 
         panic("out of memory");
     x->s = s;
     x->lite = db_kind(s->log) == DB_SQLITE;
-    arena_init(&x->arena, PUT_ARENA_MAX);
+    arena_init(&x->arena, CHUNK_ARENA_MAX);
+    chunk_begin(x);
     if ((rc = db_begin(s->log, e)) == 0) {
         if ((rc = release_in(x, uid, n, queue_id, at_us, e)) == 0)
             rc = db_commit(s->log, e);
         if (rc < 0)
             db_rollback(s->log);
     }
+    map_fini(&x->by_key);
     arena_fini(&x->arena);
     free(x);
     return rc;

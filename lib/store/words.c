@@ -263,20 +263,25 @@ static int pg_put_messages(struct store *s, const struct words_message *rows, si
     return rc < 0 ? -1 : db_batch_end(s->log, e);
 }
 
-static int pg_put_answers(struct store *s, const struct words_answers *a, struct err *e)
+static int pg_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
 {
-    struct day_uid uid = day_uid_text(&a->of.uid);
-    struct buf     b;
-    int            at = 0, rc;
+    struct buf b;
+    int        rc = 0;
 
+    if (db_batch_begin(s->log, answers_vector_sql, e) < 0)
+        return -1;
     buf_init(&b, VECTOR_MAX);
-    put_vector_scope(&b, &a->of);
-    put_vector(&b, SEARCH_OUTBOUND, a->outbound, &at);
-    put_vector(&b, SEARCH_DELIVERY, a->delivery, &at);
-    rc = db_run(s->log, answers_vector_sql,
-                (struct db_val[]){dbv_str(uid.text), dbv_i64(a->of.n), dbv_text(buf_span(&b))}, 3, NULL, e);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int at = 0;
+
+        buf_clear(&b);
+        put_vector_scope(&b, &rows[i].now.of);
+        put_vector(&b, SEARCH_OUTBOUND, rows[i].now.outbound, &at);
+        put_vector(&b, SEARCH_DELIVERY, rows[i].now.delivery, &at);
+        rc = pg_put(s, &rows[i].now.of, &b, e);
+    }
     buf_fini(&b);
-    return rc;
+    return rc < 0 ? -1 : db_batch_end(s->log, e);
 }
 
 /* ---- Both --------------------------------------------------------------------------------------------------------- */
@@ -286,14 +291,20 @@ int words_put_messages(struct store *s, const struct words_message *rows, size_t
     return db_kind(s->log) == DB_SQLITE ? lite_put_messages(s, rows, n, e) : pg_put_messages(s, rows, n, e);
 }
 
-int words_put_answers(struct store *s, const struct words_answers *before, const struct words_answers *now,
-                      struct err *e)
+static int lite_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
 {
-    if (db_kind(s->log) == DB_PGSQL)
-        return pg_put_answers(s, now, e);
-    if (before != NULL && lite_answers(s, answers_gone_sql, before, e) < 0)
-        return -1;
-    return lite_answers(s, answers_sql, now, e);
+    for (size_t i = 0; i < n; i++) {
+        if (rows[i].had && lite_answers(s, answers_gone_sql, &rows[i].before, e) < 0)
+            return -1;
+        if (lite_answers(s, answers_sql, &rows[i].now, e) < 0)
+            return -1;
+    }
+    return 0;
+}
+
+int words_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
+{
+    return db_kind(s->log) == DB_SQLITE ? lite_put_answers(s, rows, n, e) : pg_put_answers(s, rows, n, e);
 }
 
 /* Words side by side: "a b" * in FTS5, 'sa' <-> 'sb':* in a tsquery. The words are ours, so nothing in them needs quoting. */

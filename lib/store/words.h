@@ -29,12 +29,14 @@ struct words_answers {
     struct span     outbound; /* of all attempts, with their hosts */
     struct span     delivery; /* of the last one */
 };
+struct words_change {
+    bool                 had; /* `before` is what stood there, exactly; else nothing did */
+    struct words_answers before, now;
+};
 
 /* In a transaction. The days have to have their tables. */
 int words_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e);
-/* `before`: what stood there, exactly; NULL: nothing did. */
-int words_put_answers(struct store *s, const struct words_answers *before, const struct words_answers *now,
-                      struct err *e);
+int words_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e);
 
 /* Is there anything to look for in a text: a letter, a digit? */
 bool words_any(struct span text);
