@@ -5,6 +5,7 @@
 
 #include "base/clock.h"
 #include "base/version.h"
+#include "discreet.h"
 
 #define REMOVED_NAMES_MAX 64 /* different names of header fields that one reply has removed */
 #define FIELD_NAME_MAX 76
@@ -283,6 +284,12 @@ static const void *both(struct arena *a, const void *one, size_t n, const void *
     return list;
 }
 
+/* A field that all get and that names one of them. */
+static bool tells_of_others(const struct scan *s, const struct rspamd_add_header *field)
+{
+    return s->req.nrcpt > 1 && discreet_names(field->value, s->req.rcpt, s->req.nrcpt);
+}
+
 /* What the scanner wants done to the message, where that is not ours to say: signatures, fields, recipients added. */
 static void take_changes(struct scan *s, const struct rspamd_reply *r, struct rspamd_reply *out)
 {
@@ -293,7 +300,7 @@ static void take_changes(struct scan *s, const struct rspamd_reply *r, struct rs
     if (add == NULL || at == NULL)
         return;
     for (size_t i = 0; i < r->nadd_headers; i++)
-        if (!is_ours(r->add_headers[i].name))
+        if (!is_ours(r->add_headers[i].name) && !tells_of_others(s, &r->add_headers[i]))
             add[n++] = r->add_headers[i];
     out->add_headers = both(&s->arena, out->add_headers, out->nadd_headers, add, n, sizeof *add);
     out->nadd_headers += n;
