@@ -21,6 +21,7 @@
 #include "loop.h"
 #include "mail/leaf.h"
 #include "report.h"
+#include "retention.h"
 
 #define PROGRAM "postern-rulesd"
 #define DRAIN_SECONDS 10
@@ -279,7 +280,7 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
         listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
-    if (s->rulesd.message_log && follower_new(s, &sv->follower, e) < 0)
+    if (s->rulesd.message_log && (follower_new(s, &sv->follower, e) < 0 || retention_new(s, &sv->retention, e) < 0))
         return -1;
     return start_loops(sv, n, trust, e);
 }
@@ -289,6 +290,7 @@ static void stop(struct server *sv)
 {
     listeners_close(sv->listeners, sv->nlisteners);
     follower_free(&sv->follower);
+    retention_free(&sv->retention);
     workers_free(&sv->workers);
     scanner_free(&sv->tools.scanner);
     custody_free(&sv->tools.custody);

@@ -11,13 +11,15 @@ struct loop;
 struct reports;
 struct endpoints;
 struct follower;
+struct retention;
 struct lookup;
 struct server {
     struct scan_tools  tools;
     struct endpoints  *endpoints;
     struct workers    *workers;
-    struct lookup     *lookup;   /* NULL: no program wants one */
-    struct follower   *follower; /* NULL: no log of an MTA is followed */
+    struct lookup     *lookup;    /* NULL: no program wants one */
+    struct follower   *follower;  /* NULL: no log of an MTA is followed */
+    struct retention  *retention; /* NULL: no log is kept */
     struct listener   *listeners;
     size_t             nlisteners;
     struct loop      **loops;
