@@ -19,13 +19,17 @@ static bool is_word_byte(char c)
            c == '_';
 }
 
-/* A name as a stranger gave it: itself when it can be nothing else in a Received line, else `unknown`. */
+/* A name as a stranger gave it: itself when it can be nothing else in a Received line, else `unknown`. (SpamAssassin takes a sender from
+ * behind the first "envelope-from " or "return-path " there.) */
 static struct span host_word(struct span s, bool literal)
 {
     for (size_t i = 0; i < s.n; i++)
         if (!is_word_byte(s.p[i]) && !(literal && (s.p[i] == ':' || s.p[i] == '[' || s.p[i] == ']')))
             return SPAN("unknown");
-    return s.n == 0 || s.n > HOST_MAX_BYTES ? SPAN("unknown") : s;
+    if (s.n == 0 || s.n > HOST_MAX_BYTES || span_find_ci(s, SPAN("envelope")) < s.n ||
+        span_find_ci(s, SPAN("return-path")) < s.n)
+        return SPAN("unknown");
+    return s;
 }
 
 /* An address without its brackets, or {NULL, 0} for one that could be read as something else in a header field. */

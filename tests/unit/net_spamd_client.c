@@ -24,6 +24,11 @@ static const struct {
      "Return-Path: <a@b.example>\nX-Envelope-From: <a@b.example>\n"
      "Received: from unknown (unknown [192.0.2.1])\n\tby us.example (Postfix) with ESMTP id Q1\n"
      "\t(envelope-from <a@b.example>); Sun, 22 Nov 2026 02:49:30 +0000\n"},
+    {"a HELO that would make a sender of what follows", "A: b\n\n", "<a@b.example>", "192.0.2.1", "Envelope-From",
+     "return-path:", "", true,
+     "Return-Path: <a@b.example>\nX-Envelope-From: <a@b.example>\n"
+     "Received: from unknown (unknown [192.0.2.1])\n\tby us.example (Postfix) with ESMTP id Q1\n"
+     "\t(envelope-from <a@b.example>); Sun, 22 Nov 2026 02:49:30 +0000\n"},
     {"a sender that would be two", "A: b\n\n", "<\"x>; (envelope-from y\"@b.example>", "192.0.2.1", "h", "h", "", false,
      "Received: from h (h [192.0.2.1])\n\tby us.example (Postfix) with ESMTP id Q1\n\t; "
      "Sun, 22 Nov 2026 02:49:30 +0000\n"},
