@@ -707,7 +707,7 @@ static const struct {
     {"rspamd+http://u:p@127.0.0.1:11333", NULL, "@ cannot stand"},
     {"rspamd+http+unix:run/x", NULL, "whole path"},
     {"rspamd+http://127.0.0.1:11333", "spamd://127.0.0.1:783", "two kinds"},
-    {"none", "spamd://127.0.0.1:783", "no scanner"},
+    {"none", "spamd://127.0.0.1:783", "rspamd+http://HOST:PORT"},
 };
 
 static void a_setting_that_names_no_scanner_is_refused_with_the_cure(void **unused)
