@@ -1,11 +1,13 @@
 /* cli/doctor_peers.c - what the other programs say: rulesd, the scanner, the mail server. */
-#include <errno.h>
+#include <fcntl.h>
 #include <ifaddrs.h>
 #include <math.h>
 #include <pwd.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cjson/cJSON.h>
@@ -238,18 +240,28 @@ void doctor_scanner(struct doctor *d)
 
 /* ---- timeouts ---- */
 
-/* What a program prints; false: it is not here, or did not get far. The command is a constant of ours. */
-static bool output_of(const char *command, struct buf *out)
+/* What a program prints, within 20 seconds; false: it is not here, or did not get far. */
+static bool output_of(const char *const argv[], struct buf *out)
 {
-    FILE  *f = popen(command, "re");
-    char   part[4096];
-    size_t n;
+    posix_spawn_file_actions_t actions;
+    int                        pipes[2], status = -1;
+    char                       part[4096];
+    ssize_t                    n;
+    pid_t                      child;
+    bool                       started;
 
-    if (f == NULL)
+    if (pipe2(pipes, O_CLOEXEC) < 0)
         return false;
-    while ((n = fread(part, 1, sizeof part, f)) > 0)
-        buf_put(out, span_make(part, n));
-    return pclose(f) == 0 && !out->failed;
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_adddup2(&actions, pipes[1], STDOUT_FILENO);
+    posix_spawn_file_actions_addopen(&actions, STDERR_FILENO, "/dev/null", O_WRONLY, 0);
+    started = posix_spawnp(&child, argv[0], &actions, NULL, (char *const *)argv, environ) == 0;
+    posix_spawn_file_actions_destroy(&actions);
+    fd_close(&pipes[1]);
+    while (started && (n = read(pipes[0], part, sizeof part)) > 0)
+        buf_put(out, span_make(part, (size_t)n));
+    fd_close(&pipes[0]);
+    return started && waitpid(child, &status, 0) == child && status == 0 && !out->failed;
 }
 
 struct timeouts {
@@ -259,12 +271,13 @@ struct timeouts {
 /* rspamadm prints objects one behind the other. */
 static void read_rspamd(struct timeouts *t)
 {
-    struct buf  out;
-    const char *at, *end;
-    cJSON      *object;
+    static const char *const argv[] = {"timeout", "20", "rspamadm", "configdump", "-j", "worker", "options", NULL};
+    struct buf               out;
+    const char              *at, *end;
+    cJSON                   *object;
 
     buf_init(&out, OUTPUT_MAX);
-    if (output_of("timeout 20 rspamadm configdump -j worker options 2>/dev/null", &out)) {
+    if (output_of(argv, &out)) {
         for (at = out.p; at != NULL && (object = cJSON_ParseWithOpts(at, &end, 0)) != NULL; at = end) {
             const cJSON *proxy = cJSON_GetObjectItemCaseSensitive(object, "rspamd_proxy");
             const cJSON *task = cJSON_GetObjectItemCaseSensitive(object, "task_timeout");
@@ -289,10 +302,11 @@ static double postfix_time(const char *text)
 
 static void read_postfix(struct timeouts *t)
 {
-    struct buf out;
+    static const char *const argv[] = {"timeout", "20", "postconf", "-h", "milter_content_timeout", NULL};
+    struct buf               out;
 
     buf_init(&out, OUTPUT_MAX);
-    if (output_of("timeout 20 postconf -h milter_content_timeout 2>/dev/null", &out) && out.n > 0)
+    if (output_of(argv, &out) && out.n > 0)
         t->milter_s = postfix_time(out.p);
     buf_fini(&out);
 }
