@@ -32,6 +32,17 @@ static struct span error_of(struct span json)
     return span_head(rest, span_chr(rest, '"'));
 }
 
+static bool is_success(struct span json)
+{
+    struct span rest = span_skip(json, span_find(json, SPAN("\"success\"")) + 9);
+
+    rest = span_trim(rest);
+    return span_starts(rest, SPAN(":")) && span_starts(span_trim(span_skip(rest, 1)), SPAN("true"));
+}
+
+/* Releases before 2.0 and those with more than two classes say it with 404. */
+static bool is_known(struct span said) { return span_find(said, SPAN("already learned")) < said.n; }
+
 /* Rspamd's controller. */
 static enum learn_answer of_status(long status, struct span body, struct buf *words)
 {
@@ -50,9 +61,13 @@ static enum learn_answer of_status(long status, struct span body, struct buf *wo
     };
     struct span said = error_of(body);
 
-    if (status == 200 && span_find(body, SPAN("\"success\"")) < body.n) {
+    if (status == 200 && is_success(body)) {
         say(words, SPAN("learnt"));
         return LEARN_DONE;
+    }
+    if (status == 404 && is_known(said)) {
+        say(words, said);
+        return LEARN_KNOWN;
     }
     for (size_t i = 0; i < COUNT(rows); i++) {
         if (rows[i].status != status)
@@ -63,6 +78,12 @@ static enum learn_answer of_status(long status, struct span body, struct buf *wo
     buf_printf(words, "status %ld: ", status);
     say(words, said);
     return LEARN_LATER;
+}
+
+/* An answer of several lines ends with an empty one; one that was cut before says nothing. */
+static bool is_whole(struct span in)
+{
+    return span_find(in, SPAN("\r\n\r\n")) < in.n || span_find(in, SPAN("\n\n")) < in.n;
 }
 
 /* "SPAMD/1.1 0 EX_OK", and behind it what it did. */
@@ -80,6 +101,10 @@ static enum learn_answer of_tell(struct span in, struct buf *words)
         say(words, line);
         return code == 69 && span_find(line, SPAN("TELL commands are not enabled")) < line.n ? LEARN_CLOSED
                                                                                              : LEARN_LATER;
+    }
+    if (!is_whole(in)) {
+        say(words, SPAN("an answer that is cut"));
+        return LEARN_LATER;
     }
     if (span_find_ci(rest, SPAN("DidSet: ")) < rest.n || span_find_ci(rest, SPAN("DidRemove: ")) < rest.n) {
         say(words, SPAN("learnt"));

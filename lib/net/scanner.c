@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/ip.h"
 #include "base/utf8.h"
+#include "net/filter_url.h"
 #include "net/scanner.h"
 #include "net/scanner_choice.h"
 #include "net/spamd_client.h"
@@ -88,73 +89,35 @@ struct scanner {
 
 /* ---- settings ---- */
 
-static const struct scheme {
-    struct span start;
-    bool        spamd, is_unix;
-} schemes[] = {
-    {{"rspamd+http+unix:", 17}, false, true},
-    {{"rspamd+http://", 14}, false, false},
-    {{"spamd+unix:", 11}, true, true},
-    {{"spamd://", 8}, true, false},
-};
-
-static char *join(const char *a, struct span b, const char *c)
+/* A path behind the host is where its checkv2 is. */
+static char *place_url(const struct filter_url *u)
 {
-    struct buf text;
-    char      *out;
+    struct span base = span_of(u->base);
+    bool        has_path = span_chr(span_skip(base, sizeof "http://" - 1), '/') < base.n - (sizeof "http://" - 1);
+    struct buf  text;
+    char       *out;
 
     buf_init(&text, 4096);
-    buf_puts(&text, a);
-    buf_put(&text, b);
-    buf_puts(&text, c);
+    buf_printf(&text, "%s%s", u->base, u->spamd || has_path ? "" : "/checkv2");
     out = span_strdup(buf_span(&text));
     buf_fini(&text);
     return out;
 }
 
-/* "HOST:PORT", and for Rspamd a path behind it. */
-static int read_target(const struct scheme *scheme, struct span target, struct place *out, struct err *e)
-{
-    size_t      slash = span_chr(target, '/');
-    struct span host = span_head(target, slash);
-    size_t      colon = span_rchr(host, ':');
-    uint64_t    port;
-
-    for (size_t i = 0; i < target.n; i++)
-        if ((signed char)target.p[i] <= ' ' || strchr("@?#\\", target.p[i]) != NULL)
-            return err_set(e, ERR_INVALID, "\"%s\": %c cannot stand in an address", out->setting, target.p[i]);
-    if (colon == 0 || colon == host.n || !span_u64(span_skip(host, colon + 1), &port) || port == 0 || port > 65535)
-        return err_set(e, ERR_INVALID, "\"%s\" needs a host and a port: %.*sHOST:PORT", out->setting,
-                       SPAN_ARG(scheme->start));
-    if (scheme->spamd && slash < target.n)
-        return err_set(e, ERR_INVALID, "\"%s\": spamd has no paths: spamd://HOST:PORT", out->setting);
-    out->url = join("http://", target, slash + 1 >= target.n ? slash < target.n ? "checkv2" : "/checkv2" : "");
-    return 0;
-}
-
 static int read_place(const char *setting, bool *spamd_out, struct place *out, struct err *e)
 {
-    struct span text = span_of(setting);
+    struct filter_url u;
+    int               rc = filter_url_read(setting, &u, e);
 
-    out->setting = span_strdup(text);
-    for (const struct scheme *s = schemes; s < schemes + COUNT(schemes); s++) {
-        struct span target = span_skip(text, s->start.n);
-
-        if (!span_starts(text, s->start))
-            continue;
-        *spamd_out = s->spamd;
-        if (!s->is_unix)
-            return read_target(s, target, out, e);
-        if (target.n == 0 || target.p[0] != '/' || target.n > 107)
-            return err_set(e, ERR_INVALID, "\"%s\" needs the whole path of a socket, of at most 107 bytes", setting);
-        out->socket = span_strdup(target);
-        out->url = span_strdup(SPAN("http://localhost/checkv2"));
-        return 0;
+    out->setting = span_strdup(span_of(setting));
+    if (rc == 0) {
+        *spamd_out = u.spamd;
+        out->url = place_url(&u);
+        out->socket = u.socket;
+        u.socket = NULL;
     }
-    return err_set(e, ERR_INVALID,
-                   "\"%s\" is no scanner: rspamd+http://HOST:PORT, rspamd+http+unix:/PATH, spamd://HOST:PORT or "
-                   "spamd+unix:/PATH",
-                   setting);
+    filter_url_fini(&u);
+    return rc;
 }
 
 static int read_settings(struct scanner *s, const struct conf_list *urls, struct err *e)
