@@ -5,7 +5,7 @@ import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { freePort, http, makeSite, start, startRulesd, startSmtpSink } from "./lib/index.mjs";
+import { cannot, freePort, http, makeSite, must, start, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 import { mail } from "./lib/household.mjs";
 
 let site;
@@ -60,6 +60,35 @@ test("scans without a recipient are no use, and are found", async () => {
         assert.equal(found.filter(([level, text]) => level === "wrong" && /does not answer: .*refused/.test(text)).length, 4, JSON.stringify(found));
     } finally {
         await other.stop();
+    }
+});
+
+test("a clock that went back is found by the log", async () => {
+    const other = await startRulesd();
+
+    try {
+        await other.must("domain", "add", "ours.example");
+        await http(other.httpSock, { headers: { Rcpt: "joe@ours.example" }, body: mail() });
+        await waitFor("the message to be logged", async () => (await findings("envelope", { at: other })).some(([level]) => level === "ok"));
+        await must("sqlite3", [join(other.dir, "log.db"), `.timeout 5000`, `UPDATE message SET at_us = at_us + ${3600e6}`]);
+        says(await findings("clock", { at: other }), "wrong", /from the future/);
+    } finally {
+        await other.stop();
+    }
+});
+
+test("a look-up that its program can read is well, and one that it cannot is not", { skip: cannot("spamd") }, async () => {
+    const other = await makeSite();
+
+    other.configure({ lookup: { programs: "spamassassin", dir: join(other.dir, "lookup") } });
+    await startRulesd({ site: other });
+    try {
+        says(await findings("lookups", { at: other }), "ok", /spamassassin can read/);
+        chmodSync(join(other.dir, "lookup/spamassassin/lookup.db"), 0o600);
+        says(await findings("lookups", { at: other }), "wrong", /the group debian-spamd cannot read/);
+    } finally {
+        await other.stop();
+        other.remove();
     }
 });
 
