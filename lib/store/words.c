@@ -348,22 +348,34 @@ static void put_without(struct buf *b, enum db_kind kind, const struct store_wor
     put_phrase(b, kind, one);
 }
 
+static bool asks(const struct store_words *one, bool answers, bool without)
+{
+    return one->without == without && words_in_answers(one->field) == answers && words_any(one->text);
+}
+
+/* Where everybody's rows are asked for words, the words are enough: the one that all rows have would only be in the way. */
 void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
                  bool answers, bool without)
 {
+    const char *both = kind == DB_SQLITE ? " AND " : " & ";
+    bool        any = false;
+
+    for (size_t i = 0; i < n; i++)
+        any = any || asks(&words[i], answers, false);
     buf_putc(b, '(');
-    put_scope_query(b, kind, scope);
+    if (scope.kind != SCOPE_GLOBAL || !any)
+        put_scope_query(b, kind, scope);
     for (size_t i = 0; i < n; i++) {
-        if (words[i].without || words_in_answers(words[i].field) != answers || !words_any(words[i].text))
+        if (!asks(&words[i], answers, false))
             continue;
-        buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");
+        if (b->p[b->n - 1] != '(')
+            buf_puts(b, both);
         put_phrase(b, kind, &words[i]);
     }
     buf_putc(b, ')');
-    for (size_t i = 0; without && i < n; i++) {
-        if (words[i].without && words_in_answers(words[i].field) == answers && words_any(words[i].text))
+    for (size_t i = 0; without && i < n; i++)
+        if (asks(&words[i], answers, true))
             put_without(b, kind, &words[i]);
-    }
 }
 
 void words_query_one(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one)

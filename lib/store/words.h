@@ -42,7 +42,7 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
 bool words_any(struct span text);
 /* Which of the two sets a field's words are in. */
 bool words_in_answers(enum search_field f);
-/* What a search asks of one set, in the database's own words, appended to b. The scope's word is always in it.
+/* What a search asks of one set, in the database's own words, appended to b, within the scope.
  * words_query: what the filters of the set want and (`without` too) do not want. words_query_one: one filter's phrase. */
 void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
                  bool answers, bool without);
