@@ -55,14 +55,38 @@ struct custody {
 
 /* ---- the sealers --------------------------------------------------------------------------------------------------- */
 
+/* While the database is away nobody can count; then what is to be held is held. */
+static int check_caps(struct custody *c, struct store **store, struct custody_job *j)
+{
+    struct err away = ERR_INIT;
+    int64_t    count, bytes;
+
+    if (j->ncaps == 0 || (*store == NULL && store_open(c->url, STORE_EXISTING, store, &away) < 0))
+        return 0;
+    for (size_t i = 0; i < j->ncaps; i++) {
+        const struct custody_cap *cap = &j->caps[i];
+
+        if (store_custody_usage(*store, &cap->owner, &count, &bytes, &away) < 0)
+            return 0;
+        if (bytes + (int64_t)j->message.n > cap->max)
+            return err_set(&j->err, ERR_FULL,
+                           "%lld messages of %lld bytes are held for one of the recipients, at most %lld bytes",
+                           (long long)count, (long long)bytes, (long long)cap->max);
+    }
+    return 0;
+}
+
 /* The head is the record as it will be, but for what is known only when it is kept. */
-static int keep(struct custody *c, struct custody_job *j)
+static int keep(struct custody *c, struct store **store, struct custody_job *j)
 {
     struct store_message *m = j->record;
     struct vault_kept     kept = {0};
     struct buf            head;
     int                   rc;
 
+    m->kept = false;
+    if (check_caps(c, store, j) < 0)
+        return -1;
     m->kept = true;
     m->kept_bytes = 0;
     m->sha256 = m->key_id = SPAN_NONE;
@@ -108,10 +132,12 @@ static struct custody_job *next_job(struct custody *c)
 static void *seal(void *arg)
 {
     struct custody     *c = arg;
+    struct store       *store = NULL; /* opened when somebody has a cap */
     struct custody_job *j;
 
     while ((j = next_job(c)) != NULL)
-        finish(c, j, keep(c, j));
+        finish(c, j, keep(c, &store, j));
+    store_close(&store);
     return NULL;
 }
 

@@ -12,11 +12,19 @@
 
 #include "journal.h"
 
+/* How much may be held for one owner, a mailbox or a domain: bytes as stored. What came within the last 100 ms is not counted yet. */
+struct custody_cap {
+    struct uuid owner;
+    int64_t     max;
+};
+
 struct custody_job {
     struct store_message
         *record; /* with its UID and keep_us; kept, kept_bytes, sha256 and key_id are filled (bytes in `arena`) */
-    struct span   message;               /* as it came, without envelope lines; borrowed until done() */
-    struct arena *arena;                 /* for what is filled in */
+    struct span               message; /* as it came, without envelope lines; borrowed until done() */
+    struct arena             *arena;   /* for what is filled in */
+    const struct custody_cap *caps;    /* over one of them: ERR_FULL, and nothing is kept */
+    size_t                    ncaps;
     void (*done)(struct custody_job *j); /* once, on a thread of custody's */
     int        rc;                       /* 0: on disk, synced; -1: err, and `kept` is false */
     struct err err;

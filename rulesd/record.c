@@ -215,6 +215,8 @@ static bool is_kept(enum delivery_verdict v)
     return v == DELIVERY_QUARANTINED || v == DELIVERY_REMOVED || v == DELIVERY_DISCARDED;
 }
 
+bool record_keeps(const struct store_message *m, size_t i) { return is_kept(m->deliveries[i].verdict); }
+
 static int64_t keep_days(const struct scan *s, const struct audience *a, enum delivery_verdict v)
 {
     int64_t days = audience_domain(a)->retention_days;

@@ -90,7 +90,7 @@ void repeats_free(struct repeats **rp)
     free(r);
 }
 
-static struct entry *add(struct shard *s, const uint8_t key[FINGERPRINT_BYTES])
+static void add(struct shard *s, const uint8_t key[FINGERPRINT_BYTES])
 {
     struct entry *e = calloc(1, sizeof *e);
 
@@ -98,7 +98,6 @@ static struct entry *add(struct shard *s, const uint8_t key[FINGERPRINT_BYTES])
         panic("out of memory");
     memcpy(e->key, key, FINGERPRINT_BYTES);
     map_put(&s->map, key_of(e), e);
-    return e;
 }
 
 static struct shard *shard_of(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES])

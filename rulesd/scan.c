@@ -463,6 +463,12 @@ static void heed_scanner(struct scan *s)
 
 /* ---- what it comes to ---- */
 
+static enum scan_step give_up(struct scan *s)
+{
+    s->failed = true;
+    return SCAN_DONE;
+}
+
 static bool may_hold(const struct scan *s)
 {
     return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->observes;
@@ -604,10 +610,42 @@ static void held(struct custody_job *job)
     s->wake(s->wake_ctx);
 }
 
+/* What the domain permits to be held for it and for each of its mailboxes. Recipients of one domain mostly stand together. */
+static size_t list_caps(struct scan *s, struct custody_cap *caps)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct audience          *a = scan_rcpt_audience(s, i);
+        const struct store_domain_view *d = audience_domain(a);
+        const struct store_resolved    *who = audience_who(a);
+
+        if (!who->ours || !record_keeps(&s->record, i))
+            continue;
+        if (d->held_max > 0 && (n == 0 || uuid_cmp(&caps[n - 1].owner, &who->domain) != 0))
+            caps[n++] = (struct custody_cap){who->domain, d->held_max};
+        if (d->mailbox_held_max > 0 && who->has_mailbox)
+            caps[n++] = (struct custody_cap){who->mailbox, d->mailbox_held_max};
+    }
+    return n;
+}
+
 static enum scan_step hold(struct scan *s)
 {
+    struct custody_cap *caps = arena_array(&s->arena, 2 * s->nverdicts, sizeof *caps);
+
+    if (caps == NULL) {
+        err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+        put_off(s);
+        return record_make(s, false) < 0 ? give_up(s) : SCAN_DONE;
+    }
     s->stage = STAGE_HELD;
-    s->hold = (struct custody_job){.record = &s->record, .message = s->req.message, .arena = &s->arena, .done = held};
+    s->hold = (struct custody_job){.record = &s->record,
+                                   .message = s->req.message,
+                                   .arena = &s->arena,
+                                   .caps = caps,
+                                   .ncaps = list_caps(s, caps),
+                                   .done = held};
     custody_put(s->tools->custody, &s->hold);
     return SCAN_ASKS;
 }
@@ -618,12 +656,6 @@ static bool is_logged(const struct scan *s)
 }
 
 /* ---- the machine ---- */
-
-static enum scan_step give_up(struct scan *s)
-{
-    s->failed = true;
-    return SCAN_DONE;
-}
 
 /* A log that cannot be written is no reason to lose rows: the sender waits instead. */
 static bool log_is_behind(const struct scan *s)

@@ -83,8 +83,8 @@ static void take_user(struct exchange *x, struct scan_request *req)
  * forge: then that one counts. */
 static void take_envelope_lines(struct exchange *x, struct scan_request *req)
 {
-    struct envelope_lines lines;
-    struct span           rest;
+    struct envelope_lines lines = {0};
+    struct span           rest = SPAN_NONE;
 
     if (!x->client->listener->envelope_lines || req->class != CLASS_MTA)
         return;

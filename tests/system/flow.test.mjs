@@ -104,6 +104,23 @@ test("while nothing can be held, the sender is asked to come again", async () =>
     await site.stop();
 });
 
+test("what a domain or a mailbox may hold is bounded, and beyond that the sender comes again", async () => {
+    const site = await startSite();
+    const big = message("Big", "").replace("A few words.", "x".repeat(3000));
+    await site.must("domain", "set", "theirs.example", "--mailbox-held-max", "8K", "--held-max", "1M");
+    await waitFor("the setting to hold and the mailbox to be full", async () => {
+        const { reply } = await scan(site, ["carl@theirs.example"], { body: big.replace("Big", `Big ${Math.random()} ${Math.random()} ${Math.random()}`) });
+        return reply.action === "soft reject";
+    });
+    assert.ok(held(site).length >= 1);
+    const before = held(site).length;
+    assert.equal((await scan(site, ["carl@theirs.example"], { body: big })).reply.action, "soft reject");
+    assert.equal(held(site).length, before);
+    await site.must("domain", "set", "theirs.example", "--mailbox-held-max", "0");
+    await waitFor("the limit to be gone", async () => (await scan(site, ["carl@theirs.example"], { body: big })).reply.milter?.reject === "discard");
+    await site.stop();
+});
+
 test("a stranger who asks leaves nothing behind", async () => {
     const site = await startSite({ rulesd: { mta_from: "" } });
     const { reply } = await scan(site, ["carl@theirs.example"]);
