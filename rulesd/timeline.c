@@ -11,6 +11,7 @@
 
 #define TEXT_MAX 320 /* of an address or a host; an address that MTAs take is shorter */
 #define FULL_WAIT_US 1000000
+#define STEP_MAX_US 2000000
 #define STAMP_SLACK_US 5000000    /* stamps have whole seconds, and clocks differ */
 #define SAME_MESSAGE_US 600000000 /* a message that is judged several times, once a recipient, is one */
 
@@ -506,7 +507,7 @@ static int look(struct batch *b, struct open *o, const struct timeline_write *ho
         if (o->known)
             return say_all(b, o, e);
         o->ask_us = how->now_mono_us + o->step_us;
-        o->step_us *= 2;
+        o->step_us = o->step_us < STEP_MAX_US / 3 ? 3 * o->step_us : STEP_MAX_US;
     }
     give_up(b, o, how);
     return 0;

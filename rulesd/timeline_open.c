@@ -5,7 +5,7 @@
 #include <stdlib.h>
 
 #define MESSAGE_ID_MAX 1000
-#define FIRST_STEP_US 100000
+#define FIRST_STEP_US 200000
 
 static void *must(void *p)
 {
