@@ -8,6 +8,7 @@
 #include "base/err.h"
 #include "cache.h"
 #include "custody.h"
+#include "follower.h"
 #include "greylist.h"
 #include "hits.h"
 #include "lookup.h"
@@ -325,6 +326,34 @@ static size_t journal_numbers(struct journal *j, struct number *to)
     return COUNT(all);
 }
 
+static size_t follower_numbers(struct follower *f, struct number *to)
+{
+    struct follower_stats s;
+
+    if (f == NULL)
+        return 0;
+    follower_stats(f, &s);
+    const struct number all[] = {
+        {"maillog_lines_total", "counter", "Lines of the mail server's logs that were read.", (double)s.lines},
+        {"maillog_events_total", "counter", "Of those, what said something of a message.", (double)s.timeline.events},
+        {"maillog_joined_total", "counter", "Events of messages of ours.", (double)s.timeline.joined},
+        {"maillog_unknown_total", "counter", "Events of messages that nobody asked us about.",
+         (double)s.timeline.unknown},
+        {"maillog_nobody_total", "counter", "Events of recipients that the message had not.",
+         (double)s.timeline.nobody},
+        {"maillog_attempts_total", "counter", "Attempts to deliver that were written.", (double)s.timeline.attempts},
+        {"maillog_rotations_total", "counter", "Times that a log went on in another file.", (double)s.rotations},
+        {"maillog_failures_total", "counter", "Times that a log was not read, or the database not written.",
+         (double)s.failures},
+        {"maillog_behind_bytes", "gauge", "What of the logs is not read yet.", (double)s.behind},
+        {"maillog_waiting", "gauge", "Events whose message is not in the log yet.", (double)s.timeline.waiting},
+        {"maillog_open", "gauge", "Queue ids that are remembered.", (double)s.timeline.open},
+        {"maillog_files", "gauge", "Logs that are being read.", (double)s.files},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
 static size_t custody_numbers(struct custody *c, struct number *to)
 {
     struct custody_stats s;
@@ -356,6 +385,7 @@ static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS
     n += sending_numbers(v->sending, to + n);
     n += lookup_numbers(v->lookup, to + n);
     n += custody_numbers(v->custody, to + n);
+    n += follower_numbers(v->follower, to + n);
     return n + other_numbers(v, to + n);
 }
 

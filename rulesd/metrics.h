@@ -57,6 +57,7 @@ struct hits;
 struct scanner;
 struct journal;
 struct custody;
+struct follower;
 struct sending;
 struct lookup;
 /* What there is to tell about; borrowed for the call. */
@@ -70,6 +71,7 @@ struct metrics_view {
     struct scanner              *scanner; /* these five may be NULL */
     struct journal              *journal;
     struct custody              *custody;
+    struct follower             *follower; /* NULL: no log is followed */
     struct sending              *sending;
     struct lookup               *lookup;
     size_t                       waiting;    /* scans in the workers' queue */
