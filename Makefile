@@ -187,13 +187,13 @@ system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_%,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
 	$(MAKE) -j$(J) --no-print-directory all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
-	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread T=$(or $(T),rulesd_) unit-build)
+	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)))
 	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \
 	               --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
 	               --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \

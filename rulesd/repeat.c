@@ -12,7 +12,7 @@
 struct entry {
     uint8_t             key[FINGERPRINT_BYTES];
     bool                known; /* else in flight */
-    int64_t             at_us;
+    int64_t             at_us, until_us;
     struct repeat_wait *waiting;
     char               *reply;
     size_t              n;
@@ -115,6 +115,10 @@ enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES]
     pthread_mutex_lock(&s->lock);
     forget_old(s, now_mono_us);
     e = map_get(&s->map, span_make(key, FINGERPRINT_BYTES));
+    if (e != NULL && e->known && now_mono_us > e->until_us) {
+        forget(s, e);
+        e = NULL;
+    }
     if (e == NULL) {
         add(s, key);
     } else if (e->known) {
@@ -131,10 +135,11 @@ enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES]
     return is;
 }
 
-static void keep(struct shard *s, struct entry *e, struct span reply, int64_t now_us)
+static void keep(struct shard *s, struct entry *e, struct span reply, int64_t keep_us, int64_t now_us)
 {
     e->known = true;
     e->at_us = now_us;
+    e->until_us = now_us + keep_us;
     e->reply = span_strdup(reply);
     e->n = reply.n;
     e->older = s->newest;
@@ -144,7 +149,8 @@ static void keep(struct shard *s, struct entry *e, struct span reply, int64_t no
     forget_old(s, now_us);
 }
 
-void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct span reply, int64_t now_mono_us)
+void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct span reply, int64_t keep_us,
+                int64_t now_mono_us)
 {
     struct shard       *s = shard_of(r, key);
     struct repeat_wait *waiting = NULL, *next;
@@ -156,7 +162,7 @@ void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct 
         waiting = e->waiting;
         e->waiting = NULL;
         if (reply.p != NULL) {
-            keep(s, e, reply, now_mono_us);
+            keep(s, e, reply, keep_us, now_mono_us);
         } else {
             map_del(&s->map, key_of(e));
             free_entry(e);

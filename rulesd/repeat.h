@@ -2,8 +2,8 @@
  *
  * A proxy that ran out of patience asks again; judging twice would count twice, log twice and hold twice. The same is what has the
  * same listener, form of the reply, queue id, envelope and bytes (a seeded 128-bit hash of all of them). Without a queue id every scan
- * is new. Replies are kept for 24 hours at most, REPEAT_BYTES of them, the oldest go first; what told the sender to come again is not
- * kept. Any thread; a lock a shard, held for a look-up and a copy. */
+ * is new. Replies are kept for 24 hours at most, REPEAT_BYTES of them, the oldest go first; what told the sender to come again for
+ * REPEAT_SHORT_US alone, for those who waited for it. Any thread; a lock a shard, held for a look-up and a copy. */
 #ifndef POSTERN_RULESD_REPEAT_H
 #define POSTERN_RULESD_REPEAT_H
 
@@ -12,6 +12,7 @@
 
 #define REPEAT_BYTES ((size_t)64 << 20)
 #define REPEAT_US (86400 * INT64_C(1000000))
+#define REPEAT_SHORT_US INT64_C(2000000)
 
 struct repeats;
 struct repeats *repeats_new(void);
@@ -31,8 +32,9 @@ enum repeat {
 };
 enum repeat repeat_begin(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w,
                          struct arena *a, struct span *reply, int64_t now_mono_us);
-/* reply.p == NULL: there is none to keep; who waited tries it himself. */
-void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct span reply, int64_t now_mono_us);
+/* keep_us: REPEAT_US, or REPEAT_SHORT_US. reply.p == NULL: there is none to keep; who waited tries it himself. */
+void repeat_end(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct span reply, int64_t keep_us,
+                int64_t now_mono_us);
 
 /* Who waits goes away instead, and is not woken (when it was not already). */
 void repeat_leave(struct repeats *r, const uint8_t key[FINGERPRINT_BYTES], struct repeat_wait *w);

@@ -52,10 +52,10 @@ static void drop_scopes(struct scope *scopes[3])
 }
 
 /* reply.p == NULL: it came to nothing that could be told again. */
-static void end_repeat(struct scan *s, struct span reply)
+static void end_repeat(struct scan *s, struct span reply, int64_t keep_us)
 {
     if (s->repeat == REPEAT_FIRST)
-        repeat_end(s->tools->repeats, s->repeat_key, reply, clock_mono_us());
+        repeat_end(s->tools->repeats, s->repeat_key, reply, keep_us, clock_mono_us());
     else if (s->repeat == REPEAT_JOINED)
         repeat_leave(s->tools->repeats, s->repeat_key, &s->repeat_wait);
     s->repeat = REPEAT_ALONE;
@@ -63,16 +63,16 @@ static void end_repeat(struct scan *s, struct span reply)
 
 void scan_answered(struct scan *s, struct span reply)
 {
-    bool final = !s->failed && !s->refused && !s->stopped && s->outcome.action != ACTION_DEFER;
+    bool told = !s->failed && !s->refused && (s->stopped || s->outcome.action != ACTION_DEFER);
 
-    end_repeat(s, final && reply.n <= REPLY_KEPT_MAX ? reply : SPAN_NONE);
+    end_repeat(s, told && reply.n <= REPLY_KEPT_MAX ? reply : SPAN_NONE, s->stopped ? REPEAT_SHORT_US : REPEAT_US);
 }
 
 void scan_end(struct scan *s)
 {
     struct arena arena = s->arena;
 
-    end_repeat(s, SPAN_NONE);
+    end_repeat(s, SPAN_NONE, 0);
     for (size_t i = 0; s->rcpts != NULL && i < s->nverdicts; i++) {
         audience_drop(&s->rcpts[i].audience);
         drop_scopes(s->rcpts[i].scopes);
@@ -407,6 +407,17 @@ static void answer_at_once(struct scan *s)
     s->ask.answer = *s->req.answered;
 }
 
+/* Where the client stands behind a relay of ours, what was stated is the relay's, and passes SPF for whoever lists it. */
+static struct span client_text(struct scan *s)
+{
+    char text[IP_TEXT];
+
+    if (!s->facts.has_ip)
+        return SPAN_NONE;
+    ip_format(&s->facts.ip, text);
+    return arena_dup(&s->arena, span_of(text));
+}
+
 static enum scan_step ask_scanner(struct scan *s)
 {
     s->stage = STAGE_ANSWER;
@@ -415,9 +426,9 @@ static enum scan_step ask_scanner(struct scan *s)
         .from = s->req.from,
         .rcpt = s->req.rcpt,
         .nrcpt = s->req.nrcpt,
-        .ip = s->req.ip,
-        .helo = s->req.helo,
-        .hostname = s->req.hostname,
+        .ip = client_text(s),
+        .helo = s->facts.helo,
+        .hostname = s->facts.no_host ? s->req.hostname : s->facts.host,
         .user = s->req.user,
         .queue_id = s->req.queue_id,
         .deliver_to = common_domain(s),

@@ -349,3 +349,15 @@ test("a message that comes again while the scanner has it is scanned once", asyn
         await fake.stop();
     }
 });
+test("SPF is asked about the client, not about the relay in front", async () => {
+    const rspamd = await startRspamdScanner({ records: [{ name: "partner.example", type: "txt", replies: ["v=spf1 ip4:192.0.2.10 ip4:192.0.2.50 -all"] }] });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8", trusted_relays: "192.0.2.50", scanner: `rspamd+http://127.0.0.1:${rspamd.port}` } } });
+    try {
+        await site.must("domain", "add", "ours.example");
+        await site.must("rule", "add", "--scope", "domain:ours.example", "allow", "--sender", "partner.example");
+        const ask = async (ip) => JSON.parse((await http(site.http, { headers: { From: "<b@partner.example>", Rcpt: "a@ours.example", IP: "192.0.2.50", Helo: "gw.ours.example" },
+            body: `Received: from x (x [${ip}]) by gw.ours.example (Postfix) with ESMTP id 1; Sat, 21 Nov 2026 21:24:28 +0000\r\n${letter("hi", { from: "b@partner.example" }).text}` })).text);
+        const a = await ask("192.0.2.66"), b = await ask("192.0.2.10");
+        assert.deepEqual(["POSTERN_ALLOW" in a.symbols, "POSTERN_ALLOW" in b.symbols], [false, true], JSON.stringify(a.symbols));
+    } finally { await site.stop(); await rspamd.stop(); }
+});

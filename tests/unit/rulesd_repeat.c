@@ -22,7 +22,7 @@ static void end(struct repeats *r, unsigned i, struct span reply, int64_t now)
     uint8_t key[FINGERPRINT_BYTES];
 
     key_of(i, key);
-    repeat_end(r, key, reply, now);
+    repeat_end(r, key, reply, REPEAT_US, now);
 }
 
 static void who_comes_meanwhile_waits_and_gets_the_same_reply(void **unused)
@@ -95,6 +95,22 @@ static void a_day_later_it_is_new(void **unused)
     repeats_free(&r);
 }
 
+static void what_told_to_come_again_is_known_for_a_moment(void **unused)
+{
+    struct repeats *r = repeats_new();
+    struct span     reply = SPAN_NONE;
+    uint8_t         key[FINGERPRINT_BYTES];
+
+    (void)unused;
+    key_of(1, key);
+    assert_int_equal(ask(r, 1, NULL, &reply, 0), REPEAT_NEW);
+    repeat_end(r, key, SPAN("451"), REPEAT_SHORT_US, 0);
+    assert_int_equal(ask(r, 1, NULL, &reply, REPEAT_SHORT_US), REPEAT_KNOWN);
+    assert_int_equal(ask(r, 1, NULL, &reply, REPEAT_SHORT_US + 1), REPEAT_NEW);
+    end(r, 1, SPAN_NONE, REPEAT_SHORT_US + 2);
+    repeats_free(&r);
+}
+
 static void replies_are_bounded_and_the_oldest_go(void **unused)
 {
     static char         large[256 << 10];
@@ -122,6 +138,7 @@ int main(void)
         cmocka_unit_test(what_came_to_nothing_is_tried_by_who_waited),
         cmocka_unit_test(who_goes_away_is_not_woken),
         cmocka_unit_test(a_day_later_it_is_new),
+        cmocka_unit_test(what_told_to_come_again_is_known_for_a_moment),
         cmocka_unit_test(replies_are_bounded_and_the_oldest_go),
     };
 
