@@ -12,8 +12,8 @@
 #define BUSY_TRIES 20
 #define DAYS_AT_ONCE 64
 
-/* Each takes at most $2 of the oldest rows below a UID (or, on SQLite, below the id that belongs to it). What PostgreSQL has in
- * partitions is dropped with them; in the default ones there may be a little. */
+/* Each takes at most $2 of the oldest rows below a UID (or, on SQLite, below the id that belongs to it). On PostgreSQL most tables
+ * have partitions, which are dropped. */
 #define OLDEST(table, key)                                                                                             \
     "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table " WHERE uid < $1 ORDER BY uid LIMIT $2)"
 #define OLDEST_ID(table, key)                                                                                          \
@@ -22,12 +22,6 @@ static const char mailboxes_lite[] = OLDEST_ID("delivery_mailbox", "mailbox_id, 
 static const char deliveries_lite[] = OLDEST_ID("delivery", "id");
 static const char messages[] = OLDEST("message", "uid"), attempts[] = OLDEST("attempt", "uid, n, seq");
 static const char links[] = OLDEST("queue_link", "queue_id, uid, n");
-static const char messages_pg[] = OLDEST("message_default", "uid"),
-                  attempts_pg[] = OLDEST("attempt_default", "uid, n, seq");
-static const char mailboxes_pg[] = OLDEST("delivery_mailbox_default", "uid, n, mailbox_id");
-static const char deliveries_pg[] = OLDEST("delivery_default", "uid, n");
-static const char words_pg[] = OLDEST("delivery_words_default", "uid, n");
-static const char answers_pg[] = OLDEST("delivery_answers_default", "uid, n");
 static const char gone[] = "DELETE FROM custody WHERE uid IN (SELECT uid FROM custody WHERE uid < $1 AND place = 'gone'"
                            " ORDER BY uid LIMIT $2)";
 /* One that is still held could be asked for again, and has to be known as sent. */
@@ -38,7 +32,7 @@ static const char releases[] =
 static const struct step {
     const char *sql;
     bool        by_id;
-} steps[2][9] = {
+} steps[2][7] = {
     [DB_SQLITE] = {{mailboxes_lite, true},
                    {deliveries_lite, true},
                    {messages, false},
@@ -46,15 +40,7 @@ static const struct step {
                    {links, false},
                    {releases, false},
                    {gone, false}},
-    [DB_PGSQL] = {{mailboxes_pg, false},
-                  {deliveries_pg, false},
-                  {messages_pg, false},
-                  {attempts_pg, false},
-                  {words_pg, false},
-                  {answers_pg, false},
-                  {links, false},
-                  {releases, false},
-                  {gone, false}},
+    [DB_PGSQL] = {{links, false}, {gone, false}},
 };
 
 struct trimming {
