@@ -49,6 +49,19 @@ test("nobody's block refuses another's mail", { skip }, async () => {
     await arrives(sink, wares);
 });
 
+test("with the password its word counts: what it asks about is logged, with its queue id", { skip }, async () => {
+    const clean = letter("clean, logged");
+
+    await told("clean", clean, [ANNA], /^250 /);
+    const found = await waitFor("the log", async () => {
+        const { code, stdout } = await town.postern(["trace", clean.id, "--json"]);
+        return code === 0 && JSON.parse(stdout).messages[0];
+    });
+    assert.match(found.queue_id, /^[0-9a-f]{8}$/);
+    assert.equal(found.sender, "writer@ext.example");
+    assert.deepEqual(found.deliveries.map((d) => d.recipient), [ANNA]);
+});
+
 test("what a scanner behind rulesd finds counts", { skip }, async () => {
     const watches = letter("watches", { body: "cheap watches" });
 
