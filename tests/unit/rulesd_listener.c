@@ -37,6 +37,7 @@ static const struct {
     {"127.0.0.1:0?class=scan", CLASS_SCAN, false, false, false},
     {"127.0.0.1:0?class=mta&phase=post", CLASS_MTA, true, false, false},
     {"127.0.0.1:0?mode=observe&envelope_lines=on", CLASS_MTA, false, true, true},
+    {"127.0.0.1:0?envelope_lines=milter", CLASS_MTA, false, false, true},
     {"127.0.0.1:0?mode=live&phase=pre&envelope_lines=off", CLASS_MTA, false, false, false},
 };
 
