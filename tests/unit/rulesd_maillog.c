@@ -102,7 +102,7 @@ static const struct {
 } attempts[] = {
     {"a delivery",
      POSTFIX "smtp[1]: " Q "to=<a@b.example>, relay=mx.b.example[192.0.2.1]:25, delay=0.1, delays=0/0/0/0, dsn=2.0.0, "
-                           "status=sent (250 2.0.0 Ok: queued as X)",
+             "status=sent (250 2.0.0 Ok: queued as X)",
      "a@b.example", NULL, MAIL_SENT, "mx.b.example", "192.0.2.1", 25, 250, "2.0.0", NULL, "250 2.0.0 Ok: queued as X"},
     {"over IPv6",
      POSTFIX
@@ -111,7 +111,7 @@ static const struct {
      "a@b.example", NULL, MAIL_SENT, "mx.b.example", "2001:db8::1", 25, 250, "2.0.0", NULL, "250 ok"},
     {"to a socket",
      POSTFIX "lmtp[1]: " Q "to=<a@b.example>, orig_to=<c@b.example>, relay=mx.b.example[private/dovecot-lmtp], "
-                           "delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 Saved)",
+             "delay=0.1, delays=0/0/0/0, dsn=2.0.0, status=sent (250 2.0.0 Saved)",
      "a@b.example", "c@b.example", MAIL_SENT, "mx.b.example", NULL, 0, 250, "2.0.0", NULL, "250 2.0.0 Saved"},
     {"over a connection used again",
      POSTFIX
@@ -136,11 +136,11 @@ static const struct {
      "connect to mx[192.0.2.1]:25: Connection refused"},
     {"nobody wanted to talk",
      POSTFIX "smtp[1]: " Q "to=<a@b.example>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=4.3.2, "
-                           "status=deferred (host mx[192.0.2.1] refused to talk to me: 421 4.3.2 busy)",
+             "status=deferred (host mx[192.0.2.1] refused to talk to me: 421 4.3.2 busy)",
      "a@b.example", NULL, MAIL_DEFERRED, "mx", "192.0.2.1", 25, 421, "4.3.2", NULL, "421 4.3.2 busy"},
     {"a line that syslog cut",
      POSTFIX "smtp[1]: " Q "to=<a@b.example>, relay=mx[192.0.2.1]:25, delay=1, delays=0/0/0/0, dsn=5.0.0, "
-                           "status=bounced (host mx[192.0.2.1] said: 554 no",
+             "status=bounced (host mx[192.0.2.1] said: 554 no",
      "a@b.example", NULL, MAIL_BOUNCED, "mx", "192.0.2.1", 25, 554, "5.0.0", NULL, "554 no"},
     {"another instance",
      "Nov 21 11:59:30 mx postfix-out/smtp[1]: " Q
@@ -242,7 +242,7 @@ static const struct {
      MAIL_EXPIRED, "4jX51P6jsYz1c738", NULL},
     {"on hold by a milter",
      POSTFIX "cleanup[1]: " Q "milter-hold: END-OF-MESSAGE from a[192.0.2.1]: milter triggers HOLD action; from=<> "
-                              "to=<a@b.example> proto=ESMTP helo=<x>",
+             "to=<a@b.example> proto=ESMTP helo=<x>",
      MAIL_HELD, "4jX51P6jsYz1c738", NULL},
     {"deleted by the administrator", POSTFIX "postsuper[1]: " Q "removed", MAIL_DELETED, "4jX51P6jsYz1c738", NULL},
     {"a Message-ID with blanks", POSTFIX "cleanup[1]: " Q "message-id=<a b status=sent (c)@d> ", MAIL_MESSAGE_ID,
