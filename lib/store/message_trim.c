@@ -40,7 +40,7 @@ static const struct step {
                    {links, false},
                    {releases, false},
                    {gone, false}},
-    [DB_PGSQL] = {{links, false}, {gone, false}},
+    [DB_PGSQL] = {{links, false}, {releases, false}, {gone, false}},
 };
 
 struct trimming {
