@@ -28,21 +28,6 @@ struct explain {
 
 /* ---- gathering: what rulesd would know ---- */
 
-static int read_trust(struct explain *x, struct origin_trust *t, struct err *e)
-{
-    const struct conf_list *relays = &x->c->settings->rulesd.trusted_relays;
-    struct ip_block        *blocks = arena_array(&x->c->arena, relays->n + 1, sizeof *blocks);
-
-    if (blocks == NULL)
-        return err_set(e, ERR_LIMIT, "too many trusted_relays");
-    for (size_t i = 0; i < relays->n; i++)
-        if (ip_block_parse(span_of(relays->items[i]), &blocks[i], e) < 0)
-            return err_wrap(e, "trusted_relays");
-    *t = (struct origin_trust){
-        .relays = blocks, .nrelays = relays->n, .authserv_id = span_of(x->c->settings->rules.authserv_id)};
-    return 0;
-}
-
 static int read_facts(struct explain *x, struct err *e)
 {
     struct facts        *f = &x->facts;
@@ -53,7 +38,8 @@ static int read_facts(struct explain *x, struct err *e)
     if (x->ip != NULL && !ip_parse(stated.ip, true, &ignored))
         return err_set(e, ERR_INVALID, "--ip: \"%s\" is not an IP address", x->ip);
     if (fd_read_file(x->file, (size_t)x->c->settings->rulesd.max_message, &x->raw, e) < 0 ||
-        read_trust(x, &trust, e) < 0)
+        origin_trust_read(&x->c->settings->rulesd.trusted_relays, x->c->settings->rules.authserv_id, &x->c->arena,
+                          &trust, e) < 0)
         return -1;
     f->arena = &x->c->arena;
     if ((f->message = message_open(buf_span(&x->raw), f->arena)) == NULL)

@@ -19,7 +19,6 @@
 #define FLUSH_S 1
 #define WAITING_MAX 500000 /* different (rule, entry, day) while the database is away: some 60 MB */
 #define BATCH 5000         /* rows of one transaction */
-#define LEARNED_KEEP_US (90 * 86400 * INT64_C(1000000))
 #define TOUCHED_MAX 200000
 #define LOG_US 60000000
 

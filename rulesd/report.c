@@ -5,13 +5,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "mail/address.h"
-#include "store/address.h"
+#include "base/log.h"
+
+#define ARENA_MAX ((size_t)32 << 20) /* the fields of a hostile message */
 
 struct reports {
     struct custody *custody;
     struct journal *journal;
     struct desk    *desk;
+
+    const struct conf_list *scanner;
 };
 
 struct report {
@@ -21,6 +24,7 @@ struct report {
     struct reports      *all;
     struct report_ask    ask;
     struct arena         arena;
+    struct trust        *trust; /* held */
     struct store_message record;
     char                 who[PEER_TEXT + 8];
     struct report_end    end;
@@ -44,6 +48,7 @@ int reports_new(const struct settings *settings, struct custody *custody, struct
         panic("out of memory");
     r->custody = custody;
     r->journal = journal;
+    r->scanner = &settings->rulesd.scanner;
     if (desk_new(&how, &r->desk, e) < 0) {
         free(r);
         return -1;
@@ -80,54 +85,48 @@ void reports_free(struct reports **rp)
 
 /* ---- the row ---- */
 
-/* For whom the filter learns: the domain of who got the message, as it is when it scans; where that is ours. */
-static int find_recipient(struct report *p, struct store *s, struct store_report *r, struct err *e)
+static void tell(const struct report *p)
 {
-    struct store_resolved who;
-    struct address        a;
-    struct err            none = ERR_INIT;
+    const struct report_made *m = &p->end.made;
+    struct log_line           l;
+    char                      uid[UUID_TEXT + 1];
 
-    if (p->ask.recipient.n == 0 || address_parse_path(p->ask.recipient, &p->arena, &a, &none) < 0 || a.full.n == 0)
-        return 0;
-    if (store_resolve(s, a.full, &who, e) < 0)
-        return -1;
-    if (!who.ours)
-        return 0;
-    r->recipient = arena_dup(&p->arena, span_of(who.domain_name));
-    r->has_domain = true;
-    r->domain = who.domain;
-    r->has_mailbox = who.has_mailbox;
-    r->mailbox = who.mailbox;
-    return 0;
-}
-
-/* What came with the report is known by its bytes. */
-static struct span subject_of(struct report *p)
-{
-    char   text[7 + 64 + 1] = "sha256:";
-    size_t n = p->record.sha256.n < 32 ? p->record.sha256.n : 32;
-
-    for (size_t i = 0; i < n; i++)
-        snprintf(text + 7 + 2 * i, 3, "%02x", (unsigned char)p->record.sha256.p[i]);
-    return arena_dup(&p->arena, span_of(text));
+    uuid_format(&p->record.uid, uid);
+    log_begin(&l, LOG_LEVEL_INFO, "report taken");
+    log_str(&l, "uid", uid);
+    log_str(&l, "class", report_class_words[p->ask.class]);
+    log_str(&l, "channel", p->ask.channel);
+    log_str(&l, "by", p->who);
+    if (p->ask.recipient.n > 0)
+        log_span(&l, "for", p->ask.recipient);
+    if (m->entry.sender.n > 0)
+        log_span(&l, "sender", m->entry.sender);
+    if (m->entry.why != NULL)
+        log_str(&l, "why", m->entry.why);
+    log_end(&l);
 }
 
 static void write_row(struct job *job, struct hand *hand)
 {
-    struct report      *p = (struct report *)(void *)((char *)job - offsetof(struct report, job));
-    struct err         *e = &p->end.err;
-    struct store_report r = {.subject = subject_of(p),
-                             .who = span_of(p->who),
-                             .channel = span_of(p->ask.channel),
-                             .class = p->ask.class,
-                             .has_body = true,
-                             .body = p->record.uid};
-    struct store       *s;
+    struct report           *p = (struct report *)(void *)((char *)job - offsetof(struct report, job));
+    struct err              *e = &p->end.err;
+    const struct actor       by = {.kind = ACTOR_SYSTEM, .name = "postern-rulesd", .source = p->who};
+    const struct report_site site = {p->all->scanner, &p->trust->origin};
+    const struct report_said said = {.class = p->ask.class,
+                                     .who = span_of(p->who),
+                                     .channel = span_of(p->ask.channel),
+                                     .recipient = p->ask.recipient,
+                                     .record = &p->record,
+                                     .has_body = true,
+                                     .message = p->ask.message};
+    struct store            *s;
+    int                      rc = hand_store(hand, &s, e);
 
-    if (hand_store(hand, &s, e) < 0 || find_recipient(p, s, &r, e) < 0)
-        wake(p, -1);
-    else
-        wake(p, store_report_add(s, &r, clock_wall_us(), &p->end.added, e));
+    if (rc == 0)
+        rc = report_make(s, &site, &by, &said, &p->arena, &p->end.made, e);
+    if (rc == 0)
+        tell(p);
+    wake(p, rc);
 }
 
 /* ---- the message ---- */
@@ -160,13 +159,13 @@ static void end(struct errand *er)
     struct report *p = of_errand(er);
 
     arena_fini(&p->arena);
+    trust_drop(&p->trust);
     free(p);
 }
 
-struct errand *report_take(struct reports *r, const struct report_ask *ask, const struct peer *from)
+struct errand *report_take(struct reports *r, const struct report_ask *ask, const struct exchange *x)
 {
     struct report *p = calloc(1, sizeof *p);
-    int64_t        now = clock_wall_us();
 
     if (p == NULL)
         panic("out of memory");
@@ -174,17 +173,10 @@ struct errand *report_take(struct reports *r, const struct report_ask *ask, cons
     p->ask = *ask;
     p->errand = (struct errand){.start = start, .put = ask->put, .end = end};
     p->end.err = ERR_INIT;
-    arena_init(&p->arena, 1 << 20);
-    peer_format(from, p->who);
-    p->record = (struct store_message){.uid = uuid7_make(),
-                                       .at_us = now,
-                                       .direction = DIRECTION_INBOUND,
-                                       .listener = span_of(ask->listener),
-                                       .symbols = SPAN("[]"),
-                                       .attachments = SPAN("[]"),
-                                       .size = (int64_t)ask->message.n,
-                                       .kept = true,
-                                       .keep_us = now + REPORT_KEEP_US};
+    p->trust = trust_hold(x->trust);
+    arena_init(&p->arena, ARENA_MAX);
+    peer_format(&x->client->peer, p->who);
+    report_record(&p->record, ask->listener, ask->message.n, clock_wall_us());
     return &p->errand;
 }
 

@@ -1,16 +1,15 @@
-/* rulesd/report.h - reports that arrive at our listeners: TELL, /learnspam, /learnham.
+/* rulesd/report.h - reports that arrive at our listeners with their message: TELL, /learnspam, /learnham.
  *
  * Kept first, taught later: the message is in custody (7 days) and the report a row before the caller hears that it was taken; then
- * postern-trainer relays it. What cannot be kept is a temporary failure. The caller's own word is enough for that only from class mta. */
+ * postern-trainer relays it. What cannot be kept is a temporary failure. The caller's own word is enough for that only from class mta.
+ * A learned sender is left behind where our own Authentication-Results prove it (custody/report.h). */
 #ifndef POSTERN_RULESD_REPORT_H
 #define POSTERN_RULESD_REPORT_H
 
 #include "custody.h"
+#include "custody/report.h"
 #include "desk.h"
 #include "session.h"
-#include "store/report.h"
-
-#define REPORT_KEEP_US (7 * 86400 * INT64_C(1000000))
 
 struct reports;
 /* No backend is configured, or nothing can be held: *out is NULL. custody and journal are borrowed. */
@@ -30,12 +29,12 @@ struct report_ask {
                        struct buf *out); /* the reply: report_came() */
 };
 /* To be put into x->errand, with ANSWER_LATER. */
-struct errand *report_take(struct reports *r, const struct report_ask *ask, const struct peer *from);
+struct errand *report_take(struct reports *r, const struct report_ask *ask, const struct exchange *x);
 
 struct report_end {
-    int               rc; /* 0, or -1 and err */
-    struct err        err;
-    enum report_added added;
+    int                rc; /* 0, or -1 and err */
+    struct err         err;
+    struct report_made made;
 };
 const struct report_end *report_came(const struct errand *er);
 

@@ -271,7 +271,7 @@ static enum answer put_report(struct errand *er, struct exchange *x, struct scan
         count(x, METRIC_LEARN, METRIC_FAILED);
         return ANSWER_READY;
     }
-    if (end->added == REPORT_SAID)
+    if (end->made.added == REPORT_SAID)
         http_put_error(out, 208,
                        is_spam_report(x) ? "has been already learned as spam, ignore it"
                                          : "has been already learned as ham, ignore it",
@@ -301,7 +301,7 @@ static enum answer do_learn(struct exchange *x, struct scan_request *req, struct
     ask.recipient = x->envelope.deliver_to.n > 0 ? x->envelope.deliver_to
                     : x->envelope.rcpt.n > 0     ? x->envelope.rcpt.items[0]
                                                  : SPAN_NONE;
-    x->errand = report_take(x->server->reports, &ask, &x->client->peer);
+    x->errand = report_take(x->server->reports, &ask, x);
     return ANSWER_LATER;
 }
 

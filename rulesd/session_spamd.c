@@ -158,7 +158,7 @@ static enum answer do_ping(struct exchange *x, struct scan_request *req, struct 
 static enum answer put_report(struct errand *er, struct exchange *x, struct scan_request *req, struct buf *out)
 {
     const struct report_end *end = report_came(er);
-    bool                     news = end->added != REPORT_SAID;
+    bool                     news = end->made.added != REPORT_SAID;
 
     (void)req;
     if (end->rc < 0) {
@@ -200,7 +200,7 @@ static enum answer do_tell(struct exchange *x, struct scan_request *req, struct 
     take_user(x, req);
     if (req->nrcpt > 0)
         ask.recipient = req->rcpt[0];
-    x->errand = report_take(x->server->reports, &ask, &x->client->peer);
+    x->errand = report_take(x->server->reports, &ask, x);
     return ANSWER_LATER;
 }
 

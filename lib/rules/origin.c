@@ -1,9 +1,25 @@
 /* lib/rules/origin.c - see origin.h. */
 #include "rules/origin.h"
 
+#include "base/conf.h"
+
 #define RECEIVED_MAX 50
 #define AUTHRES_FIELDS_MAX 50
 #define AUTHRES_DKIM_MAX 64 /* d= of one message; further ones prove nothing */
+
+int origin_trust_read(const struct conf_list *relays, const char *authserv_id, struct arena *a,
+                      struct origin_trust *out, struct err *e)
+{
+    struct ip_block *blocks = arena_array(a, relays->n + 1, sizeof *blocks);
+
+    if (blocks == NULL)
+        return err_set(e, ERR_LIMIT, "too many trusted_relays");
+    for (size_t i = 0; i < relays->n; i++)
+        if (ip_block_parse(span_of(relays->items[i]), &blocks[i], e) < 0)
+            return err_wrap(e, "trusted_relays");
+    *out = (struct origin_trust){.relays = blocks, .nrelays = relays->n, .authserv_id = span_of(authserv_id)};
+    return 0;
+}
 
 /* ---- the client ---- */
 

@@ -10,6 +10,11 @@ struct origin_trust {
     struct span            authserv_id; /* empty: none */
 };
 
+/* From the settings: [rulesd] trusted_relays, [rules] authserv_id. Blocks are in `a`. */
+struct conf_list;
+int origin_trust_read(const struct conf_list *relays, const char *authserv_id, struct arena *a,
+                      struct origin_trust *out, struct err *e);
+
 /* The client: the stated address, or, where that is a trusted relay, the first outside them in the Received lines that they
  * wrote (read from the top, at most 50); none: the stated one. False when nothing is known. */
 bool origin_client(const struct origin_trust *t, struct message *m, bool has_stated, const struct ip *stated,

@@ -2,6 +2,7 @@
 #include "scan/learnable.h"
 
 #include "base/json_read.h"
+#include "base/utf8.h"
 #include "rules/origin.h"
 
 /* ---- how much of an address is the sender's ---- */
@@ -11,10 +12,11 @@ static bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
 static bool is_hex(char c) { return is_digit(c) || (c >= 'a' && c <= 'f'); }
 static bool parts_words(char c) { return c == '-' || c == '_' || c == '.' || c == '+'; }
 
-#define NUMBER_MIN 5  /* digits in a word; a year of birth has fewer */
-#define HEX_MIN 8     /* letters and digits, of a word that has both and nothing beyond f */
-#define MIXED_MIN 10  /* of a word that changes between letters and digits */
-#define CHANGES_MIN 3 /* so often */
+#define NUMBER_MIN 5    /* digits in a word; a year of birth has fewer */
+#define HEX_MIN 8       /* letters and digits, of a word that has both and nothing beyond f */
+#define MIXED_MIN 10    /* of a word that changes between letters and digits */
+#define CHANGES_MIN 3   /* so often */
+#define LOCAL_BYTES 256 /* of a local part that is kept */
 
 /* A word that a machine made up. */
 static bool is_made_up(struct span word)
@@ -56,7 +58,7 @@ static bool is_plain(struct span local)
     for (size_t i = 0; i < local.n; i++)
         if ((unsigned char)local.p[i] <= ' ' || local.p[i] == 0x7f || strchr("*?[]|\\/\"@<>,;:()", local.p[i]) != NULL)
             return false;
-    return local.n > 0;
+    return local.n > 0 && local.n <= LOCAL_BYTES && utf8_valid(local);
 }
 
 void learnable_breadth(const struct address *from, struct arena *a, struct learnable *out)

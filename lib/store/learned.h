@@ -4,6 +4,8 @@
 
 #include "store/rule.h"
 
+#define LEARNED_KEEP_US (90 * 86400 * INT64_C(1000000)) /* without a hit */
+
 struct store_learned {
     struct uuid      id, mailbox;
     enum rule_action action;
