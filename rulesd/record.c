@@ -1,5 +1,6 @@
 /* rulesd/record.c - see record.h. Two things: what became of each recipient, and the words of a stranger made fit to be kept. */
 #include "base/utf8.h"
+#include "discreet.h"
 #include "reply.h"
 #include "rules/trace.h"
 #include "record.h"
@@ -66,6 +67,21 @@ static struct span json_of(struct scan *s, void (*put)(struct scan *s, struct bu
     return text;
 }
 
+/* The row is shown to each recipient: what names one of several is left out. */
+static void put_options(struct scan *s, struct buf *b, const struct rspamd_symbol *y)
+{
+    size_t told = 0;
+
+    for (size_t i = 0; i < y->noptions && told < OPTIONS_MAX; i++) {
+        if (s->req.nrcpt > 1 && discreet_names(y->options[i], s->req.rcpt, s->req.nrcpt))
+            continue;
+        buf_puts(b, told++ > 0 ? "," : ",\"options\":[");
+        json_put_string(b, span_head(y->options[i], NAME_MAX_BYTES));
+    }
+    if (told > 0)
+        buf_putc(b, ']');
+}
+
 static void put_symbols(struct scan *s, struct buf *b, size_t unused)
 {
     const struct rspamd_reply *r = s->answer != NULL ? &s->answer->reply : NULL;
@@ -78,11 +94,8 @@ static void put_symbols(struct scan *s, struct buf *b, size_t unused)
         buf_puts(b, i > 0 ? ",{\"name\":" : "{\"name\":");
         json_put_string(b, span_head(y->name, NAME_MAX_BYTES));
         buf_printf(b, ",\"score\":%.3f", y->score + 0.0);
-        for (size_t k = 0; k < y->noptions && k < OPTIONS_MAX; k++) {
-            buf_puts(b, k > 0 ? "," : ",\"options\":[");
-            json_put_string(b, span_head(y->options[k], NAME_MAX_BYTES));
-        }
-        buf_puts(b, y->noptions > 0 ? "]}" : "}");
+        put_options(s, b, y);
+        buf_putc(b, '}');
     }
     buf_putc(b, ']');
 }

@@ -441,14 +441,15 @@ static enum scan_step ask_scanner(struct scan *s)
 
 static int take_answer(struct scan *s)
 {
-    struct span domain = s->has_from ? s->from.domain : SPAN_NONE;
+    bool null_sender = s->has_from && s->from.full.n == 0; /* which one that we cannot read is not */
 
     if (s->ask.rc < 0) {
         s->err = s->ask.err;
         return -1;
     }
     s->answer = &s->ask.answer;
-    findings_proof(s->answer, domain, s->facts.helo, &s->arena, &s->facts.proof);
+    findings_proof(s->answer, s->has_from ? s->from.domain : SPAN_NONE, null_sender ? s->facts.helo : SPAN_NONE,
+                   &s->arena, &s->facts.proof);
     findings_score(s->answer, &s->tools->settings->rules.protected_symbols, &s->score);
     return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the scanner's answer needs too much memory") : 0;
 }
@@ -519,11 +520,11 @@ static void settle_elsewhere(struct scan *s)
                                   .rule = s->nverdicts == 1 ? s->verdicts[0].rule : VERDICT_NONE};
 }
 
-static int settle(struct scan *s)
+static int settle(struct scan *s, bool custody)
 {
     struct caller caller = {.drops_recipients = s->req.drops_recipients,
                             .discards = s->req.listener->discards && s->req.class == CLASS_MTA,
-                            .custody = may_hold(s),
+                            .custody = custody,
                             .post = s->req.listener->post};
 
     if (s->req.answered != NULL) {
@@ -765,7 +766,7 @@ static void warn(const char *event, const struct err *e)
         log_err(LOG_LEVEL_WARNING, event, e);
 }
 
-/* Without an answer: the rules alone decide, or the sender comes again. In observe mode the caller has to see what it would have
+/* Without an answer: the rules alone decide, or the sender comes again, where there still is one to tell. In observe mode the caller has to see what it would have
  * seen without us. */
 static enum scan_step answer_step(struct scan *s)
 {
@@ -775,7 +776,7 @@ static enum scan_step answer_step(struct scan *s)
     warn("the scanner did not answer", &s->err);
     if (s->observes)
         return give_up(s);
-    if (s->tools->settings->rulesd.scanner_down == SCANNER_DOWN_DEFER)
+    if (s->tools->settings->rulesd.scanner_down == SCANNER_DOWN_DEFER && !s->req.listener->post)
         put_off(s);
     s->stage = STAGE_SETTLE;
     return SCAN_DONE;
@@ -812,7 +813,7 @@ bool scan_holds(const struct scan *s, bool at_reject)
 
 static enum scan_step settle_step(struct scan *s)
 {
-    if (!s->stopped && settle(s) < 0)
+    if (!s->stopped && settle(s, may_hold(s)) < 0)
         return give_up(s);
     if (is_logged(s)) {
         if (record_make(s, may_hold(s) && !s->stopped) < 0)
@@ -833,7 +834,10 @@ static enum scan_step held_step(struct scan *s)
     log_err(LOG_LEVEL_ERROR, "a message could not be taken into custody", &s->err);
     if (s->req.answered != NULL)
         return give_up(s); /* there is nothing to put off any more: who handed it over has to hear of it */
-    put_off(s);
+    if (!s->req.listener->post)
+        put_off(s);
+    else if (settle(s, false) < 0) /* accepted already: what cannot be held is tagged */
+        return give_up(s);
     return record_make(s, false) < 0 ? give_up(s) : SCAN_DONE;
 }
 

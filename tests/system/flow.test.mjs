@@ -104,6 +104,18 @@ test("while nothing can be held, the sender is asked to come again", async () =>
     await site.stop();
 });
 
+test("behind an MTA that cannot refuse any more, what cannot be held is tagged", async () => {
+    const site = await startSite({ rulesd: { phase: "post" } });
+    assert.equal((await scan(site, ["carl@theirs.example"])).reply.milter.reject, "discard");
+    assert.equal(held(site).length, 1);
+    await site.stop();
+    const full = await startSite({ rulesd: { phase: "post" }, quarantine: { min_free: "100T" } });
+    assert.equal((await scan(full, ["carl@theirs.example"])).reply.action, "add header");
+    await waitFor("the row", async () => (await rows(full, "SELECT verdict FROM delivery")).length === 1);
+    assert.equal((await rows(full, "SELECT verdict FROM delivery"))[0].verdict, "tagged");
+    await full.stop();
+});
+
 test("what a domain or a mailbox may hold is bounded, and beyond that the sender comes again", async () => {
     const site = await startSite();
     const big = message("Big", "").replace("A few words.", "x".repeat(3000));
