@@ -168,6 +168,7 @@ int ingest_read_told(const struct http_request *r, struct arena *a, struct inges
                                 .user = told(r, "X-Rspamd-User"),
                                 .queue_id = told(r, "X-Rspamd-Qid"),
                                 .answer.by = "Rspamd"};
+    out->answer.envelope_told = out->ip.n > 0 && out->from.n > 0; /* it scanned with both, so its SPF is about them */
     struct rspamd_reply *reply = &out->answer.reply;
     reply->reject = reply->add_header = reply->greylist = 999;
     if (http_header_get(r, "X-Rspamd-Action").n == 0)
