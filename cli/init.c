@@ -117,7 +117,7 @@ static int config_man(struct cli *c, int argc, char **argv, struct err *e)
          ".Sh DESCRIPTION\nAn INI file that all programs read; every key has a default, so an empty file runs.\nAn "
          "unknown key is an error.\n"
          "Lines are at most 199 bytes long; a long list continues on lines that start with a blank.\nA comment starts "
-         "with a semicolon.\n"
+         "with a semicolon or a #.\n"
          "A listener may carry settings of its own:\n.Dl unix:/run/postern/exim.sock?envelope_lines=on&phase=post\n"
          ".Bl -tag -width envelope_lines -compact\n.It Cm class\n.Cm mta No or Cm scan :\nthe most that a caller may "
          "be there.\n"

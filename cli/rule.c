@@ -74,6 +74,17 @@ static int put_size(struct buf *b, const char *size, struct err *e)
     return 0;
 }
 
+/* "*.exe" is a file name, ".exe" an extension, "application/zip" a type: a file name has no slash. */
+static void put_attachment(struct buf *b, struct span what)
+{
+    bool extension = span_starts(what, SPAN(".")) && what.n > 1 && span_chr(span_skip(what, 1), '.') == what.n - 1;
+    bool type = span_chr(what, '/') < what.n;
+
+    buf_puts(b, extension ? "{\"extension\":" : type ? "{\"mime_type\":" : "{\"filename\":");
+    json_put_string(b, extension ? span_skip(what, 1) : what);
+    buf_putc(b, '}');
+}
+
 static void put_attachments(struct buf *b, const struct args_list *l)
 {
     if (l->n == 0)
@@ -82,9 +93,9 @@ static void put_attachments(struct buf *b, const struct args_list *l)
         buf_putc(b, ',');
     buf_puts(b, "{\"kind\":\"attachment\",\"any\":[");
     for (size_t i = 0; i < l->n; i++) {
-        buf_puts(b, i > 0 ? ",{\"filename\":" : "{\"filename\":");
-        json_put_string(b, span_of(l->items[i]));
-        buf_putc(b, '}');
+        if (i > 0)
+            buf_putc(b, ',');
+        put_attachment(b, span_of(l->items[i]));
     }
     buf_puts(b, "]}");
 }
@@ -271,7 +282,7 @@ static int rule_add(struct cli *c, int argc, char **argv, struct err *e)
           {"ip", "ADDRESS|BLOCK|RANGE", .list = &o.ip, .help = "of the connecting server"},
           {"host", "NAME", .list = &o.host, .help = "its verified name; *.domain"},
           {"size", "MIN-MAX", .text = &o.size, .help = "bytes"},
-          {"attachment", "FILENAME", .list = &o.attachment, .help = "wildcards allowed: *.exe"},
+          {"attachment", "NAME", .list = &o.attachment, .help = "*.exe, .exe or application/zip; wildcards allowed"},
           {"signed-by", "DOMAIN", .list = &o.signed_by, .help = "a valid DKIM d="},
           {"test-only", NULL, .on = &o.test_only, .help = "count it, let it decide nothing"},
           {"no-proof", NULL, .on = &o.no_proof, .help = "allow unproven senders too (spoofed ones come in)"},

@@ -137,6 +137,15 @@ function suite(makeConfig) {
         assert.match(text, /no rule decides: pass[^]*without effect here[^]*No lunch[^]*postmaster and abuse obey/);
     });
 
+    test("an attachment is a file name, an extension or a type, as it is written", async () => {
+        await must("rule", "add", "--scope", "mailbox:anna@ours.example", "--name", "Programs", "block", "--attachment", "*.exe", "--attachment", ".scr",
+            "--attachment", "application/x-dosexec", "--attachment", ".tar.gz");
+        const rules = (await must("rule", "export", "--scope", "mailbox:anna@ours.example")).trim().split("\n").map((l) => JSON.parse(l));
+
+        assert.deepEqual(rules.find((r) => r.name === "Programs").conditions[0].any,
+            [{ filename: "*.exe" }, { extension: "scr" }, { mime_type: "application/x-dosexec" }, { filename: ".tar.gz" }]);
+    });
+
     test("a refused rule names position, reason and cure, and nothing is stored", async () => {
         const add = (...more) => refused("rule", "add", "--scope", "domain:ours.example", ...more);
         const before = await must("rule", "export", "--scope", "domain:ours.example");
@@ -304,6 +313,33 @@ test("each form tells its options, and wrong words end with the exit code for th
     assert.match(await site.must("explain", "--help"), /--rcpt ADDRESS/);
     for (const words of [[], ["frobnicate"], ["rule"], ["rule", "frobnicate"], ["explain", "m.eml"], ["config", "check", "more"], ["init", "--wrong"]])
         assert.equal((await site.postern(words)).code, 64, words.join(" "));
+    site.remove();
+});
+
+test("the manual page tells of every command and of each of its forms", async () => {
+    const site = await makeSite();
+    const page = readFileSync(join(root, "docs/man/postern.1"), "utf8");
+    const items = page.split(/^\.It Cm /m).slice(1);
+    const commands = [...(await site.must("help")).matchAll(/^  ([a-z]+)  /gm)].map((m) => m[1]);
+
+    assert.ok(commands.length > 20, commands.join(" "));
+    for (const command of commands) {
+        const told = items.filter((item) => item.split(/\s/)[0] === command).join("");
+        const forms = [...(await site.must(command, "help")).matchAll(new RegExp(`^  postern ${command} ([a-z]+)`, "gm"))].map((m) => m[1]);
+        assert.notEqual(told, "", `postern ${command} is not in postern(1)`);
+        for (const form of forms) assert.match(told, new RegExp(`\\b${form}\\b`), `postern ${command} ${form} is not in postern(1)`);
+    }
+    site.remove();
+});
+
+test("postern.conf(5) tells of every setting that the example file has", async () => {
+    const site = await makeSite();
+    const example = await site.must("config", "example");
+    const page = await site.must("config", "man");
+    const keys = [...example.matchAll(/^#([a-z_]+) =/gm)].map((m) => m[1]);
+
+    assert.ok(keys.length > 40, `${keys.length} settings`);
+    for (const key of keys) assert.ok(page.includes(key), `${key} is not in postern.conf(5)`);
     site.remove();
 });
 
