@@ -262,8 +262,9 @@ int example_show(struct cli *c, const struct example *x, struct err *e)
            "  Rspamd protocol    127.0.0.1:%lld and %s/http.sock   (rspamc, Rspamd's proxy, Haraka, OpenSMTPD)\n"
            "  settings           %s\n"
            "  database           %s/postern.db, %s/log.db\n"
+           "  held mail, keys    %s/quarantine, %s/keys\n"
            "  people             anna@ours.example, otto@ours.example (owner), gina@garden.example (owner)\n",
-           c->actor_name, spamd, dir, http, dir, conf, dir, dir);
+           c->actor_name, spamd, dir, http, dir, conf, dir, dir, dir, dir);
     printf("\nTry next, in another terminal:\n"
            "  ./build/postern -c %s rule list --scope domain:ours.example\n"
            "  ./build/postern -c %s explain --rcpt anna@ours.example %s/mail/lottery.eml\n"

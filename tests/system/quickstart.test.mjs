@@ -62,14 +62,17 @@ test("mail was scanned at the start, and each got the verdict of its people", ()
 });
 
 test("a program that dies is started again, and Ctrl-C stops them all", async () => {
-    const children = async () => (await run("pgrep", ["-P", String(server.pid)])).stdout.trim();
-    const first = await children();
+    const children = async (...which) => (await run("pgrep", ["-P", String(server.pid), ...which])).stdout.trim();
+    const rulesd = () => children("-x", "postern-rulesd");
+    const first = await rulesd();
 
     assert.match(first, /^\d+$/);
     process.kill(Number(first), "SIGKILL");
-    await waitFor("another rulesd", async () => ![first, ""].includes(await children()) && await canConnect(http));
+    await waitFor("another rulesd", async () => ![first, ""].includes(await rulesd()) && await canConnect(http));
+    const all = (await children()).split("\n").map(Number);
     assert.equal(await server.stop("SIGINT"), 0);
     assert.equal(await canConnect(http), false);
+    for (const pid of all) assert.throws(() => process.kill(pid, 0), "no child is left");
     server = null;
 });
 

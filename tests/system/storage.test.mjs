@@ -370,15 +370,15 @@ test("postern run starts what is there on PostgreSQL, starts again what dies, an
     await site.must("init");
     await furnish(site);
     const run = await start("run", program("postern"), ["-c", site.conf, "run"], { dir: site.dir, ready: () => canConnect(site.http) });
-    const pids = async () => (await must("ps", ["-o", "pid=", "--ppid", String(run.pid)])).trim().split(/\s+/).map(Number);
+    const rulesdPid = async () => Number((await must("pgrep", ["-P", String(run.pid), "-x", "postern-rulesd"])).trim());
 
     assert.equal((await askHttp(site, "ann@ours.example", spam)).rule, "block");
     assert.equal((await askSpamd(site, "joe@ours.example", mail({ subject: "lottery" }))).rule, "block");
-    const [rulesd] = await pids();
+    const rulesd = await rulesdPid();
     process.kill(rulesd, "SIGKILL");
     await waitFor("it to be back", async () => (await askHttp(site, "ann@ours.example", spam).catch(() => ({}))).rule === "block", { seconds: 30 });
     assert.match(run.log(), /postern-rulesd ended \(signal 9\); starting it again/);
-    const [again] = await pids();
+    const again = await rulesdPid();
     assert.notEqual(again, rulesd);
     assert.equal(await run.stop(), 0);
     assert.equal(await canConnect(site.http), false);
