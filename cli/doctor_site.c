@@ -202,7 +202,7 @@ void doctor_senders(struct doctor *d)
     if (s->rulesd.scanner.n == 0 && s->rules.authserv_id[0] == 0)
         doctor_find(d, FINDING_NOTE,
                     "set [rulesd] scanner, or [rules] authserv_id where your mail server adds Authentication-Results",
-                    "no sender can be proven: whoever forges the address of somebody allowed is allowed");
+                    "no sender can be proven: an allow by sender name does nothing, unless made with --no-proof");
     else
         doctor_find(d, FINDING_OK, NULL, "are proven by %s",
                     s->rulesd.scanner.n > 0 ? "what the scanner finds" : "Authentication-Results");
