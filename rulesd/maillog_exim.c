@@ -74,7 +74,7 @@ static bool is_field(struct span word)
     while (key < word.n && key < 8 && (is_word(word.p[key]) || word.p[key] == '*'))
         key++;
     return (key > 0 && key < word.n && word.p[key] == '=') ||
-           (word.n > 0 && word.n <= 3 && memchr("KL", word.p[0], 2)) || span_is(word, "PRX");
+           (word.n > 0 && word.n <= 3 && (word.p[0] == 'K' || word.p[0] == 'L')) || span_is(word, "PRX");
 }
 
 /* Fields in any order: `R=router T=transport H=host [ip] X=TLS1.3:… C="250 Ok"`, up to the colon behind them or to what is

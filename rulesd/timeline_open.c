@@ -6,6 +6,7 @@
 
 #define MESSAGE_ID_MAX 1000
 #define FIRST_STEP_US 200000
+#define LOOK_MAX 64 /* when room is made: those that events wait for are few */
 
 static void *must(void *p)
 {
@@ -81,10 +82,13 @@ static void release(struct timeline *t, struct open *o)
     t->stats.open--;
 }
 
-/* The longest unused one goes, unless something waits for it. */
+/* The longest unused ones go, unless something waits for them; never the newest, which is being made. */
 static void make_room(struct timeline *t)
 {
-    for (struct open *o = t->oldest, *newer; o != NULL && t->stats.open > TIMELINE_OPEN_MAX; o = newer) {
+    struct open *o = t->oldest, *newer;
+
+    for (int looked = 0; looked < LOOK_MAX && o != t->newest && t->stats.open > TIMELINE_OPEN_MAX;
+         looked++, o = newer) {
         newer = o->newer;
         if (o->first == NULL)
             release(t, o);
