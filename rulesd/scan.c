@@ -448,6 +448,7 @@ static int take_answer(struct scan *s)
         return -1;
     }
     s->answer = &s->ask.answer;
+    s->ask.answer.envelope_told &= findings_sender_is_plain(s->req.from);
     findings_proof(s->answer, s->has_from ? s->from.domain : SPAN_NONE, null_sender ? s->facts.helo : SPAN_NONE,
                    &s->arena, &s->facts.proof);
     findings_score(s->answer, &s->tools->settings->rules.protected_symbols, &s->score);

@@ -131,6 +131,8 @@ static void prove_by_log(const struct report_site *site, const struct store_mess
     answer.envelope_told = !answer.spamd && m->ip.n > 0; /* spamd may have been told less than we know */
     if (m->sender.n > 0 && address_parse_path(m->sender, a, &envelope, NULL) < 0)
         answer.envelope_told = false;
+    if (!findings_sender_is_plain(m->sender) || span_find(envelope.domain, SPAN("xn--")) < envelope.domain.n)
+        answer.envelope_told = false; /* it may have been told in a form that the scanner does not read */
     findings_proof(&answer, envelope.domain, m->helo, a, proof);
 }
 

@@ -3,6 +3,8 @@
 
 #include "mail/domain.h"
 
+#define SENDER_MAX 320
+
 /* ---- who sent it ---- */
 
 enum says {
@@ -117,6 +119,37 @@ static void hear_witness(struct proving *p, const struct witness *w, const struc
             add_signer(p, p->envelope_domain);
         return;
     }
+}
+
+static bool is_word(char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-';
+}
+
+/* Runs of such characters with single dots between them. */
+static bool is_dotted(struct span s, const char *more)
+{
+    bool behind_dot = true;
+
+    for (size_t i = 0; i < s.n; i++) {
+        bool dot = s.p[i] == '.';
+
+        if (dot ? behind_dot : !is_word(s.p[i]) && (s.p[i] == '\0' || strchr(more, s.p[i]) == NULL))
+            return false;
+        behind_dot = dot;
+    }
+    return !behind_dot;
+}
+
+bool findings_sender_is_plain(struct span from)
+{
+    struct span domain;
+
+    if (from.n >= 2 && from.p[0] == '<' && from.p[from.n - 1] == '>')
+        from = span_make(from.p + 1, from.n - 2);
+    domain = span_skip(from, span_chr(from, '@') + 1);
+    return from.n == 0 || (from.n <= SENDER_MAX && is_dotted(domain, "") && domain.p[0] != '-' &&
+                           is_dotted(span_head(from, span_chr(from, '@')), "!#$%&'*+/=?^_`{|}~"));
 }
 
 /* Room for every domain that there can be, what is proven already at the front. */

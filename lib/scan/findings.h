@@ -17,6 +17,10 @@
 void findings_proof(const struct scanner_answer *answer, struct span envelope_domain, struct span helo, struct arena *a,
                     struct proof *proof);
 
+/* Is there one way alone to read the envelope sender, as stated? Of one that Rspamd cannot read ("a..b@", anything beyond ASCII) it
+ * takes that there is none, and what it says of SPF is about the HELO: then nothing that hangs on the envelope may be believed. */
+bool findings_sender_is_plain(struct span from);
+
 /* total; the protected symbols' own sum; a pre-result of the scanner's on one of them: a reject that its score does not explain,
  * or any reject of a message with a virus. Where points are not known, all of the score counts as theirs.
  * `more`: [rules] protected_symbols. */

@@ -84,7 +84,8 @@ describe("before a real Rspamd", { skip: missing("rspamd") }, () => {
         rspamd = await startRspamdScanner({
             local: { "rspamd.local.lua": rspamdFinds, "milter_headers.conf": 'use = ["x-spamd-result", "x-virus"]; extended_spam_headers = true;' },
             records: [partner.record, liar.record, { name: "partner.example", type: "txt", replies: ["v=spf1 ip4:192.0.2.10 -all"] },
-                { name: "_dmarc.partner.example", type: "txt", replies: ["v=DMARC1; p=none"] }],
+                { name: "_dmarc.partner.example", type: "txt", replies: ["v=DMARC1; p=none"] },
+                { name: "evil.example", type: "txt", replies: ["v=spf1 ip4:192.0.2.66 -all"] }],
         });
         site = await startSite(`rspamd+http://127.0.0.1:${rspamd.port}`);
     });
@@ -123,6 +124,26 @@ describe("before a real Rspamd", { skip: missing("rspamd") }, () => {
             assert.equal("POSTERN_ALLOW" in said.symbols, proven);
         });
     }
+
+    // Rspamd takes a sender that it cannot read for none, and then asks SPF about the HELO.
+    for (const sender of ["a..b@partner.example", ".a@partner.example", "\u00fc@partner.example", "a[b@partner.example", "a b@partner.example"]) {
+        test(`nor with SPF of a stranger's HELO where the sender is ${sender}`, async () => {
+            const said = await ask(site, ANNA, letter("hello", { from, body: "Hello, free money" }).text,
+                { From: Buffer.from(`<${sender}>`).toString("latin1"), IP: "192.0.2.66", Helo: "evil.example" });
+
+            assert.ok(said.symbols.R_SPF_ALLOW, "Rspamd has looked at the HELO");
+            assert.equal("POSTERN_ALLOW" in said.symbols, false);
+            assert.equal(said.action, "reject");
+        });
+    }
+
+    test("nor with SPF of a sender whom we cannot read, and a HELO of another's name", async () => {
+        const said = await ask(site, ANNA, letter("hello", { from, body: "Hello, free money" }).text,
+            { From: `<${"a".repeat(1000)}@evil.example>`, IP: "192.0.2.66", Helo: "partner.example" });
+
+        assert.ok(said.symbols.R_SPF_ALLOW, JSON.stringify(Object.keys(said.symbols)));
+        assert.equal("POSTERN_ALLOW" in said.symbols, false);
+    });
 
     test("nor with lines about its way where the caller says neither client nor sender", async () => {
         const text = `Return-Path: <${from}>\r\nReceived: from partner.example (partner.example [192.0.2.10]) by mx.ours.example; Sat, 21 Nov 2026 21:24:28 +0000\r\n${

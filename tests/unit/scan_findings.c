@@ -1,4 +1,5 @@
 /* What a scanner's symbols mean: who is proven to have sent it, and what no allow lifts. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "check.h"
@@ -110,6 +111,45 @@ static void what_the_scanner_took_from_the_message_proves_no_envelope(void **unu
         check_proof(cases[i].symbols, &p, "", "");
         assert_false(p.dmarc_pass);
     }
+}
+
+static void only_a_sender_that_all_read_alike_is_plain(void **unused)
+{
+    static const char *const plain[] = {"",       "<>",           "<a@b.example>",
+                                        "a@b.ex", "<a.b@b-c.ex>", "<SRS0=x=y=c.example=u+1/2@b.example>"};
+    static const char *const odd[] = {
+        "<a..b@b.example>",
+        "<.a@b.example>",
+        "<a.@b.example>",
+        "<\xc3\xbc@b.example>",
+        "<a@b\xc3\xbc.example>",
+        "<a[b@b.example>",
+        "<a b@b.example>",
+        "<\"a b\"@b.example>",
+        "<a@b@b.example>",
+        "<@r.example:a@b.example>",
+        "<a>",
+        "<a@>",
+        "<@b.example>",
+        "<a@-b.example>",
+        "<a@[192.0.2.1]>",
+        "<a@b..example>",
+        "<a@b.example",
+        "a <a@b.example>",
+        "<a@b.example.>",
+        "<a\x7f@b.example>",
+    };
+    char   text[400];
+    size_t n;
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT(plain); i++)
+        CHECK(plain[i], findings_sender_is_plain(span_of(plain[i])));
+    for (size_t i = 0; i < COUNT(odd); i++)
+        CHECK(odd[i], !findings_sender_is_plain(span_of(odd[i])));
+    n = (size_t)snprintf(text, sizeof text, "%0320d@b.example", 0);
+    assert_false(findings_sender_is_plain(span_make(text, n)));
+    assert_false(findings_sender_is_plain(SPAN("a\0b@b.example")));
 }
 
 static void what_is_proven_already_stays(void **unused)
@@ -236,6 +276,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(symbols_prove_whom_they_name_and_nobody_else),
         cmocka_unit_test(what_the_scanner_took_from_the_message_proves_no_envelope),
+        cmocka_unit_test(only_a_sender_that_all_read_alike_is_plain),
         cmocka_unit_test(what_is_proven_already_stays),
         cmocka_unit_test(protected_symbols_are_those_of_the_table_and_of_the_settings),
         cmocka_unit_test(an_allow_lifts_the_spam_and_not_the_rest),
