@@ -313,6 +313,15 @@ int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err 
                : -1;
 }
 
+/* As it can be given back: a backslash stays one. What a terminal would act on is escaped nevertheless. */
+static void print_json(struct span json)
+{
+    char safe[UTF8_SAFE_MAX];
+
+    for (size_t at = 0; at < json.n;)
+        fwrite(safe, 1, utf8_next_safe(json, &at, safe), stdout);
+}
+
 static int print_rule(void *ctx, const struct store_rule *row)
 {
     size_t *n = ctx;
@@ -327,7 +336,7 @@ static int print_rule(void *ctx, const struct store_rule *row)
         fputs("(expired) ", stdout);
     cli_print_padded(row->name, 28);
     fputs("  ", stdout);
-    cli_print(span_head(row->conditions, 160));
+    print_json(span_head(row->conditions, 160));
     puts(row->conditions.n > 160 ? "…" : "");
     return 0;
 }
@@ -394,7 +403,7 @@ static int rule_show(struct cli *c, int argc, char **argv, struct err *e)
     fputs("\n  note        ", stdout);
     cli_print(row.note);
     fputs("\n  conditions  ", stdout);
-    cli_print(row.conditions);
+    print_json(row.conditions);
     printf("\n  hits        %lld", (long long)hits);
     if (hits > 0) {
         clock_format_utc(last, at);

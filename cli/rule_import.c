@@ -41,7 +41,7 @@ struct import {
     size_t               ntargets;
     struct arena         line; /* of one line */
     struct buf           json, conditions;
-    size_t               number, rules, passed_over, errors;
+    size_t               number, rules, passed_over, errors, notes;
     struct store_import *into; /* second pass */
     bool                 tty;
     size_t               bytes, done;
@@ -208,6 +208,25 @@ static void complain(struct import *im, const char *file, const struct err *e)
         fprintf(stderr, "… and more\n");
 }
 
+/* A line of SpamAssassin's lists that has no rule of ours (unwelcomelist_from, welcomelist_from_rcvd) changes what the others
+ * mean: whoever imports them must know. The rest of a local.cf is no list. */
+static void tell_of_list(struct import *im, const char *file, struct span line)
+{
+    struct span text = clean_line(im, span_head(line, span_chr(line, '#')));
+    struct span word = span_head(text, span_chr(text, ' '));
+
+    if (im->format != FORMAT_SPAMASSASSIN || span_find(word, SPAN("list_")) == word.n)
+        return;
+    if (im->notes++ < IMPORT_ERRORS_SHOWN) {
+        buf_clear(&im->json);
+        utf8_put_escaped(&im->json, word, 0);
+        fprintf(stderr, "%s:%zu: passed over, as no rule can say it: %.*s\n", file, im->number,
+                SPAN_ARG(buf_span(&im->json)));
+    } else if (im->notes == IMPORT_ERRORS_SHOWN + 1) {
+        fprintf(stderr, "… and more\n");
+    }
+}
+
 /* The limit on slow regexes is the scope's, in however many policies they come: the first target of a scope gathers them. */
 static int check_slow(struct import *im, struct err *e)
 {
@@ -246,7 +265,9 @@ static int check_all(struct import *im, const char *file, struct span text, stru
             if (why.code == ERR_CONFLICT && !im->confirm)
                 err_wrap(&why, "add --confirm if that is meant");
             complain(im, file, &why);
-        } else if (rc > 0) {
+        } else if (rc == 0) {
+            tell_of_list(im, file, line);
+        } else {
             im->rules++;
             t->slow += (check.advice & ADVICE_SLOW_REGEX) != 0 ? rule_slow_regexes(&r) : 0;
         }

@@ -229,9 +229,14 @@ function suite(makeConfig) {
     test("SpamAssassin's lists come in, under their old names too", async () => {
         await must("domain", "add", "sa.example");
         const cf = "# local.cf\nrequired_score 5\nWelcomelist_From good@ext.example *@fine.example\nblacklist_from *@bad.example   # old name\nscore GTUBE 0\n";
-        const out = await site.must("rule", "import", "--scope", "domain:sa.example", "--format", "spamassassin", "-", { input: cf });
+        const take = (text) => site.postern(["rule", "import", "--scope", "domain:sa.example", "--format", "spamassassin", "-"], { input: text });
+        const { stdout, stderr } = await take(cf);
 
-        assert.match(out, /2 rules imported\. 3 lines were passed over/);
+        assert.match(stdout, /2 rules imported\. 3 lines were passed over/);
+        assert.equal(stderr, "");
+        const told = await take("blocklist_from *@worse.example\nunblocklist_from good@worse.example\nuse_bayes 1\n");
+        assert.match(told.stdout, /1 rules imported\. 2 lines were passed over/);
+        assert.match(told.stderr, /^-:2: passed over[^\n]*: unblocklist_from\n$/);
         const message = "From: x@bad.example\r\nSubject: s\r\n\r\nb\r\n";
         assert.equal((await explain(site, ["--rcpt", "a@sa.example"], message)).verdict, "block");
     });
@@ -253,6 +258,13 @@ function suite(makeConfig) {
 
         assert.equal(code, 65);
         assert.match(stderr, /120 regular expressions/);
+    });
+
+    test("a list shows a regex as it was written", async () => {
+        await must("rule", "add", "--scope", "domain:ours.example", "block", "--subject", "offer-\\d{5}", "--match", "regex");
+        const line = (await must("rule", "list", "--scope", "domain:ours.example")).split("\n").find((l) => l.includes("offer-"));
+
+        assert.deepEqual(JSON.parse(line.slice(line.indexOf("["))), [{ kind: "subject", match: "regex", any: ["offer-\\d{5}"] }]);
     });
 
     test("a rule shows its priority, and that it is over", async () => {
