@@ -36,6 +36,8 @@ int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);
+int cli_report(struct cli *c, int argc, char **argv, struct err *e);
+int cli_trainer(struct cli *c, int argc, char **argv, struct err *e);
 int cli_observe(struct cli *c, int argc, char **argv, struct err *e);
 int cli_trace(struct cli *c, int argc, char **argv, struct err *e);
 int cli_audit(struct cli *c, int argc, char **argv, struct err *e);
@@ -78,6 +80,8 @@ int cli_parse_address(struct cli *c, const char *text, struct span *full, struct
                       struct err *e);
 /* "global", "domain:NAME", "mailbox:ADDRESS". */
 int cli_parse_scope(struct cli *c, struct span text, struct store_scope *out, struct err *e);
+/* What --domain and --mailbox of a list say; both NULL: global. */
+int cli_read_scope(struct cli *c, const char *domain, const char *mailbox, struct store_scope *out, struct err *e);
 /* The same backwards, into the command's arena. */
 int cli_scope_text(struct cli *c, struct store_scope scope, struct span *out, struct err *e);
 int cli_word_index(const char *const *words, const char *word, const char *what, int *out, struct err *e);

@@ -111,6 +111,19 @@ int cli_parse_scope(struct cli *c, struct span text, struct store_scope *out, st
     return 0;
 }
 
+int cli_read_scope(struct cli *c, const char *domain, const char *mailbox, struct store_scope *out, struct err *e)
+{
+    struct span text;
+
+    *out = STORE_SCOPE_GLOBAL;
+    if (domain == NULL && mailbox == NULL)
+        return 0;
+    if (domain != NULL && mailbox != NULL)
+        return err_set(e, ERR_USAGE, "--domain or --mailbox, not both");
+    text = arena_printf(&c->arena, "%s:%s", domain != NULL ? "domain" : "mailbox", domain != NULL ? domain : mailbox);
+    return cli_parse_scope(c, text, out, e);
+}
+
 int cli_scope_text(struct cli *c, struct store_scope scope, struct span *out, struct err *e)
 {
     struct store_domain  d;

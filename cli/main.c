@@ -26,12 +26,16 @@ static const struct command {
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
     {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
     {"quarantine", "list|show|release|delete|verify|purge …", "what is held, and how it gets out", cli_quarantine},
+    {"report", "spam|ham|forget|list …", "what is spam and what is not, and what came of saying so", cli_report},
+    {"trainer", "status", "what the filter has learnt from reports, and what waits", cli_trainer},
     {"trace", "QUEUEID|MESSAGE-ID|UID", "what became of a message, from its sender to the mailbox", cli_trace},
-    {"observe", "report|live|again", "beside a filter that decides: where we would differ, and going live", cli_observe},
+    {"observe", "report|live|again", "beside a filter that decides: where we would differ, and going live",
+     cli_observe},
     {"audit", "verify|list", "who changed what; that nobody has changed the story", cli_audit},
     {"migrate", "[--check]", "bring the database up to this release", cli_migrate},
     {"config", "example|man|check", "the settings", cli_config},
-    {"doctor", "[--mail ADDRESS] [--wait SECONDS] [--json]", "what is wrong, or would go wrong, and the cure", cli_doctor},
+    {"doctor", "[--mail ADDRESS] [--wait SECONDS] [--json]", "what is wrong, or would go wrong, and the cure",
+     cli_doctor},
     {"run", "[--example DIR]", "start the programs of Postern as children of this one", cli_run},
 };
 

@@ -125,19 +125,6 @@ static int read_since(const char *text, int64_t *out, struct err *e)
                                              text);
 }
 
-static int read_scope(struct cli *c, const char *domain, const char *mailbox, struct store_scope *out, struct err *e)
-{
-    struct span text;
-
-    *out = STORE_SCOPE_GLOBAL;
-    if (domain == NULL && mailbox == NULL)
-        return 0;
-    if (domain != NULL && mailbox != NULL)
-        return err_set(e, ERR_USAGE, "--domain or --mailbox, not both");
-    text = arena_printf(&c->arena, "%s:%s", domain != NULL ? "domain" : "mailbox", domain != NULL ? domain : mailbox);
-    return cli_parse_scope(c, text, out, e);
-}
-
 static int list_pages(struct cli *c, struct store_scope scope, struct listing *l, struct err *e)
 {
     for (bool first = true; first || (l->seen > 0 && !l->over && l->shown < l->limit); first = false) {
@@ -168,7 +155,7 @@ static int quarantine_list(struct cli *c, int argc, char **argv, struct err *e)
     if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
         cli_number(limit, "--limit", 1, LIST_MAX, &l.limit, e) < 0 ||
         (since != NULL && read_since(since, &l.since_us, e) < 0) || cli_store(c, e) < 0 ||
-        read_scope(c, domain, mailbox, &scope, e) < 0)
+        cli_read_scope(c, domain, mailbox, &scope, e) < 0)
         return -1;
     l.rcpt = span_of(rcpt);
     buf_init(&l.out, JSON_MAX);

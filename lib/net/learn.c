@@ -1,8 +1,10 @@
 /* lib/net/learn.c - see learn.h. libcurl carries both: HTTP as such, and spamd's bytes over a connection that it only opens. */
 #include "net/learn.h"
 
+#include <cjson/cJSON.h>
 #include <curl/curl.h>
 #include <poll.h>
+#include <stdio.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -211,6 +213,86 @@ static enum learn_answer by_rspamd(struct talk *t, struct buf *words)
     buf_fini(&url);
     return code != CURLE_OK ? lost(t, code, words) : of_status(status, buf_span(&t->in), words);
 }
+
+/* ---- what it knows ---- */
+
+/* A name for each class and language; "BAYES_SPAM", "BAYES_HAM". */
+static int read_known(struct span json, struct learn_known *out, struct err *e)
+{
+    cJSON       *all = cJSON_ParseWithLength(json.p != NULL ? json.p : "", json.n);
+    const cJSON *files = cJSON_GetObjectItemCaseSensitive(all, "statfiles"), *one;
+    size_t       n = 0;
+
+    *out = (struct learn_known){0};
+    cJSON_ArrayForEach(one, files)
+    {
+        const char *symbol = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(one, "symbol"));
+        double      learnt = cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(one, "revision"));
+
+        if (symbol == NULL || !(learnt >= 0 && learnt < 1e15))
+            continue;
+        n++;
+        if (strstr(symbol, "SPAM") != NULL)
+            out->spam += (int64_t)learnt;
+        else if (strstr(symbol, "HAM") != NULL)
+            out->ham += (int64_t)learnt;
+    }
+    cJSON_Delete(all);
+    return n > 0 ? 0
+                 : err_set(e, ERR_PROTOCOL, "its /stat names no Bayes: none is configured there, or it is no Rspamd");
+}
+
+static int ask_stat(struct talk *t, struct learn_known *out, struct err *e)
+{
+    struct curl_slist *fields = NULL;
+    struct buf         url;
+    long               status = 0;
+    CURLcode           code;
+
+    buf_init(&url, 4096);
+    buf_printf(&url, "%s/stat", t->at.base);
+    prepare(t);
+    if (t->ask->password[0] != '\0')
+        fields = add_field(fields, "Password", span_of(t->ask->password));
+    curl_easy_setopt(t->easy, CURLOPT_URL, url.p);
+    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, fields);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    code = curl_easy_perform(t->easy);
+    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_slist_free_all(fields);
+    buf_fini(&url);
+    if (code != CURLE_OK)
+        return err_set(e, ERR_LOST, "%s", t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code));
+    if (status == 401 || status == 403)
+        return err_set(e, ERR_DENIED, "the password is wrong");
+    if (status != 200)
+        return err_set(e, ERR_PROTOCOL, "its /stat was answered with status %ld", status);
+    return read_known(buf_span(&t->in), out, e);
+}
+
+int learn_stat(const char *url, const char *password, int64_t timeout_ms, struct learn_known *out, struct err *e)
+{
+    const struct learn_ask ask = {.url = url, .password = password, .timeout_ms = timeout_ms};
+    struct talk            t = {.ask = &ask, .until_us = clock_mono_us() + timeout_ms * 1000};
+    int                    rc = filter_url_read(url, &t.at, e);
+
+    *out = (struct learn_known){0};
+    if (rc == 0 && t.at.spamd)
+        rc = err_set(e, ERR_INVALID, "spamd has no question for it; \"sa-learn --dump magic\" on its host says it");
+    if (rc == 0 && (t.easy = curl_easy_init()) == NULL)
+        rc = err_set(e, ERR_LIMIT, "libcurl does not start");
+    if (rc == 0) {
+        buf_init(&t.in, ANSWER_MAX);
+        rc = ask_stat(&t, out, e);
+        buf_fini(&t.in);
+        curl_easy_cleanup(t.easy);
+    }
+    filter_url_fini(&t.at);
+    return rc;
+}
+
+/* ---- spamd ---- */
 
 static bool wait_for(struct talk *t, short events)
 {

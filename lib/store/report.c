@@ -33,6 +33,7 @@ static const char later_sql[] =
     " WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
 static const char next_sql[] = "SELECT MIN(CASE WHEN lease_until_us > next_us THEN lease_until_us ELSE next_us END)"
                                " FROM report WHERE state = 'waiting' HAVING COUNT(*) > 0";
+static const char oldest_sql[] = "SELECT MIN(created_us) FROM report WHERE state = 'waiting' HAVING COUNT(*) > 0";
 static const char list_sql[] = "SELECT " COLUMNS " FROM report WHERE changed_us < $1 AND ($2 = 0 OR domain_id = $3)"
                                " AND ($4 = 0 OR mailbox_id = $3) ORDER BY changed_us DESC, id DESC LIMIT $5";
 static const char sums_sql[] = "SELECT state, COUNT(*) FROM report GROUP BY state ORDER BY state";
@@ -216,6 +217,12 @@ int store_report_next(struct store *s, int64_t *next_us_out, struct err *e)
 }
 
 /* ---- looking ---- */
+
+int store_report_oldest(struct store *s, int64_t *created_us_out, struct err *e)
+{
+    *created_us_out = INT64_MAX;
+    return row_i64(s->log, oldest_sql, NULL, 0, created_us_out, e) < 0 ? -1 : 0;
+}
 
 struct list {
     store_report_fn fn;

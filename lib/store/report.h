@@ -52,6 +52,9 @@ int store_report_later(struct store *s, const struct uuid *id, struct span by, i
 /* When the next one waits; INT64_MAX: none does. */
 int store_report_next(struct store *s, int64_t *next_us_out, struct err *e);
 
+/* Since when the oldest of them waits; INT64_MAX: none does. */
+int store_report_oldest(struct store *s, int64_t *created_us_out, struct err *e);
+
 typedef int (*store_report_fn)(void *ctx, const struct store_report *r);
 /* The latest changed first, of a mailbox, a domain or all, those changed before `before_us` (0: all). */
 int store_report_list(struct store *s, struct store_scope scope, int64_t before_us, size_t limit, store_report_fn fn,

@@ -1,6 +1,6 @@
 // Reports: taken by rulesd in both protocols, kept, and taught to the filter by postern-trainer: real Rspamd with Redis, real spamd.
 import assert from "node:assert/strict";
-import { chmodSync } from "node:fs";
+import { chmodSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -113,4 +113,59 @@ test("a trainer killed in the middle of a drain leaves every report to the next"
     assert.ok(all.every((r) => r.state === "learnt" || (r.state === "known" && r.attempts > 1)), JSON.stringify(all.filter((r) => r.state !== "learnt")));
     await last.stop();
     for (const s of [site, filter, redis]) await s.stop();
+});
+
+const RCPT = ["--rcpt", "anna@ours.example"];
+const keepFile = (site, name, text) => { const path = join(site.dir, name); writeFileSync(path, text); return path; };
+const proven = (n, local = `news${n}`) => `Authentication-Results: mx.ours.example; dmarc=pass header.from=shops.example\r\n${letter(n).replace(`shop${n}@`, `${local}@`)}`;
+const entries = async (site) => (await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "postern.db"), "SELECT action || ' ' || sender || ' ' || proof FROM learned ORDER BY sender"])).stdout.toString().trim();
+
+test("the command reports a file, tells of the learned sender, and what the filter knows", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis();
+    const filter = await startRspamdScanner({ redis: redis.port });
+    const site = await startSite(`rspamd+http://127.0.0.1:${filter.controller}`, { password: filter.password });
+    const trainer = await startTrainer(site);
+    site.configure({ rules: { authserv_id: "mx.ours.example" } });
+    const spam = keepFile(site, "spam.eml", proven(1)), plain = keepFile(site, "plain.eml", letter(2));
+
+    assert.match((await site.must("report", "spam", ...RCPT, spam)).toString(), /^Reported as spam\.\nLearned sender, held from now on: news1@shops\.example \(dmarc\)/);
+    assert.match((await site.must("report", "spam", ...RCPT, spam)).toString(), /reported as spam before/);
+    assert.match((await site.must("report", "ham", ...RCPT, plain)).toString(), /No learned sender: it is not proven who sent it/);
+    assert.equal(await entries(site), "block news1@shops.example dmarc");
+    assert.deepEqual((await settled(site, 2)).map((r) => [r.class, r.state]), [["spam", "learnt"], ["ham", "learnt"]]);
+    const turned = JSON.parse(await site.must("report", "ham", ...RCPT, spam, "--json"));
+    assert.deepEqual([turned.added, turned.sender, turned.proof, turned.body], ["turned", "news1@shops.example", "dmarc", true]);
+    assert.equal(await entries(site), "allow news1@shops.example dmarc");
+    await settled(site, 3);
+    const status = JSON.parse(await site.must("trainer", "status", "--json"));
+    assert.deepEqual([status.waiting, status.learnt, status.superseded], [0, 2, 1]);
+    assert.deepEqual(status.backends.map((b) => [b.needed, b.acts, typeof b.ham]), [[200, false, "number"]]); // Rspamd counts them with a delay
+    assert.match((await site.must("trainer", "status")).toString(), /it acts from 200 of each on/);
+    const list = JSON.parse(await site.must("report", "list", "--mailbox", "anna@ours.example", "--json")).reports;
+    assert.deepEqual(list.map((r) => [r.class, r.state, r.for, r.channel]).sort(), [["ham", "learnt", "ours.example", "command"], ["ham", "learnt", "ours.example", "command"], ["spam", "superseded", "ours.example", "command"]]);
+    await trainer.stop();
+    for (const s of [site, filter, redis]) await s.stop();
+});
+
+test("a message of the log is reported by its UID, by who received it alone", async () => {
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend: `spamd://127.0.0.1:${await freePort()}` } } });
+    for (const a of [["domain", "add", "ours.example", "--at-block", "quarantine"], ["mailbox", "add", "anna@ours.example"], ["mailbox", "add", "berta@ours.example"],
+        ["rule", "add", "block", "--scope", "domain:ours.example", "--sender", "blocked.example"]]) await site.must(...a);
+    const scan = (from) => http(site.http, { path: "/checkv2", headers: { Rcpt: "anna@ours.example", From: from, IP: "192.0.2.1", "Queue-Id": from, Flags: "milter" }, body: `From: ${from}\r\nSubject: x\r\n\r\nx\r\n` });
+    await scan("a@blocked.example");
+    await scan("b@fine.example");
+    const uids = await waitFor("the log", async () => {
+        const rows = (await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "SELECT uid FROM message ORDER BY uid"])).stdout.toString().trim().split("\n");
+        return rows.length === 2 ? rows : undefined;
+    });
+    assert.match((await site.must("report", "ham", ...RCPT, "--uid", uids[0])).toString(), /^Reported as ham\.\nNo learned sender/);
+    assert.match((await site.must("report", "spam", ...RCPT, "--uid", uids[1])).toString(), /not held \(any more\): the filter cannot learn/);
+    for (const args of [["--rcpt", "berta@ours.example", "--uid", uids[0]], [...RCPT, "--uid", "0192b2f0-0000-7000-8000-000000000000"]]) {
+        const r = await site.postern(["report", "ham", ...args]);
+        assert.notEqual(r.code, 0);
+        assert.match(r.stderr.toString(), /the log has no such message for/);
+    }
+    for (const args of [["--uid", uids[0]], RCPT, [...RCPT, "--uid", "x"], [...RCPT, "--uid", uids[0], "file"]]) assert.notEqual((await site.postern(["report", "ham", ...args])).code, 0);
+    assert.equal((await reports(site)).length, 2);
+    await site.stop();
 });

@@ -399,6 +399,48 @@ static void rspamd_cannot_forget_and_says_so_without_being_asked(void **unused)
     buf_fini(&f.asked);
 }
 
+#define STAT(body) "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" body
+
+static const struct {
+    const char *holds, *scheme, *says, *why; /* why NULL: it can be read */
+    int64_t     spam, ham;
+} stats[] = {
+    {"what is learnt, summed over languages", "rspamd+http",
+     STAT("{\"learned\":9,\"statfiles\":[{\"symbol\":\"BAYES_SPAM\",\"revision\":120},"
+          "{\"symbol\":\"BAYES_HAM\",\"revision\":80},{\"symbol\":\"BAYES_SPAM_DE\",\"revision\":3}]}"),
+     NULL, 123, 80},
+    {"numbers that are none are none", "rspamd+http",
+     STAT("{\"statfiles\":[{\"symbol\":\"BAYES_HAM\",\"revision\":-5},{\"symbol\":\"BAYES_SPAM\",\"revision\":\"x\"},7,"
+          "{\"symbol\":\"BAYES_HAM\",\"revision\":2}]}"),
+     NULL, 0, 2},
+    {"no Bayes", "rspamd+http", STAT("{\"statfiles\":[]}"), "names no Bayes", 0, 0},
+    {"no JSON", "rspamd+http", STAT("{\"statfiles\":[{\"symbol\""), "names no Bayes", 0, 0},
+    {"a wrong password", "rspamd+http", "HTTP/1.1 401 x\r\nContent-Length: 0\r\n\r\n", "password is wrong", 0, 0},
+    {"something else", "rspamd+http", "HTTP/1.1 500 x\r\nContent-Length: 0\r\n\r\n", "status 500", 0, 0},
+    {"nothing", "rspamd+http", "", "", 0, 0},
+    {"spamd cannot be asked", "spamd", "", "sa-learn", 0, 0},
+};
+
+static void what_bayes_knows_is_read_from_rspamd(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(stats); i++) {
+        struct fake        f;
+        struct learn_known known;
+        struct err         e = ERR_INIT;
+
+        start_fake(&f, stats[i].scheme, ANSWERS, stats[i].says, false);
+        int rc = learn_stat(f.url, "secret", 2000, &known, &e);
+        stop_fake(&f);
+        if (rc != (stats[i].why == NULL ? 0 : -1) || (rc < 0 && strstr(e.text, stats[i].why) == NULL))
+            fail_msg("%s: %d %s", stats[i].holds, rc, e.text);
+        CHECK(stats[i].holds, known.spam == stats[i].spam && known.ham == stats[i].ham);
+        if (rc == 0)
+            check_asked(&f, (const char *const[]){"GET /stat ", "\r\nPassword: secret\r\n", NULL}, NULL);
+        buf_fini(&f.asked);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -408,6 +450,7 @@ int main(void)
         cmocka_unit_test(nobody_there_is_later_and_no_address_is_closed),
         cmocka_unit_test(the_question_says_what_how_and_for_whom),
         cmocka_unit_test(a_large_message_arrives_whole_over_a_unix_socket),
+        cmocka_unit_test(what_bayes_knows_is_read_from_rspamd),
         cmocka_unit_test(rspamd_cannot_forget_and_says_so_without_being_asked),
     };
 

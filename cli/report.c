@@ -1,0 +1,376 @@
+/* cli/report.c - postern report: what is spam and what is not; postern trainer: what became of that. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "custody/report.h"
+#include "held.h"
+#include "net/learn.h"
+#include "timeline.h"
+
+#define LIST_DEFAULT "50"
+#define LIST_MAX 100000
+#define STAT_MS 5000
+#define JSON_MAX ((size_t)64 << 20)
+
+/* ---- spam, ham, forget ---- */
+
+struct reporting {
+    struct cli          *c;
+    const char          *rcpt, *uid, *file;
+    struct held          held;
+    struct buf           message;
+    struct store_message record;
+    struct report_said   said;
+    struct report_made   made;
+    struct origin_trust  trust;
+};
+
+/* What root keeps there, the programs could neither read nor delete. */
+static int check_owner(const struct held *h, struct err *e)
+{
+    struct stat st;
+
+    if (stat(vault_path(h->vault), &st) < 0)
+        return err_errno(e, "look at %s", vault_path(h->vault));
+    return st.st_uid == geteuid() ? 0
+                                  : err_set(e, ERR_DENIED,
+                                            "%s belongs to another user, and what you keep there would be yours; use "
+                                            "\"sudo -u postern postern report …\"",
+                                            vault_path(h->vault));
+}
+
+static int take_file(struct reporting *x, struct err *e)
+{
+    struct cli *c = x->c;
+
+    if (fd_read_file(x->file, (size_t)c->settings->rulesd.max_message, &x->message, e) < 0)
+        return -1;
+    if (x->message.n == 0)
+        return err_set(e, ERR_INVALID, "%s is empty: there is nothing to learn from", x->file);
+    if (held_open(c, &x->held, e) < 0 || check_owner(&x->held, e) < 0)
+        return -1;
+    x->said.message = buf_span(&x->message);
+    report_record(&x->record, "command", x->message.n, clock_wall_us());
+    x->said.record = &x->record;
+    x->said.has_body = true;
+    return report_keep(c->store, x->held.vault, &x->record, x->said.message, &c->arena, e);
+}
+
+static int take_uid(struct reporting *x, struct err *e)
+{
+    struct uuid uid;
+
+    if (!uuid_parse(span_of(x->uid), &uid))
+        return err_set(e, ERR_INVALID, "\"%s\" is no UID; \"postern trace\" finds it by queue id or Message-ID",
+                       x->uid);
+    return report_find(x->c->store, &uid, &x->c->arena, &x->said, e);
+}
+
+static void say(const struct reporting *x)
+{
+    static const char *const added[] = {[REPORT_NEW] = "Reported as %s.\n",
+                                        [REPORT_TURNED] = "Reported as %s; what was said before is taken back.\n",
+                                        [REPORT_SAID] = "That was reported as %s before.\n"};
+    const struct learnable  *l = &x->made.entry;
+
+    printf(added[x->made.added], report_class_words[x->said.class]);
+    if (!x->made.has_body && x->made.added != REPORT_SAID)
+        puts("The message is not held (any more): the filter cannot learn from it.");
+    if (x->made.added == REPORT_SAID)
+        return;
+    if (l->sender.n == 0) {
+        printf("No learned sender: %s.\n", l->why);
+        return;
+    }
+    fputs(x->said.class == REPORT_FORGET ? "Learned sender taken away: "
+          : x->said.class == REPORT_SPAM ? "Learned sender, held from now on: "
+                                         : "Learned sender, let through more easily from now on: ",
+          stdout);
+    cli_print(l->sender);
+    if (l->proof.n > 0) {
+        fputs(" (", stdout);
+        cli_print(l->proof);
+        putchar(')');
+    }
+    printf("%s%s\n", l->why != NULL ? "; " : "", l->why != NULL ? l->why : "");
+}
+
+static void say_json(const struct reporting *x)
+{
+    struct buf b;
+
+    buf_init(&b, 1 << 20);
+    report_put_json(&b, x->said.class, &x->made);
+    printf("%.*s\n", SPAN_ARG(buf_span(&b)));
+    buf_fini(&b);
+}
+
+static int make(struct reporting *x, struct err *e)
+{
+    const struct settings   *s = x->c->settings;
+    const struct report_site site = {&s->rulesd.scanner, &x->trust};
+    struct span              full;
+
+    if (cli_parse_address(x->c, x->rcpt, &full, NULL, NULL, e) < 0 || cli_store(x->c, e) < 0 ||
+        origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, &x->c->arena, &x->trust, e) < 0)
+        return -1;
+    x->said.recipient = full;
+    if ((x->uid != NULL ? take_uid : take_file)(x, e) < 0)
+        return -1;
+    return report_make(x->c->store, &site, &x->c->actor, &x->said, &x->c->arena, &x->made, e);
+}
+
+static int report_as(struct cli *c, enum report_class class, int argc, char **argv, struct err *e)
+{
+    struct reporting         x = {.c = c, .said = {.class = class, .channel = SPAN("command")}};
+    bool                     json = false;
+    int                      rc;
+    const struct args_option options[] = {
+        {"rcpt", "ADDRESS", .text = &x.rcpt, .help = "whose report it is: one of the message's recipients"},
+        {"uid", "UID", .text = &x.uid, .help = "a message of the log, instead of a file"},
+        {"json", NULL, .on = &json, .help = "for programs"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "[FILE]", 0, 1, &x.file, NULL, e) < 0)
+        return -1;
+    if (x.rcpt == NULL)
+        return err_set(e, ERR_USAGE, "whose report is it? --rcpt ADDRESS");
+    if ((x.uid != NULL) == (x.file != NULL))
+        return err_set(e, ERR_USAGE, "one message: a FILE (- for standard input), or --uid UID");
+    x.said.who = span_of(c->actor.name);
+    buf_init(&x.message, (size_t)c->settings->rulesd.max_message);
+    rc = make(&x, e);
+    if (rc == 0)
+        (json ? say_json : say)(&x);
+    if (rc == 0 && c->settings->trainer.backend.n == 0)
+        fputs("No [trainer] backend is configured: the report waits until there is one.\n", stderr);
+    held_close(&x.held);
+    buf_fini(&x.message);
+    return rc;
+}
+
+static int report_spam(struct cli *c, int argc, char **argv, struct err *e)
+{
+    return report_as(c, REPORT_SPAM, argc, argv, e);
+}
+static int report_ham(struct cli *c, int argc, char **argv, struct err *e)
+{
+    return report_as(c, REPORT_HAM, argc, argv, e);
+}
+static int report_forget(struct cli *c, int argc, char **argv, struct err *e)
+{
+    return report_as(c, REPORT_FORGET, argc, argv, e);
+}
+
+/* ---- list ---- */
+
+struct listing {
+    bool       json;
+    int64_t    shown;
+    struct buf out;
+};
+
+static void put_row(struct buf *b, const struct store_report *r)
+{
+    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
+    member_uuid(b, "id", &r->id);
+    member_text(b, "class", span_of(report_class_words[r->class]));
+    member_text(b, "state", span_of(report_state_words[r->state]));
+    member_text(b, "subject", r->subject);
+    member_text(b, "who", r->who);
+    member_text(b, "for", r->recipient);
+    member_text(b, "channel", r->channel);
+    member_time(b, "created", r->created_us);
+    member_time(b, "changed", r->changed_us);
+    member_i64(b, "attempts", r->attempts);
+    member_text(b, "answer", r->answer);
+    buf_putc(b, '}');
+}
+
+static int each_report(void *ctx, const struct store_report *r)
+{
+    struct listing *l = ctx;
+
+    l->shown++;
+    if (l->json) {
+        put_row(&l->out, r);
+        return 0;
+    }
+    printf("%s  %-6s  %-10s  ", time_text(r->changed_us).text, report_class_words[r->class],
+           report_state_words[r->state]);
+    cli_print_padded(r->recipient.n > 0 ? r->recipient : SPAN("(everybody)"), 24);
+    fputs("  ", stdout);
+    cli_print_padded(r->who, 28);
+    printf("  %-8.*s  ", SPAN_ARG(r->channel));
+    cli_print(r->answer);
+    putchar('\n');
+    return 0;
+}
+
+static int report_list(struct cli *c, int argc, char **argv, struct err *e)
+{
+    const char              *domain = NULL, *mailbox = NULL, *limit = LIST_DEFAULT;
+    struct listing           l = {.json = false};
+    struct store_scope       scope;
+    int64_t                  n;
+    int                      rc;
+    const struct args_option options[] = {
+        {"domain", "NAME", .text = &domain, .help = "of a domain"},
+        {"mailbox", "ADDRESS", .text = &mailbox, .help = "of a mailbox"},
+        {"limit", "N", .text = &limit, .help = "at most so many (" LIST_DEFAULT ")"},
+        {"json", NULL, .on = &l.json, .help = "for programs"},
+    };
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
+        cli_number(limit, "--limit", 1, LIST_MAX, &n, e) < 0 || cli_store(c, e) < 0 ||
+        cli_read_scope(c, domain, mailbox, &scope, e) < 0)
+        return -1;
+    buf_init(&l.out, JSON_MAX);
+    buf_puts(&l.out, "{\"reports\":[");
+    rc = store_report_list(c->store, scope, 0, (size_t)n, each_report, &l, e);
+    buf_puts(&l.out, "]}");
+    if (rc == 0 && l.out.failed)
+        rc = err_set(e, ERR_LIMIT, "that is too much to print at once; use --limit");
+    if (rc == 0 && l.json)
+        printf("%.*s\n", SPAN_ARG(buf_span(&l.out)));
+    if (rc == 0 && !l.json && l.shown == 0)
+        puts("Nothing was reported.");
+    buf_fini(&l.out);
+    return rc;
+}
+
+int cli_report(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static const struct cli_verb verbs[] = {
+        {"spam", "--rcpt ADDRESS FILE|--uid UID [--json]", "this is spam", report_spam},
+        {"ham", "--rcpt ADDRESS FILE|--uid UID [--json]", "this is not", report_ham},
+        {"forget", "--rcpt ADDRESS FILE|--uid UID [--json]", "neither: take back what was learnt", report_forget},
+        {"list", "[--domain NAME|--mailbox ADDRESS] [--limit N] [--json]", "what was reported, and what came of it",
+         report_list},
+    };
+
+    return cli_dispatch(c, "report", verbs, COUNT(verbs), argc, argv, e);
+}
+
+/* ---- trainer status ---- */
+
+struct sums {
+    int64_t of[REPORT_SUPERSEDED + 1];
+    int64_t oldest_us;
+};
+
+static int each_sum(void *ctx, enum report_state state, int64_t count)
+{
+    ((struct sums *)ctx)->of[state] += count;
+    return 0;
+}
+
+/* "120 of spam, 80 of ham": how far it is, and what is missing. */
+static void print_known(const char *url, const struct learn_known *k)
+{
+    int64_t spam = LEARN_NEEDED - k->spam, ham = LEARN_NEEDED - k->ham;
+
+    printf("%s: %" PRId64 " spam and %" PRId64 " ham learnt", url, k->spam, k->ham);
+    if (spam <= 0 && ham <= 0)
+        printf("; Bayes acts%s\n", k->spam > 10 * k->ham   ? ", but knows little ham"
+                                   : k->ham > 10 * k->spam ? ", but knows little spam"
+                                                           : "");
+    else
+        printf("; it acts from %d of each on: %" PRId64 " spam and %" PRId64 " ham to go\n", LEARN_NEEDED,
+               spam > 0 ? spam : 0, ham > 0 ? ham : 0);
+}
+
+static void put_backend(struct buf *b, const char *url, const struct learn_known *k, const struct err *why)
+{
+    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
+    member_text(b, "url", span_of(url));
+    if (why == NULL) {
+        member_i64(b, "spam", k->spam);
+        member_i64(b, "ham", k->ham);
+        member_i64(b, "needed", LEARN_NEEDED);
+        member_key(b, "acts");
+        buf_puts(b, k->spam >= LEARN_NEEDED && k->ham >= LEARN_NEEDED ? "true" : "false");
+    } else {
+        member_text(b, "error", span_of(why->text));
+    }
+    buf_putc(b, '}');
+}
+
+static void tell_backends(const struct settings *s, struct buf *json)
+{
+    for (size_t i = 0; i < s->trainer.backend.n; i++) {
+        const char        *url = s->trainer.backend.items[i];
+        struct learn_known known;
+        struct err         why = ERR_INIT;
+        int                rc = learn_stat(url, s->trainer.password, STAT_MS, &known, &why);
+
+        if (json != NULL) {
+            put_backend(json, url, &known, rc < 0 ? &why : NULL);
+        } else if (rc == 0) {
+            print_known(url, &known);
+        } else {
+            printf("%s: ", url);
+            cli_print(span_of(why.text));
+            putchar('\n');
+        }
+    }
+    if (json == NULL && s->trainer.backend.n == 0)
+        puts("No [trainer] backend is configured: nothing is taught.");
+}
+
+static void print_sums(const struct sums *sums)
+{
+    for (size_t i = 0; i <= REPORT_SUPERSEDED; i++)
+        printf("%s%" PRId64 " %s", i > 0 ? ", " : "", sums->of[i], report_state_words[i]);
+    putchar('\n');
+    if (sums->oldest_us != INT64_MAX)
+        printf("The oldest that waits is of %s UTC.\n", time_text(sums->oldest_us).text);
+}
+
+static void print_json(const struct settings *s, const struct sums *sums)
+{
+    struct buf b;
+
+    buf_init(&b, 1 << 20);
+    buf_putc(&b, '{');
+    for (size_t i = 0; i <= REPORT_SUPERSEDED; i++)
+        member_i64(&b, report_state_words[i], sums->of[i]);
+    if (sums->oldest_us != INT64_MAX)
+        member_time(&b, "oldest", sums->oldest_us);
+    member_key(&b, "backends");
+    buf_putc(&b, '[');
+    tell_backends(s, &b);
+    buf_puts(&b, "]}");
+    printf("%.*s\n", SPAN_ARG(buf_span(&b)));
+    buf_fini(&b);
+}
+
+static int trainer_status(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct sums              sums = {.oldest_us = INT64_MAX};
+    bool                     json = false;
+    const struct args_option options[] = {{"json", NULL, .on = &json, .help = "for programs"}};
+
+    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
+        store_report_sums(c->store, each_sum, &sums, e) < 0 || store_report_oldest(c->store, &sums.oldest_us, e) < 0)
+        return -1;
+    if (json) {
+        print_json(c->settings, &sums);
+        return 0;
+    }
+    print_sums(&sums);
+    tell_backends(c->settings, NULL);
+    return 0;
+}
+
+int cli_trainer(struct cli *c, int argc, char **argv, struct err *e)
+{
+    static const struct cli_verb verbs[] = {
+        {"status", "[--json]", "what waits, what the filter has learnt, and whether it is enough", trainer_status},
+    };
+
+    return cli_dispatch(c, "trainer", verbs, COUNT(verbs), argc, argv, e);
+}
