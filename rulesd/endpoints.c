@@ -21,6 +21,7 @@ static const struct service {
 } table[] = {
     {"/ingest/rspamd", true, "ingest:rspamd", ingest_rspamd},
     {"/ingest/delivery", true, "ingest:delivery", ingest_delivery},
+    {"/report", true, "report", report_post},
     {"/maps/", false, NULL, read_maps},
     {"/settings.ucl", false, NULL, read_maps},
 };
@@ -36,7 +37,13 @@ static const struct service *find(struct span path)
     return NULL;
 }
 
-bool endpoints_have(struct span path) { return find(path) != NULL; }
+/* "/report" is also what Rspamd's old protocol calls a scan. */
+bool endpoints_have(struct span path, bool bearer)
+{
+    const struct service *what = find(path);
+
+    return what != NULL && (what->work != report_post || bearer);
+}
 
 int visit_refuse(struct visit *v, int status, const char *fmt, ...)
 {
@@ -197,6 +204,7 @@ static void end(struct errand *er)
 
     map_doc_drop(&v->doc);
     token_drop(&v->token);
+    trust_drop(&v->trust);
     buf_fini(&v->body);
     free(v);
 }
@@ -238,6 +246,7 @@ enum answer endpoints_answer(struct exchange *x, struct buf *out)
                         .at = x->server->endpoints,
                         .what = what,
                         .x = x,
+                        .trust = trust_hold(x->trust),
                         .secret = secret};
     buf_init(&v->body, BODY_MAX);
     if (what->scope == NULL && !read_wish(v)) {
@@ -266,6 +275,7 @@ int endpoints_new(const struct settings *settings, struct cache *cache, struct e
     p->cache = cache;
     p->tokens = tokens_new();
     p->maps = maps_new();
+    p->reports = report_posts_new(settings);
     struct desk_how how = {.url = settings->store.url, .threads = ENDPOINT_THREADS, .away = is_away, .ctx = p};
     if (desk_new(&how, &p->desk, e) < 0) {
         endpoints_free(&p);
@@ -298,6 +308,7 @@ void endpoints_free(struct endpoints **pp)
     if (p == NULL)
         return;
     desk_free(&p->desk);
+    report_posts_free(&p->reports);
     maps_free(&p->maps);
     tokens_free(&p->tokens);
     free(p);

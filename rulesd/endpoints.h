@@ -1,4 +1,5 @@
-/* rulesd/endpoints.h - what other programs hand over and read by HTTP: /ingest/…, /maps/…, /settings.ucl. Each shows a token.
+/* rulesd/endpoints.h - what other programs hand over and read by HTTP: /ingest/…, /report, /maps/…, /settings.ucl.
+ * Each shows a token.
  *
  * A request is an errand (session.h): a hand of a desk of their own reads tokens anew if they changed, checks this one, and does the
  * work, so that no loop waits for the database. Without a right token nothing is read of the body.
@@ -9,6 +10,7 @@
 #include "desk.h"
 #include "ingest.h"
 #include "maps.h"
+#include "report_post.h"
 #include "session.h"
 #include "tokens.h"
 
@@ -16,10 +18,11 @@
 
 struct service;
 struct endpoints {
-    struct cache  *cache; /* borrowed: for the change feed */
-    struct desk   *desk;
-    struct tokens *tokens;
-    struct maps   *maps;
+    struct cache        *cache; /* borrowed: for the change feed */
+    struct desk         *desk;
+    struct tokens       *tokens;
+    struct maps         *maps;
+    struct report_posts *reports;
 };
 
 int endpoints_new(const struct settings *settings, struct cache *cache, struct endpoints **out, struct err *e);
@@ -34,6 +37,7 @@ struct visit {
     struct endpoints     *at;
     const struct service *what;
     struct exchange      *x;
+    struct trust         *trust; /* held */
     struct span           secret;
     struct token          token; /* held; key NULL while there is none */
     struct map_wish       wish;
@@ -50,8 +54,8 @@ int visit_refuse(struct visit *v, int status, const char *fmt, ...) __attribute_
 
 /* x->route is one of ours: what conn.c does next. */
 enum answer endpoints_answer(struct exchange *x, struct buf *out);
-/* Does that path belong here? */
-bool endpoints_have(struct span path);
+/* Does that path belong here? `bearer`: a token is shown as such, which the old questions of the same name never do. */
+bool endpoints_have(struct span path, bool bearer);
 /* The reply to what was handed over as a scan. */
 void endpoints_put_scan(struct exchange *x, struct buf *out);
 

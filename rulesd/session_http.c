@@ -329,12 +329,17 @@ static enum answer do_endpoint(struct exchange *x, struct scan_request *req, str
 /* Paths with a table of their own. */
 static const struct route endpoint = {NULL, do_endpoint, false};
 
-static const struct route *find_route(struct span path)
+static const struct route *find_route(const struct http_request *http)
 {
+    struct span path = http->path;
+    bool        bearer = span_starts_ci(http_header_get(http, "Authorization"), SPAN("Bearer "));
+
+    if (endpoints_have(path, bearer))
+        return &endpoint;
     for (const struct route *r = routes; r < routes + COUNT(routes); r++)
         if (span_is_ci(path, r->path))
             return r;
-    return endpoints_have(path) ? &endpoint : NULL;
+    return NULL;
 }
 
 static enum answer answer(struct exchange *x, struct scan_request *req, struct buf *out)
@@ -343,7 +348,7 @@ static enum answer answer(struct exchange *x, struct scan_request *req, struct b
 
     x->keep = x->http.keep_alive && !atomic_load_explicit(&x->server->draining, memory_order_relaxed);
     x->linger = false;
-    if ((x->route = find_route(x->http.path)) == NULL)
+    if ((x->route = find_route(&x->http)) == NULL)
         return refuse(x, out, METRIC_OTHER, 404, "invalid command");
     if (rspamd_read_envelope(&x->http, &x->envelope, &e) < 0)
         return refuse(x, out, METRIC_OTHER, e.code == ERR_LIMIT ? 431 : 400, e.text);

@@ -169,3 +169,52 @@ test("a message of the log is reported by its UID, by who received it alone", as
     assert.equal((await reports(site)).length, 2);
     await site.stop();
 });
+
+test("POST /report takes a message or a UID from who has a token, and tells what came of it", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis();
+    const filter = await startRspamdScanner({ redis: redis.port });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, rules: { authserv_id: "mx.ours.example" }, trainer: { backend: `rspamd+http://127.0.0.1:${filter.controller}`, password: filter.password } } });
+    for (const a of [["domain", "add", "ours.example", "--at-block", "quarantine"], ["domain", "add", "theirs.example"], ["mailbox", "add", "anna@ours.example"], ["mailbox", "add", "cleo@theirs.example"],
+        ["rule", "add", "block", "--scope", "domain:ours.example", "--sender", "shop9@shops.example"]]) await site.must(...a);
+    const token = async (...words) => /^(pst_\S+)$/m.exec(await site.must("token", "add", ...words))[1];
+    const [mine, other] = [await token("sieve", "report", "--domain", "ours.example"), await token("maps", "maps:global")];
+    const trainer = await startTrainer(site);
+    const post = (body, { secret = mine, path = "/report", type = "application/json" } = {}) => http(site.http, { path, headers: { Authorization: `Bearer ${secret}`, "Content-Type": type }, body: typeof body === "string" ? body : JSON.stringify(body) });
+    const mail = (query, body) => post(body, { path: `/report?${query}`, type: "message/rfc822" });
+
+    const first = await mail("class=spam&recipient=anna%40ours.example", proven(1, "bounce-123456-x"));
+    assert.equal(first.status, 200, first.text);
+    assert.deepEqual({ ...JSON.parse(first.text), id: 0 }, { id: 0, class: "spam", added: "new", body: true, sender: "bounce-*@shops.example", proof: "dmarc", why: "the address was made for this message: the part of it that stays counts" });
+    assert.equal(JSON.parse((await mail("class=spam&recipient=Anna%2Btag@ours.example", proven(1, "bounce-123456-x"))).text).added, "said");
+    const turned = JSON.parse((await mail("class=ham&recipient=anna@ours.example", proven(1, "bounce-123456-x"))).text);
+    assert.deepEqual([turned.added, turned.sender], ["turned", "bounce-*@shops.example"]);
+    assert.equal(await entries(site), "allow bounce-*@shops.example dmarc");
+
+    await http(site.http, { path: "/checkv2", headers: { Rcpt: "anna@ours.example", From: "shop9@shops.example", IP: "192.0.2.1", "Queue-Id": "Q1", Flags: "milter" }, body: letter(9) });
+    const uid = await waitFor("the log", async () => (await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "SELECT uid FROM message WHERE queue_id = 'Q1'"])).stdout.toString().trim() || undefined);
+    const held = JSON.parse((await post({ class: "ham", recipient: "anna@ours.example", uid })).text);
+    assert.deepEqual([held.added, held.body, held.sender], ["new", true, ""]);
+    assert.equal((await settled(site, 3)).filter((r) => r.state === "learnt").length >= 2, true, JSON.stringify(await reports(site)));
+
+    for (const [status, answer] of [
+        [401, await post({ class: "ham", recipient: "anna@ours.example", uid }, { secret: "pst_wrong" })],
+        [403, await post({ class: "ham", recipient: "anna@ours.example", uid }, { secret: other })],
+        [404, await post({ class: "ham", recipient: "cleo@theirs.example", uid })],
+        [404, await post({ class: "ham", recipient: "x@strangers.example", uid })],
+        [404, await post({ class: "ham", recipient: "berta@ours.example", uid: "0192b2f0-0000-7000-8000-000000000000" })],
+        [400, await post({ class: "odd", recipient: "anna@ours.example", uid })],
+        [400, await post({ class: "ham", recipient: "nobody", uid })],
+        [400, await post({ class: "ham", recipient: "anna@ours.example" })],
+        [400, await post({ class: "ham", recipient: "anna@ours.example", uid, more: 1 })],
+        [400, await post("{")], [400, await post("[]")], [413, await post(`{"class":"${"x".repeat(5000)}"}`)],
+        [400, await mail("class=ham&recipient=anna@ours.example", "")], [400, await mail("class=ham", "x")],
+    ]) assert.equal(answer.status, status, answer.text);
+    assert.equal((await reports(site)).length, 3);
+
+    let last;
+    for (let i = 0; i < 70 && last?.status !== 429; i++) last = await post({ class: "ham", recipient: "anna@ours.example", uid });
+    assert.equal(last.status, 429);
+    assert.notEqual((await http(site.http, { path: "/report", headers: { Rcpt: "anna@ours.example" }, body: letter(8) })).status, 401); // the old question of that name
+    await trainer.stop();
+    for (const s of [site, filter, redis]) await s.stop();
+});
