@@ -643,6 +643,21 @@ static size_t list_caps(struct scan *s, struct custody_cap *caps)
     return n;
 }
 
+/* Who may still get it is logged when the caller tells what came of it. */
+static void keep_settled(struct scan *s)
+{
+    struct store_delivery *list = arena_array(&s->arena, s->record.ndeliveries + 1, sizeof *list);
+    size_t                 n = 0;
+
+    for (size_t i = 0; list != NULL && i < s->record.ndeliveries; i++)
+        if (s->record.deliveries[i].state != STATE_RECEIVED)
+            list[n++] = s->record.deliveries[i];
+    if (list == NULL)
+        return;
+    s->record.deliveries = list;
+    s->record.ndeliveries = n;
+}
+
 static enum scan_step hold(struct scan *s)
 {
     struct custody_cap *caps = arena_array(&s->arena, 2 * s->nverdicts, sizeof *caps);
@@ -659,6 +674,8 @@ static enum scan_step hold(struct scan *s)
                                    .caps = caps,
                                    .ncaps = list_caps(s, caps),
                                    .done = held};
+    if (s->req.no_log)
+        keep_settled(s);
     custody_put(s->tools->custody, &s->hold);
     return SCAN_ASKS;
 }
@@ -783,21 +800,6 @@ static enum scan_step answer_step(struct scan *s)
     return SCAN_DONE;
 }
 
-/* Who may still get it is logged when the caller tells what came of it. */
-static void keep_settled(struct scan *s)
-{
-    struct store_delivery *list = arena_array(&s->arena, s->record.ndeliveries + 1, sizeof *list);
-    size_t                 n = 0;
-
-    for (size_t i = 0; list != NULL && i < s->record.ndeliveries; i++)
-        if (s->record.deliveries[i].state != STATE_RECEIVED)
-            list[n++] = s->record.deliveries[i];
-    if (list == NULL)
-        return;
-    s->record.deliveries = list;
-    s->record.ndeliveries = n;
-}
-
 bool scan_holds(const struct scan *s, bool at_reject)
 {
     if (!may_hold(s) || s->outcome.action > ACTION_TAG)
@@ -819,10 +821,10 @@ static enum scan_step settle_step(struct scan *s)
     if (is_logged(s)) {
         if (record_make(s, may_hold(s) && !s->stopped) < 0)
             return give_up(s);
-        if (s->req.no_log)
-            keep_settled(s);
         if (s->record.kept)
             return hold(s);
+        if (s->req.no_log)
+            keep_settled(s);
     }
     return SCAN_DONE;
 }

@@ -127,6 +127,8 @@ test("what a domain or a mailbox may hold is bounded, and beyond that the sender
     assert.ok(held(site).length >= 1);
     const before = held(site).length;
     assert.equal((await scan(site, ["carl@theirs.example"], { body: big })).reply.action, "soft reject");
+    const plugin = { body: big, headers: { Flags: "milter,no_log" } };
+    assert.equal((await scan(site, ["anna@ours.example", "carl@theirs.example"], plugin)).reply.action, "soft reject", "the bound is of whom it is held for");
     assert.equal(held(site).length, before);
     await site.must("domain", "set", "theirs.example", "--mailbox-held-max", "0");
     await waitFor("the limit to be gone", async () => (await scan(site, ["carl@theirs.example"], { body: big })).reply.milter?.reject === "discard");
