@@ -361,8 +361,17 @@ static bool waits_for_proof(const struct decision *d)
     return false;
 }
 
-/* Not where every recipient refuses the message already, whatever it is. Who would hold it needs to know of a virus. */
-static bool wants_scanner(const struct scan *s)
+/* Is it a released message on its way back? Then s->pass.bypass says which. */
+static bool is_released(struct scan *s)
+{
+    return s->tools->bypasses != NULL && s->req.class == CLASS_MTA && s->req.nrcpt == 1 && s->req.answered == NULL &&
+           bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us,
+                          &s->pass.bypass);
+}
+
+/* Not where every recipient refuses the message already, whatever it is. Who would hold it needs to know of a virus,
+ * and so does who let it go. */
+static bool wants_scanner(struct scan *s)
 {
     if (s->tools->scanner == NULL)
         return false;
@@ -374,7 +383,7 @@ static bool wants_scanner(const struct scan *s)
         if (v->rule != VERDICT_BLOCK || v->action != ACTION_REJECT || waits_for_proof(&v->decision))
             return true;
     }
-    return false;
+    return is_released(s);
 }
 
 /* For whom the scanner scans, and later learns: the domain that all recipients share. */
@@ -484,7 +493,7 @@ static enum scan_step give_up(struct scan *s)
 
 static bool may_hold(const struct scan *s)
 {
-    return s->tools->custody != NULL && s->req.class == CLASS_MTA && !s->observes;
+    return s->tools->custody != NULL && s->req.class == CLASS_MTA && s->req.nrcpt > 0 && !s->observes;
 }
 
 /* What it came to elsewhere. Refused: a domain that would rather hold such mail than refuse it has a copy of it held. */
@@ -591,8 +600,7 @@ static void spent(struct bypass_job *job)
 static enum scan_step bypass_step(struct scan *s)
 {
     s->stage = STAGE_SETTLE;
-    if (s->tools->bypasses == NULL || s->req.class != CLASS_MTA || s->req.nrcpt != 1 || s->req.answered != NULL ||
-        !bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us, &s->pass.bypass))
+    if (!is_released(s))
         return SCAN_DONE;
     s->stage = STAGE_SPENT;
     s->pass.done = spent;
@@ -600,19 +608,22 @@ static enum scan_step bypass_step(struct scan *s)
     return SCAN_ASKS;
 }
 
-/* It was let go by somebody who may: rules and score are past, but what it carries is not. */
+/* It was let go by somebody who may: rules and score are past, but what it carries is not. For that it is refused like any other,
+ * even where such mail would be held: who releases has to hear of it. */
 static void spent_step(struct scan *s)
 {
     struct verdict *v = &s->verdicts[0];
+    bool            carries = s->score.protected_reject ||
+                   (v->thresholds.reject < THRESHOLD_OFF && s->score.protected_sum >= v->thresholds.reject);
 
     s->stage = STAGE_SETTLE;
-    s->bypassed = s->pass.good;
-    if (!s->bypassed || s->score.protected_reject ||
-        (v->thresholds.reject < THRESHOLD_OFF && s->score.protected_sum >= v->thresholds.reject))
+    if (!s->pass.good)
         return;
+    s->bypassed = !carries;
     v->rule = VERDICT_NONE;
-    v->action = v->after_defer = ACTION_PASS;
-    v->score = v->total < v->thresholds.add_header ? v->total : 0;
+    v->action = v->after_defer = carries ? ACTION_REJECT : ACTION_PASS;
+    v->by_protected = carries;
+    v->score = carries ? v->total : v->total < v->thresholds.add_header ? v->total : 0;
     v->greylist_due = false;
 }
 
