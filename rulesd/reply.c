@@ -179,7 +179,7 @@ static void remove_fields(struct scan *s, struct rspamd_reply *out)
 
     if (names == NULL)
         return;
-    if (at = 0, message_header_next(s->message, SPAN(BYPASS_FIELD), &at) != NULL)
+    if (at = 0, more || message_header_next(s->message, SPAN(BYPASS_FIELD), &at) != NULL)
         names[n++] = SPAN(BYPASS_FIELD);
     for (size_t i = 0; i < COUNT(known); i++)
         if (at = 0, more || message_header_next(s->message, span_of(known[i]), &at) != NULL)

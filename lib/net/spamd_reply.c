@@ -32,14 +32,18 @@ static size_t field_length(struct span s)
     return n < s.n ? n : s.n;
 }
 
-static bool is_spam_field(struct span field)
-{
-    static const struct span x_spam = {"X-Spam", 6};
+static bool ends_name(char c) { return c == ':' || c == ' ' || c == '\t'; }
 
-    if (!span_starts_ci(field, x_spam) || span_chr(field, ':') == field.n)
+/* What a sender may not say: X-Spam…; and how a released message is known again (store/bypass.h), which is for one scan alone. */
+static bool is_dropped(struct span field)
+{
+    static const struct span x_spam = {"X-Spam", 6}, bypass = {"X-Postern-Bypass", 16};
+    bool                     spam = span_starts_ci(field, x_spam);
+
+    if ((!spam && !span_starts_ci(field, bypass)) || span_chr(field, ':') == field.n)
         return false;
-    char next = span_skip(field, x_spam.n).p[0];
-    return next == '-' || next == ':' || next == ' ' || next == '\t';
+    char next = span_skip(field, spam ? x_spam.n : bypass.n).p[0];
+    return ends_name(next) || (spam && next == '-');
 }
 
 static bool is_blank_line(struct span s)
@@ -68,7 +72,7 @@ static void rewrite(struct sink *to, struct span message, struct span fields, bo
     while (at < message.n && !is_blank_line(span_skip(message, at))) {
         size_t n = field_length(span_skip(message, at));
 
-        if (is_spam_field(span_head(span_skip(message, at), n))) {
+        if (is_dropped(span_head(span_skip(message, at), n))) {
             emit(to, span_between(message.p + kept, message.p + at));
             kept = at + n;
         }

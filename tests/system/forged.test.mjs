@@ -96,6 +96,20 @@ test("a bypass field that is still good, for somebody else, for two, and for a s
     assert.equal((await ask(CLEO, good)).milter.reject, "discard", "once");
 });
 
+test("a bypass field below more fields than anybody reads is taken off as well", async () => {
+    const said = await ask(BEN, letter({ head: `${"X: x\r\n".repeat(21000)}X-Postern-Bypass: v=1; forged\r\n` }));
+
+    assert.equal(said.milter.remove_headers["X-Postern-Bypass"], 0);
+});
+
+test("no bypass field is left in what spamd's callers take", async () => {
+    const body = letter({ head: "X-Postern-Bypass: v=1; forged\r\n" });
+    const text = (await rawTcp(site.spamd, `PROCESS SPAMC/1.5\r\nUser: ${BEN}\r\nContent-length: ${body.length}\r\n\r\n${body}`)).toString();
+
+    assert.match(text, /^X-Spam-Status: No/m);
+    assert.doesNotMatch(text, /X-Postern-Bypass/i);
+});
+
 test("a released message that carries a virus is refused, and not dropped, where such mail is held", async () => {
     for (const found of [
         { action: "reject", symbols: { CLAM_VIRUS: { name: "CLAM_VIRUS", score: 0, options: ["Eicar"] } } },
