@@ -129,7 +129,7 @@ describe("before a real Rspamd", { skip: missing("rspamd") }, () => {
     for (const sender of ["a..b@partner.example", ".a@partner.example", "\u00fc@partner.example", "a[b@partner.example", "a b@partner.example"]) {
         test(`nor with SPF of a stranger's HELO where the sender is ${sender}`, async () => {
             const said = await ask(site, ANNA, letter("hello", { from, body: "Hello, free money" }).text,
-                { From: Buffer.from(`<${sender}>`).toString("latin1"), IP: "192.0.2.66", Helo: "evil.example" });
+                { From: `<${sender}>`, IP: "192.0.2.66", Helo: "evil.example" });
 
             assert.ok(said.symbols.R_SPF_ALLOW, "Rspamd has looked at the HELO");
             assert.equal("POSTERN_ALLOW" in said.symbols, false);
