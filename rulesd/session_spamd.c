@@ -67,9 +67,14 @@ static struct span user_address(struct exchange *x, struct span user)
 }
 
 /* spamd knows one user; where that is an address, or maps to one, it is the recipient. */
+static struct span named_user(struct exchange *x)
+{
+    return x->spamd.has_user ? user_address(x, span_trim(x->spamd.user)) : SPAN_NONE;
+}
+
 static void take_user(struct exchange *x, struct scan_request *req)
 {
-    struct span user = x->spamd.has_user ? user_address(x, span_trim(x->spamd.user)) : SPAN_NONE;
+    struct span user = named_user(x);
 
     if (user.n == 0)
         return;
@@ -185,10 +190,12 @@ static enum answer do_tell(struct exchange *x, struct scan_request *req, struct 
                                       : x->spamd.message_class == SPAMD_CLASS_SPAM ? REPORT_SPAM
                                                                                    : REPORT_HAM,
                              .message = x->spamd.body,
+                             .recipient = named_user(x),
                              .channel = "tell",
                              .listener = x->client->listener->at.text,
                              .put = put_report};
 
+    (void)req; /* a scan's */
     if (x->server->reports == NULL)
         return refuse_tell(x, out, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
     if (x->client->class != CLASS_MTA)
@@ -197,9 +204,6 @@ static enum answer do_tell(struct exchange *x, struct scan_request *req, struct 
         return refuse_tell(x, out, SPAMD_EX_UNAVAILABLE, "nothing is reported to others from here");
     if (x->spamd.body.n == 0)
         return refuse_tell(x, out, SPAMD_EX_PROTOCOL, "there is no message to learn from");
-    take_user(x, req);
-    if (req->nrcpt > 0)
-        ask.recipient = req->rcpt[0];
     x->errand = report_take(x->server->reports, &ask, x);
     return ANSWER_LATER;
 }

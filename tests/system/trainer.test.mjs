@@ -36,6 +36,21 @@ test("without a backend nothing is taken; without a mail server's word neither",
     await site.stop();
 });
 
+test("a login name is nobody's address: what it reports is taken for nobody, or for whom the settings make of it", async () => {
+    const trainer = { backend: `spamd://127.0.0.1:${await freePort()}` };
+
+    for (const [more, recipient] of [[{}, ""], [{ user_domain: "ours.example" }, "ours.example"]]) {
+        const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8", ...more }, trainer } });
+        await site.must("domain", "add", "ours.example");
+        for (const n of [1, 2]) {
+            const { stdout } = await spamc(["-d", "127.0.0.1", "-p", String(site.spamd), "-u", "anna", "-L", "ham"], letter(n));
+            assert.match(stdout.toString(), /Message successfully un\/learned/);
+        }
+        assert.deepEqual((await reports(site)).map((r) => [r.class, r.recipient]), [["ham", recipient], ["ham", recipient]]);
+        await site.stop();
+    }
+});
+
 test("spamc -L and rspamc learn_* reach a real Rspamd, each message once", { skip: cannot("rspamd") }, async () => {
     const redis = await startRedis();
     const filter = await startRspamdScanner({ redis: redis.port });
