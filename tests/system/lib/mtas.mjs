@@ -1,6 +1,6 @@
 // Further mail software that tests/peers unpacked: OpenSMTPD, spamass-milter and Dovecot's delivery agent; and what the
 // tests of a topology share: the files of examples/, with the paths and ports of this run.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 
@@ -100,7 +100,7 @@ export async function startSpamassMilter({ options }) {
 // ---- Dovecot's delivery agent ----
 
 // Dovecot 2.3 as the end of a delivery: a program that Postfix's pipe(8) calls with the arguments of dovecot-lda, and
-// that delivers into Maildirs: { agent, mailbox(address, folder) => [message …], log(), remove() }.
+// that delivers into Maildirs: { agent, mailbox(address, folder) => [message …], imap(address, commands), log(), remove() }.
 //   config   the recipe's lines of dovecot.conf, by a function that is given one: path("junk.sieve") is where that lies
 //   files    { "junk.sieve": text, "bin/postern": text } beside it; what is in bin/ can be executed
 export function makeDovecotAgent({ config, files }) {
@@ -113,7 +113,7 @@ export function makeDovecotAgent({ config, files }) {
         const modules = join(libraries[1], "modules", from);
         for (const file of readdirSync(modules)) if (file.endsWith(".so")) symlinkSync(join(modules, file), own(to, file));
     }
-    for (const [name, text] of Object.entries(files)) writeFileSync(own(name), text, { mode: name.startsWith("bin/") ? 0o755 : 0o644 });
+    for (const [name, text] of Object.entries(typeof files === "function" ? files(own) : files)) writeFileSync(own(name), text, { mode: name.startsWith("bin/") ? 0o755 : 0o644 });
     writeFileSync(own("dovecot.conf"), `base_dir = ${own("run")}
 state_dir = ${own("run")}
 mail_plugin_dir = ${own("modules")}
@@ -145,7 +145,24 @@ exec ${peerFile("dovecot-core", "usr/bin/doveconf")} -c ${own("dovecot.conf")} -
     -e ${join(libraries[0], "dovecot-lda")} -e -f "$sender" -a "$rcpt"
 `, { mode: 0o755 });
     for (const folder of ["mail", "run", "."]) chownSync(own(folder), user.uid, user.gid);
+    // What an IMAP client says, line by line, to the server's process for somebody who is signed in: all that it was answered.
+    const imap = (address, commands) => new Promise((done, failed) => {
+        const child = spawn(peerFile("dovecot-core", "usr/bin/doveconf"),
+            ["-c", own("dovecot.conf"), "-m", "imap", "-f", "service=imap", "-f", "protocol=imap", "-e", peerFile("dovecot-imapd", "usr/lib/dovecot/imap")],
+            { uid: user.uid, gid: user.gid, cwd: dir, env: { PATH: process.env.PATH, USER: address, HOME: own("mail", address), LD_LIBRARY_PATH: libraries.join(":") } });
+        let text = "", at = -1;
+        const next = () => (++at < commands.length ? child.stdin.write(`t${at} ${commands[at]}\r\n`) : child.stdin.end());
+
+        child.stdout.on("data", (bytes) => {
+            text += bytes;
+            if (at < 0 ? text.includes("* PREAUTH") : new RegExp(`^t${at} `, "m").test(text)) next();
+        });
+        child.stderr.on("data", (bytes) => { text += bytes; });
+        child.on("error", failed);
+        child.on("close", () => done(text));
+    });
     return {
+        imap, own,
         dir, agent: own("bin/dovecot-lda"),
         log: () => (existsSync(own("mail/log")) ? readFileSync(own("mail/log"), "utf8") : ""),
         mailbox: (address, folder = "") => {
