@@ -78,7 +78,7 @@ export function letter(subject, { body = "Hello there.", extra = "", from = "wri
     return { text, id, subject };
 }
 
-// What the sink got of a message: its copies once there is one, or none.
-export const copies = (sink, { id }) => sink.messages.filter((m) => m.data.includes(`<${id}>`));
+// What the sink got of a message: its copies, not what a bounce quotes of it.
+export const copies = (sink, { id }) => sink.messages.filter((m) => m.data.split("\r\n\r\n", 1)[0].includes(`<${id}>`));
 export const arrives = (sink, mail) => waitFor(`${mail.subject} to be delivered`, () => copies(sink, mail)[0]);
 
