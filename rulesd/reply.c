@@ -215,6 +215,11 @@ static struct span tests_of(struct scan *s)
     return list;
 }
 
+static bool is_spam(enum rspamd_action a)
+{
+    return a == RSPAMD_ADD_HEADER || a == RSPAMD_REWRITE_SUBJECT || a == RSPAMD_REJECT;
+}
+
 /* X-Spam itself is what the caller's "add header" sets. */
 static void add_fields(struct scan *s, struct rspamd_reply *out)
 {
@@ -226,8 +231,8 @@ static void add_fields(struct scan *s, struct rspamd_reply *out)
         .name = SPAN("X-Spam-Score"), .value = arena_printf(&s->arena, "%.1f", out->score + 0.0), .plain = true};
     add[1] = (struct rspamd_add_header){.name = SPAN("X-Spam-Status"),
                                         .value = arena_printf(&s->arena, "%s, score=%.1f required=%.1f tests=%.*s",
-                                                              out->action == RSPAMD_ADD_HEADER ? "Yes" : "No",
-                                                              out->score + 0.0, out->add_header, SPAN_ARG(tests_of(s))),
+                                                              is_spam(out->action) ? "Yes" : "No", out->score + 0.0,
+                                                              out->add_header, SPAN_ARG(tests_of(s))),
                                         .plain = true};
     out->add_headers = add;
     out->nadd_headers = 2;

@@ -81,6 +81,12 @@ test("a milter is told to drop the recipients who do not want it, and forged X-S
     assert.doesNotMatch(JSON.stringify(reply), new RegExp(`${ids.lottery}|No lottery`), "the other's rule stays unseen");
 });
 
+test("a caller who lets a refused message in nevertheless gets fields that say what it is", async () => {
+    const reply = await check([["Flags", "milter"], ["Rcpt", "<joe@ours.example>"]], mail({ subject: "lottery" }));
+    assert.equal(reply.action, "reject");
+    assert.match(reply.milter.add_headers["X-Spam-Status"], /^Yes, score=100\.0 required=6\.0 /);
+});
+
 test("a caller who knows one verdict refuses only what all of them refuse", async () => {
     const lottery = mail({ subject: "lottery" });
     assert.equal((await check([["Rcpt", "joe@ours.example"], ["Rcpt", "ann@ours.example"]], lottery)).action, "no action");
