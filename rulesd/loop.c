@@ -438,11 +438,19 @@ int loop_start(struct loop *l, struct err *e)
 
 void loop_join(struct loop *l) { pthread_join(l->thread, NULL); }
 
+static void let_go(struct conn *c)
+{
+    if (c->x != NULL && c->x->scan != NULL)
+        scan_end(c->x->scan);
+}
+
 void loop_let_go(struct loop *l)
 {
-    for (struct conn *c = l->waiting[WAIT_SCAN].first; c != NULL; c = c->next)
-        if (c->x->scan != NULL)
-            scan_end(c->x->scan);
+    for (struct conn *c = l->again; c != NULL; c = c->again_next)
+        let_go(c);
+    for (size_t i = 0; i < WAITS; i++)
+        for (struct conn *c = l->waiting[i].first; c != NULL; c = c->next)
+            let_go(c);
 }
 
 static void close_conns(struct loop *l)

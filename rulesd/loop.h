@@ -69,7 +69,8 @@ struct loop {
 int  loop_new(struct server *server, size_t index, struct trust *trust, struct loop **out, struct err *e);
 int  loop_start(struct loop *l, struct err *e); /* the thread */
 void loop_join(struct loop *l);
-/* Scans that are still with somebody give back what they hold of the cache; the connections stay, to be posted. */
+/* Scans that are not over, or whose reply is still on its way out, give back what they hold of the cache; the connections stay, to be
+ * posted. */
 void loop_let_go(struct loop *l);
 /* When nobody can post any more. Connections that are left are closed. */
 void loop_free(struct loop **l);

@@ -77,6 +77,28 @@ test("SIGTERM does not wait for a client who never ends for longer than ten seco
     await site.stop();
 });
 
+test("SIGTERM ends cleanly while a client does not take its replies", async () => {
+    const site = await startRulesd({ config: { rulesd: trusting }, env: { MALLOC_PERTURB_: "165" } });
+    await furnish(site);
+    const client = connect(site.httpSock);
+    client.on("error", () => { /* cut */ }).pause();
+    const all = request(ham, false).repeat(4000);
+    client.write(all);
+    let n = 0;
+    await waitFor("nothing to move any more", () => {
+        const before = n;
+        n = site.log().split(" scan uid=").length - 1;
+        return n > 0 && n === before;
+    }, { everyMs: 500 });
+    assert.ok(n < 4000, "it took them all");
+    process.kill(site.pid, "SIGTERM");
+    await waitFor("it to end", () => site.exit() !== null, { seconds: 40 });
+    assert.equal(site.exit(), 0, site.log().slice(-2000));
+    assert.match(site.log(), /1 connections are cut/);
+    client.destroy();
+    await site.stop();
+});
+
 test("SIGHUP reads trust and log level again, and names what needs a restart", async () => {
     const site = await startRulesd({ config: { rulesd: { password: "old" } } });
     const rules = await furnish(site);
