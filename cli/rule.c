@@ -316,10 +316,13 @@ int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err 
 /* As it can be given back: a backslash stays one. What a terminal would act on is escaped nevertheless. */
 static void print_json(struct span json)
 {
-    char safe[UTF8_SAFE_MAX];
+    char   safe[UTF8_SAFE_MAX] = "";
+    size_t n;
 
-    for (size_t at = 0; at < json.n;)
-        fwrite(safe, 1, utf8_next_safe(json, &at, safe), stdout);
+    for (size_t at = 0; at < json.n;) {
+        n = utf8_next_safe(json, &at, safe);
+        fwrite(safe, 1, n, stdout);
+    }
 }
 
 static int print_rule(void *ctx, const struct store_rule *row)
