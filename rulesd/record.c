@@ -11,6 +11,7 @@
 #define SYMBOLS_MAX 200
 #define OPTIONS_MAX 10
 #define TRACE_MAX 50               /* matches of one recipient */
+#define TRACES_MAX 20000           /* and of all together, but for one each: they have to fit into what is held, too */
 #define JSON_MAX ((size_t)1 << 20) /* of one column */
 #define DAY_US (86400 * INT64_C(1000000))
 #define REMOVED_DAYS 7 /* a copy that nobody asked to keep */
@@ -123,7 +124,9 @@ static void put_attachments(struct scan *s, struct buf *b, size_t unused)
 
 static void put_trace(struct scan *s, struct buf *b, size_t i)
 {
-    trace_put_json(b, &s->verdicts[i].decision, TRACE_MAX, &s->arena);
+    size_t share = TRACES_MAX / s->nverdicts;
+
+    trace_put_json(b, &s->verdicts[i].decision, share == 0 ? 1 : share < TRACE_MAX ? share : TRACE_MAX, &s->arena);
 }
 
 /* The first field of that name, decoded. */
@@ -156,11 +159,21 @@ static struct span bracketed(struct scan *s, struct span id)
 
 /* ---- what became of each ---- */
 
+/* They are in ascending order, and there may be 10,000. */
 static bool is_removed(const struct scan *s, size_t i)
 {
-    for (size_t k = 0; k < s->outcome.nremoved; k++)
-        if (s->outcome.removed[k] == i)
+    size_t from = 0, to = s->outcome.nremoved;
+
+    while (from < to) {
+        size_t mid = (from + to) / 2;
+
+        if (s->outcome.removed[mid] == i)
             return true;
+        if (s->outcome.removed[mid] < i)
+            from = mid + 1;
+        else
+            to = mid;
+    }
     return false;
 }
 

@@ -45,11 +45,15 @@ static void put_match(struct buf *out, const struct layered *l, struct arena *a)
 
 void trace_put_json(struct buf *out, const struct decision *d, size_t max, struct arena *a)
 {
+    size_t told = max == 0 || d->n < max ? d->n : max;
+
     buf_putc(out, '[');
-    for (size_t i = 0; i < d->n && (max == 0 || i < max); i++) {
+    for (size_t i = 0; i < told; i++) {
+        bool decider_is_behind = i + 1 == told && d->decider != NULL && d->decider > &d->all[i];
+
         if (i > 0)
             buf_putc(out, ',');
-        put_match(out, &d->all[i], a);
+        put_match(out, decider_is_behind ? d->decider : &d->all[i], a);
     }
     buf_putc(out, ']');
 }

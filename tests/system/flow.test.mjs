@@ -1,6 +1,6 @@
 // What a message leaves behind: its row, its deliveries, its copy. Asked by Rspamd's protocol, as the proxy does.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
@@ -132,6 +132,24 @@ test("what a domain or a mailbox may hold is bounded, and beyond that the sender
     assert.equal(held(site).length, before);
     await site.must("domain", "set", "theirs.example", "--mailbox-held-max", "0");
     await waitFor("the limit to be gone", async () => (await scan(site, ["carl@theirs.example"], { body: big })).reply.milter?.reject === "discard");
+    await site.stop();
+});
+
+test("10,000 recipients with many rules each are judged, told apart and logged with the rule that decided", async () => {
+    const site = await startSite();
+    const rule = { action: "block", conditions: [{ kind: "subject", match: "contains", any: ["hello"] }] };
+    const file = join(site.dir, "rules.jsonl");
+    writeFileSync(file, Array.from({ length: 60 }, (_, i) => `${JSON.stringify({ scope: "mailbox:ben@ours.example", ...rule, priority: 10 + i, test_only: i < 55, name: `${i}`.padEnd(100, "r") })}\n`).join(""));
+    await site.must("rule", "import", file);
+    const all = Array.from({ length: 10000 }, (_, i) => `${i % 2 ? "anna" : "ben"}+${i}@ours.example`);
+    const { status, reply } = await scan(site, all);
+
+    assert.equal(status, 200, JSON.stringify(reply));
+    assert.equal(reply.milter.del_rcpt.length, 5000);
+    await waitFor("the rows", async () => (await rows(site, "SELECT count(*) AS n FROM delivery"))[0].n === 10000);
+    const [ben] = await rows(site, "SELECT lower(hex(rule_id)) AS rule, trace FROM delivery WHERE recipient = 'ben+0@ours.example'");
+    assert.ok(JSON.parse(ben.trace).some((m) => m.id.replaceAll("-", "") === ben.rule), JSON.stringify(ben));
+    assert.equal(held(site).length, 1);
     await site.stop();
 });
 
