@@ -199,8 +199,8 @@ static int check_own(struct store *s, const struct address *from, const struct s
 {
     struct store_resolved sender;
 
-    if (l->sender.n == 0 || store_resolve(s, from->full, &sender, e) < 0)
-        return l->sender.n == 0 ? 0 : -1;
+    if (store_resolve(s, from->full, &sender, e) < 0)
+        return -1;
     if (sender.ours && uuid_eq(&sender.domain, &who->domain))
         *l = (struct learnable){.why = "the sender is of the mailbox's own domain"};
     return 0;
@@ -227,6 +227,8 @@ static int learn_sender(struct store *s, const struct report_site *site, const s
     else
         prove_by_fields(site, said->message, a, &author.proof);
     learnable_find(author.from, author.n, author.read, &author.proof, span_of(who->domain_name), a, out);
+    if (author.from == NULL || out->sender.n == 0)
+        return 0;
     if (check_own(s, author.from, who, out, e) < 0)
         return -1;
     return out->sender.n > 0 ? put_entry(s, by, said, who, out, e) : 0;
