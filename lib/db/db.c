@@ -197,17 +197,20 @@ void db_rows_free(struct db_rows **r)
     *r = NULL;
 }
 
-int db_begin(struct db *db, struct err *e)
+static int begin(struct db *db, bool reads, struct err *e)
 {
     if (db->in_transaction)
         panic("transaction inside a transaction");
     if (may_run(db, "begin", 0, e) < 0)
         return -1;
-    if (db->driver->begin(db, e) < 0)
+    if (db->driver->begin(db, reads, e) < 0)
         return -1;
     db->in_transaction = true;
     return 0;
 }
+
+int db_begin(struct db *db, struct err *e) { return begin(db, false, e); }
+int db_begin_read(struct db *db, struct err *e) { return begin(db, true, e); }
 
 /* After a commit that failed the transaction is still there, failed, for the caller's rollback. */
 int db_commit(struct db *db, struct err *e)

@@ -65,8 +65,10 @@ double      db_f64(struct db_rows *r, int column);
 struct span db_text(struct db_rows *r, int column); /* BYTEA too */
 void        db_rows_free(struct db_rows **r);
 
-/* Transactions: BEGIN IMMEDIATE / BEGIN. Not nested. A rollback after ERR_LOST clears the connection. */
+/* Transactions: BEGIN IMMEDIATE / BEGIN. Not nested. A rollback after ERR_LOST clears the connection.
+ * db_begin_read: one that only reads. It keeps nobody from writing, and spares SQLite to lock the file for each statement. */
 int  db_begin(struct db *db, struct err *e);
+int  db_begin_read(struct db *db, struct err *e);
 int  db_commit(struct db *db, struct err *e);
 void db_rollback(struct db *db);
 bool db_in_transaction(const struct db *db);

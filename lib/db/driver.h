@@ -53,7 +53,7 @@ struct db_driver {
     double (*f64)(struct db_rows *r, int column);
     struct span (*text)(struct db_rows *r, int column);
     void (*rows_free)(struct db_rows *r);
-    int (*begin)(struct db *db, struct err *e);
+    int (*begin)(struct db *db, bool reads, struct err *e); /* reads: it writes nothing */
     int (*commit)(struct db *db, struct err *e);
     void (*rollback)(struct db *db);
     int (*batch_begin)(struct db *db, const char *sql, struct err *e);

@@ -439,13 +439,13 @@ static void pg_rows_free(struct db_rows *r)
     free(r);
 }
 
-static int pg_begin(struct db *db, struct err *e)
+static int pg_begin(struct db *db, bool reads, struct err *e)
 {
     struct pg *p = pg_of(db);
 
     if (connected(p, e) < 0)
         return -1;
-    return exec_simple(p, "BEGIN", "cannot begin a transaction", e);
+    return exec_simple(p, reads ? "BEGIN READ ONLY" : "BEGIN", "cannot begin a transaction", e);
 }
 
 /* COMMIT of a transaction that failed is answered with ROLLBACK, and no error. */

@@ -303,9 +303,13 @@ static void lite_rows_free(struct db_rows *r)
     free(r);
 }
 
-static const char begin_sql[] = "BEGIN IMMEDIATE", commit_sql[] = "COMMIT", rollback_sql[] = "ROLLBACK";
+static const char begin_sql[] = "BEGIN IMMEDIATE", begin_read_sql[] = "BEGIN", commit_sql[] = "COMMIT",
+                  rollback_sql[] = "ROLLBACK";
 
-static int lite_begin(struct db *db, struct err *e) { return lite_run(db, begin_sql, NULL, 0, NULL, e); }
+static int lite_begin(struct db *db, bool reads, struct err *e)
+{
+    return lite_run(db, reads ? begin_read_sql : begin_sql, NULL, 0, NULL, e);
+}
 
 static int lite_commit(struct db *db, struct err *e)
 {

@@ -155,6 +155,22 @@ static void a_rollback_leaves_nothing_behind(void **state)
     db_close(&db);
 }
 
+static void a_transaction_that_reads_keeps_nobody_from_writing(void **state)
+{
+    struct world *w = *state;
+    struct db    *reader = open_db(w, true), *writer = open_db(w, false);
+
+    OK(w, db_begin_read(reader, &w->e));
+    assert_int_equal(count(w, reader), 0);
+    OK(w, put(writer, 1, &w->e));
+    assert_true(db_in_transaction(reader));
+    db_rollback(reader);
+    assert_false(db_in_transaction(reader));
+    assert_int_equal(count(w, reader), 1);
+    db_close(&writer);
+    db_close(&reader);
+}
+
 static void a_failed_transaction_stays_failed_until_its_rollback(void **state)
 {
     struct world *w = world_of(state);
@@ -362,6 +378,7 @@ int main(void)
         BOTH(a_parameter_may_be_used_twice_and_out_of_order),
         BOTH(a_broken_promise_is_told_by_its_kind),
         BOTH(a_rollback_leaves_nothing_behind),
+        BOTH(a_transaction_that_reads_keeps_nobody_from_writing),
         BOTH(a_failed_transaction_stays_failed_until_its_rollback),
         BOTH(another_connection_sees_what_is_committed_and_nothing_else),
         BOTH(a_batch_puts_every_row_in_order),
