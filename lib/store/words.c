@@ -182,20 +182,54 @@ static int lite_put_messages(struct store *s, const struct words_message *rows, 
     return 0;
 }
 
-/* Without its text the table has to be told again what is to be taken out. */
-static int lite_answers(struct store *s, const char *fmt, const struct words_answers *a, struct err *e)
-{
-    char      sql[sizeof answers_gone_sql + 48], scope[112];
-    long long day = day_of_uid(&a->of.uid);
-    int       rc;
+/* The statements of one day's table: the same texts as long as the day is, so that they are prepared once. */
+struct answers_of_day {
+    struct store *s;
+    int64_t       day; /* -1: none yet */
+    char          put[sizeof answers_sql + 24], gone[sizeof answers_gone_sql + 48];
+};
 
-    snprintf(sql, sizeof sql, fmt, day, day);
+static void forget_day(struct answers_of_day *d)
+{
+    db_forget(d->s->log, d->put);
+    db_forget(d->s->log, d->gone);
+}
+
+static void turn_to_day(struct answers_of_day *d, int64_t day)
+{
+    if (d->day == day)
+        return;
+    forget_day(d);
+    d->day = day;
+    snprintf(d->put, sizeof d->put, answers_sql, (long long)day);
+    snprintf(d->gone, sizeof d->gone, answers_gone_sql, (long long)day, (long long)day);
+}
+
+static int lite_answers(struct store *s, const char *sql, const struct words_answers *a, struct err *e)
+{
+    char scope[112];
+
     put_scope(&a->of, scope, sizeof scope);
-    rc = db_run(
+    return db_run(
         s->log, sql,
         (struct db_val[]){dbv_i64(a->of.id), dbv_str(scope), dbv_text(head(a->outbound)), dbv_text(head(a->delivery))},
         4, NULL, e);
-    db_forget(s->log, sql);
+}
+
+/* Without its text the table has to be told again what is to be taken out. */
+static int lite_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
+{
+    struct answers_of_day d = {.s = s, .day = -1};
+    int                   rc = 0;
+
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        turn_to_day(&d, day_of_uid(&rows[i].now.of.uid));
+        if (rows[i].had)
+            rc = lite_answers(s, d.gone, &rows[i].before, e);
+        if (rc == 0)
+            rc = lite_answers(s, d.put, &rows[i].now, e);
+    }
+    forget_day(&d);
     return rc;
 }
 
@@ -289,17 +323,6 @@ static int pg_put_answers(struct store *s, const struct words_change *rows, size
 int words_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e)
 {
     return db_kind(s->log) == DB_SQLITE ? lite_put_messages(s, rows, n, e) : pg_put_messages(s, rows, n, e);
-}
-
-static int lite_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (rows[i].had && lite_answers(s, answers_gone_sql, &rows[i].before, e) < 0)
-            return -1;
-        if (lite_answers(s, answers_sql, &rows[i].now, e) < 0)
-            return -1;
-    }
-    return 0;
 }
 
 int words_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
