@@ -515,10 +515,16 @@ static int look(struct batch *b, struct open *o, const struct timeline_write *ho
 
 static int build(struct batch *b, const struct timeline_write *how, struct err *e)
 {
-    for (struct open *o = b->t->asking; o != NULL; o = o->ask_next)
-        if (look(b, o, how, e) < 0)
-            return -1;
-    return 0;
+    int rc = 0;
+
+    if (b->t->asking == NULL)
+        return 0;
+    if (store_join_begin(b->s, e) < 0)
+        return -1;
+    for (struct open *o = b->t->asking; o != NULL && rc == 0; o = o->ask_next)
+        rc = look(b, o, how, e);
+    store_join_end(b->s);
+    return rc;
 }
 
 static int put(struct batch *b, const struct timeline_write *how, struct err *e)

@@ -12,19 +12,23 @@
 
 #define OLDER_US (30 * 86400 * INT64_C(1000000)) /* a queue keeps nothing for longer */
 
-/* UIDs with the time of their message; n 0: all its deliveries. */
-static const char by_queue_sql[] =
-    "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE queue_id = $1 AND queue_id <> '' AND uid >= $2 AND uid <= "
-    "$3"
-    " UNION ALL SELECT uid, n, at_us FROM queue_link WHERE queue_id = $1 AND uid >= $2 AND uid <= $3"
-    " ORDER BY 1 DESC LIMIT 100";
-static const char by_id_sql[] = "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE message_id = $1 AND "
-                                "message_id <> '' AND uid >= $2 AND uid <= $3"
-                                " ORDER BY uid DESC LIMIT 100";
+#define UIDS_MAX 100
+
+/* UIDs with the time of their message; n 0: all its deliveries. SQLite sorts the few that there are several times faster without a
+ * limit, and who reads stops; PostgreSQL would send all. */
+#define PG_LIMIT " LIMIT 100"
+#define BY_QUEUE                                                                                                       \
+    "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE queue_id = $1 AND queue_id <> '' AND uid >= $2 AND uid "  \
+    "<= $3 UNION ALL SELECT uid, n, at_us FROM queue_link WHERE queue_id = $1 AND uid >= $2 AND uid <= $3"             \
+    " ORDER BY 1 DESC"
+#define BY_ID                                                                                                          \
+    "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE message_id = $1 AND message_id <> '' AND uid >= $2 AND "  \
+    "uid <= $3 ORDER BY uid DESC"
+static const char by_queue_lite_sql[] = BY_QUEUE, by_queue_pg_sql[] = BY_QUEUE PG_LIMIT;
+static const char by_id_lite_sql[] = BY_ID, by_id_pg_sql[] = BY_ID PG_LIMIT;
 static const char deliveries_sql[] =
     "SELECT n, recipient, verdict, state FROM delivery WHERE uid = $1 AND ($2 = 0 OR n = $2) ORDER BY n";
 
-#define UIDS_MAX 100
 struct uids {
     struct {
         struct uuid uid;
@@ -37,11 +41,11 @@ static int each_uid(void *ctx, struct db_rows *r)
 {
     struct uids *u = ctx;
 
-    if (u->n < UIDS_MAX && uuid_parse(db_text(r, 0), &u->at[u->n].uid)) {
+    if (uuid_parse(db_text(r, 0), &u->at[u->n].uid)) {
         u->at[u->n].n = db_i64(r, 1);
         u->at[u->n++].at_us = db_i64(r, 2);
     }
-    return 0;
+    return u->n == UIDS_MAX;
 }
 
 /* The newest first. A UID is made when its message comes, so its time bounds the search. */
@@ -100,13 +104,14 @@ static int yield_joins(struct store *s, const struct uids *uids, size_t n, struc
 int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store_join_fn fn, void *ctx, struct err *e)
 {
     struct joins j = {.fn = fn, .ctx = ctx, .left = STORE_JOIN_MAX};
+    const char  *sql = db_kind(s->log) == DB_SQLITE ? by_queue_lite_sql : by_queue_pg_sql;
     struct uids  uids;
     size_t       n;
 
-    if (find_uids(s, by_queue_sql, queue_id, at_us - STORE_JOIN_QUEUE_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
+    if (find_uids(s, sql, queue_id, at_us - STORE_JOIN_QUEUE_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
         return -1;
     if ((n = uids.n) == 0) {
-        if (find_uids(s, by_queue_sql, queue_id, at_us - OLDER_US, at_us, &uids, e) < 0)
+        if (find_uids(s, sql, queue_id, at_us - OLDER_US, at_us, &uids, e) < 0)
             return -1;
         while (n < uids.n && uuid_eq(&uids.at[n].uid, &uids.at[0].uid))
             n++;
@@ -118,14 +123,18 @@ int store_join_message_id(struct store *s, struct span message_id, struct span r
                           store_join_fn fn, void *ctx, struct err *e)
 {
     struct joins j = {.fn = fn, .ctx = ctx, .recipient = recipient, .left = STORE_JOIN_MAX};
+    const char  *sql = db_kind(s->log) == DB_SQLITE ? by_id_lite_sql : by_id_pg_sql;
     struct uids  uids;
 
     if (recipient.n == 0)
         return 0;
-    if (find_uids(s, by_id_sql, message_id, at_us - STORE_JOIN_ID_US, at_us + STORE_JOIN_ID_US, &uids, e) < 0)
+    if (find_uids(s, sql, message_id, at_us - STORE_JOIN_ID_US, at_us + STORE_JOIN_ID_US, &uids, e) < 0)
         return -1;
     return yield_joins(s, &uids, uids.n, &j, e);
 }
+
+int  store_join_begin(struct store *s, struct err *e) { return db_begin_read(s->log, e); }
+void store_join_end(struct store *s) { db_rollback(s->log); }
 
 /* ---- What happened -------------------------------------------------------------------------------------------------
  *
@@ -160,8 +169,9 @@ static const char attempts_pg_sql[] = "SELECT " ATTEMPT_COLUMNS " FROM " LISTED
 static const char add_attempt_sql[] =
     "INSERT INTO attempt (uid, n, seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
-static const char move_sql[] =
-    "UPDATE delivery SET state = $3, status = $4, answer = $5, updated_us = $6 WHERE uid = $1 AND n = $2";
+#define MOVE "UPDATE delivery SET state = $3, status = $4, answer = $5, updated_us = $6 WHERE "
+static const char move_lite_sql[] = MOVE "id = $1";
+static const char move_pg_sql[] = MOVE "uid = $1 AND n = $2";
 static const char mailbox_lite_sql[] = "UPDATE delivery_mailbox SET status = $2 WHERE id = $1 AND status <> $2";
 static const char mailbox_pg_sql[] =
     "UPDATE delivery_mailbox SET status = $2 WHERE uid = $1 AND n = $3 AND status <> $2";
@@ -510,13 +520,16 @@ static struct db_val status_of(const struct standing *now)
 
 static int write_deliveries(struct events *x, struct err *e)
 {
-    if (db_batch_begin(x->s->log, move_sql, e) < 0)
+    if (db_batch_begin(x->s->log, x->lite ? move_lite_sql : move_pg_sql, e) < 0)
         return -1;
     for (const struct standing *now = x->first; now != NULL; now = now->next) {
         struct day_uid uid = day_uid_text(&now->key.uid);
-        struct db_val  vals[] = {
-             dbv_str(uid.text), dbv_i64(now->key.n),   dbv_word(delivery_state_words, (int)now->state),
-             status_of(now),    dbv_text(now->answer), dbv_i64(now->updated_us)};
+        struct db_val  vals[] = {x->lite ? dbv_i64(now->of.id) : dbv_str(uid.text),
+                                dbv_i64(now->key.n),
+                                dbv_word(delivery_state_words, (int)now->state),
+                                status_of(now),
+                                dbv_text(now->answer),
+                                dbv_i64(now->updated_us)};
 
         if (now->changed && db_batch_add(x->s->log, vals, COUNT(vals), e) < 0)
             return -1;

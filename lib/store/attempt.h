@@ -37,6 +37,10 @@ int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store
 int store_join_message_id(struct store *s, struct span message_id, struct span recipient, int64_t at_us,
                           store_join_fn fn, void *ctx, struct err *e);
 
+/* Around many of them: they need not lock the log for each. Nothing is written in between. */
+int  store_join_begin(struct store *s, struct err *e);
+void store_join_end(struct store *s);
+
 /* A further queue id under which a message, or one delivery of it (n > 0), goes on. */
 struct store_queue_link {
     struct span queue_id;
