@@ -397,7 +397,7 @@ static enum go start_errand(struct conn *c)
 static enum go finish_errand(struct conn *c)
 {
     struct errand      *er = c->x->errand;
-    struct scan_request req;
+    struct scan_request req = {0};
     enum answer         answer = er->put(er, c->x, &req, &c->out);
 
     er->end(er);
@@ -411,7 +411,7 @@ static enum go finish_errand(struct conn *c)
 
 static enum go answer(struct conn *c)
 {
-    struct scan_request req;
+    struct scan_request req = {0};
 
     c->asked = true;
     c->x->trust = c->loop->trust;

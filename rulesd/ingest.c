@@ -121,7 +121,7 @@ static int tell(struct visit *v, struct store *s, const struct mail_event *event
     if (timeline_tell(s, events, n, &done, &e) < 0)
         return visit_refuse(v, 503, "the database does not answer");
     buf_printf(&v->body, "{\"success\":true,\"events\":%zu,\"joined\":%llu,\"unknown\":%llu}", n,
-               (unsigned long long)done.joined, (unsigned long long)(done.unknown + done.nobody));
+               (unsigned long long)done.joined, (unsigned long long)done.unknown + (unsigned long long)done.nobody);
     return 0;
 }
 

@@ -28,12 +28,8 @@
 int64_t loop_deadline(const struct loop *l, enum waiting for_what)
 {
     const struct server *s = l->server;
-    const int64_t        after[WAITS] = {[WAIT_HEAD] = s->head_us,
-                                         [WAIT_BODY] = s->body_us,
-                                         [WAIT_IDLE] = s->idle_us,
-                                         [WAIT_WRITE] = WRITE_US,
-                                         [WAIT_DRAIN] = DRAIN_US,
-                                         [WAIT_LATER] = SCAN_LATER_US};
+    const int64_t        after[WAITS] = {[WAIT_HEAD] = s->head_us, [WAIT_BODY] = s->body_us, [WAIT_IDLE] = s->idle_us,
+                                         [WAIT_WRITE] = WRITE_US,  [WAIT_DRAIN] = DRAIN_US,  [WAIT_LATER] = SCAN_LATER_US};
 
     return for_what == WAIT_SCAN ? INT64_MAX : l->now_us + after[for_what];
 }

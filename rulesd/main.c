@@ -319,11 +319,11 @@ static void stop(struct server *sv)
 int main(int argc, char **argv)
 {
     struct program_options o = program_options(PROGRAM, argc, argv);
-    struct err           e = ERR_INIT;
-    static struct server sv;
-    struct conf         *conf;
-    struct trust        *trust;
-    sigset_t             set = signals();
+    struct err             e = ERR_INIT;
+    static struct server   sv;
+    struct conf           *conf;
+    struct trust          *trust;
+    sigset_t               set = signals();
 
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
     if (conf_load(o.conf_path, !o.conf_given, &conf, &e) < 0)

@@ -43,9 +43,9 @@ struct scan_request {
     const struct span     *rcpt;
     size_t                 nrcpt;
     struct span            ip, helo, hostname, user, queue_id, tls_version, tls_cipher;
-    unsigned               form; /* of the reply, as its protocol numbers them: a repeat gets the same */
+    unsigned               form;             /* of the reply, as its protocol numbers them: a repeat gets the same */
     bool                   drops_recipients; /* the caller acts on milter.del_rcpt */
-    bool                   no_log; /* the caller tells later what came of it (ingest.h): only what is settled now is logged */
+    bool no_log; /* the caller tells later what came of it (ingest.h): only what is settled now is logged */
     /* NULL, or: it was scanned and dealt with elsewhere. The rules say on whose account that was, it is logged and kept so, and
      * nothing is decided any more. */
     const struct scanner_answer *answered;
@@ -59,10 +59,10 @@ struct scan_tools {
     struct allowance      *allowance;
     struct limited_rules  *limited;
     struct repeats        *repeats;
-    struct scanner        *scanner; /* NULL: none */
-    struct journal        *journal; /* NULL: no message log */
-    struct custody        *custody; /* NULL: nothing can be held */
-    struct sending        *sending; /* NULL: nobody is limited */
+    struct scanner        *scanner;  /* NULL: none */
+    struct journal        *journal;  /* NULL: no message log */
+    struct custody        *custody;  /* NULL: nothing can be held */
+    struct sending        *sending;  /* NULL: nobody is limited */
     struct bypasses       *bypasses; /* NULL: none can be good */
 };
 
@@ -101,11 +101,11 @@ struct scan {
     bool  observes; /* the listener's mode, as it was when the scan began */
 
     /* how it came out */
-    bool            failed;  /* err says why: the caller should try again */
-    bool            refused; /* over the allowance of class scan */
-    struct span     given;   /* a repeat: the reply that was given before; p == NULL: it is none */
-    bool            stopped; /* deferred or refused for a reason of our own, whatever the verdicts were */
-    struct span     notice;  /* that reason, as the sender is told, without codes */
+    bool            failed;   /* err says why: the caller should try again */
+    bool            refused;  /* over the allowance of class scan */
+    struct span     given;    /* a repeat: the reply that was given before; p == NULL: it is none */
+    bool            stopped;  /* deferred or refused for a reason of our own, whatever the verdicts were */
+    struct span     notice;   /* that reason, as the sender is told, without codes */
     bool            bypassed; /* a released message on its way back in */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
@@ -119,21 +119,21 @@ struct scan {
     struct store_message         record; /* ndeliveries == 0: none is to be written */
 
     /* the machine's own */
-    enum scan_stage    stage;
-    bool               waited; /* for the log */
+    enum scan_stage stage;
+    bool            waited; /* for the log */
     enum { REPEAT_ALONE, REPEAT_FIRST, REPEAT_JOINED } repeat;
     uint8_t            repeat_key[FINGERPRINT_BYTES];
     struct repeat_wait repeat_wait;
     struct scanner_ask ask;
     struct bypass_job  pass;
     struct custody_job hold;
-    unsigned          asked;
-    struct address    from;
-    bool              has_from;
-    struct scan_rcpt *rcpts; /* nverdicts of them */
-    struct audience  *sender;
-    struct scope     *global, *sender_scopes[3];
-    struct facts      facts;
+    unsigned           asked;
+    struct address     from;
+    bool               has_from;
+    struct scan_rcpt  *rcpts; /* nverdicts of them */
+    struct audience   *sender;
+    struct scope      *global, *sender_scopes[3];
+    struct facts       facts;
 };
 
 struct scan *scan_new(void);
@@ -158,7 +158,8 @@ struct span scan_rcpt_sent(const struct scan *s, size_t i);
 /* Would everybody who may still get it rather have such mail held than refused, or tagged (at_reject false)? */
 bool scan_holds(const struct scan *s, bool at_reject);
 /* Who it is to us, and which way the message goes for it. */
-const struct audience *scan_rcpt_audience(const struct scan *s, size_t i); /* whose rules held: outbound, the sender's */
+const struct audience *scan_rcpt_audience(const struct scan *s,
+                                          size_t             i); /* whose rules held: outbound, the sender's */
 enum direction         scan_rcpt_direction(const struct scan *s, size_t i);
 
 #endif

@@ -30,7 +30,7 @@ struct server {
     long               connections_max; /* three quarters of it for class scan */
     int64_t            head_us, body_us, idle_us;
     int64_t            started_us; /* wall clock */
-    struct reports     *reports; /* NULL: there is no backend that could learn */
+    struct reports    *reports;    /* NULL: there is no backend that could learn */
     char               host[64];
 
     atomic_size_t buffered; /* bytes of requests in memory, beyond the first of each connection */

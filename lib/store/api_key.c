@@ -175,7 +175,7 @@ int store_api_key_add(struct store *s, const struct actor *by, const struct stor
     if (check(k, e) < 0 || row_begin(s, &own, e) < 0)
         return -1;
     randombytes_buf(bytes, sizeof bytes);
-    memcpy(text_out, API_KEY_PREFIX, 4);
+    strcpy(text_out, API_KEY_PREFIX);
     sodium_bin2base64(text_out + 4, API_KEY_TEXT + 1 - 4, bytes, sizeof bytes,
                       sodium_base64_VARIANT_URLSAFE_NO_PADDING);
     sodium_memzero(bytes, sizeof bytes);

@@ -17,7 +17,7 @@ struct day_uid {
 };
 static inline struct day_uid day_uid_text(const struct uuid *u)
 {
-    struct day_uid t;
+    struct day_uid t = {0};
 
     uuid_format(u, t.text);
     return t;

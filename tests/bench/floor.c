@@ -48,7 +48,8 @@ static void done(void *ctx, struct MHD_Connection *connection, void **state, enu
 
 int main(int argc, char **argv)
 {
-    unsigned           how = argc == 2 && strcmp(argv[1], "poll") == 0 ? MHD_USE_POLL_INTERNAL_THREAD : MHD_USE_EPOLL_INTERNAL_THREAD;
+    unsigned           how = argc == 2 && strcmp(argv[1], "poll") == 0 ? MHD_USE_POLL_INTERNAL_THREAD
+                                                                       : MHD_USE_EPOLL_INTERNAL_THREAD;
     struct MHD_Daemon *d;
     sigset_t           set;
     int                got;
@@ -58,8 +59,8 @@ int main(int argc, char **argv)
     sigemptyset(&set);
     sigaddset(&set, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &set, NULL);
-    d = MHD_start_daemon(how, 0, NULL, NULL, serve, NULL, MHD_OPTION_THREAD_POOL_SIZE, 2u,
-                         MHD_OPTION_NOTIFY_COMPLETED, done, NULL, MHD_OPTION_END);
+    d = MHD_start_daemon(how, 0, NULL, NULL, serve, NULL, MHD_OPTION_THREAD_POOL_SIZE, 2u, MHD_OPTION_NOTIFY_COMPLETED,
+                         done, NULL, MHD_OPTION_END);
     if (d == NULL)
         return 1;
     printf("%u\n", (unsigned)MHD_get_daemon_info(d, MHD_DAEMON_INFO_BIND_PORT)->port);

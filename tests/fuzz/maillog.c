@@ -21,9 +21,8 @@ static bool read_one(struct span line, struct mail_event *ev)
         return false;
     REQUIRE(ev->kind <= MAIL_TLS && ev->outcome <= MAIL_BOUNCED && ev->port < 65536 && ev->code < 1000);
     REQUIRE(ev->queue_id.n <= MAILLOG_QUEUE_ID_MAX && (ev->queue_id.n > 0) == (ev->kind != MAIL_TLS));
-    const struct span fields[] = {ev->queue_id, ev->parent_id, ev->message_id, ev->sender, ev->to,
-                                  ev->orig_to,  ev->host,      ev->ip,         ev->tls,    ev->dsn,
-                                  ev->response, ev->process};
+    const struct span fields[] = {ev->queue_id, ev->parent_id, ev->message_id, ev->sender, ev->to,       ev->orig_to,
+                                  ev->host,     ev->ip,        ev->tls,        ev->dsn,    ev->response, ev->process};
     for (size_t i = 0; i < COUNT(fields); i++)
         require_inside(line, fields[i]);
     return true;
@@ -52,9 +51,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     while (span_line(&lines, &line))
         read_one(line, &ev);
-    run_story("Nov 21 11:59:30 mx postfix/smtp[1]: 4jX51P6jsYz1c738: to=<a@b.example>, relay=mx[192.0.2.1]:25, delay=1, "
-              "delays=0/0/0/0, dsn=4.0.0, status=deferred (host mx[192.0.2.1] said: ",
-              words, " (in reply to RCPT TO command))");
+    run_story(
+        "Nov 21 11:59:30 mx postfix/smtp[1]: 4jX51P6jsYz1c738: to=<a@b.example>, relay=mx[192.0.2.1]:25, delay=1, "
+        "delays=0/0/0/0, dsn=4.0.0, status=deferred (host mx[192.0.2.1] said: ",
+        words, " (in reply to RCPT TO command))");
     run_story("2026-11-21 11:59:30 1xUxbU-00083x-2W == a@b.example R=sink T=sink defer (-44) H=mx [192.0.2.1]: SMTP "
               "error from remote mail server after RCPT TO:<a@b.example>: ",
               words, "");

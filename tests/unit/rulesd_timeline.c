@@ -191,7 +191,7 @@ static const struct {
     {"what is on hold is queued",
      {"a@ours.example"},
      {"postfix/cleanup[1]: " Q "milter-hold: END-OF-MESSAGE from a[192.0.2.1]: milter triggers HOLD action; from=<> "
-                               "to=<a@ours.example> proto=ESMTP helo=<x>"},
+      "to=<a@ours.example> proto=ESMTP helo=<x>"},
      {"queued"}},
     {"what its administrator deletes is bounced",
      {"a@ours.example"},

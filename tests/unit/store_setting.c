@@ -64,12 +64,13 @@ static void a_domain_inherits_what_it_has_not_set(void **state)
     assert_true(v.greylisting && v.dispositions.at_block == ACTION_QUARANTINE &&
                 v.dispositions.at_add_header == ACTION_REJECT && v.retention_days == 7 && v.rules_max == 0);
     OK(w, store_setting_get(s, store_scope_domain(ours), &got, &w->e));
-    assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 &&
-                got.at_block == 1 && got.at_reject == -1);
+    assert_true(isnan(got.reject) && got.add_header == 7.25 && got.greylisting == -1 && got.at_block == 1 &&
+                got.at_reject == -1);
     own = STORE_SETTING_NONE;
     OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
     v = view_of(w, &ours);
-    assert_true(v.thresholds.add_header == 6 && v.dispositions.at_block == ACTION_DISCARD && v.retention_days == 0 && v.rules_max == 5000);
+    assert_true(v.thresholds.add_header == 6 && v.dispositions.at_block == ACTION_DISCARD && v.retention_days == 0 &&
+                v.rules_max == 5000);
 }
 
 static const struct {
