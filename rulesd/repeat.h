@@ -10,7 +10,7 @@
 #include "base/arena.h"
 #include "base/fingerprint.h"
 
-#define REPEAT_BYTES ((size_t)64 << 20)
+#define REPEAT_BYTES ((size_t)16 << 20)
 #define REPEAT_US (86400 * INT64_C(1000000))
 #define REPEAT_SHORT_US INT64_C(2000000)
 

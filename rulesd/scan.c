@@ -364,7 +364,10 @@ static bool waits_for_proof(const struct decision *d)
 /* Is it a released message on its way back? Then s->pass.bypass says which. */
 static bool is_released(struct scan *s)
 {
-    return s->tools->bypasses != NULL && s->req.class == CLASS_MTA && s->req.nrcpt == 1 && s->req.answered == NULL &&
+    size_t at = 0;
+
+    return s->tools->bypasses != NULL && message_header_next(s->message, SPAN(BYPASS_FIELD), &at) != NULL &&
+           s->req.class == CLASS_MTA && s->req.nrcpt == 1 && s->req.answered == NULL &&
            bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us,
                           &s->pass.bypass);
 }
@@ -711,28 +714,33 @@ static int by_text(const void *a, const void *b) { return span_cmp(*(const struc
 static void make_repeat_key(struct scan *s)
 {
     const struct scan_request *q = &s->req;
-    struct span               *rcpts = arena_array(&s->arena, q->nrcpt + 1, sizeof *rcpts);
-    uint8_t                    bytes[FINGERPRINT_BYTES];
-    struct buf                 b;
+    const struct span          texts[] = {q->queue_id, q->from, q->user, span_of(q->listener->at.text)};
+    const uint64_t             numbers[] = {q->message.n, q->form, q->from.p != NULL, q->nrcpt};
+    struct span               *all = arena_array(&s->arena, COUNT(texts) + q->nrcpt, sizeof *all);
+    size_t                     size = sizeof numbers + FINGERPRINT_BYTES, n = COUNT(texts) + q->nrcpt;
+    char                      *bytes, *p;
 
-    buf_init(&b, (size_t)16 << 20);
-    fingerprint_seeded(q->message, bytes);
-    buf_put(&b, span_make(bytes, sizeof bytes));
-    buf_printf(&b, "%zu %u %d %s", q->message.n, q->form, q->from.p != NULL, q->listener->at.text);
-    for (size_t i = 0; i < 3; i++) {
-        buf_putc(&b, '\0');
-        buf_put(&b, i == 0 ? q->queue_id : i == 1 ? q->from : q->user);
+    if (all == NULL)
+        return;
+    memcpy(all, texts, sizeof texts);
+    if (q->nrcpt > 0)
+        memcpy(all + COUNT(texts), q->rcpt, q->nrcpt * sizeof *all);
+    if (q->nrcpt > 1)
+        qsort(all + COUNT(texts), q->nrcpt, sizeof *all, by_text);
+    for (size_t i = 0; i < n; i++)
+        size += all[i].n + 1;
+    if ((p = bytes = arena_alloc(&s->arena, size)) == NULL)
+        return;
+    memcpy(p, numbers, sizeof numbers);
+    fingerprint_seeded(q->message, (uint8_t *)p + sizeof numbers);
+    p += sizeof numbers + FINGERPRINT_BYTES;
+    for (size_t i = 0; i < n; i++) {
+        if (all[i].n > 0)
+            memcpy(p, all[i].p, all[i].n);
+        p += all[i].n;
+        *p++ = '\0';
     }
-    if (rcpts != NULL && q->nrcpt > 0) {
-        memcpy(rcpts, q->rcpt, q->nrcpt * sizeof *rcpts);
-        qsort(rcpts, q->nrcpt, sizeof *rcpts, by_text);
-    }
-    for (size_t i = 0; rcpts != NULL && i < q->nrcpt; i++) {
-        buf_putc(&b, '\0');
-        buf_put(&b, rcpts[i]);
-    }
-    fingerprint_seeded(buf_span(&b), s->repeat_key);
-    buf_fini(&b);
+    fingerprint_seeded(span_between(bytes, p), s->repeat_key);
 }
 
 static void joined(void *ctx)
@@ -749,6 +757,10 @@ static enum scan_step look_for_repeat(struct scan *s)
     if (s->req.class != CLASS_MTA || s->req.queue_id.n == 0)
         return SCAN_DONE;
     make_repeat_key(s);
+    if (s->arena.full) {
+        err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+        return give_up(s);
+    }
     s->repeat_wait = (struct repeat_wait){.wake = joined, .ctx = s};
     s->repeat = REPEAT_JOINED; /* said before: it may be woken at any time */
     switch (repeat_begin(s->tools->repeats, s->repeat_key, &s->repeat_wait, &s->arena, &s->given, clock_mono_us())) {

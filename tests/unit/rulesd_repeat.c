@@ -124,7 +124,7 @@ static void replies_are_bounded_and_the_oldest_go(void **unused)
         end(r, i, span_make(large, sizeof large), i);
     }
     repeat_stats(r, &stats);
-    assert_true(stats.bytes <= REPEAT_BYTES && stats.kept > 100 && stats.kept < 300);
+    assert_true(stats.bytes <= REPEAT_BYTES && stats.kept > 30 && stats.kept < 100);
     assert_int_equal(ask(r, 999, NULL, &reply, 1000), REPEAT_KNOWN);
     assert_int_equal(ask(r, 0, NULL, &reply, 1000), REPEAT_NEW);
     end(r, 0, SPAN_NONE, 1000);
