@@ -119,7 +119,8 @@ static struct judge_rcpt rcpt_of(const char *address, struct scope *const *scope
     size_t            at = span_rchr(s, '@');
     struct judge_rcpt r = {.rcpt.given = {.local = span_head(s, at), .domain = span_skip(s, at + 1), .full = s},
                            .assigned = {&policy_ids[ASSIGNED], 1},
-                           .thresholds = {15, 6, 4}};
+                           .thresholds = {15, 6, 4},
+                           .dispositions = DISPOSITIONS_BUILT_IN};
 
     for (int k = 0; k < 3; k++)
         r.scopes[k] = scopes[k];
