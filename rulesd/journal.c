@@ -59,7 +59,8 @@ static const size_t message_spans[] = {
     offsetof(struct store_message, subject),      offsetof(struct store_message, message_id),
     offsetof(struct store_message, symbols),      offsetof(struct store_message, attachments),
     offsetof(struct store_message, inbound),      offsetof(struct store_message, sha256),
-    offsetof(struct store_message, key_id),
+    offsetof(struct store_message, key_id),       offsetof(struct store_message, ours),
+    offsetof(struct store_message, theirs),
 };
 static const size_t delivery_spans[] = {
     offsetof(struct store_delivery, recipient),

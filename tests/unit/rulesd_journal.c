@@ -57,15 +57,16 @@ static void records_are_written_soon_and_together(void **state)
 
     assert_int_equal(journal_lag_us(j, clock_mono_us()), 0);
     put_some(j, 1);
-    SOON(SLOW_MS, journal_lag_us(j, clock_mono_us()) == 0);
+    SOON(SLOW_MS, stats_of(j).waiting == 0);
     put_some(j, 100);
     assert_true(journal_lag_us(j, clock_mono_us() + 1000) > 0);
-    SOON(SLOW_MS, journal_lag_us(j, clock_mono_us()) == 0);
+    SOON(SLOW_MS, stats_of(j).waiting == 0);
     assert_int_equal(messages(w), 101);
     s = stats_of(j);
     assert_int_equal(s.records, 101);
     assert_int_equal(s.deliveries, 202);
-    assert_true(s.commits >= 2 && s.commits < 101); /* how many depends on how fast the machine is */
+    if (s.commits < 2 || s.commits > 100) /* how many depends on how fast the machine is */
+        fail_msg("101 records were written in %llu groups", (unsigned long long)s.commits);
     assert_true(s.commit_us_max > 0);
     assert_int_equal(s.failures, 0);
     assert_int_equal(s.waiting, 0);
