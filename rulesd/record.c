@@ -157,6 +157,15 @@ static struct span bracketed(struct scan *s, struct span id)
     return id.n > 0 ? arena_printf(&s->arena, "<%.*s>", SPAN_ARG(clean(s, id, SUBJECT_MAX_BYTES - 2))) : SPAN_NONE;
 }
 
+/* In the scanner's words it may name one of several recipients: then the code alone. */
+static struct span told_to_sender(struct scan *s)
+{
+    struct span told = reply_told(s);
+    bool        names = s->req.nrcpt > 1 && discreet_names(told, s->req.rcpt, s->req.nrcpt);
+
+    return names ? span_head(told, span_find(told, SPAN(" ")) + 6) : told; /* "554 5.7.1" */
+}
+
 /* ---- what became of each ---- */
 
 /* They are in ascending order, and there may be 10,000. */
@@ -308,7 +317,7 @@ static void fill_message(struct scan *s, struct store_message *m)
         .score = s->score.total,
         .symbols = s->answer != NULL ? json_of(s, put_symbols, 0) : SPAN("[]"),
         .attachments = json_of(s, put_attachments, 0),
-        .inbound = clean(s, reply_told(s), SUBJECT_MAX_BYTES),
+        .inbound = clean(s, told_to_sender(s), SUBJECT_MAX_BYTES),
     };
     if (message_from(s->message, &from, &nfrom) != FACT_NO && nfrom > 0)
         m->from_address = from[0].full;
