@@ -12,8 +12,8 @@
 #define BUSY_TRIES 20
 #define DAYS_AT_ONCE 64
 
-/* Each takes at most $2 of the oldest rows below a UID (or, on SQLite, below the id that belongs to it). On PostgreSQL most tables
- * have partitions, which are dropped. */
+/* Each takes at most $2 of the oldest rows below a UID (on SQLite also: below the id that belongs to it; reports: before a time). On
+ * PostgreSQL most tables have partitions, which are dropped. */
 #define OLDEST(table, key)                                                                                             \
     "DELETE FROM " table " WHERE (" key ") IN (SELECT " key " FROM " table " WHERE uid < $1 ORDER BY uid LIMIT $2)"
 #define OLDEST_ID(table, key)                                                                                          \
@@ -29,18 +29,25 @@ static const char releases[] =
     "DELETE FROM release WHERE (uid, n) IN (SELECT r.uid, r.n FROM release r WHERE r.uid < $1 AND NOT EXISTS"
     " (SELECT 1 FROM custody c WHERE c.uid = r.uid AND c.place <> 'gone') ORDER BY r.uid LIMIT $2)";
 
+static const char observations[] = OLDEST("observed", "uid");
+/* What waits is not forgotten, however long it does. */
+static const char reports[] = "DELETE FROM report WHERE id IN (SELECT id FROM report WHERE state <> 'waiting' AND"
+                              " changed_us < $1 ORDER BY changed_us LIMIT $2)";
+
 static const struct step {
     const char *sql;
-    bool        by_id;
-} steps[2][7] = {
-    [DB_SQLITE] = {{mailboxes_lite, true},
-                   {deliveries_lite, true},
-                   {messages, false},
-                   {attempts, false},
-                   {links, false},
-                   {releases, false},
-                   {gone, false}},
-    [DB_PGSQL] = {{links, false}, {releases, false}, {gone, false}},
+    enum { BY_UID, BY_ID, BY_TIME } by;
+} steps[2][9] = {
+    [DB_SQLITE] = {{mailboxes_lite, BY_ID},
+                   {deliveries_lite, BY_ID},
+                   {messages, BY_UID},
+                   {attempts, BY_UID},
+                   {links, BY_UID},
+                   {releases, BY_UID},
+                   {gone, BY_UID},
+                   {observations, BY_UID},
+                   {reports, BY_TIME}},
+    [DB_PGSQL] = {{links, BY_UID}, {releases, BY_UID}, {gone, BY_UID}, {observations, BY_UID}, {reports, BY_TIME}},
 };
 
 struct trimming {
@@ -66,8 +73,11 @@ static int delete_rows(struct trimming *t, const struct step *step, int64_t day,
 {
     struct uuid    below = day_uid_at(day * DAY_MS);
     struct day_uid text = day_uid_text(&below);
-    struct db_val  vals[] = {step->by_id ? dbv_i64(day_id_at(day * DAY_MS)) : dbv_str(text.text), dbv_i64(STEP_ROWS)};
-    int64_t        changed, begun;
+    struct db_val  vals[] = {step->by == BY_ID     ? dbv_i64(day_id_at(day * DAY_MS))
+                             : step->by == BY_TIME ? dbv_i64(day * DAY_US)
+                                                   : dbv_str(text.text),
+                            dbv_i64(STEP_ROWS)};
+    int64_t changed, begun;
 
     do {
         if (stopped(t))

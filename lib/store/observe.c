@@ -5,7 +5,6 @@
 
 static const char put_sql[] = "INSERT INTO observed (uid, at_us, ours, theirs, sender, recipients, rule_id)"
                               " VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (uid) DO NOTHING";
-static const char trim_sql[] = "DELETE FROM observed WHERE at_us < $1";
 static const char sums_sql[] = "SELECT ours, theirs, COUNT(*) AS n FROM observed WHERE at_us >= $1"
                                " GROUP BY ours, theirs ORDER BY n DESC, ours, theirs";
 /* Without a scanner there is nothing to compare with but letting it pass. */
@@ -32,11 +31,6 @@ int store_observed_put(struct store *s, const struct store_message *m, struct er
         dbv_uuid_or_null(rule),
     };
     return db_run(s->log, put_sql, vals, COUNT(vals), NULL, e);
-}
-
-int store_observed_trim(struct store *s, int64_t before_us, struct err *e)
-{
-    return db_run(s->log, trim_sql, (struct db_val[]){dbv_i64(before_us)}, 1, NULL, e);
 }
 
 struct sums {

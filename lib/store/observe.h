@@ -6,8 +6,6 @@
 
 /* Within the transaction that writes the message; a UID that is there already is left alone. */
 int store_observed_put(struct store *s, const struct store_message *m, struct err *e);
-/* Forgets what is older. */
-int store_observed_trim(struct store *s, int64_t before_us, struct err *e);
 
 struct store_observed_sum {
     struct span ours, theirs;

@@ -37,7 +37,6 @@ static const char oldest_sql[] = "SELECT MIN(created_us) FROM report WHERE state
 static const char list_sql[] = "SELECT " COLUMNS " FROM report WHERE changed_us < $1 AND ($2 = 0 OR domain_id = $3)"
                                " AND ($4 = 0 OR mailbox_id = $3) ORDER BY changed_us DESC, id DESC LIMIT $5";
 static const char sums_sql[] = "SELECT state, COUNT(*) FROM report GROUP BY state ORDER BY state";
-static const char trim_sql[] = "DELETE FROM report WHERE state <> 'waiting' AND changed_us < $1";
 
 /* ---- saying ---- */
 
@@ -266,9 +265,4 @@ int store_report_sums(struct store *s, store_report_sum_fn fn, void *ctx, struct
     struct sums to = {fn, ctx};
 
     return row_each(s->log, sums_sql, NULL, 0, each_sum, &to, e);
-}
-
-int store_report_trim(struct store *s, int64_t before_us, struct err *e)
-{
-    return db_run(s->log, trim_sql, (struct db_val[]){dbv_i64(before_us)}, 1, NULL, e);
 }

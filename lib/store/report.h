@@ -4,6 +4,7 @@
  *        ^  └──claim, later──> waiting, from next_us on
  *        └──── said again after the opposite ──── superseded
  *
+ * Kept     what has ended goes with the log of the day on which it last changed (store_message_trim); what waits stays.
  * Once     one person, one message, one recipient, one class: one row for ever. Saying the same again changes nothing; saying the
  *          opposite supersedes, and what was superseded waits again when it is said again.
  * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing (ERR_CONFLICT).
@@ -61,7 +62,5 @@ int store_report_list(struct store *s, struct store_scope scope, int64_t before_
                       void *ctx, struct err *e);
 typedef int (*store_report_sum_fn)(void *ctx, enum report_state state, int64_t count);
 int store_report_sums(struct store *s, store_report_sum_fn fn, void *ctx, struct err *e);
-/* Forgets what ended and was not touched since. */
-int store_report_trim(struct store *s, int64_t before_us, struct err *e);
 
 #endif

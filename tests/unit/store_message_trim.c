@@ -2,6 +2,7 @@
 #include "log_world.h"
 #include "store/attempt.h"
 #include "store/day.h"
+#include "store/report.h"
 #include "store/search.h"
 
 static int64_t count_rows(struct world *w, const char *sql)
@@ -160,6 +161,33 @@ static void days_to_come_have_their_partitions_made(void **state)
                      DAY_AHEAD + 1);
 }
 
+static void what_was_observed_and_reports_that_ended_go_with_their_days(void **state)
+{
+    struct world               *w = world_of(state);
+    int64_t                     today = clock_wall_us() / DAY_US;
+    struct letter               l;
+    const struct store_message *m = &l.m;
+    struct store_report         r = {.subject = SPAN("sha256:00"), .who = SPAN("anna"), .channel = SPAN("tell")};
+    enum report_added           added;
+    struct store_trim           done;
+
+    a_letter(&l);
+    l.m.observed = true;
+    l.m.ours = SPAN("reject");
+    l.m.theirs = SPAN("pass");
+    OK(w, store_message_put(w->more, &m, 1, &w->e));
+    OK(w, store_report_add(w->more, &r, clock_wall_us(), &added, &w->e));
+    r.class = REPORT_HAM; /* supersedes the first, which has ended by that; and waits */
+    OK(w, store_report_add(w->more, &r, clock_wall_us(), &added, &w->e));
+    OK(w, store_message_trim(w->more, today, NULL, NULL, &done, &w->e));
+    CHECK("their day is still in the log",
+          count_rows(w, "SELECT COUNT(*) FROM observed") == 1 && count_rows(w, "SELECT COUNT(*) FROM report") == 2);
+    OK(w, store_message_trim(w->more, today + 2, NULL, NULL, &done, &w->e));
+    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM observed"), 0);
+    CHECK("what waits is not forgotten", count_rows(w, "SELECT COUNT(*) FROM report WHERE state = 'waiting'") == 1 &&
+                                             count_rows(w, "SELECT COUNT(*) FROM report") == 1);
+}
+
 static void a_uids_day_and_place_go_by_its_time(void **state)
 {
     struct uuid a = day_uid_at(DAY_MS * 20000 - 1), b = day_uid_at(DAY_MS * 20000), far = day_uid_at(INT64_MAX),
@@ -181,9 +209,13 @@ static void a_uids_day_and_place_go_by_its_time(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(whole_days_are_forgotten_and_the_rest_stays),         STORE(custody_rows_go_when_their_object_has),
-        STORE(a_stop_in_the_middle_leaves_nothing_behind_for_ever), STORE(more_rows_than_a_step_takes_go_in_several),
-        STORE_PGSQL(days_to_come_have_their_partitions_made),       SQLITE_ONLY(a_uids_day_and_place_go_by_its_time),
+        STORE(whole_days_are_forgotten_and_the_rest_stays),
+        STORE(custody_rows_go_when_their_object_has),
+        STORE(a_stop_in_the_middle_leaves_nothing_behind_for_ever),
+        STORE(more_rows_than_a_step_takes_go_in_several),
+        STORE(what_was_observed_and_reports_that_ended_go_with_their_days),
+        STORE_PGSQL(days_to_come_have_their_partitions_made),
+        SQLITE_ONLY(a_uids_day_and_place_go_by_its_time),
     };
 
     return run_on_both(tests, COUNT(tests));

@@ -119,21 +119,6 @@ static void what_was_turned_while_it_was_on_its_way_does_not_end(void **state)
     assert_int_equal(w->e.code, ERR_CONFLICT);
 }
 
-static void only_what_has_ended_is_forgotten(void **state)
-{
-    struct world       *w = world_of(state);
-    struct store_report r;
-    int                 n = 0;
-
-    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
-    say(w, "ben", REPORT_SPAM, 1 * US, NULL);
-    assert_int_equal(claim(w, "t1", 2 * US, &r), 1);
-    OK(w, store_report_done(w->more, &r.id, SPAN("t1"), REPORT_REFUSED, SPAN("no"), 3 * US, &w->e));
-    OK(w, store_report_trim(w->more, 100 * US, &w->e));
-    OK(w, store_report_list(w->more, STORE_SCOPE_GLOBAL, 0, 0, count, &n, &w->e));
-    assert_int_equal(n, 1);
-}
-
 static void bad_words_are_refused(void **state)
 {
     struct world       *w = world_of(state);
@@ -153,7 +138,6 @@ int main(void)
         STORE(only_one_has_a_report_until_its_lease_lapses),
         STORE(what_failed_waits_for_its_time),
         STORE(what_was_turned_while_it_was_on_its_way_does_not_end),
-        STORE(only_what_has_ended_is_forgotten),
         STORE(bad_words_are_refused),
     };
 
