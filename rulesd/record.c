@@ -4,6 +4,7 @@
 #include "reply.h"
 #include "rules/trace.h"
 #include "record.h"
+#include "scan/findings.h"
 
 #define NAME_MAX_BYTES 255
 #define SUBJECT_MAX_BYTES 998
@@ -201,15 +202,10 @@ static enum delivery_verdict kept_away(const struct verdict *v, bool may_hold)
     return v->action == ACTION_QUARANTINE ? DELIVERY_QUARANTINED : DELIVERY_REMOVED;
 }
 
-/* What the filter that decides made of it, in our words. */
+/* What the filter that decides made of it. */
 static enum action their_action(const struct scan *s)
 {
-    static const enum action of[] = {
-        [RSPAMD_NO_ACTION] = ACTION_PASS,      [RSPAMD_GREYLIST] = ACTION_PASS,     [RSPAMD_ADD_HEADER] = ACTION_TAG,
-        [RSPAMD_REWRITE_SUBJECT] = ACTION_TAG, [RSPAMD_SOFT_REJECT] = ACTION_DEFER, [RSPAMD_REJECT] = ACTION_REJECT,
-    };
-
-    return s->answer != NULL ? of[s->answer->reply.action] : ACTION_PASS;
+    return s->answer != NULL ? findings_action(&s->answer->reply) : ACTION_PASS;
 }
 
 static enum delivery_verdict decided_elsewhere(const struct scan *s)

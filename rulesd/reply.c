@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/version.h"
 #include "discreet.h"
+#include "scan/findings.h"
 
 #define REMOVED_NAMES_MAX 64 /* different names of header fields that one reply has removed */
 #define FIELD_NAME_MAX 76
@@ -143,9 +144,7 @@ struct span reply_told(struct scan *s)
 
     if (s->observes && s->answer != NULL) {
         text = s->answer->reply.smtp_message;
-        done = s->answer->reply.action == RSPAMD_REJECT        ? ACTION_REJECT
-               : s->answer->reply.action == RSPAMD_SOFT_REJECT ? ACTION_DEFER
-                                                               : ACTION_PASS;
+        done = findings_action(&s->answer->reply);
     }
     switch (done) {
     case ACTION_DEFER: return arena_printf(&s->arena, "451 4.7.1 %.*s", SPAN_ARG(text));

@@ -517,12 +517,8 @@ static enum action dealt_with(const struct scan *s, size_t i, enum action done)
 
 static void settle_elsewhere(struct scan *s)
 {
-    static const enum action of[] = {
-        [RSPAMD_NO_ACTION] = ACTION_PASS,      [RSPAMD_GREYLIST] = ACTION_PASS,     [RSPAMD_ADD_HEADER] = ACTION_TAG,
-        [RSPAMD_REWRITE_SUBJECT] = ACTION_TAG, [RSPAMD_SOFT_REJECT] = ACTION_DEFER, [RSPAMD_REJECT] = ACTION_REJECT,
-    };
     const struct rspamd_reply *r = &s->answer->reply;
-    enum action                done = r->discard ? ACTION_DISCARD : of[r->action];
+    enum action                done = r->discard ? ACTION_DISCARD : findings_action(r);
 
     for (size_t i = 0; i < s->nverdicts; i++)
         s->verdicts[i].action = s->verdicts[i].after_defer = dealt_with(s, i, done);

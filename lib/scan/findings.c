@@ -309,3 +309,13 @@ void findings_score(const struct scanner_answer *answer, const struct conf_list 
     out->protected_reject = !answer->spamd && r->action == RSPAMD_REJECT &&
                             (virus || (some && (r->passthrough.n > 0 || r->score < r->required_score)));
 }
+
+enum action findings_action(const struct rspamd_reply *r)
+{
+    static const enum action of[] = {
+        [RSPAMD_NO_ACTION] = ACTION_PASS,      [RSPAMD_GREYLIST] = ACTION_PASS,     [RSPAMD_ADD_HEADER] = ACTION_TAG,
+        [RSPAMD_REWRITE_SUBJECT] = ACTION_TAG, [RSPAMD_SOFT_REJECT] = ACTION_DEFER, [RSPAMD_REJECT] = ACTION_REJECT,
+    };
+
+    return of[r->action];
+}

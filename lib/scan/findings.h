@@ -27,4 +27,7 @@ bool findings_sender_is_plain(struct span from);
 void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out);
 bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more);
 
+/* What the filter itself did, in our words. Rspamd's "greylist" delivers. */
+enum action findings_action(const struct rspamd_reply *r);
+
 #endif
