@@ -513,10 +513,12 @@ static enum go start_draining(struct conn *c)
     return GO_ON;
 }
 
+static bool goes_on(const struct conn *c) { return c->x->keep && !c->eof && !c->loop->closed; }
+
 /* The reply is out. What of the input was behind this request is the next one. */
 static enum go next_request(struct conn *c)
 {
-    bool   keep = c->x->keep && !c->eof && !c->loop->closed;
+    bool   keep = goes_on(c);
     bool   unread = c->x->linger || c->in.n > c->x->used;
     size_t used = c->x->used;
 
@@ -534,10 +536,14 @@ static enum go next_request(struct conn *c)
     return c->in.n > 0 && c->turn > TURN_MAX ? later(c) : GO_ON;
 }
 
+/* A last reply waits in the kernel for the end of the connection, which follows at once: both go as one segment, and the
+ * client wakes once. */
 static enum go do_write(struct conn *c)
 {
+    int flags = MSG_NOSIGNAL | (goes_on(c) ? 0 : MSG_MORE);
+
     while (c->sent < c->out.n) {
-        ssize_t n = send(c->fd, c->out.p + c->sent, c->out.n - c->sent, MSG_NOSIGNAL);
+        ssize_t n = send(c->fd, c->out.p + c->sent, c->out.n - c->sent, flags);
 
         if (n < 0 && errno == EINTR)
             continue;
