@@ -9,7 +9,7 @@
 /* What both add and set take. NULL: not given. */
 struct domain_options {
     const char *kind, *state, *delimiter, *route;
-    const char *at_block, *at_reject, *at_add_header, *retention_days, *held_max, *mailbox_held_max;
+    const char *at_block, *at_reject, *at_add_header, *retention_days, *held_max, *mailbox_held_max, *copies;
     const char *greylisting, *regex_role, *mailbox_thresholds, *rules_max, *mailbox_rules_max;
 };
 
@@ -26,6 +26,8 @@ struct domain_options {
         {"retention-days", "N", .text = &(o).retention_days, .help = "how long held mail is kept"},                    \
         {"held-max", "SIZE", .text = &(o).held_max, .help = "bytes held for the domain; 0: no limit"},                 \
         {"mailbox-held-max", "SIZE", .text = &(o).mailbox_held_max, .help = "and for each mailbox"},                   \
+        {"copies", "on|off", .text = &(o).copies,                                                                      \
+         .help = "keep what is delivered for [copies] delivered_hours, so that reports of it can be learnt"},          \
         {"greylisting", "on|off", .text = &(o).greylisting,                                                            \
          .help = "defer once what scores from the greylist threshold; without a scanner, what no rule knows"},         \
         {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role,                                              \
@@ -77,7 +79,8 @@ static int read_switch(const char *text, const char *what, int *out, struct err 
 static bool any_setting(const struct domain_options *o)
 {
     return o->at_block || o->at_reject || o->at_add_header || o->retention_days || o->held_max || o->mailbox_held_max ||
-           o->greylisting || o->regex_role || o->mailbox_thresholds || o->rules_max || o->mailbox_rules_max;
+           o->copies || o->greylisting || o->regex_role || o->mailbox_thresholds || o->rules_max ||
+           o->mailbox_rules_max;
 }
 
 static int write_settings(struct cli *c, const struct domain_options *o, struct uuid id, struct err *e)
@@ -96,6 +99,7 @@ static int write_settings(struct cli *c, const struct domain_options *o, struct 
         (o->held_max && cli_size(o->held_max, "--held-max", &s.held_max, e) < 0) ||
         (o->mailbox_held_max && cli_size(o->mailbox_held_max, "--mailbox-held-max", &s.mailbox_held_max, e) < 0) ||
         (o->regex_role && cli_word_index(role_words, o->regex_role, "--regex-role", &s.regex_role, e) < 0) ||
+        read_switch(o->copies, "--copies", &s.copies, e) < 0 ||
         read_switch(o->greylisting, "--greylisting", &s.greylisting, e) < 0 ||
         read_switch(o->mailbox_thresholds, "--mailbox-thresholds", &s.mailbox_thresholds, e) < 0 ||
         (o->rules_max && cli_number(o->rules_max, "--rules-max", 0, 100000000, &s.rules_max, e) < 0) ||
@@ -251,6 +255,10 @@ static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
     if (v.held_max > 0 || v.mailbox_held_max > 0)
         printf("  held at most        %lld bytes, %lld a mailbox (0: no limit)\n", (long long)v.held_max,
                (long long)v.mailbox_held_max);
+    printf("  copies of delivered %s\n", !v.copies ? "none"
+                                         : c->settings->copies.delivered_hours == 0
+                                             ? "on, but [copies] delivered_hours is 0"
+                                             : "kept, to learn from reports");
     printf("  greylisting         %s\n", v.greylisting ? "on" : "off");
     printf("  regex-role          %s\n", role_words[v.regex_role]);
     printf("  mailbox thresholds  %s\n", v.mailbox_thresholds ? "on" : "off");

@@ -22,7 +22,7 @@ const struct conf_row conf_rows[] = {
      "With less free space than this, what would be held is deferred instead."},
 
     {"copies", "delivered_hours", CONF_INT, AT(copies.delivered_hours), "0", 0, 24 * 365, NULL,
-     "How many hours copies of delivered mail are kept to learn from; 0: none, unless a domain says otherwise."},
+     "How many hours copies of delivered mail are kept to learn from, for domains that have them on; 0: none."},
 
     {"redis", "url", CONF_TEXT, AT(redis.url), "", 0, 0, NULL,
      "redis://HOST:6379/0 when several nodes share state; empty: each has its own."},

@@ -28,18 +28,18 @@ static const struct store_setting built_in = {
 
 #define COLUMNS                                                                                                        \
     "reject, add_header, greylist, at_block, at_reject, at_add_header, greylisting, regex_role, mailbox_thresholds, "  \
-    "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max"
+    "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max, copies"
 static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
 static const char put_sql[] =
     "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
     " ON CONFLICT (scope_kind, scope_id) DO UPDATE SET reject = excluded.reject, add_header = excluded.add_header,"
     " greylist = excluded.greylist, at_block = excluded.at_block, at_reject = excluded.at_reject,"
     " at_add_header = excluded.at_add_header, greylisting = excluded.greylisting,"
     " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
     " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max,"
     " retention_days = excluded.retention_days, held_max = excluded.held_max,"
-    " mailbox_held_max = excluded.mailbox_held_max, updated_us = excluded.updated_us";
+    " mailbox_held_max = excluded.mailbox_held_max, copies = excluded.copies, updated_us = excluded.updated_us";
 static const char domain_sql[] = "SELECT name, state, route FROM domain WHERE id = $1";
 static const char assigned_sql[] =
     "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
@@ -85,6 +85,7 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
         .retention_days = col_i64(r, 11),
         .held_max = col_i64(r, 12),
         .mailbox_held_max = col_i64(r, 13),
+        .copies = col_bool(r, 14),
     };
     db_rows_free(&r);
     return 0;
@@ -111,6 +112,7 @@ static struct store_setting over(struct store_setting base, const struct store_s
     base.retention_days = over_i64(base.retention_days, own->retention_days);
     base.held_max = over_i64(base.held_max, own->held_max);
     base.mailbox_held_max = over_i64(base.mailbox_held_max, own->mailbox_held_max);
+    base.copies = over_int(base.copies, own->copies);
     return base;
 }
 
@@ -208,6 +210,7 @@ int store_domain_view(struct store *s, const struct uuid *domain, struct arena *
     out->retention_days = x.retention_days;
     out->held_max = x.held_max;
     out->mailbox_held_max = x.mailbox_held_max;
+    out->copies = x.copies == 1;
     return 0;
 }
 
@@ -278,6 +281,8 @@ static void put_payload(struct buf *b, const char *key, const struct store_setti
         payload_i64(b, "held_max", x->held_max);
     if (x->mailbox_held_max >= 0)
         payload_i64(b, "mailbox_held_max", x->mailbox_held_max);
+    if (x->copies >= 0)
+        payload_bool(b, "copies", x->copies == 1);
     payload_close(b);
 }
 
@@ -365,7 +370,7 @@ static int check_mailbox(struct store *s, struct uuid mailbox, const struct stor
 
     if (to->at_block >= 0 || to->at_reject >= 0 || to->at_add_header >= 0 || to->greylisting >= 0 ||
         to->regex_role >= 0 || to->mailbox_thresholds >= 0 || to->rules_max >= 0 || to->mailbox_rules_max >= 0 ||
-        to->retention_days >= 0 || to->held_max >= 0 || to->mailbox_held_max >= 0)
+        to->retention_days >= 0 || to->held_max >= 0 || to->mailbox_held_max >= 0 || to->copies >= 0)
         return err_set(e, ERR_INVALID, "a mailbox has thresholds of its own, and no other settings");
     if (store_mailbox_view(s, mailbox, &view, e) < 0 || effective(s, &view.domain, &domain, e) < 0)
         return -1;
@@ -399,6 +404,7 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
                int_or_null(to->retention_days),
                int_or_null(to->held_max),
                int_or_null(to->mailbox_held_max),
+               int_or_null(to->copies),
                dbv_i64(clock_wall_us()),
     };
 
@@ -410,6 +416,8 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
         return err_set(e, ERR_DENIED, "how many rules there may be is for the operator to say");
     if (!by->admin && (to->held_max != before.held_max || to->mailbox_held_max != before.mailbox_held_max))
         return err_set(e, ERR_DENIED, "how much may be held is for the operator to say");
+    if (!by->admin && to->copies != before.copies)
+        return err_set(e, ERR_DENIED, "whether copies of delivered mail are kept is for the operator to say");
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain or mailbox") : -1;
     if (check_order(s, scope, e) < 0)

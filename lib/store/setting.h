@@ -28,13 +28,14 @@ struct store_setting {
     int64_t retention_days;     /* of held mail. Built in: 0, what [quarantine] retention_days says */
     int64_t held_max;           /* bytes held for the domain, as they are stored. Built in: 0, no limit */
     int64_t mailbox_held_max;   /* and for each mailbox. Built in: 0, no limit */
+    int     copies;             /* 0, 1: are delivered messages kept for [copies] delivered_hours. Built in: no */
 };
 #define STORE_SETTING_NONE                                                                                             \
     ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1, -1, -1,   \
-                            -1, -1, -1})
+                            -1, -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
-/* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, and
- * what is global, are the operator's to change. */
+/* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, copies,
+ * and what is global, are the operator's to change. */
 int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,
                       struct err *e);
 
@@ -46,7 +47,7 @@ struct store_domain_view {
     bool                active;
     struct thresholds   thresholds;
     struct dispositions dispositions;
-    bool                greylisting, mailbox_thresholds;
+    bool                greylisting, mailbox_thresholds, copies;
     enum role           regex_role;
     int64_t             rules_max, mailbox_rules_max;
     int64_t             retention_days, held_max, mailbox_held_max; /* 0: as the settings say; no limit */

@@ -215,6 +215,25 @@ static void an_owner_does_not_raise_the_quota(void **state)
     REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, scope, &x, &w->e));
 }
 
+static void copies_of_delivered_mail_are_for_the_operator_to_switch_on(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          ours = add_domain(w, "ours.example");
+    struct store_scope   scope = store_scope_domain(ours);
+    struct store_setting x = thresholds(20, NAN, NAN);
+
+    assert_false(view_of(w, &ours).copies);
+    x.copies = 1;
+    REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, scope, &x, &w->e));
+    OK(w, store_setting_set(w->more, &root, scope, &x, &w->e));
+    assert_true(view_of(w, &ours).copies);
+    x.reject = 21;
+    OK(w, store_setting_set(w->more, &owner, scope, &x, &w->e));
+    assert_true(view_of(w, &ours).copies);
+    x.copies = 0;
+    REFUSED(w, ERR_DENIED, store_setting_set(w->more, &owner, scope, &x, &w->e));
+}
+
 static bool may_regex(struct world *w, const struct actor *by, struct store_scope scope)
 {
     bool may = false;
@@ -258,6 +277,7 @@ int main(void)
         STORE(assigned_policies_are_in_the_view_while_they_are_enabled),
         STORE(whose_settings_they_are_decides_who_may_change_them),
         STORE(an_owner_does_not_raise_the_quota),
+        STORE(copies_of_delivered_mail_are_for_the_operator_to_switch_on),
         STORE(who_writes_regexes_is_for_the_domain_to_say),
     };
 
