@@ -124,7 +124,10 @@ static struct span refusal(struct scan *s, struct named named)
     case ACTION_DEFER:
         if (s->stopped)
             return s->notice;
-        return says.n > 0 ? says : SPAN("Greylisted, please try again in 5 minutes");
+        if (says.n > 0)
+            return says;
+        return s->score.protected_defer ? SPAN("Temporarily unavailable, please try again later")
+                                        : SPAN("Greylisted, please try again in 5 minutes");
     case ACTION_REJECT:
         if (s->stopped)
             return s->notice;

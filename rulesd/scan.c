@@ -478,7 +478,7 @@ static void heed_scanner(struct scan *s)
         struct verdict *v = &s->verdicts[i];
 
         if (v->rule != VERDICT_NONE || v->action > ACTION_TAG)
-            continue;
+            continue; /* what was deferred for a protected finding is that already, for everybody */
         if (refuses)
             v->action = v->after_defer = audience_domain(scan_rcpt_audience(s, i))->dispositions.at_reject;
         else if (r->action == RSPAMD_SOFT_REJECT)
@@ -601,6 +601,12 @@ static enum scan_step bypass_step(struct scan *s)
     s->stage = STAGE_SETTLE;
     if (!is_released(s))
         return SCAN_DONE;
+    if (s->score.protected_defer) { /* not spent: it comes again */
+        s->verdicts[0].rule = VERDICT_NONE;
+        s->verdicts[0].action = ACTION_DEFER;
+        s->verdicts[0].by_protected = s->verdicts[0].must_wait = true;
+        return SCAN_DONE;
+    }
     s->stage = STAGE_SPENT;
     s->pass.done = spent;
     bypasses_spend(s->tools->bypasses, &s->pass);

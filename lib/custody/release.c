@@ -122,6 +122,10 @@ static int scan(struct sending *x, struct err *e)
     if (scan_wait(x->how->scanner, &ask, e) < 0)
         return x->how->unscanned_ok ? 0 : err_wrap(e, "it has to be scanned again before it leaves");
     findings_score(&ask.answer, x->how->protected_symbols, &parts);
+    if (parts.protected_defer)
+        return x->how->unscanned_ok
+                   ? 0
+                   : err_set(e, ERR_BUSY, "the scanner could not look for viruses, and asks to come again");
     if (reject_at(x, &reject, e) < 0)
         return -1;
     if (!parts.protected_reject && parts.protected_sum < reject)

@@ -170,6 +170,10 @@ struct verdict decide_verdict(const struct verdict_in *in)
     if (v.by_protected)
         v.action = protected;
     v.after_defer = v.action;
+    if (in->score.protected_defer && v.action != ACTION_REJECT) {
+        v.action = ACTION_DEFER;
+        v.by_protected = v.must_wait = true;
+    }
     v.greylist_due = greylist_due(&v, in);
     return v;
 }
@@ -205,7 +209,7 @@ static enum action carried_out(enum action a, const struct caller *c)
 /* Over the recipients who remain. */
 struct tally {
     size_t n, pass, tag, defer, refuse, reject, allow, block;
-    size_t want_reject, want_discard, want_refuse;
+    size_t want_reject, want_discard, want_refuse, must_wait;
 };
 
 static void count(struct tally *t, const struct verdict *v, enum action a, const struct caller *c)
@@ -223,6 +227,7 @@ static void count(struct tally *t, const struct verdict *v, enum action a, const
     t->want_refuse += refuses(want);
     t->want_reject += want == ACTION_REJECT;
     t->want_discard += want == ACTION_DISCARD;
+    t->must_wait += v->must_wait;
 }
 
 /* Rule, number and thresholds; the number of one whom a rule exempts or blocks is no number for the others. */
@@ -317,6 +322,7 @@ int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct ca
         count(&all, &verdicts[i], act, caller);
         anybody = anybody || accepts(act);
     }
+    anybody = anybody && all.must_wait == 0;
     if (caller->drops_recipients && anybody && all.refuse > 0 &&
         remove_refusing(verdicts, nrcpt, caller, a, out, &gone, e) < 0)
         return -1;
@@ -330,7 +336,9 @@ int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct ca
         count(&left, &verdicts[i], act, caller);
     }
     summarise(out, &left, verdicts, nrcpt, gone);
-    if (caller->drops_recipients)
+    if (left.must_wait > 0)
+        out->action = ACTION_DEFER;
+    else if (caller->drops_recipients)
         merge_each(out, &left);
     else
         merge_one(out, &left);

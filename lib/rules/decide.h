@@ -70,6 +70,7 @@ struct score_parts {
     double total;            /* the scanner's score; 0 without a scanner */
     double protected_sum;    /* of protected symbols: an allow does not cancel these */
     bool   protected_reject; /* the scanner's own pre-result on a protected finding */
+    bool   protected_defer;  /* the same, but that it asks to come again, as when it could not look for viruses */
     bool   none;             /* there is no scanner: the numbers are 0, and say nothing */
 };
 
@@ -83,6 +84,7 @@ struct verdict {
     bool            greylist_due; /* greylisting applies, and the score is in [greylist, reject), or there is neither a
                                        score nor a rule that decided: the caller asks */
     bool            by_protected; /* a protected finding decided, over rule or score */
+    bool            must_wait;    /* nobody may get the message now: the scanner wants to see it again */
     struct decision decision;
 };
 struct verdict_in {
@@ -94,7 +96,7 @@ struct verdict_in {
     bool                no_score_reject; /* local direction */
 };
 /* A learned block quarantines, whatever the domain does on a block. Protected findings that would refuse the message do so
- * over every rule, an allow as well as a block that would only hold it. */
+ * over every rule, an allow as well as a block that would only hold it; and those that defer it let nothing happen to it but a refusal. */
 struct verdict decide_verdict(const struct verdict_in *in);
 /* The greylist said "not yet": the verdict with its action DEFER. Or it said "known": unchanged. */
 struct verdict decide_deferred(const struct verdict *v);
@@ -120,7 +122,7 @@ struct outcome {
     bool              split_tag; /* they differ in tagging alone: not tagged */
     enum rule_verdict rule;      /* allow if all allow, block if all block */
 };
-/* nrcpt ≥ 1. ERR_LIMIT when the arena is full. */
+/* nrcpt ≥ 1. ERR_LIMIT when the arena is full. Where one must wait, all do, unless all refuse. */
 int decide_outcome(const struct verdict *verdicts, size_t nrcpt, const struct caller *caller, struct arena *a,
                    struct outcome *out, struct err *e);
 

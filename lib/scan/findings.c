@@ -289,17 +289,71 @@ bool findings_protected(struct span symbol, bool spamd, const struct conf_list *
     return family_of(symbol, spamd) != NOT_PROTECTED || is_listed(symbol, more);
 }
 
+static bool is_failed_check(struct span symbol, const struct conf_list *more)
+{
+    if (!span_ends(symbol, SPAN("_FAIL")))
+        return false;
+    symbol = span_head(symbol, symbol.n - 5);
+    return is_engine(symbol) || is_listed(symbol, more);
+}
+
+/* ---- who asked to come again ---- */
+
+/* Rspamd's modules that ask so for reasons of their own, whatever else was found. */
+static const struct span unrelated[] = {
+    {"greylist", 8}, {"ratelimit", 9}, {"dmarc", 5},    {"replies", 7},
+    {"spamtrap", 8}, {"aws_s3", 6},    {"settings", 8}, {"metadata_exporter", 17},
+};
+
+static bool is_unrelated(struct span module)
+{
+    for (size_t i = 0; i < COUNT(unrelated); i++)
+        if (span_eq(module, unrelated[i]))
+            return true;
+    return false;
+}
+
+/* The modules for viruses give a pre-result in the name of the section: "clamav". */
+static bool is_engine_name(struct span module)
+{
+    for (size_t i = 0; i < COUNT(engines); i++)
+        if (span_eq_ci(module, engines[i]))
+            return true;
+    return span_is(module, "external_services");
+}
+
+/* Before 3.5 Rspamd does not tell which module it was; that of greylisting leaves its mark. */
+static bool is_greylisted(const struct rspamd_reply *r)
+{
+    for (size_t i = 0; i < r->nsymbols; i++)
+        if (span_is(r->symbols[i].name, "GREYLIST") && r->symbols[i].noptions > 0 &&
+            span_is(r->symbols[i].options[0], "greylisted"))
+            return true;
+    return false;
+}
+
+static bool defers_for_protected(const struct rspamd_reply *r, bool virus, bool some, bool failed)
+{
+    if (r->action != RSPAMD_SOFT_REJECT)
+        return false;
+    if (virus || is_engine_name(r->passthrough))
+        return true;
+    return (some || failed) && !is_unrelated(r->passthrough) && (r->passthrough.n > 0 || !is_greylisted(r));
+}
+
 void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out)
 {
     const struct rspamd_reply *r = &answer->reply;
-    bool                       some = false, virus = false;
+    bool                       some = false, virus = false, failed = false;
 
     *out = (struct score_parts){.total = r->score};
     for (size_t i = 0; i < r->nsymbols; i++) {
         const struct rspamd_symbol *s = &r->symbols[i];
 
-        if (!findings_protected(s->name, answer->spamd, more))
+        if (!findings_protected(s->name, answer->spamd, more)) {
+            failed |= is_failed_check(s->name, more);
             continue;
+        }
         some = true;
         virus |= family_of(s->name, answer->spamd) == VIRUS;
         out->protected_sum += s->score > 0 ? s->score : 0;
@@ -308,6 +362,7 @@ void findings_score(const struct scanner_answer *answer, const struct conf_list 
         out->protected_sum = r->score;
     out->protected_reject = !answer->spamd && r->action == RSPAMD_REJECT &&
                             (virus || (some && (r->passthrough.n > 0 || r->score < r->required_score)));
+    out->protected_defer = !answer->spamd && defers_for_protected(r, virus, some, failed);
 }
 
 enum action findings_action(const struct rspamd_reply *r)

@@ -22,7 +22,9 @@ void findings_proof(const struct scanner_answer *answer, struct span envelope_do
 bool findings_sender_is_plain(struct span from);
 
 /* total; the protected symbols' own sum; a pre-result of the scanner's on one of them: a reject that its score does not explain,
- * or any reject of a message with a virus. Where points are not known, all of the score counts as theirs.
+ * or any reject of a message with a virus; or that it asks to come again because of one, or because such a check failed (an operator's
+ * force_actions on CLAM_VIRUS_FAIL). Its own greylisting and the like are not that. Where points are not known, all of the score counts
+ * as theirs.
  * `more`: [rules] protected_symbols. */
 void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out);
 bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more);

@@ -16,12 +16,16 @@ import {
 
 const skip = cannot("postfix", "rspamd");
 const ANNA = "anna@ours.example";
-let site, sink, postfix, proxy, front, scanner, virus = false, number = 0;
+let site, sink, postfix, proxy, front, scanner, says = "clean", number = 0;
 
-// A scanner that finds nothing, until it finds a virus.
-const scannerSays = () => JSON.stringify(virus
-    ? { score: 0, required_score: 15, action: "reject", symbols: { CLAM_VIRUS: { name: "CLAM_VIRUS", score: 0, options: ["Eicar"] } }, messages: {} }
-    : { score: 0, required_score: 15, action: "no action", symbols: {}, messages: {} });
+// A scanner that finds nothing, until it finds a virus, or cannot look for one.
+const symbol = (name) => ({ [name]: { name, score: 0, options: ["Eicar"] } });
+const scannerWords = {
+    clean: { action: "no action", symbols: {} },
+    virus: { action: "reject", symbols: symbol("CLAM_VIRUS") },
+    asleep: { action: "soft reject", symbols: symbol("CLAM_VIRUS_FAIL"), messages: { smtp_message: "No scan for viruses now" } },
+};
+const scannerSays = () => JSON.stringify({ score: 0, required_score: 15, messages: {}, ...scannerWords[says] });
 
 before(async () => {
     if (skip) return;
@@ -181,12 +185,44 @@ test("where the way back leads through the milter, the message passes it once, a
 
 test("a virus that a scan at release finds stops it", { skip }, async () => {
     const mail = await hold(ANNA);
-    virus = true;
-    const { code, stderr } = await release(mail.uid).finally(() => { virus = false; });
+    says = "virus";
+    const { code, stderr } = await release(mail.uid).finally(() => { says = "clean"; });
     assert.notEqual(code, 0);
     assert.match(stderr, /the scan stops it: CLAM_VIRUS/);
     assert.equal((await trace(mail.uid)).deliveries[0].release.state, "failed");
     assert.equal(arrived(mail).length, 0);
+});
+
+test("where nobody can look for a virus it waits, and leaves when somebody can", { skip }, async () => {
+    const mail = await hold(ANNA);
+    says = "asleep";
+    const { code, stderr } = await release(mail.uid).finally(() => { says = "clean"; });
+    assert.notEqual(code, 0);
+    assert.match(stderr, /could not look for viruses/);
+    assert.equal(arrived(mail).length, 0);
+    assert.equal((await release(mail.uid)).code, 0);
+    await arrives(mail);
+});
+
+test("a released message is put off by the milter while nobody can look for a virus, and its field stays good", { skip }, async () => {
+    const mail = await hold(ANNA), url = site.settings.delivery.url;
+    try {
+        let asked = 0;
+        scanner.on("request", function second() { // the first question is that of the release itself
+            says = ++asked === 2 ? "asleep" : "clean";
+            if (asked === 2) scanner.off("request", second);
+        });
+        site.configure({ delivery: { url: `smtp://127.0.0.1:${front.port}?bypass=on` } });
+        const { code, stderr } = await release(mail.uid);
+        assert.notEqual(code, 0);
+        assert.match(stderr, /451 .*No scan for viruses now/);
+        says = "clean";
+        assert.equal((await release(mail.uid)).code, 0);
+        await arrives(mail);
+    } finally {
+        says = "clean";
+        site.configure({ delivery: { url } });
+    }
 });
 
 // A mail server that takes the message and hangs up instead of saying so.

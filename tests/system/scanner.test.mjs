@@ -76,13 +76,24 @@ function findsAndThresholds(get) {
     });
 }
 
+// What Rspamd's antivirus module says when ClamAV does not answer.
+const asleep = `rspamd_config:register_symbol{ name = "CLAM_VIRUS_FAIL", type = "normal", score = 0.0, group = "antivirus",
+  callback = function(task)
+    if tostring(task:get_content()):find("clamav asleep", 1, true) then task:insert_result("CLAM_VIRUS_FAIL", 1.0, "failed to scan") end
+  end }
+`;
+
 describe("before a real Rspamd", { skip: missing("rspamd") }, () => {
     const partner = makeSigner("partner.example"), liar = makeSigner("partner.example:s=x.evil.example");
     let rspamd, site;
 
     before(async () => {
         rspamd = await startRspamdScanner({
-            local: { "rspamd.local.lua": rspamdFinds, "milter_headers.conf": 'use = ["x-spamd-result", "x-virus"]; extended_spam_headers = true;' },
+            local: {
+                "rspamd.local.lua": `${rspamdFinds}${asleep}`,
+                "force_actions.conf": 'rules { ASLEEP { action = "soft reject"; expression = "CLAM_VIRUS_FAIL"; message = "No scan for viruses now"; } }',
+                "milter_headers.conf": 'use = ["x-spamd-result", "x-virus"]; extended_spam_headers = true;',
+            },
             records: [partner.record, liar.record, { name: "partner.example", type: "txt", replies: ["v=spf1 ip4:192.0.2.10 -all"] },
                 { name: "_dmarc.partner.example", type: "txt", replies: ["v=DMARC1; p=none"] },
                 { name: "evil.example", type: "txt", replies: ["v=spf1 ip4:192.0.2.66 -all"] }],
@@ -100,6 +111,19 @@ describe("before a real Rspamd", { skip: missing("rspamd") }, () => {
         assert.equal(said.action, "reject");
         assert.match(said.messages.smtp_message, /virus found: "Eicar-Test-Signature"/);
         assert.deepEqual(said.symbols.CLAM_VIRUS.options, ["Eicar-Test-Signature"]);
+    });
+
+    test("nor that nobody could look for one: who allows the sender waits like everybody, and who refuses does not", async () => {
+        const unseen = { body: "clamav asleep" };
+
+        for (const [subject, extra] of [["hello", {}], ["invoice", {}], ["invoice", { Flags: "milter" }]]) {
+            const said = await ask(site, ANNA, letter(subject, unseen).text, extra);
+            assert.equal(said.action, "soft reject", JSON.stringify(said));
+            assert.equal(said.messages.smtp_message, "No scan for viruses now");
+        }
+        assert.equal((await ask(site, `${ANNA}>,<${CLEO}`, letter("wares", unseen).text)).action, "soft reject", "one refuses, one waits");
+        assert.equal((await ask(site, ANNA, letter("wares", unseen).text)).action, "reject");
+        assert.equal((await ask(site, ANNA, letter("invoice").text)).action, "no action");
     });
 
     const from = "billing@partner.example";

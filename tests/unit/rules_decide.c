@@ -166,11 +166,13 @@ static void postmaster_obeys_locked_global_rules_only(void **unused)
 #define R ACTION_REJECT
 #define Q ACTION_QUARANTINE
 #define D ACTION_DISCARD
+#define E ACTION_DEFER
 enum { NONE, ALLOW, BLOCK, LEARNED_ALLOW, LEARNED_BLOCK };
 #define GREY 1u
 #define LOCAL 2u
 #define VIRUS 4u
 #define NO_SCANNER 8u
+#define COME_AGAIN 16u
 /* clang-format off */
 static const struct {
     const char       *holds;
@@ -219,6 +221,13 @@ static const struct {
     {"so that much passes", LEARNED_ALLOW, 11, 0, {15, 6, 4}, 0, 0, P, 5, false, false},
     {"and is perhaps greylisted", LEARNED_ALLOW, 11, 0, {15, 6, 4}, 0, GREY, P, 5, true, false},
     {"but much spam is spam still", LEARNED_ALLOW, 22, 0, {15, 6, 4}, 0, 0, R, 16, false, false},
+    {"what the scanner defers for a protected finding is deferred", NONE, 1, 0, {15, 6, 4}, 0, COME_AGAIN, E, 1, false, true},
+    {"not by the greylist", NONE, 5, 0, {15, 6, 4}, 0, COME_AGAIN | GREY, E, 5, false, true},
+    {"an allow does not lift that", ALLOW, 1, 0, {15, 6, 4}, 0, COME_AGAIN | GREY, E, -100, false, true},
+    {"nor does a learned one", LEARNED_ALLOW, 1, 0, {15, 6, 4}, 0, COME_AGAIN, E, -5, false, true},
+    {"nobody holds it unseen", BLOCK, 1, 0, {15, 6, 4}, Q, COME_AGAIN, E, 101, false, true},
+    {"who refuses it anyway does", BLOCK, 1, 0, {15, 6, 4}, R, COME_AGAIN, R, 101, false, false},
+    {"and so does the score", NONE, 16, 0, {15, 6, 4}, 0, COME_AGAIN, R, 16, false, false},
     {"and protected findings do not shrink", LEARNED_ALLOW, 16, 16, {15, 6, 4}, 0, 0, R, 10, false, true},
 };
 /* clang-format on */
@@ -235,6 +244,7 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
                                 .score = {.total = verdicts[i].total,
                                           .protected_sum = verdicts[i].protected_sum,
                                           .protected_reject = verdicts[i].set & VIRUS,
+                                          .protected_defer = verdicts[i].set & COME_AGAIN,
                                           .none = verdicts[i].set & NO_SCANNER},
                                 .dispositions = {verdicts[i].block, R, T},
                                 .greylisting = verdicts[i].set & GREY,
@@ -250,7 +260,8 @@ static void a_verdict_follows_rule_score_and_thresholds(void **unused)
                                             : rule == BLOCK || rule == LEARNED_BLOCK ? VERDICT_BLOCK
                                                                                      : VERDICT_NONE));
         CHECK("deferred where due, and only there", deferred.action == (v.greylist_due ? ACTION_DEFER : v.action));
-        CHECK("the retry gets the action of its score", deferred.after_defer == v.action);
+        CHECK("the retry gets the action of its score", v.must_wait || deferred.after_defer == v.action);
+        CHECK("what waits for the scanner says so", v.must_wait == (v.action == E));
     }
 }
 
@@ -278,16 +289,17 @@ static void thresholds_must_be_in_order(void **unused)
 /* ---- Several recipients -------------------------------------------------------------------------------------- */
 
 /* What one recipient got, as a letter: a allow, b block, p pass, t tag, d defer, e defer what is to be tagged, q learned
- * block (quarantine). The message has a score of 3 for p, a and b, 7 for t and e, 5 for d. */
+ * block (quarantine); w and v that the scanner wants to see again, v with an allow. The message has a score of 3 for p, a and b, 7 for t and e, 5 for d. */
 static struct verdict verdict_of(char c)
 {
     struct verdict v = {.thresholds = {15, 6, 4}, .total = c == 't' || c == 'e' ? 7 : c == 'd' ? 5 : 3};
 
-    v.score = c == 'a' ? -100 : c == 'b' || c == 'q' ? v.total + 100 : v.total;
-    v.rule = c == 'a' ? VERDICT_ALLOW : c == 'b' || c == 'q' ? VERDICT_BLOCK : VERDICT_NONE;
+    v.score = c == 'a' || c == 'v' ? -100 : c == 'b' || c == 'q' ? v.total + 100 : v.total;
+    v.rule = c == 'a' || c == 'v' ? VERDICT_ALLOW : c == 'b' || c == 'q' ? VERDICT_BLOCK : VERDICT_NONE;
     v.action = c == 't' || c == 'e' ? T : c == 'b' ? R : c == 'q' ? Q : P;
     v.after_defer = v.action;
-    if (c == 'd' || c == 'e')
+    v.must_wait = c == 'w' || c == 'v';
+    if (c == 'd' || c == 'e' || v.must_wait)
         v.action = ACTION_DEFER;
     return v;
 }
@@ -349,6 +361,10 @@ static const struct { const char *rcpts, *one, *drops, *drops_custody, *post_one
     {"abd",  "P",  "P-1",  "P-1",    "P",       "Ps",  "P-1"},
     {"abq",  "P",  "P-1-2", "P-1-2", "P",       "Ps",  "P-1-2"},
     {"bbd",  "P",  "E",    "E",      "P",       "Ps",  "E"},
+    {"v",    "E",  "E",    "E",      "E",       "E",   "E"},
+    {"vw",   "E",  "E",    "E",      "E",       "E",   "E"},
+    {"bv",   "E",  "E",    "E",      "E",       "E",   "E"},
+    {"qvw",  "E",  "E",    "E",      "E",       "E",   "E"},
     {"bbb",  "R",  "R",    "R",      "T",       "T",   "D"},
 };
 /* clang-format on */

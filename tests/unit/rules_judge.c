@@ -66,35 +66,35 @@ static const struct case_row {
 #define GREY 1u
 #define ROLE 2u
 #define IN DIRECTION_INBOUND
-    {"no rule: the score decides", {{0}}, {7, 0, false, false}, IN, 0, ACTION_TAG, VERDICT_NONE, LAYER_NONE},
-    {"a rule of the domain", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DOMAIN},
-    {"a rule that does not match decides nothing", {{SCOPE_DOMAIN, RULES, "block", FROM("eve@partner.example")}}, {0, 0, false, false}, IN, 0,
+    {"no rule: the score decides", {{0}}, {7, 0, false, false, false}, IN, 0, ACTION_TAG, VERDICT_NONE, LAYER_NONE},
+    {"a rule of the domain", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DOMAIN},
+    {"a rule that does not match decides nothing", {{SCOPE_DOMAIN, RULES, "block", FROM("eve@partner.example")}}, {0, 0, false, false, false}, IN, 0,
      ACTION_PASS, VERDICT_NONE, LAYER_NONE},
     {"the mailbox overrides its domain", {{SCOPE_DOMAIN, RULES, "block", BOB}, {SCOPE_MAILBOX, RULES, "allow", SUBJECT("invoice")}},
-     {50, 0, false, false}, IN, 0, ACTION_PASS, VERDICT_ALLOW, LAYER_MAILBOX},
+     {50, 0, false, false, false}, IN, 0, ACTION_PASS, VERDICT_ALLOW, LAYER_MAILBOX},
     {"not what is locked", {{SCOPE_DOMAIN, LOCKED, "block", BOB}, {SCOPE_MAILBOX, RULES, "allow", SUBJECT("invoice")}},
-     {0, 0, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DOMAIN_LOCKED},
-    {"an assigned global policy counts", {{SCOPE_GLOBAL, ASSIGNED, "block", BOB}}, {0, 0, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK,
+     {0, 0, false, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DOMAIN_LOCKED},
+    {"an assigned global policy counts", {{SCOPE_GLOBAL, ASSIGNED, "block", BOB}}, {0, 0, false, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK,
      LAYER_DOMAIN},
-    {"one that is not is inert", {{SCOPE_GLOBAL, RULES, "block", BOB}}, {0, 0, false, false}, IN, 0, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
-    {"the default policy", {{SCOPE_GLOBAL, DEFAULT, "block", BOB}}, {0, 0, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DEFAULT},
-    {"a learned block holds", {{SCOPE_MAILBOX, LEARNED, "block", BOB}}, {0, 0, false, false}, IN, 0, ACTION_QUARANTINE, VERDICT_BLOCK,
+    {"one that is not is inert", {{SCOPE_GLOBAL, RULES, "block", BOB}}, {0, 0, false, false, false}, IN, 0, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
+    {"the default policy", {{SCOPE_GLOBAL, DEFAULT, "block", BOB}}, {0, 0, false, false, false}, IN, 0, ACTION_REJECT, VERDICT_BLOCK, LAYER_DEFAULT},
+    {"a learned block holds", {{SCOPE_MAILBOX, LEARNED, "block", BOB}}, {0, 0, false, false, false}, IN, 0, ACTION_QUARANTINE, VERDICT_BLOCK,
      LAYER_LEARNED},
     {"a learned allow subtracts 6, and the domain's block loses",
-     {{SCOPE_MAILBOX, LEARNED, "allow", SUBJECT("invoice")}, {SCOPE_DOMAIN, RULES, "block", BOB}}, {7, 0, false, false}, IN, 0, ACTION_PASS,
+     {{SCOPE_MAILBOX, LEARNED, "allow", SUBJECT("invoice")}, {SCOPE_DOMAIN, RULES, "block", BOB}}, {7, 0, false, false, false}, IN, 0, ACTION_PASS,
      VERDICT_NONE, LAYER_LEARNED},
-    {"a virus passes no allow", {{SCOPE_MAILBOX, RULES, "allow", SUBJECT("invoice")}}, {7, 0, true, false}, IN, 0, ACTION_REJECT, VERDICT_ALLOW,
+    {"a virus passes no allow", {{SCOPE_MAILBOX, RULES, "allow", SUBJECT("invoice")}}, {7, 0, true, false, false}, IN, 0, ACTION_REJECT, VERDICT_ALLOW,
      LAYER_MAILBOX},
-    {"postmaster has no rules of a domain", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false}, IN, ROLE, ACTION_PASS, VERDICT_NONE,
+    {"postmaster has no rules of a domain", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false, false}, IN, ROLE, ACTION_PASS, VERDICT_NONE,
      LAYER_NONE},
-    {"but locked global ones", {{SCOPE_GLOBAL, LOCKED, "block", BOB}, {SCOPE_DOMAIN, LOCKED, "allow", BOB}}, {0, 0, false, false}, IN, ROLE,
+    {"but locked global ones", {{SCOPE_GLOBAL, LOCKED, "block", BOB}, {SCOPE_DOMAIN, LOCKED, "allow", BOB}}, {0, 0, false, false, false}, IN, ROLE,
      ACTION_REJECT, VERDICT_BLOCK, LAYER_GLOBAL_LOCKED},
-    {"greylisting is for inbound mail", {{0}}, {5, 0, false, false}, IN, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
-    {"not for local mail", {{0}}, {5, 0, false, false}, DIRECTION_LOCAL, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
-    {"without a scanner, for whoever no rule knows", {{0}}, {0, 0, false, true}, IN, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
-    {"and neither there for local mail", {{0}}, {0, 0, false, true}, DIRECTION_LOCAL, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
-    {"local mail is not rejected by score", {{0}}, {50, 0, false, false}, DIRECTION_LOCAL, 0, ACTION_TAG, VERDICT_NONE, LAYER_NONE},
-    {"outbound mail sees no rules about senders", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false}, DIRECTION_OUTBOUND, 0, ACTION_PASS,
+    {"greylisting is for inbound mail", {{0}}, {5, 0, false, false, false}, IN, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
+    {"not for local mail", {{0}}, {5, 0, false, false, false}, DIRECTION_LOCAL, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
+    {"without a scanner, for whoever no rule knows", {{0}}, {0, 0, false, false, true}, IN, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
+    {"and neither there for local mail", {{0}}, {0, 0, false, false, true}, DIRECTION_LOCAL, GREY, ACTION_PASS, VERDICT_NONE, LAYER_NONE},
+    {"local mail is not rejected by score", {{0}}, {50, 0, false, false, false}, DIRECTION_LOCAL, 0, ACTION_TAG, VERDICT_NONE, LAYER_NONE},
+    {"outbound mail sees no rules about senders", {{SCOPE_DOMAIN, RULES, "block", BOB}}, {0, 0, false, false, false}, DIRECTION_OUTBOUND, 0, ACTION_PASS,
      VERDICT_NONE, LAYER_NONE},
 };
 /* clang-format on */
@@ -182,7 +182,7 @@ static void every_recipient_is_judged_by_their_own_rules(void **unused)
     struct scope      *of_ann = scope_of(SCOPE_MAILBOX, ann, 1), *of_ben = scope_of(SCOPE_MAILBOX, ben, 1);
     struct judge_rcpt  rcpts[4] = {rcpt_of("ann@ours.example", scopes), rcpt_of("ben@ours.example", scopes),
                                    rcpt_of("cleo@ours.example", scopes), rcpt_of("dan@ours.example", scopes)};
-    struct score_parts score = {7, 0, false, false};
+    struct score_parts score = {7, 0, false, false, false};
     struct verdict    *v;
     struct evaluation *ev;
 
@@ -209,7 +209,7 @@ static void many_recipients_of_one_domain_share_one_decision(void **unused)
     struct facts       facts = facts_of(a, IN);
     struct scope      *scopes[3] = {NULL, NULL, NULL};
     struct judge_rcpt *rcpts = calloc(MANY, sizeof *rcpts);
-    struct score_parts score = {0, 0, false, false};
+    struct score_parts score = {0, 0, false, false, false};
     struct verdict    *v;
     struct evaluation *ev;
     size_t             before;
@@ -235,7 +235,7 @@ static void a_full_arena_fails_the_scan(void **unused)
 {
     static const struct row rows[] = {{SCOPE_DOMAIN, RULES, "block", BOB}};
     struct scope           *scopes[3] = {NULL, scope_of(SCOPE_DOMAIN, rows, 1), NULL};
-    struct score_parts      score = {0, 0, false, false};
+    struct score_parts      score = {0, 0, false, false, false};
     size_t                  failed = 0, done = 0;
 
     (void)unused;

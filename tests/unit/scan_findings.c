@@ -219,28 +219,48 @@ static const struct {
     const char        *passthrough;
     bool               spamd, names_only;
     double             total, sum;
-    bool               reject;
+    bool               reject, defer;
 } scores[] = {
-    {"spam alone", "BAYES_SPAM=5 X=11", RSPAMD_REJECT, "", false, false, 16, 0, false},
+    {"spam alone", "BAYES_SPAM=5 X=11", RSPAMD_REJECT, "", false, false, 16, 0, false, false},
     {"a file type among spam", "X=10 MIME_BAD_EXTENSION=4 MIME_DOUBLE_BAD_EXTENSION=3", RSPAMD_REJECT, "", false, false,
-     17, 7, false},
+     17, 7, false, false},
     {"what speaks for it takes nothing off", "X=-10 MIME_BAD_EXTENSION=4 MIME_BAD=-3", RSPAMD_NO_ACTION, "", false,
-     false, -9, 4, false},
+     false, -9, 4, false, false},
     {"a reject that the score does not explain", "X=1 MIME_BAD_EXTENSION=4", RSPAMD_REJECT, "", false, false, 5, 4,
+     true, false},
+    {"one that a module forced", "X=20 MIME_BAD_EXTENSION=4", RSPAMD_REJECT, "force_actions", false, false, 24, 4, true,
+     false},
+    {"one that has nothing to do with it", "X=1", RSPAMD_REJECT, "multimap", false, false, 1, 0, false, false},
+    {"a virus, whatever the score", "X=20 CLAM_VIRUS=0", RSPAMD_REJECT, "", false, false, 20, 0, true, false},
+    {"a virus that the scanner lets pass", "CLAM_VIRUS=8", RSPAMD_ADD_HEADER, "", false, false, 8, 8, false, false},
+    {"a scan for viruses that failed", "X=20 CLAM_VIRUS_FAIL=0", RSPAMD_REJECT, "", false, false, 20, 0, false, false},
+    {"SpamAssassin's points", "X=3 MICROSOFT_EXECUTABLE=2", RSPAMD_ADD_HEADER, "", true, false, 5, 2, false, false},
+    {"names without points", "CLAMAV=12 X", RSPAMD_ADD_HEADER, "", true, true, 12, 12, false, false},
+    {"a scan for viruses that failed, and is wanted again", "X=2 CLAM_VIRUS_FAIL=0", RSPAMD_SOFT_REJECT, "", false,
+     false, 2, 0, false, true},
+    {"by the module that says so", "CLAM_VIRUS_FAIL=0", RSPAMD_SOFT_REJECT, "force_actions", false, false, 0, 0, false,
      true},
-    {"one that a module forced", "X=20 MIME_BAD_EXTENSION=4", RSPAMD_REJECT, "force_actions", false, false, 24, 4,
-     true},
-    {"one that has nothing to do with it", "X=1", RSPAMD_REJECT, "multimap", false, false, 1, 0, false},
-    {"a virus, whatever the score", "X=20 CLAM_VIRUS=0", RSPAMD_REJECT, "", false, false, 20, 0, true},
-    {"a virus that the scanner lets pass", "CLAM_VIRUS=8", RSPAMD_ADD_HEADER, "", false, false, 8, 8, false},
-    {"a scan for viruses that failed", "X=20 CLAM_VIRUS_FAIL=0", RSPAMD_REJECT, "", false, false, 20, 0, false},
-    {"SpamAssassin's points", "X=3 MICROSOFT_EXECUTABLE=2", RSPAMD_ADD_HEADER, "", true, false, 5, 2, false},
-    {"names without points", "CLAMAV=12 X", RSPAMD_ADD_HEADER, "", true, true, 12, 12, false},
-    {"names, and none of them protected", "X=12", RSPAMD_ADD_HEADER, "", true, true, 12, 0, false},
+    {"one of the site's own", "OURS_FAIL=0", RSPAMD_SOFT_REJECT, "", false, false, 0, 0, false, true},
+    {"a virus that is put off", "CLAM_VIRUS=8", RSPAMD_SOFT_REJECT, "greylist", false, false, 8, 8, false, true},
+    {"a file type that is put off", "MIME_BAD_EXTENSION=4", RSPAMD_SOFT_REJECT, "", false, false, 4, 4, false, true},
+    {"an engine that says so without a symbol", "X=1", RSPAMD_SOFT_REJECT, "clamav", false, false, 1, 0, false, true},
+    {"the scanner's own greylisting is not about it", "CLAM_VIRUS_FAIL=0 MIME_BAD_EXTENSION=4", RSPAMD_SOFT_REJECT,
+     "greylist", false, false, 4, 4, false, false},
+    {"nor that of one which does not tell the module", "CLAM_VIRUS_FAIL=0 GREYLIST=0[greylisted;Sun;new record]",
+     RSPAMD_SOFT_REJECT, "", false, false, 0, 0, false, false},
+    {"a greylist that has let it through is no cause", "CLAM_VIRUS_FAIL=0 GREYLIST=0[pass;meta]", RSPAMD_SOFT_REJECT,
+     "", false, false, 0, 0, false, true},
+    {"nothing of that kind", "X=1", RSPAMD_SOFT_REJECT, "", false, false, 1, 0, false, false},
+    {"a failure that the operator lets pass", "CLAM_VIRUS_FAIL=0", RSPAMD_NO_ACTION, "", false, false, 0, 0, false,
+     false},
+    {"names, and none of them protected", "X=12", RSPAMD_ADD_HEADER, "", true, true, 12, 0, false, false},
 };
 
 static void an_allow_lifts_the_spam_and_not_the_rest(void **unused)
 {
+    const char      *items[] = {"OURS"};
+    struct conf_list more = {items, 1};
+
     (void)unused;
     for (size_t i = 0; i < COUNT(scores); i++) {
         struct scanner_answer a = answer_of(scores[i].symbols, scores[i].spamd);
@@ -250,10 +270,11 @@ static void an_allow_lifts_the_spam_and_not_the_rest(void **unused)
         a.reply.action = scores[i].action;
         a.reply.passthrough = span_of(scores[i].passthrough);
         a.names_only = scores[i].names_only;
-        findings_score(&a, NULL, &out);
+        findings_score(&a, &more, &out);
         CHECK(scores[i].holds, out.total == scores[i].total && !out.none);
         CHECK(scores[i].holds, out.protected_sum == scores[i].sum);
         CHECK(scores[i].holds, out.protected_reject == scores[i].reject);
+        CHECK(scores[i].holds, out.protected_defer == scores[i].defer);
     }
 }
 
