@@ -14,24 +14,41 @@
 
 #define BACKENDS_MAX 16
 #define LEARN_MS 30000
+#define LEARN_ALL_US (60 * INT64_C(1000000)) /* for one report at all backends */
+#define HAND_US (30 * INT64_C(1000000))      /* no question is begun later; with LEARN_ALL_US below the lease */
+#define SETTLE_US 500000
+#define QUICK_US 500000
+#define SLOW_US 2000000
 #define WORDS_MAX 1024
 #define PATIENCE_FIRST_US (5 * INT64_C(1000000))
 #define PATIENCE_CLOSED_US (60 * INT64_C(1000000))
 #define PATIENCE_MAX_US (3600 * INT64_C(1000000))
 
+_Static_assert(HAND_US + LEARN_ALL_US < REPORT_LEASE_US, "nobody else takes what is being asked about");
+
 struct drain {
     const struct settings *settings;
+    struct drain_counts   *counts;
     struct store          *store;
     struct keyring        *ring;
     struct vault          *vault;
+    struct learner        *learner;
     struct scanner_health  health[BACKENDS_MAX];
     size_t                 n;
     char                   name[128]; /* whose lease it is */
-    struct arena           arena;
     struct buf             message, words;
+
+    /* The hand: n reports taken, of which what came is known of the first `known`, and not written down yet. */
+    struct {
+        struct store_report     reports[DRAIN_HAND_MAX];
+        struct store_report_end ends[DRAIN_HAND_MAX];
+        size_t                  n, known, want;
+        int64_t                 taken_us, known_us; /* since when; of the first */
+        struct arena            arena;
+    } hand;
 };
 
-int drain_new(const struct settings *s, struct drain **out, struct err *e)
+int drain_new(const struct settings *s, struct drain_counts *counts, struct drain **out, struct err *e)
 {
     struct drain *d;
 
@@ -44,8 +61,11 @@ int drain_new(const struct settings *s, struct drain **out, struct err *e)
     if ((d = calloc(1, sizeof *d)) == NULL)
         panic("out of memory");
     d->settings = s;
+    d->counts = counts;
     d->n = s->trainer.backend.n;
-    arena_init(&d->arena, 1 << 20);
+    d->learner = learner_new();
+    d->hand.want = 1;
+    arena_init(&d->hand.arena, 1 << 20);
     buf_init(&d->message, (size_t)s->rulesd.max_message + (1 << 20));
     buf_init(&d->words, WORDS_MAX);
     if (gethostname(d->name, 64) < 0)
@@ -53,22 +73,6 @@ int drain_new(const struct settings *s, struct drain **out, struct err *e)
     snprintf(d->name + strlen(d->name), 32, ":%ld", (long)getpid());
     *out = d;
     return 0;
-}
-
-void drain_free(struct drain **dp)
-{
-    struct drain *d = *dp;
-
-    *dp = NULL;
-    if (d == NULL)
-        return;
-    vault_close(&d->vault);
-    keyring_close(&d->ring);
-    store_close(&d->store);
-    arena_fini(&d->arena);
-    buf_fini(&d->message);
-    buf_fini(&d->words);
-    free(d);
 }
 
 /* What a start could not have, because it was away, is had later. */
@@ -84,38 +88,71 @@ static int open_all(struct drain *d, struct err *e)
     return d->vault != NULL ? 0 : vault_open(&how, &d->vault, e);
 }
 
-/* ---- one report ---- */
+/* ---- the backends ---- */
+
+/* One that is closed to us is left alone as long as one that failed often. */
+static void shut(struct scanner_health *h, int64_t now_us)
+{
+    *h = (struct scanner_health){.rest_us = SCANNER_REST_MAX_US, .until_us = now_us + SCANNER_REST_MAX_US};
+}
+
+static bool somebody_is_well(const struct drain *d)
+{
+    static const bool tried[BACKENDS_MAX];
+
+    return scanner_has_other(d->health, d->n, tried, SIZE_MAX, clock_mono_us());
+}
+
+static void weigh(struct drain *d, size_t at, bool trial, enum learn_answer answer)
+{
+    int64_t now = clock_mono_us();
+
+    if (answer == LEARN_LATER) {
+        atomic_fetch_add(&d->counts->failed, 1);
+        scanner_did_badly(&d->health[at], true, trial, now);
+    } else if (answer == LEARN_CLOSED) {
+        atomic_fetch_add(&d->counts->closed, 1);
+        shut(&d->health[at], now);
+    } else {
+        scanner_did_well(&d->health[at]);
+    }
+}
+
+static bool is_word(enum learn_answer a) { return a != LEARN_LATER && a != LEARN_CLOSED; }
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 static enum learn_answer teach(struct drain *d, const struct store_report *r)
 {
     static const enum learn_class classes[] = {
         [REPORT_SPAM] = LEARN_SPAM, [REPORT_HAM] = LEARN_HAM, [REPORT_FORGET] = LEARN_FORGET};
+    const int64_t     until = clock_mono_us() + LEARN_ALL_US;
     struct learn_ask  ask = {.password = d->settings->trainer.password,
                              .class = classes[r->class],
                              .deliver_to = r->recipient,
-                             .message = buf_span(&d->message),
-                             .timeout_ms = LEARN_MS};
+                             .message = buf_span(&d->message)};
     bool              tried[BACKENDS_MAX] = {false};
     enum learn_answer answer = LEARN_LATER;
 
     buf_clear(&d->words);
     buf_puts(&d->words, "no backend is well");
-    for (;;) {
+    while (!is_word(answer) && clock_mono_us() < until) {
         bool   trial;
         size_t at = scanner_choose(d->health, d->n, tried, clock_mono_us(), &trial);
 
         if (at == SIZE_MAX)
-            return answer;
+            break;
         tried[at] = true;
         ask.url = d->settings->trainer.backend.items[at];
-        answer = learn(&ask, &d->words);
-        if (answer != LEARN_LATER) {
-            scanner_did_well(&d->health[at]);
-            return answer;
-        }
-        scanner_did_badly(&d->health[at], true, trial, clock_mono_us());
+        ask.timeout_ms = least(LEARN_MS, (until - clock_mono_us()) / 1000 + 1);
+        atomic_fetch_add(&d->counts->attempts, 1);
+        answer = learn(d->learner, &ask, &d->words);
+        weigh(d, at, trial, answer);
     }
+    return answer;
 }
+
+/* ---- one report ---- */
 
 /* Between three quarters and five quarters of it. */
 static int64_t jitter(int64_t us)
@@ -153,67 +190,149 @@ static void tell(const struct store_report *r, const char *state, struct span wo
     log_end(&l);
 }
 
-/* Taken back meanwhile, or taken by another: nothing is lost. */
-static int settled(int rc, struct err *e)
+/* What came of the report that is next in the hand. */
+static void end(struct drain *d, const struct store_report *r, enum report_state state, int64_t wait_us,
+                struct span words)
 {
-    if (rc < 0 && e->code == ERR_CONFLICT) {
-        *e = ERR_INIT;
-        return 0;
-    }
-    return rc;
-}
-
-static int end(struct drain *d, const struct store_report *r, enum report_state state, struct span words, struct err *e)
-{
+    d->hand.ends[d->hand.known] = (struct store_report_end){
+        .id = r->id,
+        .state = state,
+        .next_us = state == REPORT_WAITING ? clock_wall_us() + wait_us : r->next_us,
+        .answer = arena_dup(&d->hand.arena, words),
+    };
+    if (d->hand.known++ == 0)
+        d->hand.known_us = clock_mono_us();
+    atomic_fetch_add(&d->counts->ended[state], 1);
     tell(r, report_state_words[state], words);
-    return settled(store_report_done(d->store, &r->id, span_of(d->name), state, words, clock_wall_us(), e), e);
 }
 
-static int put_off(struct drain *d, const struct store_report *r, enum learn_answer answer, struct span words,
-                   struct err *e)
+static void put_off(struct drain *d, const struct store_report *r, enum learn_answer answer, struct span words)
 {
-    int64_t now = clock_wall_us();
-
-    tell(r, "waiting", words);
-    return settled(store_report_later(d->store, &r->id, span_of(d->name), now + patience(r, answer), words, now, e), e);
+    end(d, r, REPORT_WAITING, patience(r, answer), words);
 }
 
-static int work(struct drain *d, const struct store_report *r, struct err *e)
+/* False: no backend has said its word on it, and the next need not try. */
+static bool work(struct drain *d, const struct store_report *r)
 {
-    struct err        why = ERR_INIT;
-    enum learn_answer answer;
+    static const enum report_state states[] = {[LEARN_DONE] = REPORT_LEARNT,
+                                               [LEARN_KNOWN] = REPORT_KNOWN,
+                                               [LEARN_SHORT] = REPORT_SHORT,
+                                               [LEARN_REFUSED] = REPORT_REFUSED};
+    struct err                     why = ERR_INIT;
+    enum learn_answer              answer;
 
     buf_clear(&d->message);
-    if (!r->has_body)
-        return end(d, r, REPORT_REFUSED, SPAN("the message is not here any more"), e);
+    if (!r->has_body) {
+        end(d, r, REPORT_REFUSED, 0, SPAN("the message is not here any more"));
+        return true;
+    }
     if (vault_get(d->vault, &r->body, NULL, &d->message, &why) < 0) {
-        bool lasting = why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT;
-
-        return lasting ? end(d, r, REPORT_REFUSED, span_of(why.text), e)
-                       : put_off(d, r, LEARN_CLOSED, span_of(why.text), e);
+        if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+            end(d, r, REPORT_REFUSED, 0, span_of(why.text));
+        else
+            put_off(d, r, LEARN_CLOSED, span_of(why.text));
+        return true;
     }
     answer = teach(d, r);
-    switch (answer) {
-    case LEARN_DONE: return end(d, r, REPORT_LEARNT, buf_span(&d->words), e);
-    case LEARN_KNOWN: return end(d, r, REPORT_KNOWN, buf_span(&d->words), e);
-    case LEARN_SHORT: return end(d, r, REPORT_SHORT, buf_span(&d->words), e);
-    case LEARN_REFUSED: return end(d, r, REPORT_REFUSED, buf_span(&d->words), e);
-    case LEARN_CLOSED:
-    case LEARN_LATER: break;
+    if (is_word(answer))
+        end(d, r, states[answer], 0, buf_span(&d->words));
+    else
+        put_off(d, r, answer, buf_span(&d->words));
+    return is_word(answer);
+}
+
+/* ---- the hand ---- */
+
+static int take(struct drain *d, struct err *e)
+{
+    arena_reset(&d->hand.arena);
+    d->hand.known = 0;
+    d->hand.taken_us = clock_mono_us();
+    int n = store_report_claim(d->store, span_of(d->name), clock_wall_us(), d->hand.want, &d->hand.arena,
+                               d->hand.reports, e);
+    d->hand.n = n > 0 ? (size_t)n : 0;
+    return n;
+}
+
+/* Nothing more of this hand is asked about. */
+static void give_back(struct drain *d)
+{
+    for (; d->hand.known < d->hand.n; d->hand.known++) {
+        const struct store_report *r = &d->hand.reports[d->hand.known];
+
+        d->hand.ends[d->hand.known] = (struct store_report_end){
+            .id = r->id, .next_us = r->next_us, .unasked = true, .answer = r->answer};
     }
-    return put_off(d, r, answer, buf_span(&d->words), e);
+    d->hand.want = 1;
+}
+
+static void adapt(struct drain *d)
+{
+    int64_t took = clock_mono_us() - d->hand.taken_us;
+
+    if (took > SLOW_US)
+        d->hand.want = (d->hand.want + 1) / 2;
+    else if (took < QUICK_US && d->hand.n == d->hand.want && 2 * d->hand.want <= DRAIN_HAND_MAX)
+        d->hand.want *= 2;
+}
+
+/* Writes down what is known, and forgets it; what was taken back meanwhile, or taken by another, has a word of its own. */
+static int settle(struct drain *d, struct err *e)
+{
+    size_t left = d->hand.n - d->hand.known;
+
+    if (d->hand.known == 0)
+        return 0;
+    if (store_report_settle(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), NULL, e) < 0)
+        return -1;
+    memmove(d->hand.reports, d->hand.reports + d->hand.known, left * sizeof d->hand.reports[0]);
+    d->hand.n = left;
+    d->hand.known = 0;
+    return 0;
+}
+
+static bool is_time_to_settle(const struct drain *d)
+{
+    return d->hand.known == d->hand.n || (d->hand.known > 0 && clock_mono_us() - d->hand.known_us > SETTLE_US);
 }
 
 int drain_step(struct drain *d, struct err *e)
 {
-    struct store_report r;
-    int                 rc;
-
     if (open_all(d, e) < 0)
         return -1;
-    arena_reset(&d->arena);
-    rc = store_report_claim(d->store, span_of(d->name), clock_wall_us(), &d->arena, &r, e);
-    if (rc <= 0)
-        return rc;
-    return work(d, &r, e) < 0 ? -1 : 1;
+    if (d->hand.known == d->hand.n) {
+        if (settle(d, e) < 0)
+            return -1;
+        if (!somebody_is_well(d))
+            return 0;
+        int n = take(d, e);
+        if (n <= 0)
+            return n;
+    }
+    if (clock_mono_us() - d->hand.taken_us > HAND_US || !work(d, &d->hand.reports[d->hand.known]))
+        give_back(d);
+    else if (d->hand.known == d->hand.n)
+        adapt(d);
+    return is_time_to_settle(d) && settle(d, e) < 0 ? -1 : 1;
+}
+
+void drain_free(struct drain **dp)
+{
+    struct drain *d = *dp;
+    struct err    e = ERR_INIT;
+
+    *dp = NULL;
+    if (d == NULL)
+        return;
+    give_back(d);
+    if (d->store != NULL && settle(d, &e) < 0)
+        log_err(LOG_LEVEL_WARNING, "reports in hand wait for their leases to lapse", &e);
+    learner_free(&d->learner);
+    vault_close(&d->vault);
+    keyring_close(&d->ring);
+    store_close(&d->store);
+    arena_fini(&d->hand.arena);
+    buf_fini(&d->message);
+    buf_fini(&d->words);
+    free(d);
 }

@@ -1,6 +1,6 @@
 /* trainer/main.c - postern-trainer: teaches the filter what people report.
  *
- * One thread. SIGTERM and SIGINT: finish the report at hand, leave. SIGHUP: read the settings again. Several may run at once, here
+ * One thread. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read the settings again. Several may run at once, here
  * and on other machines. */
 #include <signal.h>
 #include <stdlib.h>
@@ -63,12 +63,13 @@ static int serve(struct drain *d, bool idle)
 
 static int run_with(const struct program_options *o, bool first)
 {
-    struct err    e = ERR_INIT;
-    struct conf  *conf = NULL;
-    struct drain *d = NULL;
-    int           got;
+    static struct drain_counts counts;
+    struct err                 e = ERR_INIT;
+    struct conf               *conf = NULL;
+    struct drain              *d = NULL;
+    int                        got;
 
-    if (conf_load(o->conf_path, !o->conf_given, &conf, &e) < 0 || drain_new(conf_settings(conf), &d, &e) < 0) {
+    if (conf_load(o->conf_path, !o->conf_given, &conf, &e) < 0 || drain_new(conf_settings(conf), &counts, &d, &e) < 0) {
         conf_free(&conf);
         if (first)
             fatal(&e);

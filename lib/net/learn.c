@@ -5,6 +5,7 @@
 #include <curl/curl.h>
 #include <poll.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
@@ -383,21 +384,61 @@ static enum learn_answer by_spamd(struct talk *t, struct buf *words)
     return code != CURLE_OK ? lost(t, code, words) : of_tell(buf_span(&t->in), words);
 }
 
-enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out)
+struct learner {
+    CURL *easy; /* for HTTP; what speaks to spamd opens a connection and nothing else, and is used once */
+};
+
+struct learner *learner_new(void)
+{
+    struct learner *l = calloc(1, sizeof *l);
+
+    if (l == NULL || (l->easy = curl_easy_init()) == NULL)
+        panic("out of memory");
+    return l;
+}
+
+void learner_free(struct learner **l)
+{
+    if (*l != NULL)
+        curl_easy_cleanup((*l)->easy);
+    free(*l);
+    *l = NULL;
+}
+
+static enum learn_answer ask_rspamd(struct learner *l, struct talk *t, struct buf *words)
+{
+    enum learn_answer answer;
+
+    t->easy = l->easy;
+    answer = by_rspamd(t, words);
+    curl_easy_reset(l->easy); /* what it points to ends here; its connections stay */
+    return answer;
+}
+
+static enum learn_answer ask_spamd(struct talk *t, struct buf *words)
+{
+    enum learn_answer answer = LEARN_LATER;
+
+    if ((t->easy = curl_easy_init()) == NULL)
+        say(words, SPAN("libcurl does not start"));
+    else
+        answer = by_spamd(t, words);
+    curl_easy_cleanup(t->easy);
+    return answer;
+}
+
+enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct buf *words_out)
 {
     struct talk       t = {.ask = ask, .until_us = clock_mono_us() + ask->timeout_ms * 1000};
     struct err        e = ERR_INIT;
-    enum learn_answer answer;
+    enum learn_answer answer = LEARN_CLOSED;
 
     buf_clear(words_out);
-    if (filter_url_read(ask->url, &t.at, &e) < 0 || (t.easy = curl_easy_init()) == NULL) {
-        filter_url_fini(&t.at);
-        say(words_out, span_of(e.text));
-        return LEARN_CLOSED;
-    }
     buf_init(&t.in, ANSWER_MAX);
-    answer = t.at.spamd ? by_spamd(&t, words_out) : by_rspamd(&t, words_out);
-    curl_easy_cleanup(t.easy);
+    if (filter_url_read(ask->url, &t.at, &e) < 0)
+        say(words_out, span_of(e.text));
+    else
+        answer = t.at.spamd ? ask_spamd(&t, words_out) : ask_rspamd(l, &t, words_out);
     buf_fini(&t.in);
     filter_url_fini(&t.at);
     return answer;

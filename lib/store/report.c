@@ -22,15 +22,12 @@ static const char supersede_sql[] =
     "UPDATE report SET state = 'superseded', lease_until_us = 0, lease_by = '', changed_us = $5"
     " WHERE subject = $1 AND who = $2 AND recipient = $3 AND class <> $4 AND state <> 'superseded'";
 static const char claim_sql[] =
-    "UPDATE report SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1, changed_us = $1 WHERE id ="
+    "UPDATE report SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1, changed_us = $1 WHERE id IN"
     " (SELECT id FROM report WHERE state = 'waiting' AND next_us <= $1 AND lease_until_us <= $1"
-    "  ORDER BY next_us, id LIMIT 1) AND state = 'waiting' AND lease_until_us <= $1 RETURNING " COLUMNS;
-static const char done_sql[] =
-    "UPDATE report SET state = $3, answer = $4, lease_until_us = 0, lease_by = '', changed_us = $5"
-    " WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
-static const char later_sql[] =
-    "UPDATE report SET next_us = $3, answer = $4, lease_until_us = 0, lease_by = '', changed_us = $5"
-    " WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
+    "  ORDER BY next_us, id LIMIT $4) AND state = 'waiting' AND lease_until_us <= $1 RETURNING " COLUMNS;
+static const char settle_sql[] =
+    "UPDATE report SET state = $3, next_us = $4, attempts = attempts - $5, answer = $6, lease_until_us = 0,"
+    " lease_by = '', changed_us = $7 WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
 static const char next_sql[] = "SELECT MIN(CASE WHEN lease_until_us > next_us THEN lease_until_us ELSE next_us END)"
                                " FROM report WHERE state = 'waiting' HAVING COUNT(*) > 0";
 static const char oldest_sql[] = "SELECT MIN(created_us) FROM report WHERE state = 'waiting' HAVING COUNT(*) > 0";
@@ -161,52 +158,74 @@ static void read_row(struct db_rows *r, struct store_report *out)
     out->has_body = body.n > 0 && uuid_parse(body, &out->body);
 }
 
-int store_report_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_report *out,
-                       struct err *e)
+static void keep_texts(struct arena *a, struct store_report *r)
 {
-    struct db_val   vals[] = {dbv_i64(now_us), dbv_i64(now_us + REPORT_LEASE_US), dbv_text(by)};
+    r->subject = arena_dup(a, r->subject);
+    r->who = arena_dup(a, r->who);
+    r->recipient = arena_dup(a, r->recipient);
+    r->channel = arena_dup(a, r->channel);
+    r->answer = arena_dup(a, r->answer);
+}
+
+int store_report_claim(struct store *s, struct span by, int64_t now_us, size_t max, struct arena *a,
+                       struct store_report *out, struct err *e)
+{
+    struct db_val   vals[] = {dbv_i64(now_us), dbv_i64(now_us + REPORT_LEASE_US), dbv_text(by), dbv_i64((int64_t)max)};
     struct db_rows *r;
-    int             rc = row_first(s->log, claim_sql, vals, COUNT(vals), &r, e);
+    size_t          n = 0;
+    int             rc;
 
-    if (rc <= 0)
-        return rc;
-    read_row(r, out);
-    out->subject = arena_dup(a, out->subject);
-    out->who = arena_dup(a, out->who);
-    out->recipient = arena_dup(a, out->recipient);
-    out->channel = arena_dup(a, out->channel);
-    out->answer = arena_dup(a, out->answer);
-    db_rows_free(&r);
-    return a->full ? err_set(e, ERR_LIMIT, "a report needs too much memory") : 1;
-}
-
-static int change(struct store *s, const char *sql, const struct db_val *vals, size_t n, struct err *e)
-{
-    int64_t changed = 0;
-
-    if (db_run(s->log, sql, vals, n, &changed, e) < 0)
+    if (db_query(s->log, claim_sql, vals, COUNT(vals), &r, e) < 0)
         return -1;
-    return changed == 1 ? 0 : err_set(e, ERR_CONFLICT, "somebody else has the report by now, or it was taken back");
+    while ((rc = db_next(r, e)) > 0 && n < max) {
+        read_row(r, &out[n]);
+        keep_texts(a, &out[n++]);
+    }
+    db_rows_free(&r);
+    if (rc < 0)
+        return -1;
+    return a->full ? err_set(e, ERR_LIMIT, "a report needs too much memory") : (int)n;
 }
 
-static struct span cut(struct span answer) { return span_head(answer, REPORT_ANSWER_MAX); }
-
-int store_report_done(struct store *s, const struct uuid *id, struct span by, enum report_state state,
-                      struct span answer, int64_t now_us, struct err *e)
+static struct span cut(struct span answer)
 {
-    struct db_val vals[] = {dbv_uuid(id), dbv_text(by), dbv_word(report_state_words, (int)state),
-                            dbv_text(is_storable(cut(answer)) ? cut(answer) : SPAN("")), dbv_i64(now_us)};
-
-    return change(s, done_sql, vals, COUNT(vals), e);
+    answer = span_head(answer, REPORT_ANSWER_MAX);
+    return is_storable(answer) ? answer : SPAN("");
 }
 
-int store_report_later(struct store *s, const struct uuid *id, struct span by, int64_t next_us, struct span answer,
-                       int64_t now_us, struct err *e)
+static int settle_in(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
+                     size_t *settled, struct err *e)
 {
-    struct db_val vals[] = {dbv_uuid(id), dbv_text(by), dbv_i64(next_us),
-                            dbv_text(is_storable(cut(answer)) ? cut(answer) : SPAN("")), dbv_i64(now_us)};
+    *settled = 0;
+    for (const struct store_report_end *end = ends; end < ends + n; end++) {
+        int64_t             changed = 0;
+        const struct db_val vals[] = {
+            dbv_uuid(&end->id),    dbv_text(by),           dbv_word(report_state_words, (int)end->state),
+            dbv_i64(end->next_us), dbv_bool(end->unasked), dbv_text(cut(end->answer)),
+            dbv_i64(now_us),
+        };
 
-    return change(s, later_sql, vals, COUNT(vals), e);
+        if (db_run(s->log, settle_sql, vals, COUNT(vals), &changed, e) < 0)
+            return -1;
+        *settled += changed > 0;
+    }
+    return 0;
+}
+
+int store_report_settle(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
+                        size_t *settled_out, struct err *e)
+{
+    size_t settled;
+
+    if (db_begin(s->log, e) < 0)
+        return -1;
+    if (settle_in(s, by, ends, n, now_us, &settled, e) < 0 || db_commit(s->log, e) < 0) {
+        db_rollback(s->log);
+        return -1;
+    }
+    if (settled_out != NULL)
+        *settled_out = settled;
+    return 0;
 }
 
 int store_report_next(struct store *s, int64_t *next_us_out, struct err *e)

@@ -1,13 +1,13 @@
 /* lib/store/report.h - what people and programs say of messages, and how far the filter has got with it.
  *
- *     waiting ──claim, done──> learnt | known | short | refused
- *        ^  └──claim, later──> waiting, from next_us on
+ *     waiting ──claim, settle──> learnt | known | short | refused
+ *        ^  └──claim, settle──> waiting, from next_us on
  *        └──── said again after the opposite ──── superseded
  *
  * Kept     what has ended goes with the log of the day on which it last changed (store_message_trim); what waits stays.
  * Once     one person, one message, one recipient, one class: one row for ever. Saying the same again changes nothing; saying the
  *          opposite supersedes, and what was superseded waits again when it is said again.
- * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing (ERR_CONFLICT).
+ * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing.
  * Nothing here needs the main database. */
 #ifndef POSTERN_STORE_REPORT_H
 #define POSTERN_STORE_REPORT_H
@@ -41,15 +41,22 @@ enum report_added {
 /* Fills id. state, attempts, times and answer of *r are not looked at. */
 int store_report_add(struct store *s, struct store_report *r, int64_t now_us, enum report_added *out, struct err *e);
 
-/* The next that waits: 1 and the row (spans in `a`), 0 none, -1. `by` names who takes it. */
-int store_report_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_report *out,
-                       struct err *e);
-/* How it ended: state LEARNT, KNOWN, SHORT or REFUSED, with the backend's words (cut). */
-int store_report_done(struct store *s, const struct uuid *id, struct span by, enum report_state state,
-                      struct span answer, int64_t now_us, struct err *e);
-/* To be tried again then. */
-int store_report_later(struct store *s, const struct uuid *id, struct span by, int64_t next_us, struct span answer,
-                       int64_t now_us, struct err *e);
+/* The next that wait, at most `max`: how many were taken (spans in `a`), or -1. `by` names who takes them. */
+int store_report_claim(struct store *s, struct span by, int64_t now_us, size_t max, struct arena *a,
+                       struct store_report *out, struct err *e);
+
+/* What came of one that was taken. */
+struct store_report_end {
+    struct uuid       id;
+    enum report_state state;   /* LEARNT, KNOWN, SHORT or REFUSED; WAITING: to be tried again */
+    int64_t           next_us; /* then */
+    bool              unasked; /* it is given back as it was: no attempt was made */
+    struct span       answer;  /* the backend's words (cut) */
+};
+/* Of all that `by` has taken, in one transaction. What somebody else has by now, or what was taken back, stays as it is; *settled_out
+ * (may be NULL) is how many did change. */
+int store_report_settle(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
+                        size_t *settled_out, struct err *e);
 /* When the next one waits; INT64_MAX: none does. */
 int store_report_next(struct store *s, int64_t *next_us_out, struct err *e);
 

@@ -144,17 +144,19 @@ struct told {
 
 static struct told tell(struct fake *f, struct learn_ask ask)
 {
-    struct told t;
-    struct buf  words;
+    struct learner *l = learner_new();
+    struct told     t;
+    struct buf      words;
 
     buf_init(&words, sizeof t.words - 1);
     ask.url = f->url;
     ask.password = ask.password != NULL ? ask.password : "";
     ask.message = ask.message.p != NULL ? ask.message : SPAN(MAIL);
     ask.timeout_ms = ask.timeout_ms > 0 ? ask.timeout_ms : 5000;
-    t.answer = learn(&ask, &words);
+    t.answer = learn(l, &ask, &words);
     snprintf(t.words, sizeof t.words, "%.*s", SPAN_ARG(buf_span(&words)));
     buf_fini(&words);
+    learner_free(&l);
     return t;
 }
 

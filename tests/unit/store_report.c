@@ -29,9 +29,23 @@ static int claim(struct world *w, const char *by, int64_t at, struct store_repor
 
     arena_fini(&a);
     arena_init(&a, 1 << 20);
-    rc = store_report_claim(w->more, span_of(by), at, &a, out, &w->e);
+    rc = store_report_claim(w->more, span_of(by), at, 1, &a, out, &w->e);
     assert_true(rc >= 0);
     return rc;
+}
+
+/* How many changed. */
+static size_t settle(struct world *w, const char *by, const struct store_report_end *end, int64_t at)
+{
+    size_t settled;
+
+    OK(w, store_report_settle(w->more, span_of(by), end, 1, at, &settled, &w->e));
+    return settled;
+}
+
+static size_t learnt(struct world *w, const char *by, const struct uuid *id, int64_t at)
+{
+    return settle(w, by, &(struct store_report_end){.id = *id, .state = REPORT_LEARNT, .answer = SPAN("ok")}, at);
 }
 
 static int count(void *ctx, const struct store_report *r)
@@ -87,9 +101,8 @@ static void only_one_has_a_report_until_its_lease_lapses(void **state)
     assert_true(next == 2 * US + REPORT_LEASE_US);
     assert_int_equal(claim(w, "t2", next, &r), 1);
     assert_int_equal(r.attempts, 2);
-    assert_int_equal(store_report_done(w->more, &r.id, SPAN("t1"), REPORT_LEARNT, SPAN("ok"), next, &w->e), -1);
-    assert_int_equal(w->e.code, ERR_CONFLICT);
-    OK(w, store_report_done(w->more, &r.id, SPAN("t2"), REPORT_LEARNT, SPAN("ok"), next, &w->e));
+    assert_int_equal(learnt(w, "t1", &r.id, next), 0);
+    assert_int_equal(learnt(w, "t2", &r.id, next), 1);
     OK(w, store_report_next(w->more, &next, &w->e));
     assert_true(next == INT64_MAX);
 }
@@ -101,7 +114,8 @@ static void what_failed_waits_for_its_time(void **state)
 
     say(w, "anna", REPORT_SPAM, 1 * US, NULL);
     assert_int_equal(claim(w, "t1", 2 * US, &r), 1);
-    OK(w, store_report_later(w->more, &r.id, SPAN("t1"), 60 * US, SPAN("connection refused"), 2 * US, &w->e));
+    const struct store_report_end later = {.id = r.id, .next_us = 60 * US, .answer = SPAN("connection refused")};
+    assert_int_equal(settle(w, "t1", &later, 2 * US), 1);
     assert_int_equal(claim(w, "t1", 59 * US, &r), 0);
     assert_int_equal(claim(w, "t1", 60 * US, &r), 1);
     assert_true(span_is(r.answer, "connection refused"));
@@ -115,8 +129,36 @@ static void what_was_turned_while_it_was_on_its_way_does_not_end(void **state)
     say(w, "anna", REPORT_SPAM, 1 * US, NULL);
     assert_int_equal(claim(w, "t1", 2 * US, &r), 1);
     say(w, "anna", REPORT_HAM, 3 * US, NULL);
-    assert_int_equal(store_report_done(w->more, &r.id, SPAN("t1"), REPORT_LEARNT, SPAN("ok"), 4 * US, &w->e), -1);
-    assert_int_equal(w->e.code, ERR_CONFLICT);
+    assert_int_equal(learnt(w, "t1", &r.id, 4 * US), 0);
+}
+
+static void several_are_taken_at_once_and_what_nobody_asked_about_is_given_back_as_it_was(void **state)
+{
+    static const char *const people[] = {"anna", "ben", "cleo"};
+    struct world            *w = world_of(state);
+    struct store_report      r[3], one;
+    struct arena             a;
+    size_t                   settled;
+
+    for (size_t i = 0; i < COUNT(people); i++)
+        say(w, people[i], REPORT_SPAM, (int64_t)(i + 1) * US, NULL);
+    arena_init(&a, 1 << 20);
+    assert_int_equal(store_report_claim(w->more, SPAN("t1"), 9 * US, 2, &a, r, &w->e), 2);
+    assert_int_equal(claim(w, "t2", 9 * US, &one), 1);
+    assert_true(span_is(one.who, "cleo"));
+    const struct store_report_end ends[] = {
+        {.id = r[0].id, .state = REPORT_KNOWN, .answer = SPAN("known already")},
+        {.id = r[1].id, .next_us = r[1].next_us, .unasked = true},
+        {.id = one.id, .state = REPORT_LEARNT}, /* another's */
+    };
+    OK(w, store_report_settle(w->more, SPAN("t1"), ends, COUNT(ends), 9 * US, &settled, &w->e));
+    assert_int_equal(settled, 2);
+    arena_fini(&a);
+    const struct uuid back = r[1].id;
+    assert_int_equal(claim(w, "t3", 9 * US, &one), 1);
+    assert_memory_equal(&one.id, &back, sizeof back);
+    assert_int_equal(one.attempts, 1);
+    assert_int_equal(claim(w, "t3", 9 * US, &one), 0);
 }
 
 static void bad_words_are_refused(void **state)
@@ -138,6 +180,7 @@ int main(void)
         STORE(only_one_has_a_report_until_its_lease_lapses),
         STORE(what_failed_waits_for_its_time),
         STORE(what_was_turned_while_it_was_on_its_way_does_not_end),
+        STORE(several_are_taken_at_once_and_what_nobody_asked_about_is_given_back_as_it_was),
         STORE(bad_words_are_refused),
     };
 
