@@ -270,7 +270,8 @@ static int delete_one(struct cli *c, struct held *h, const struct uuid *uid, str
     if (body_record(h->vault, uid, &c->arena, &m, e) < 0)
         return -1;
     for (size_t i = 0; i < m.ndeliveries; i++)
-        if (release_held(m.deliveries[i].verdict) && write_down(c, "quarantine.delete", uid, &m.deliveries[i], e) < 0)
+        if ((m.copy || release_held(m.deliveries[i].verdict)) &&
+            write_down(c, "quarantine.delete", uid, &m.deliveries[i], e) < 0)
             return -1;
     if (vault_delete(h->vault, uid, e) < 0)
         return -1;
@@ -401,37 +402,51 @@ static int purge_batch(struct cli *c, struct held *h, struct due *d, struct err 
     return store_custody_move(c->store, d->uids, d->n, CUSTODY_GONE, e);
 }
 
-static int purge(struct cli *c, struct held *h, int64_t now_us, struct err *e)
+static int purge_kind(struct cli *c, struct held *h, bool copies, int64_t now_us, int64_t *gone, struct err *e)
 {
     struct due *d = arena_zalloc(&c->arena, sizeof *d);
-    int64_t     gone = 0;
 
     for (d->n = 1; d->n > 0;) {
         d->n = 0;
-        if (store_custody_due(c->store, &h->node, now_us, PURGE_BATCH, each_due, d, e) < 0 ||
+        if (store_custody_due(c->store, &h->node, copies, now_us, PURGE_BATCH, each_due, d, e) < 0 ||
             (d->n > 0 && purge_batch(c, h, d, e) < 0))
             return -1;
-        gone += (int64_t)d->n;
+        *gone += (int64_t)d->n;
     }
+    return 0;
+}
+
+static int purge(struct cli *c, struct held *h, int64_t now_us, struct err *e)
+{
+    int64_t gone = 0;
+
+    if (purge_kind(c, h, true, now_us, &gone, e) < 0 || purge_kind(c, h, false, now_us, &gone, e) < 0)
+        return -1;
     printf("%lld messages deleted.\n", (long long)gone);
     return purge_allow(h->vault, e); /* rulesd need not ask about that clock any more */
 }
 
 static int ask_and_purge(struct cli *c, struct held *h, bool yes, struct err *e)
 {
-    struct store_custody_sum sum;
+    struct store_custody_sum sum, copies;
     struct buf               b;
     char                     what[200];
     int64_t                  now_us = clock_wall_us();
     int                      rc;
 
-    if (store_custody_sum(c->store, &h->node, now_us, &sum, e) < 0)
+    if (store_custody_sum(c->store, &h->node, false, now_us, &sum, e) < 0 ||
+        store_custody_sum(c->store, &h->node, true, now_us, &copies, e) < 0)
         return -1;
     printf("%lld messages are held here; %lld of them (%lld bytes) are past their time at %s UTC.\n",
            (long long)sum.count, (long long)sum.due_count, (long long)sum.due_bytes, time_text(now_us).text);
+    if (copies.count > 0)
+        printf("And %lld copies of delivered mail, %lld past their time.\n", (long long)copies.count,
+               (long long)copies.due_count);
+    sum.due_count += copies.due_count;
+    sum.due_bytes += copies.due_bytes;
     if (sum.due_count == 0)
         return yes ? purge_allow(h->vault, e) : 0;
-    snprintf(what, sizeof what, "delete %lld held messages for good", (long long)sum.due_count);
+    snprintf(what, sizeof what, "delete %lld messages for good", (long long)sum.due_count);
     if (cli_confirm(yes, what, e) < 0)
         return -1;
     buf_init(&b, 1000);

@@ -183,7 +183,7 @@ static void print_message(const struct view *v)
         printf("  %-12s %g\n", "score", m->score);
     print_fact("answered", m->inbound);
     if (v->t.has_custody)
-        printf("  %-12s %s, %lld bytes sealed with key %.*s, until %s UTC\n", "held",
+        printf("  %-12s %s, %lld bytes sealed with key %.*s, until %s UTC\n", v->t.custody.copy ? "copy" : "held",
                v->t.custody.place == CUSTODY_GONE ? "no more" : custody_place_words[v->t.custody.place],
                (long long)v->t.custody.bytes, SPAN_ARG(v->t.custody.key_id), time_text(v->t.custody.keep_us).text);
 }
@@ -314,6 +314,8 @@ static void put_custody(struct buf *b, const struct store_timeline *t)
     member_i64(b, "bytes", t->custody.bytes);
     member_text(b, "key", t->custody.key_id);
     member_time(b, "keep_until", t->custody.keep_us);
+    member_key(b, "copy");
+    buf_puts(b, t->custody.copy ? "true" : "false");
     buf_putc(b, '}');
 }
 

@@ -320,11 +320,11 @@ static int add_due(void *ctx, const struct store_custody *row)
 }
 
 /* First the files, then the rows: a crash in between leaves rows that the next run takes. 1: there is more. */
-static int purge_batch(struct custody *c, int64_t now_us, struct err *e)
+static int purge_batch(struct custody *c, bool copies, int64_t now_us, struct err *e)
 {
     struct due d = {.n = 0};
 
-    if (store_custody_due(c->store, &c->node, now_us, BATCH, add_due, &d, e) < 0)
+    if (store_custody_due(c->store, &c->node, copies, now_us, BATCH, add_due, &d, e) < 0)
         return -1;
     for (size_t i = 0; i < d.n; i++) {
         struct err why = ERR_INIT;
@@ -363,14 +363,23 @@ static int64_t boot_us(void)
     return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
 }
 
+static int purge_all(struct custody *c, bool copies, int64_t now_us, struct err *e)
+{
+    int rc;
+
+    while ((rc = purge_batch(c, copies, now_us, e)) > 0 && !stopping(c))
+        ;
+    return rc;
+}
+
+/* Copies come in numbers and for hours: how many of them are due says nothing. */
 static int purge_now(struct custody *c, struct err *e)
 {
     struct store_custody_sum sum;
     struct purge_facts       f = {.now_us = clock_wall_us(), .now_mono_us = boot_us()};
     enum purge_verdict       verdict;
-    int                      rc;
 
-    if (need_store(c, e) < 0 || store_custody_sum(c->store, &c->node, f.now_us, &sum, e) < 0 ||
+    if (need_store(c, e) < 0 || store_custody_sum(c->store, &c->node, false, f.now_us, &sum, e) < 0 ||
         purge_last(c->vault, &f.last_us, e) < 0)
         return -1;
     f.last_us = c->purged_us != 0 ? c->purged_us : f.last_us;
@@ -378,14 +387,14 @@ static int purge_now(struct custody *c, struct err *e)
     f.count = sum.count;
     f.due = sum.due_count;
     verdict = purge_take_leave(c->vault) ? PURGE_GO : purge_judge(&f);
+    if (verdict != PURGE_CLOCK && purge_all(c, true, f.now_us, e) < 0)
+        return -1;
     if (verdict != PURGE_GO) {
         say_stopped(c, verdict, &sum);
         return 0;
     }
     atomic_store(&c->purge_stopped, false);
-    while ((rc = purge_batch(c, f.now_us, e)) > 0 && !stopping(c))
-        ;
-    if (rc < 0 || purge_mark(c->vault, f.now_us, e) < 0)
+    if (purge_all(c, false, f.now_us, e) < 0 || purge_mark(c->vault, f.now_us, e) < 0)
         return -1;
     c->purged_us = f.now_us;
     c->purged_mono_us = f.now_mono_us;
@@ -595,6 +604,18 @@ void custody_free(struct custody **at)
     free(c);
 }
 
+struct vault *custody_vault(const struct custody *c) { return c->vault; }
+
+size_t custody_waiting(struct custody *c)
+{
+    size_t n;
+
+    pthread_mutex_lock(&c->lock);
+    n = c->waiting;
+    pthread_mutex_unlock(&c->lock);
+    return n;
+}
+
 void custody_stats(struct custody *c, struct custody_stats *out)
 {
     *out = (struct custody_stats){
@@ -606,7 +627,5 @@ void custody_stats(struct custody *c, struct custody_stats *out)
         .purge_stopped = atomic_load(&c->purge_stopped),
     };
     vault_room(c->vault, &out->room, NULL);
-    pthread_mutex_lock(&c->lock);
-    out->waiting = c->waiting;
-    pthread_mutex_unlock(&c->lock);
+    out->waiting = custody_waiting(c);
 }

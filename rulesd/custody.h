@@ -6,7 +6,7 @@
  * Keeper    one more thread, with a store of its own: it replays at start, moves objects into the bucket (the S3 form; only what
  *           has its row), and purges. Of several nodes each looks after its own spool.
  * Purge     at start and once an hour, what is past its time: the file, then its row. Stops and says so (log, /metrics) when
- *           vault/purge.h does; `postern quarantine purge --yes` goes on. */
+ *           vault/purge.h does; `postern quarantine purge --yes` goes on. Copies (copies.h) go too, and stop it only with the clock. */
 #ifndef POSTERN_RULESD_CUSTODY_H
 #define POSTERN_RULESD_CUSTODY_H
 
@@ -38,6 +38,10 @@ int  custody_new(const struct settings *settings, struct journal *journal, struc
 void custody_put(struct custody *c, struct custody_job *job);
 /* What has begun is finished, what has not fails with ERR_LOST, each by its done(). Before the journal, which it writes to. */
 void custody_free(struct custody **c);
+
+/* Where it is kept, for who reads there or keeps something too; and how many wait for it. */
+struct vault *custody_vault(const struct custody *c);
+size_t        custody_waiting(struct custody *c);
 
 struct custody_stats {
     uint64_t kept, failed, purged, replayed, uploaded;

@@ -49,74 +49,15 @@ struct journal {
 
 /* ---- Putting ------------------------------------------------------------------------------------------------------ */
 
-/* Both walk all spans of a record, so that what is measured is what is copied. */
-static const size_t message_spans[] = {
-    offsetof(struct store_message, listener),     offsetof(struct store_message, queue_id),
-    offsetof(struct store_message, ip),           offsetof(struct store_message, helo),
-    offsetof(struct store_message, host),         offsetof(struct store_message, tls),
-    offsetof(struct store_message, auth_user),    offsetof(struct store_message, sender),
-    offsetof(struct store_message, from_address), offsetof(struct store_message, from_name),
-    offsetof(struct store_message, subject),      offsetof(struct store_message, message_id),
-    offsetof(struct store_message, symbols),      offsetof(struct store_message, attachments),
-    offsetof(struct store_message, inbound),      offsetof(struct store_message, sha256),
-    offsetof(struct store_message, key_id),       offsetof(struct store_message, ours),
-    offsetof(struct store_message, theirs),
-};
-static const size_t delivery_spans[] = {
-    offsetof(struct store_delivery, recipient),
-    offsetof(struct store_delivery, layer),
-    offsetof(struct store_delivery, trace),
-};
-
-static struct span *span_at(void *base, size_t offset) { return (struct span *)(void *)((char *)base + offset); }
-static struct span  text_at(const void *base, size_t offset)
-{
-    return *(const struct span *)(const void *)((const char *)base + offset);
-}
-
-static size_t texts_of(const struct store_message *m)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < COUNT(message_spans); i++)
-        n += text_at(m, message_spans[i]).n;
-    for (size_t k = 0; k < m->ndeliveries; k++) {
-        for (size_t i = 0; i < COUNT(delivery_spans); i++)
-            n += text_at(&m->deliveries[k], delivery_spans[i]).n;
-    }
-    return n;
-}
-
-static void move_text(struct span *s, char **to)
-{
-    if (s->n > 0)
-        memcpy(*to, s->p, s->n);
-    s->p = *to;
-    *to += s->n;
-}
-
 static struct pending *copy_of(const struct store_message *m)
 {
-    size_t                 rows = m->ndeliveries * sizeof *m->deliveries;
-    size_t                 bytes = sizeof(struct pending) + rows + texts_of(m);
-    struct pending        *x = malloc(bytes);
-    struct store_delivery *to;
-    char                  *text;
+    size_t          bytes = sizeof(struct pending) + store_message_room(m);
+    struct pending *x = malloc(bytes);
 
     if (x == NULL)
         panic("out of memory");
-    *x = (struct pending){.bytes = bytes, .m = *m};
-    to = (struct store_delivery *)(void *)(x + 1);
-    text = (char *)to + rows;
-    if (rows > 0)
-        memcpy(to, m->deliveries, rows);
-    x->m.deliveries = to;
-    for (size_t i = 0; i < COUNT(message_spans); i++)
-        move_text(span_at(&x->m, message_spans[i]), &text);
-    for (size_t k = 0; k < m->ndeliveries; k++) {
-        for (size_t i = 0; i < COUNT(delivery_spans); i++)
-            move_text(span_at(&to[k], delivery_spans[i]), &text);
-    }
+    *x = (struct pending){.bytes = bytes};
+    store_message_copy(m, x + 1, &x->m);
     return x;
 }
 

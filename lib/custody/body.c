@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "store/account.h"
 #include "store/audit.h"
+#include "store/log_row.h"
 #include "store/mailbox.h"
 
 int body_record(struct vault *v, const struct uuid *uid, struct arena *a, struct store_message *out, struct err *e)
@@ -73,12 +74,12 @@ static int owns_mailbox(struct store *s, const struct actor *by, const struct st
     return e->code == ERR_NOT_FOUND ? 0 : -1;
 }
 
-/* 1 they keep its domain, 0 not, -1. */
+/* 1 they keep its domain, 0 not, -1. What was delivered is the recipient's alone. */
 static int keeps_domain(struct store *s, const struct actor *by, const struct store_delivery *d, struct err *e)
 {
     enum role role = ROLE_USER;
 
-    if (!d->has_domain)
+    if (!d->has_domain || !delivery_is_held(d->verdict, STATE_UNKNOWN))
         return 0;
     if (store_role_of(s, by->id, d->domain, &role, e) == 0)
         return role == ROLE_CLERK || role == ROLE_OWNER;

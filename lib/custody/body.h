@@ -1,7 +1,7 @@
 /* lib/custody/body.h - who may open a held message; the one place where that is decided, and written down (design.md 8).
  *
- *   a person              the mail that was held for a mailbox of theirs
- *   clerk, owner          what was held for recipients of their domain
+ *   a person              the mail that was held for a mailbox of theirs, and copies of what it got
+ *   clerk, owner          what was held for recipients of their domain, and no copies
  *   operator, admin       anything, with a reason that they have typed, which the person can see
  *   anybody else          nothing
  *

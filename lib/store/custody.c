@@ -8,7 +8,7 @@
 
 const char *const custody_place_words[] = {"spool", "store", "gone", NULL};
 
-#define CUSTODY_COLUMNS "uid, node_id, place, bytes, at_us, keep_us, object, sha256, key_id"
+#define CUSTODY_COLUMNS "uid, node_id, place, bytes, at_us, keep_us, object, sha256, key_id, copy"
 
 static const char has_sql[] = "SELECT CAST(1 AS BIGINT) FROM custody WHERE uid = $1";
 static const char get_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid = $1";
@@ -17,19 +17,19 @@ static const char each_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE ui
 static const char each_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid > $1 AND place <> 'gone'"
                                        " AND node_id = $3 ORDER BY uid LIMIT $2";
 static const char due_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE keep_us < $1 AND place <> 'gone'"
-                              " ORDER BY keep_us LIMIT $2";
+                              " AND copy = $3 ORDER BY keep_us LIMIT $2";
 static const char due_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE keep_us < $1 AND place <> 'gone'"
-                                      " AND node_id = $3 ORDER BY keep_us LIMIT $2";
+                                      " AND copy = $3 AND node_id = $4 ORDER BY keep_us LIMIT $2";
 static const char move_sql[] = "UPDATE custody SET place = $2 WHERE uid = $1";
 static const char not_held_sql[] = "DELETE FROM held WHERE uid = $1";
 static const char keep_sql[] = "UPDATE custody SET keep_us = $2 WHERE uid = $1 AND place <> 'gone'";
 #define SUMS                                                                                                           \
     "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT),"                                                        \
     " CAST(COALESCE(SUM(CASE WHEN keep_us < $1 THEN 1 ELSE 0 END), 0) AS BIGINT),"                                     \
-    " CAST(COALESCE(SUM(CASE WHEN keep_us < $1 THEN bytes ELSE 0 END), 0) AS BIGINT) FROM custody WHERE place <> "     \
-    "'gone'"
+    " CAST(COALESCE(SUM(CASE WHEN keep_us < $1 THEN bytes ELSE 0 END), 0) AS BIGINT)"                                  \
+    " FROM custody WHERE place <> 'gone' AND copy = $2"
 static const char sum_sql[] = SUMS;
-static const char sum_of_node_sql[] = SUMS " AND node_id = $2";
+static const char sum_of_node_sql[] = SUMS " AND node_id = $3";
 static const char usage_sql[] =
     "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM held WHERE owner_id = $1";
 
@@ -46,6 +46,7 @@ static int read_custody(struct db_rows *r, struct store_custody *c)
         .object = db_text(r, 6),
         .sha256 = db_text(r, 7),
         .key_id = db_text(r, 8),
+        .copy = db_i64(r, 9) != 0,
     };
     return place >= 0 && uuid_parse(db_text(r, 0), &c->uid) ? 0 : -1;
 }
@@ -107,13 +108,14 @@ int store_custody_each(struct store *s, const struct uuid *node, const struct uu
                     e);
 }
 
-int store_custody_due(struct store *s, const struct uuid *node, int64_t now_us, size_t limit, store_custody_fn fn,
-                      void *ctx, struct err *e)
+int store_custody_due(struct store *s, const struct uuid *node, bool copies, int64_t now_us, size_t limit,
+                      store_custody_fn fn, void *ctx, struct err *e)
 {
     struct custody_list l = {fn, ctx};
-    struct db_val       vals[] = {dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit)), dbv_uuid_or_null(node)};
+    struct db_val       vals[] = {dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit)), dbv_i64(copies),
+                                  dbv_uuid_or_null(node)};
 
-    return row_each(s->log, node != NULL ? due_of_node_sql : due_sql, vals, node != NULL ? 3 : 2, each_custody, &l, e);
+    return row_each(s->log, node != NULL ? due_of_node_sql : due_sql, vals, node != NULL ? 4 : 3, each_custody, &l, e);
 }
 
 static int move_one(struct store *s, const struct uuid *u, enum custody_place place, struct err *e)
@@ -151,14 +153,14 @@ int store_custody_keep(struct store *s, const struct uuid *uid, int64_t keep_us,
     return changed == 1 ? 0 : no_such(0, e, "message in custody");
 }
 
-int store_custody_sum(struct store *s, const struct uuid *node, int64_t now_us, struct store_custody_sum *out,
-                      struct err *e)
+int store_custody_sum(struct store *s, const struct uuid *node, bool copies, int64_t now_us,
+                      struct store_custody_sum *out, struct err *e)
 {
-    struct db_val   vals[] = {dbv_i64(now_us), dbv_uuid_or_null(node)};
+    struct db_val   vals[] = {dbv_i64(now_us), dbv_i64(copies), dbv_uuid_or_null(node)};
     struct db_rows *r;
 
     *out = (struct store_custody_sum){0};
-    if (row_first(s->log, node != NULL ? sum_of_node_sql : sum_sql, vals, node != NULL ? 2 : 1, &r, e) <= 0)
+    if (row_first(s->log, node != NULL ? sum_of_node_sql : sum_sql, vals, node != NULL ? 3 : 2, &r, e) <= 0)
         return -1;
     *out = (struct store_custody_sum){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2), db_i64(r, 3)};
     db_rows_free(&r);

@@ -2,6 +2,7 @@
  *
  * Rows are derived: store_message_put() makes them from a record with `kept`, the second time from the same record nothing new.
  * A row outlives its object as CUSTODY_GONE until the day's retention takes it.
+ * Copies   Of delivered mail, to learn from: they are counted, and are past their time, by themselves.
  * Held     One row a delivery that is not let through (quarantined, removed, blocked or discarded with a copy) for its mailbox and
  *          one for its domain: what the lists, the counts and the caps read. Gone with the object. */
 #ifndef POSTERN_STORE_CUSTODY_H
@@ -19,6 +20,7 @@ extern const char *const custody_place_words[]; /* "spool", "store", "gone", NUL
 struct store_custody {
     struct uuid        uid, node;
     enum custody_place place;
+    bool               copy;
     int64_t            bytes, at_us, keep_us;
     struct span        object, sha256 /* 32 bytes */, key_id;
 };
@@ -32,9 +34,9 @@ int store_custody_get(struct store *s, const struct uuid *uid, struct arena *a, 
 /* The objects that should be there, of one node or (NULL) of all, in order of UID from `after` (NULL: the first): for verify. */
 int store_custody_each(struct store *s, const struct uuid *node, const struct uuid *after, size_t limit,
                        store_custody_fn fn, void *ctx, struct err *e);
-/* Past their time at now_us, the longest first; a node's own (NULL: all). */
-int store_custody_due(struct store *s, const struct uuid *node, int64_t now_us, size_t limit, store_custody_fn fn,
-                      void *ctx, struct err *e);
+/* Of what is held, or of copies: past their time at now_us, the longest first; a node's own (NULL: all). */
+int store_custody_due(struct store *s, const struct uuid *node, bool copies, int64_t now_us, size_t limit,
+                      store_custody_fn fn, void *ctx, struct err *e);
 /* In one transaction; what is not there is left out. To GONE also takes them from lists and counts. */
 int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum custody_place place, struct err *e);
 /* Another end of its time. ERR_NOT_FOUND when it is not there any more. */
@@ -43,9 +45,9 @@ int store_custody_keep(struct store *s, const struct uuid *uid, int64_t keep_us,
 struct store_custody_sum {
     int64_t count, bytes, due_count, due_bytes;
 };
-/* Of a node's objects (NULL: all), and how many of them are past their time at now_us. */
-int store_custody_sum(struct store *s, const struct uuid *node, int64_t now_us, struct store_custody_sum *out,
-                      struct err *e);
+/* Of a node's objects that are held, or copies (NULL: all), and how many of them are past their time at now_us. */
+int store_custody_sum(struct store *s, const struct uuid *node, bool copies, int64_t now_us,
+                      struct store_custody_sum *out, struct err *e);
 /* What is held for a mailbox or a domain: deliveries, and their bytes as stored. */
 int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *count_out, int64_t *bytes_out,
                         struct err *e);

@@ -84,9 +84,8 @@ static const char mailbox_pg_sql[] =
 static const char mailbox_lite_sql[] =
     "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, id) VALUES ($1, $2, $3, $4)";
 static const char custody_sql[] =
-    "INSERT INTO custody (uid, node_id, place, object, bytes, sha256, key_id, at_us, keep_us)"
-    " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7) ON CONFLICT (uid) DO NOTHING";
-static const char is_there_sql[] = "SELECT CAST(1 AS BIGINT) FROM custody WHERE uid = $1 AND place <> 'gone'";
+    "INSERT INTO custody (uid, node_id, place, object, bytes, sha256, key_id, at_us, keep_us, copy)"
+    " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO NOTHING";
 static const char held_sql[] =
     "INSERT INTO held (owner_id, uid, n, bytes) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 static const char in_the_way_sql[] = "SELECT MAX(id) FROM delivery WHERE id >= $1 AND id < $2";
@@ -105,6 +104,9 @@ struct put {
     struct arena  arena;
     struct fresh *fresh;
     size_t        n;
+
+    const struct store_message *const *records; /* all that were given */
+    size_t                             nrecords;
 };
 
 /* What a stranger's text may have slipped through: neither database takes what is no UTF-8, and one of them no NUL. */
@@ -344,51 +346,53 @@ static int put_words(struct put *p, struct err *e)
     return words_put_messages(p->s, rows, n, e);
 }
 
-static int put_owner(struct put *p, const struct fresh *f, size_t i, const struct uuid *owner, struct err *e)
+static int put_owner(struct put *p, const struct store_message *m, size_t i, const struct uuid *owner, struct err *e)
 {
-    return db_run(p->s->log, held_sql,
-                  (struct db_val[]){dbv_uuid(owner), dbv_str(f->uid.text), dbv_i64((int64_t)i + 1),
-                                    dbv_i64((int64_t)f->m->kept_bytes)},
-                  4, NULL, e);
+    struct day_uid uid = day_uid_text(&m->uid);
+
+    return db_run(
+        p->s->log, held_sql,
+        (struct db_val[]){dbv_uuid(owner), dbv_str(uid.text), dbv_i64((int64_t)i + 1), dbv_i64((int64_t)m->kept_bytes)},
+        4, NULL, e);
 }
 
-/* A replay of what is gone already holds nothing. */
-static int put_held(struct put *p, const struct fresh *f, struct err *e)
+static int put_held(struct put *p, const struct store_message *m, struct err *e)
 {
-    int64_t there;
-    int     rc = row_i64(p->s->log, is_there_sql, (struct db_val[]){dbv_str(f->uid.text)}, 1, &there, e);
-
-    if (rc <= 0)
-        return rc;
-    for (size_t i = 0; i < f->m->ndeliveries; i++) {
-        const struct store_delivery *d = &f->m->deliveries[i];
+    for (size_t i = 0; i < m->ndeliveries; i++) {
+        const struct store_delivery *d = &m->deliveries[i];
 
         if (!delivery_is_held(d->verdict, STATE_UNKNOWN) || d->verdict == DELIVERY_DEFERRED)
             continue;
-        if (d->has_mailbox && put_owner(p, f, i, &d->mailbox, e) < 0)
+        if (d->has_mailbox && put_owner(p, m, i, &d->mailbox, e) < 0)
             return -1;
-        if (d->has_domain && put_owner(p, f, i, &d->domain, e) < 0)
+        if (d->has_domain && put_owner(p, m, i, &d->domain, e) < 0)
             return -1;
-        if (!d->has_mailbox && !d->has_domain && put_owner(p, f, i, &uuid_zero, e) < 0)
+        if (!d->has_mailbox && !d->has_domain && put_owner(p, m, i, &uuid_zero, e) < 0)
             return -1;
     }
     return 0;
 }
 
+/* With its row a message is in the lists of what is held; a replay of one that had it, and may be gone, is not again. */
+static int keep_one(struct put *p, const struct store_message *m, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&m->uid);
+    struct db_val  vals[] = {dbv_str(uid.text),   dbv_uuid(&p->node), dbv_i64((int64_t)m->kept_bytes),
+                             dbv_blob(m->sha256), text(p, m->key_id), dbv_i64(m->at_us),
+                             dbv_i64(m->keep_us), dbv_i64(m->copy)};
+    int64_t        added = 0;
+
+    if (db_run(p->s->log, custody_sql, vals, COUNT(vals), &added, e) < 0)
+        return -1;
+    return added == 1 ? put_held(p, m, e) : 0;
+}
+
+/* Of all that were given: what is in the log already may have been kept since. */
 static int put_custody(struct put *p, struct err *e)
 {
-    for (size_t i = 0; i < p->n; i++) {
-        const struct fresh         *f = &p->fresh[i];
-        const struct store_message *m = f->m;
-        struct db_val               vals[] = {dbv_str(f->uid.text), dbv_uuid(&p->node), dbv_i64((int64_t)m->kept_bytes),
-                                              dbv_blob(m->sha256),  text(p, m->key_id), dbv_i64(m->at_us),
-                                              dbv_i64(m->keep_us)};
-
-        if (!m->kept)
-            continue;
-        if (db_run(p->s->log, custody_sql, vals, COUNT(vals), NULL, e) < 0 || put_held(p, f, e) < 0)
+    for (size_t i = 0; i < p->nrecords; i++)
+        if (p->records[i]->kept && keep_one(p, p->records[i], e) < 0)
             return -1;
-    }
     return 0;
 }
 
@@ -441,11 +445,10 @@ static int put_all(struct put *p, struct err *e)
 {
     if (keep_fresh(p, e) < 0 || (p->lite && make_days(p, e) < 0) || find_ids(p, e) < 0)
         return -1;
-    if (p->n == 0)
-        return 0;
-    if (put_messages(p, e) < 0 || put_deliveries(p, e) < 0 || put_mailboxes(p, e) < 0 || put_words(p, e) < 0)
+    if (p->n > 0 && (put_messages(p, e) < 0 || put_deliveries(p, e) < 0 || put_mailboxes(p, e) < 0 ||
+                     put_words(p, e) < 0 || put_observed(p, e) < 0))
         return -1;
-    return put_observed(p, e) < 0 ? -1 : put_custody(p, e);
+    return put_custody(p, e);
 }
 
 static int start(struct put *p, const struct store_message *const *records, size_t n, struct err *e)
@@ -467,7 +470,7 @@ static int start(struct put *p, const struct store_message *const *records, size
 
 int store_message_put(struct store *s, const struct store_message *const *records, size_t n, struct err *e)
 {
-    struct put p = {.s = s, .lite = db_kind(s->log) == DB_SQLITE};
+    struct put p = {.s = s, .lite = db_kind(s->log) == DB_SQLITE, .records = records, .nrecords = n};
     int        rc;
 
     if (n == 0)

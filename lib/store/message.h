@@ -2,7 +2,8 @@
  *
  * Rows     `message` (one a scan), `delivery` (one a recipient), `delivery_mailbox` (who sees it), `attempt`, `custody`. All in the
  *          log database; nothing refers to the main one but by ids that may be gone.
- * Once     A UID that is there already is left alone: writing a record twice (a replay after a crash, a repeated scan) changes nothing.
+ * Once     A UID that is there already is left alone: writing a record twice (a replay after a crash, a repeated scan) changes nothing,
+ *          but that what is kept by the second gets its custody row.
  * Record   struct store_message is also the head of a file in custody (vault/vault.h), as JSON: rows can be made from it again. */
 #ifndef POSTERN_STORE_MESSAGE_H
 #define POSTERN_STORE_MESSAGE_H
@@ -75,6 +76,7 @@ struct store_message {
 
     /* custody; kept == false: there is none */
     bool        kept;
+    bool        copy;    /* kept to learn from, of a message that was delivered: no harm when it goes */
     int64_t     keep_us; /* until when */
     uint64_t    kept_bytes;
     struct span sha256, key_id;
@@ -106,6 +108,10 @@ typedef int (*store_row_fn)(void *ctx, const struct store_row *r);
 
 /* Writes all of them, rows of every table, in one transaction. */
 int store_message_put(struct store *s, const struct store_message *const *records, size_t n, struct err *e);
+
+/* A copy of the record. room: store_message_room() bytes, as malloc() aligns them, for all that it points to. */
+size_t store_message_room(const struct store_message *m);
+void   store_message_copy(const struct store_message *m, void *room, struct store_message *out);
 
 /* The record as JSON, and back. Spans of what is read live in `a`. Bounded: STORE_DELIVERIES_MAX. */
 void store_message_put_json(struct buf *out, const struct store_message *m);

@@ -47,6 +47,7 @@ static const struct member of_message[] = {
     {"attachments", TEXT, M(attachments), NO_HAS, NULL},
     {"inbound", TEXT, M(inbound), NO_HAS, NULL},
     {"kept", BOOL, M(kept), NO_HAS, NULL},
+    {"copy", BOOL, M(copy), NO_HAS, NULL},
     {"keep_us", I64, M(keep_us), NO_HAS, NULL},
     {"kept_bytes", U64, M(kept_bytes), NO_HAS, NULL},
     {"sha256", HASH, M(sha256), NO_HAS, NULL},

@@ -21,7 +21,7 @@ static struct uuid add_account(struct world *w, const char *login, bool admin)
     return id;
 }
 
-static void open_people(struct people *p, struct world *w)
+static void open_people_as(struct people *p, struct world *w, enum delivery_verdict verdict)
 {
     struct letter l;
 
@@ -34,12 +34,14 @@ static void open_people(struct people *p, struct world *w)
     OK(w, store_mailbox_add(w->more, &root, p->domain, SPAN("anna"), &p->anna, &p->mailbox, &w->e));
     OK(w, store_role_set(w->more, &root, p->keeper, p->domain, ROLE_CLERK, &w->e));
     a_letter(&l);
-    l.to[0].verdict = l.to[1].verdict = DELIVERY_QUARANTINED;
+    l.to[0].verdict = l.to[1].verdict = verdict;
     l.to[0].domain = p->domain;
     l.to[0].mailbox = p->mailbox;
     hold_letter(&p->h, &l, SPAN(MAIL), HELD_WHOLE);
     p->uid = l.m.uid;
 }
+
+static void open_people(struct people *p, struct world *w) { open_people_as(p, w, DELIVERY_QUARANTINED); }
 
 static int count_opened(void *ctx, const struct store_audit_row *r)
 {
@@ -96,6 +98,21 @@ static void people_open_what_was_held_for_them_and_keepers_what_is_in_their_doma
     close_held(&p.h);
 }
 
+static void a_copy_of_what_was_delivered_is_its_recipients_alone(void **state)
+{
+    struct people p;
+    struct actor  anna, keeper;
+
+    open_people_as(&p, world_of(state), DELIVERY_CLEAN);
+    anna = account(p.anna, false);
+    keeper = account(p.keeper, false);
+    CHECK("not the keeper of the domain's", try_open(&p, &keeper, 1, NULL) < 0 && p.h.w->e.code == ERR_DENIED);
+    assert_int_equal(try_open(&p, &anna, 1, NULL), 0);
+    CHECK("the operator needs a reason", try_open(&p, &root, 1, NULL) < 0);
+    assert_int_equal(try_open(&p, &root, 1, "asked by Anna"), 0);
+    close_held(&p.h);
+}
+
 static void an_operator_opens_it_for_a_reason_alone(void **state)
 {
     struct people p;
@@ -125,6 +142,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE_SQLITE(people_open_what_was_held_for_them_and_keepers_what_is_in_their_domain),
+        STORE_SQLITE(a_copy_of_what_was_delivered_is_its_recipients_alone),
         STORE_SQLITE(an_operator_opens_it_for_a_reason_alone),
     };
 

@@ -104,6 +104,38 @@ static void a_replay_brings_nothing_back_that_is_gone(void **state)
     assert_int_equal(n, 0);
 }
 
+static void a_message_that_is_kept_after_it_was_logged_gets_its_row_and_is_a_copy_in_no_list(void **state)
+{
+    struct world               *w = world_of(state);
+    struct letter               l, held;
+    struct uuid                 uids[2], *at = uids, node;
+    const struct store_message *m[] = {&l.m, &l.m};
+    struct store_message        kept;
+    struct store_custody_sum    sum;
+    int64_t                     n, bytes;
+
+    a_letter(&l);
+    OK(w, store_message_put(w->more, m, 1, &w->e));
+    kept = l.m;
+    kept.kept = kept.copy = true;
+    kept.kept_bytes = 100;
+    kept.keep_us = 100;
+    kept.sha256 = SPAN("01234567890123456789012345678901");
+    kept.key_id = SPAN("k");
+    m[1] = &kept;
+    OK(w, store_message_put(w->more, m, 2, &w->e));
+    put_kept(w, &held, 200);
+    OK(w, store_node(w->more, &node, &w->e));
+    OK(w, store_custody_due(w->more, &node, true, 250, 0, each_custody, &at, &w->e));
+    assert_true(at - uids == 1 && uuid_eq(&uids[0], &l.m.uid));
+    OK(w, store_custody_sum(w->more, &node, true, 250, &sum, &w->e));
+    assert_true(sum.count == 1 && sum.due_count == 1 && sum.bytes == 100);
+    OK(w, store_custody_sum(w->more, NULL, false, 150, &sum, &w->e));
+    assert_true(sum.count == 1 && sum.due_count == 0);
+    OK(w, store_custody_usage(w->more, &first_box, &n, &bytes, &w->e));
+    assert_int_equal(n, 1);
+}
+
 static void what_is_past_its_time_is_due_the_longest_first(void **state)
 {
     struct world            *w = world_of(state);
@@ -115,16 +147,16 @@ static void what_is_past_its_time_is_due_the_longest_first(void **state)
     put_kept(w, &l[1], 100);
     put_kept(w, &l[2], 200);
     OK(w, store_node(w->more, &node, &w->e));
-    OK(w, store_custody_due(w->more, &node, 250, 0, each_custody, &at, &w->e));
+    OK(w, store_custody_due(w->more, &node, false, 250, 0, each_custody, &at, &w->e));
     assert_int_equal(at - uids, 2);
     assert_true(uuid_eq(&uids[0], &l[1].m.uid) && uuid_eq(&uids[1], &l[2].m.uid));
     at = uids;
-    OK(w, store_custody_due(w->more, &nobody, 250, 0, each_custody, &at, &w->e));
+    OK(w, store_custody_due(w->more, &nobody, false, 250, 0, each_custody, &at, &w->e));
     assert_int_equal(at - uids, 0);
-    OK(w, store_custody_sum(w->more, NULL, 250, &sum, &w->e));
+    OK(w, store_custody_sum(w->more, NULL, false, 250, &sum, &w->e));
     assert_true(sum.count == 3 && sum.bytes == 300 && sum.due_count == 2 && sum.due_bytes == 200);
     OK(w, store_custody_move(w->more, &l[1].m.uid, 1, CUSTODY_GONE, &w->e));
-    OK(w, store_custody_sum(w->more, &node, 250, &sum, &w->e));
+    OK(w, store_custody_sum(w->more, &node, false, 250, &sum, &w->e));
     assert_true(sum.count == 2 && sum.due_count == 1);
     at = uids;
     OK(w, store_custody_each(w->more, NULL, NULL, 0, each_custody, &at, &w->e));
@@ -169,6 +201,7 @@ int main(void)
     static const struct both_test tests[] = {
         STORE(a_kept_message_has_a_row_until_it_is_gone_and_after),
         STORE(a_replay_brings_nothing_back_that_is_gone),
+        STORE(a_message_that_is_kept_after_it_was_logged_gets_its_row_and_is_a_copy_in_no_list),
         STORE(what_is_past_its_time_is_due_the_longest_first),
         STORE(what_is_held_is_counted_and_listed_for_its_owners_alone),
     };
