@@ -1,0 +1,29 @@
+/* portal/identify.h - who calls: a browser with a session's cookie, a program with a key, or nobody.
+ *
+ * Cookie   "__Host-postern" under https, else "postern"; HttpOnly, SameSite=Lax, path /. A call that has both a cookie and a key is
+ *          refused.
+ * Guard    a call that changes something, with a cookie, must come from a page of ours: Sec-Fetch-Site same-origin where the browser
+ *          says it, Origin that of the page's own address, and X-CSRF-Token as GET /session says it. Calls without a session (signing
+ *          in) need the same but for the token. Keys need nothing of it: no browser sends them by itself.
+ * Address  that of who connected, or, where that is one of [portal] trusted_proxies, the last of X-Forwarded-For that is none of them. */
+#ifndef POSTERN_PORTAL_IDENTIFY_H
+#define POSTERN_PORTAL_IDENTIFY_H
+
+#include "call.h"
+
+#define CSRF_TEXT 43
+
+int  identify(struct call *c, struct err *e);
+int  guard(const struct call *c, struct err *e);
+void client_address(const struct portal *p, const struct httpd_request *r, struct ip *out, char text_out[IP_TEXT]);
+
+/* The cookie of a session; token empty: takes it away. */
+void identify_set_cookie(struct call *c, struct span token, int64_t max_age_s);
+/* The session's text as the request has it; empty: none. */
+struct span identify_token(const struct call *c);
+/* What X-CSRF-Token has to be for it. */
+void csrf_of(struct span token, char out[CSRF_TEXT + 1]);
+/* The host that the page was asked for, as the browser says it: to choose a brand by, and nothing else. */
+struct span identify_host(const struct call *c);
+
+#endif

@@ -1,0 +1,290 @@
+/* portal/openapi.c - the tables of route.h and fields.h, as OpenAPI 3.1. */
+#include <ctype.h>
+#include <stdio.h>
+
+#include "base/version.h"
+#include "route.h"
+
+/* GET /mailboxes/{mailbox}/rules → "get_mailboxes_mailbox_rules": an id that programs may go by. */
+static void put_operation_id(struct buf *b, const struct route *r)
+{
+    char   id[200];
+    size_t n = 0;
+
+    for (const char *m = httpd_method_words[r->method]; *m != '\0' && n < sizeof id - 1; m++)
+        id[n++] = (char)tolower((unsigned char)*m);
+    for (const char *p = r->path; *p != '\0' && n < sizeof id - 1; p++)
+        if (*p != '{' && *p != '}')
+            id[n++] = *p == '/' || *p == '-' || *p == '.' ? '_' : *p;
+    json_add_text(b, "operationId", span_make(id, n));
+}
+
+static void put_type(struct buf *b, const struct field *f)
+{
+    static const char *const types[] = {[FIELD_TEXT] = "string", [FIELD_BOOL] = "boolean", [FIELD_I64] = "integer",
+                                        [FIELD_F64] = "number",  [FIELD_UUID] = "string",  [FIELD_TIME] = "string",
+                                        [FIELD_WORD] = "string", [FIELD_TEXTS] = "array",  [FIELD_JSON] = NULL};
+    const char              *type = types[f->type];
+
+    json_open(b, "schema", '{');
+    if (type != NULL)
+        json_add_str(b, "type", type);
+    if (f->type == FIELD_UUID || f->type == FIELD_TIME)
+        json_add_str(b, "format", f->type == FIELD_UUID ? "uuid" : "date-time");
+    if (f->type == FIELD_TEXT) {
+        json_add_i64(b, "minLength", f->min > 0);
+        json_add_i64(b, "maxLength", f->max);
+    }
+    if (f->type == FIELD_I64 || f->type == FIELD_F64) {
+        json_add_i64(b, "minimum", f->min);
+        json_add_i64(b, "maximum", f->max);
+    }
+    if (f->type == FIELD_WORD) {
+        json_open(b, "enum", '[');
+        for (const char *const *w = f->words; *w != NULL; w++)
+            json_add_str(b, NULL, *w);
+        json_close(b, ']');
+    }
+    if (f->type == FIELD_TEXTS) {
+        json_open(b, "items", '{');
+        json_add_str(b, "type", "string");
+        json_close(b, '}');
+        json_add_i64(b, "maxItems", f->max);
+    }
+    json_close(b, '}');
+}
+
+/* The same schema as a property: without the word "schema" around it. */
+static void put_property(struct buf *b, const struct field *f)
+{
+    struct buf  one;
+    struct span text;
+
+    buf_init(&one, 64 << 10);
+    put_type(&one, f);
+    text = buf_span(&one);
+    text = span_skip(text, span_chr(text, ':') + 1);
+    text.n -= text.n > 0; /* its last brace: the sentence goes in before */
+    json_add_json(b, f->name, text);
+    json_add_str(b, "description", f->doc);
+    json_close(b, '}');
+    buf_fini(&one);
+}
+
+static void put_parameter(struct buf *b, struct span name, const char *in, bool required, const struct field *f)
+{
+    json_open(b, NULL, '{');
+    json_add_text(b, "name", name);
+    json_add_str(b, "in", in);
+    json_add_bool(b, "required", required);
+    if (f != NULL) {
+        json_add_str(b, "description", f->doc);
+        put_type(b, f);
+    } else {
+        json_open(b, "schema", '{');
+        json_add_str(b, "type", "string");
+        json_close(b, '}');
+    }
+    json_close(b, '}');
+}
+
+static void put_parameters(struct buf *b, const struct route *r)
+{
+    struct span rest = span_of(r->path), segment;
+
+    json_open(b, "parameters", '[');
+    while (span_next(&rest, '/', &segment))
+        if (segment.n > 2 && segment.p[0] == '{')
+            put_parameter(b, span_make(segment.p + 1, segment.n - 2), "path", true, NULL);
+    for (const struct field *f = r->query; f != NULL && f->name != NULL; f++)
+        put_parameter(b, span_of(f->name), "query", (f->flags & FIELD_REQUIRED) != 0, f);
+    json_close(b, ']');
+}
+
+static void put_body(struct buf *b, const struct route *r)
+{
+    if (r->body == NULL && (r->flags & ROUTE_RAW) == 0)
+        return;
+    json_open(b, "requestBody", '{');
+    json_open(b, "content", '{');
+    json_open(b, (r->flags & ROUTE_RAW) != 0 ? "application/octet-stream" : "application/json", '{');
+    json_open(b, "schema", '{');
+    if (r->body != NULL) {
+        json_add_str(b, "type", "object");
+        json_add_bool(b, "additionalProperties", false);
+        json_open(b, "properties", '{');
+        for (const struct field *f = r->body; f->name != NULL; f++)
+            put_property(b, f);
+        json_close(b, '}');
+        json_open(b, "required", '[');
+        for (const struct field *f = r->body; f->name != NULL; f++)
+            if ((f->flags & FIELD_REQUIRED) != 0)
+                json_add_str(b, NULL, f->name);
+        json_close(b, ']');
+    }
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+}
+
+static void put_ref(struct buf *b, const char *key, const char *name)
+{
+    char ref[120];
+
+    snprintf(ref, sizeof ref, "#/components/schemas/%s", name);
+    json_open(b, key, '{');
+    json_add_str(b, "$ref", ref);
+    json_close(b, '}');
+}
+
+static void put_reply_schema(struct buf *b, const char *reply)
+{
+    if (strncmp(reply, "list:", 5) != 0) {
+        put_ref(b, "schema", reply);
+        return;
+    }
+    json_open(b, "schema", '{');
+    json_add_str(b, "type", "object");
+    json_open(b, "properties", '{');
+    json_open(b, "items", '{');
+    json_add_str(b, "type", "array");
+    put_ref(b, "items", reply + 5);
+    json_close(b, '}');
+    json_open(b, "next", '{');
+    json_add_json(b, "type", SPAN("[\"string\",\"null\"]"));
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+}
+
+static void put_responses(struct buf *b, const struct route *r)
+{
+    json_open(b, "responses", '{');
+    json_open(b, r->reply != NULL ? "200" : "204", '{');
+    json_add_str(b, "description", "Done.");
+    if (r->reply != NULL) {
+        json_open(b, "content", '{');
+        json_open(b, "application/json", '{');
+        put_reply_schema(b, r->reply);
+        json_close(b, '}');
+        json_close(b, '}');
+    }
+    json_close(b, '}');
+    json_open(b, "default", '{');
+    json_add_str(b, "description", "A problem (RFC 9457), with a sentence for a person in detail.");
+    json_open(b, "content", '{');
+    json_open(b, "application/problem+json", '{');
+    put_ref(b, "schema", "Problem");
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+}
+
+static const char *const object_names[OBJECTS] = {"none",    "global",   "scope", "domain", "mailbox",
+                                                  "account", "delivery", "rule",  "policy", "learned"};
+
+static void put_operation(struct buf *b, const struct route *r, const char *tag)
+{
+    char                   method[16];
+    size_t                 n = 0;
+    const struct deed_row *deed = &deed_rows[r->deed];
+
+    for (const char *m = httpd_method_words[r->method]; *m != '\0'; m++)
+        method[n++] = (char)tolower((unsigned char)*m);
+    method[n] = '\0';
+    json_open(b, method, '{');
+    put_operation_id(b, r);
+    json_add_str(b, "summary", r->summary);
+    json_open(b, "tags", '[');
+    json_add_str(b, NULL, tag);
+    json_close(b, ']');
+    /* Who may: for readers, and for the test that walks every operation as everybody. */
+    json_add_str(b, "x-deed", deed->word);
+    json_add_str(b, "x-object", object_names[r->object]);
+    json_add_str(b, "x-least", standing_words[deed->least]);
+    json_add_bool(b, "x-staff", deed->staff);
+    json_open(b, "security", '[');
+    if (r->deed != DEED_OPEN) {
+        json_open(b, NULL, '{');
+        json_open(b, "session", '[');
+        json_close(b, ']');
+        json_close(b, '}');
+    }
+    if (deed->key_scope != NULL) {
+        json_open(b, NULL, '{');
+        json_open(b, "key", '[');
+        json_add_str(b, NULL, deed->key_scope);
+        json_close(b, ']');
+        json_close(b, '}');
+    }
+    json_close(b, ']');
+    put_parameters(b, r);
+    put_body(b, r);
+    put_responses(b, r);
+    json_close(b, '}');
+}
+
+/* Rows of one path stand together wherever they are in the tables. */
+static bool first_of_path(const struct route *row)
+{
+    for (const struct route_family *const *f = route_families; *f != NULL; f++)
+        for (const struct route *r = (*f)->rows; r < (*f)->rows + (*f)->n; r++)
+            if (strcmp(r->path, row->path) == 0)
+                return r == row;
+    return true;
+}
+
+static void put_path(struct buf *b, const char *path)
+{
+    json_open(b, path, '{');
+    for (const struct route_family *const *f = route_families; *f != NULL; f++)
+        for (const struct route *r = (*f)->rows; r < (*f)->rows + (*f)->n; r++)
+            if (strcmp(r->path, path) == 0)
+                put_operation(b, r, (*f)->name);
+    json_close(b, '}');
+}
+
+static void put_components(struct buf *b)
+{
+    json_open(b, "components", '{');
+    json_add_json(b, "securitySchemes",
+                  SPAN("{\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"postern\"},"
+                       "\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
+    json_open(b, "schemas", '{');
+    json_add_json(
+        b, "Problem",
+        SPAN("{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
+             "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
+             "\"member\":{\"type\":\"string\"},\"at\":{\"type\":\"integer\"}}}"));
+    for (const struct route_family *const *f = route_families; *f != NULL; f++)
+        if ((*f)->schemas != NULL)
+            buf_printf(b, ",%s", (*f)->schemas);
+    json_close(b, '}');
+    json_close(b, '}');
+}
+
+void openapi_put(struct buf *b)
+{
+    json_open(b, NULL, '{');
+    json_add_str(b, "openapi", "3.1.0");
+    json_open(b, "info", '{');
+    json_add_str(b, "title", "Postern");
+    json_add_str(b, "version", POSTERN_VERSION);
+    json_add_str(b, "description", "Everything that the pages do, a program can do by the same calls.");
+    json_close(b, '}');
+    json_open(b, "servers", '[');
+    json_open(b, NULL, '{');
+    json_add_str(b, "url", "/api/v1");
+    json_close(b, '}');
+    json_close(b, ']');
+    json_open(b, "paths", '{');
+    for (const struct route_family *const *f = route_families; *f != NULL; f++)
+        for (const struct route *r = (*f)->rows; r < (*f)->rows + (*f)->n; r++)
+            if (first_of_path(r))
+                put_path(b, r->path);
+    json_close(b, '}');
+    put_components(b);
+    json_close(b, '}');
+}

@@ -1,0 +1,30 @@
+/* portal/portal.h - what all calls of the portal share, and what a worker thread has for itself. */
+#ifndef POSTERN_PORTAL_PORTAL_H
+#define POSTERN_PORTAL_PORTAL_H
+
+#include "base/conf.h"
+#include "net/httpd.h"
+#include "store/store.h"
+
+/* Made at start; never changed while requests run. */
+struct portal {
+    const struct settings *settings;
+    struct httpd          *httpd;
+    char                   origin[300]; /* of [portal] public_url: scheme://host[:port], without a slash behind it */
+    bool                   secure;      /* https */
+    struct ip_block        proxies[64]; /* [portal] trusted_proxies */
+    size_t                 nproxies;
+    int64_t                started_us;
+    struct pages          *pages; /* static.h */
+    struct challenges     *challenges;
+    struct events         *events;
+};
+
+/* One a thread of the HTTP server. */
+struct worker {
+    struct portal *portal;
+    struct store  *store; /* opened at start; ERR_LOST and ERR_BUSY are answered with 503 */
+    struct arena   arena; /* reset behind each call */
+};
+
+#endif

@@ -1,0 +1,66 @@
+/* portal/route.h - every call there is, as rows: the dispatcher, the permission check and openapi.json read them, and a test walks each.
+ *
+ * Paths     below /api/v1; {name} stands for one segment. The first parameters name the object:
+ *             OBJECT_MAILBOX {mailbox}, OBJECT_DOMAIN {domain}: an id, or the address or name
+ *             OBJECT_DELIVERY {uid}/{n} · OBJECT_RULE {rule} · OBJECT_POLICY {policy} · OBJECT_LEARNED {learned} ·
+ *             OBJECT_ACCOUNT {account}: an id or login, for those who administer it; it lives where the caller stands lowest among the
+ *             person's mailboxes and domains. One's own is DEED_SELF, without an object
+ *             OBJECT_SCOPE {scope}: "global", "domain:NAME", "mailbox:ADDRESS"
+ * Scope     a rule's or delivery's object lives in its mailbox, else its domain, else it is global. */
+#ifndef POSTERN_PORTAL_ROUTE_H
+#define POSTERN_PORTAL_ROUTE_H
+
+#include "call.h"
+#include "fields.h"
+
+enum object {
+    OBJECT_NONE, /* nothing to stand in: DEED_OPEN, DEED_SELF, or what the handler narrows to what the caller may see */
+    OBJECT_GLOBAL, /* the installation */
+    OBJECT_SCOPE,
+    OBJECT_DOMAIN,
+    OBJECT_MAILBOX,
+    OBJECT_ACCOUNT,
+    OBJECT_DELIVERY,
+    OBJECT_RULE,
+    OBJECT_POLICY,
+    OBJECT_LEARNED,
+    OBJECTS
+};
+
+#define ROUTE_FORM 1u       /* an urlencoded body is taken too */
+#define ROUTE_RAW 2u        /* the body is bytes, not JSON */
+#define ROUTE_LARGE 4u      /* up to [rulesd] max_message, else 1 MiB */
+#define ROUTE_ELEVATED 8u   /* asks for a fresh proof of who it is */
+#define ROUTE_NO_REPLAY 16u /* a secret or a stream comes back: no Idempotency-Key */
+
+struct route {
+    enum httpd_method method;
+    const char       *path;
+    enum deed         deed;
+    enum object       object;
+    unsigned          flags;
+    int (*run)(struct call *c, struct err *e);
+    const struct field *query, *body; /* tables; NULL: none */
+    size_t              query_size, body_size;
+    const char         *summary; /* a sentence, for openapi.json */
+    const char         *reply;   /* a schema of openapi's components, or NULL for 204; "list:NAME" for a page of them */
+};
+
+/* Every file of calls has one of these. */
+struct route_family {
+    const char         *name; /* the tag in openapi.json */
+    const struct route *rows;
+    size_t              n;
+    const char         *schemas; /* JSON members for components.schemas, without the outer braces; or NULL */
+};
+extern const struct route_family *const route_families[]; /* NULL at the end */
+
+/* The row for a path below /api/v1, with what stood for its parameters. *allowed_out: methods that the path knows, as bits. */
+const struct route *route_find(enum httpd_method method, struct span path, struct span params_out[CALL_PARAMS_MAX],
+                               unsigned *allowed_out);
+/* Finds the object of a route: scope, object, delivery of the call. ERR_NOT_FOUND. */
+int route_object(struct call *c, struct err *e);
+/* openapi.json, OpenAPI 3.1. */
+void openapi_put(struct buf *b);
+
+#endif
