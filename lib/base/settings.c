@@ -98,6 +98,10 @@ const struct conf_row conf_rows[] = {
     {"portal", "listen", CONF_TEXT, AT(portal.listen), "127.0.0.1:8080", 0, 0, NULL, "Where the portal listens."},
     {"portal", "public_url", CONF_TEXT, AT(portal.public_url), "http://127.0.0.1:8080", 0, 0, NULL,
      "The portal's address as people see it."},
+    {"portal", "web", CONF_TEXT, AT(portal.web), "/usr/local/share/postern/web", 0, 0, NULL,
+     "The folder of the web pages."},
+    {"portal", "modules", CONF_TEXT, AT(portal.modules), "/usr/local/share/postern/web/modules", 0, 0, NULL,
+     "The folder of the pages' own libraries, as npm installs them."},
     {"portal", "trusted_proxies", CONF_LIST, AT(portal.trusted_proxies), "", 0, 0, NULL,
      "Proxies whose X-Forwarded-For is believed."},
 

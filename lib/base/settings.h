@@ -52,7 +52,7 @@ struct settings {
         const char *url, *from;
     } smtp;
     struct {
-        const char      *listen, *public_url;
+        const char      *listen, *public_url, *web, *modules;
         struct conf_list trusted_proxies;
     } portal;
     struct {

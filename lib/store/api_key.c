@@ -12,6 +12,15 @@ const struct api_key_scope api_key_scopes[] = {
     {"ingest:rspamd", "hand over messages with Rspamd's result (metadata_exporter)"},
     {"ingest:delivery", "say what became of messages"},
     {"report", "report spam and not spam"},
+    {"mail:read", "read the log of messages"},
+    {"mail:act", "release, report and delete messages"},
+    {"rules:read", "read rules"},
+    {"rules:write", "write rules, policies and thresholds"},
+    {"domain:read", "read a domain's settings, people and addresses"},
+    {"domain:write", "change them"},
+    {"audit:read", "read the audit log"},
+    {"sso", "hand people over to the portal, signed in"},
+    {"operate", "everything that is the operator's (role admin)"},
     {"maps:", "read the lists of a domain, or with maps:global all lists and thresholds"},
 };
 const size_t api_key_nscopes = COUNT(api_key_scopes);
@@ -26,6 +35,11 @@ static const char get_sql[] = "SELECT name, scopes FROM api_key WHERE id = $1";
 static const char list_sql[] =
     "SELECT id, name, key_sha256, scopes, role, networks, created_us, expires_us, last_used_us,"
     " revoked_us, bound FROM api_key ORDER BY id LIMIT 10000";
+static const char by_hash_sql[] =
+    "SELECT id, name, key_sha256, scopes, role, networks, created_us, expires_us, last_used_us,"
+    " revoked_us, bound FROM api_key WHERE key_sha256 = $1";
+static const char domains_of_sql[] = "SELECT api_key_id, domain_id FROM api_key_domain WHERE api_key_id = $1"
+                                     " ORDER BY domain_id";
 static const char domains_sql[] = "SELECT api_key_id, domain_id FROM api_key_domain ORDER BY api_key_id, domain_id";
 static const char names_sql[] = "SELECT id, name FROM api_key ORDER BY id LIMIT 10000";
 static const char used_sql[] = "UPDATE api_key SET last_used_us = $2 WHERE id = $1"
@@ -262,13 +276,11 @@ static size_t take_domains(struct key_list *l, const struct uuid *key, struct uu
     return n;
 }
 
-static int each_key(void *arg, struct db_rows *r)
+static struct store_api_key key_of_row(struct db_rows *r)
 {
-    struct key_list     *l = arg;
-    struct uuid          domains[API_KEY_DOMAINS_MAX];
-    struct span          hash = db_text(r, 2);
-    int                  role = col_word(r, 4, role_words);
-    struct store_api_key k = {
+    int role = col_word(r, 4, role_words);
+
+    return (struct store_api_key){
         .id = col_uuid(r, 0),
         .name = db_text(r, 1),
         .scopes = db_text(r, 3),
@@ -279,9 +291,17 @@ static int each_key(void *arg, struct db_rows *r)
         .last_used_us = db_is_null(r, 8) ? 0 : db_i64(r, 8),
         .revoked_us = db_is_null(r, 9) ? 0 : db_i64(r, 9),
         .bound = db_i64(r, 10) != 0,
-        .domains = domains,
     };
+}
 
+static int each_key(void *arg, struct db_rows *r)
+{
+    struct key_list     *l = arg;
+    struct uuid          domains[API_KEY_DOMAINS_MAX];
+    struct span          hash = db_text(r, 2);
+    struct store_api_key k = key_of_row(r);
+
+    k.domains = domains;
     k.ndomains = take_domains(l, &k.id, domains);
     if (hash.n != API_KEY_HASH)
         return 0; /* no text can be this key */
@@ -295,6 +315,33 @@ int store_api_key_list(struct store *s, store_api_key_fn fn, void *ctx, struct e
 
     if (rc == 0)
         rc = row_each(s->main, list_sql, NULL, 0, each_key, &l, e);
+    free(l.bindings.all);
+    return rc;
+}
+
+int store_api_key_by_hash(struct store *s, const uint8_t hash[API_KEY_HASH], struct arena *a, struct store_api_key *out,
+                          struct err *e)
+{
+    const struct db_val by_hash[] = {dbv_bytes(hash, API_KEY_HASH)};
+    struct key_list     l = {0};
+    struct db_rows     *r = NULL;
+    struct uuid        *domains = arena_array(a, API_KEY_DOMAINS_MAX, sizeof *domains);
+    int                 rc = row_first(s->main, by_hash_sql, by_hash, COUNT(by_hash), &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "API key");
+    *out = key_of_row(r);
+    out->name = arena_dup(a, out->name);
+    out->scopes = arena_dup(a, out->scopes);
+    out->networks = arena_dup(a, out->networks);
+    db_rows_free(&r);
+    const struct db_val of_key[] = {dbv_uuid(&out->id)};
+    rc = row_each(s->main, domains_of_sql, of_key, COUNT(of_key), each_binding, &l.bindings, e);
+    if (rc == 0 && (domains == NULL || out->networks.p == NULL))
+        rc = err_set(e, ERR_LIMIT, "no room for an API key");
+    if (rc == 0)
+        out->ndomains = take_domains(&l, &out->id, domains);
+    out->domains = domains;
     free(l.bindings.all);
     return rc;
 }

@@ -48,6 +48,9 @@ int store_api_key_revoke(struct store *s, const struct actor *by, struct uuid id
 /* Every key, the oldest first, revoked ones too; hash: what its text hashes to. */
 typedef int (*store_api_key_fn)(void *ctx, const struct store_api_key *k, const uint8_t hash[API_KEY_HASH]);
 int store_api_key_list(struct store *s, store_api_key_fn fn, void *ctx, struct err *e);
+/* The key whose text hashes to this, revoked or not: api_key_holds() says whether it is good. Its spans live in `a`. */
+int store_api_key_by_hash(struct store *s, const uint8_t hash[API_KEY_HASH], struct arena *a, struct store_api_key *out,
+                          struct err *e);
 /* For a person who types an id: the whole one, or its last eight digits, or the name, where it is that of one key alone. */
 int store_api_key_find(struct store *s, struct span text, struct uuid *id_out, struct err *e);
 int store_api_key_used(struct store *s, struct uuid id, int64_t at_us, struct err *e);

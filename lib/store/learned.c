@@ -5,6 +5,7 @@
 #include "store/change.h"
 #include "store/row.h"
 
+static const char        mailbox_sql[] = "SELECT mailbox_id FROM learned WHERE id = $1";
 static const char *const action_words[] = {[RULE_ALLOW] = "allow", [RULE_BLOCK] = "block", NULL};
 
 static const char put_sql[] =
@@ -107,6 +108,18 @@ int store_learned_delete(struct store *s, const struct actor *by, struct uuid id
     if (row_begin(s, &own, e) < 0)
         return -1;
     return row_end(s, own, delete_in(s, by, id, e), e);
+}
+
+int store_learned_mailbox(struct store *s, struct uuid id, struct uuid *mailbox_out, struct err *e)
+{
+    struct db_rows *r = NULL;
+    int             rc = row_first(s->main, mailbox_sql, (struct db_val[]){dbv_uuid(&id)}, 1, &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "learned sender");
+    *mailbox_out = col_uuid(r, 0);
+    db_rows_free(&r);
+    return 0;
 }
 
 struct learned_list {

@@ -20,6 +20,8 @@ typedef int (*store_learned_fn)(void *ctx, const struct store_learned *l);
 int store_learned_put(struct store *s, const struct actor *by, const struct store_learned *l, struct uuid *id_out,
                       struct err *e);
 int store_learned_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
+/* Whose entry it is. */
+int store_learned_mailbox(struct store *s, struct uuid id, struct uuid *mailbox_out, struct err *e);
 /* For rulesd and for lists: all of a mailbox that have not expired at `now_us`, the oldest first. */
 int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, store_learned_fn fn, void *ctx,
                        struct err *e);

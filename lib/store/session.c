@@ -2,6 +2,7 @@
 #include "store/session.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "store/audit.h"
 #include "store/row.h"
@@ -19,7 +20,7 @@ static const char find_sql[] = "SELECT " COLUMNS " FROM session x JOIN account a
                                " AND a.state = 'active'";
 static const char use_sql[] = "UPDATE session SET last_used_us = $2 WHERE id = $1";
 static const char elevate_sql[] = "UPDATE session SET token_sha256 = $2, elevated_until_us = $3, last_used_us = $4,"
-                                  " methods = methods || ' ' || $5 WHERE id = $1";
+                                  " methods = $5 WHERE id = $1";
 static const char get_sql[] = "SELECT " COLUMNS " FROM session x WHERE x.id = $1";
 static const char revoke_sql[] = "DELETE FROM session WHERE id = $1 AND account_id = $2";
 static const char revoke_all_sql[] = "DELETE FROM session WHERE account_id = $1 AND id <> $2";
@@ -138,6 +139,17 @@ static int get(struct store *s, const struct uuid *id, struct store_session *out
     return 0;
 }
 
+static void add_method(struct store_session *x, const char *method)
+{
+    struct span rest = span_of(x->methods), word;
+    size_t      n = strlen(x->methods);
+
+    while (span_next(&rest, ' ', &word))
+        if (span_is(word, method))
+            return;
+    snprintf(x->methods + n, sizeof x->methods - n, " %s", method);
+}
+
 int store_session_elevate(struct store *s, const struct actor *by, struct uuid id, const char *method, int64_t now_us,
                           char token_out[SESSION_TOKEN_TEXT + 1], struct err *e)
 {
@@ -147,11 +159,14 @@ int store_session_elevate(struct store *s, const struct actor *by, struct uuid i
     int                  rc;
 
     make_token(token_out, hash);
-    const struct db_val vals[] = {dbv_uuid(&id), dbv_bytes(hash, sizeof hash), dbv_i64(now_us + SESSION_ELEVATED_US),
-                                  dbv_i64(now_us), dbv_str(method)};
     if (row_begin(s, &mine, e) < 0)
         return -1;
-    rc = get(s, &id, &x, e) < 0 || row_change_one(s, elevate_sql, vals, COUNT(vals), "session", e) < 0 ? -1 : 0;
+    if ((rc = get(s, &id, &x, e)) == 0) {
+        add_method(&x, method);
+        const struct db_val vals[] = {dbv_uuid(&id), dbv_bytes(hash, sizeof hash),
+                                      dbv_i64(now_us + SESSION_ELEVATED_US), dbv_i64(now_us), dbv_str(x.methods)};
+        rc = row_change_one(s, elevate_sql, vals, COUNT(vals), "session", e);
+    }
     if (rc == 0)
         rc = note(s, by, "session.elevate", &x, e);
     return row_end(s, mine, rc, e);
