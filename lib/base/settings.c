@@ -86,6 +86,13 @@ const struct conf_row conf_rows[] = {
     {"trainer", "backend", CONF_LIST, AT(trainer.backend), "none", 0, 0, NULL,
      "Who learns from reports: rspamd+http://127.0.0.1:11334 or spamd://127.0.0.1:783 (several), or none."},
     {"trainer", "password", CONF_TEXT, AT(trainer.password), "", 0, 0, NULL, "The backend's password."},
+    {"trainer", "report_spam", CONF_LIST, AT(trainer.report_spam), "", 0, 0, NULL,
+     "Where people forward spam to, attached: spam@ours.example, or spam for that name at every domain of ours "
+     "(several)."},
+    {"trainer", "report_ham", CONF_LIST, AT(trainer.report_ham), "", 0, 0, NULL,
+     "Where people forward what is not spam to, in the same form."},
+    {"trainer", "listen_lmtp", CONF_LIST, AT(trainer.listen_lmtp), "", 0, 0, NULL,
+     "Where postern-trainer takes such reports over LMTP: ADDRESS:PORT or unix:PATH (several); empty: nowhere."},
 
     {"delivery", "url", CONF_TEXT, AT(delivery.url), "", 0, 0, NULL,
      "smtp://127.0.0.1:10025: where released mail is re-injected, a listener without milters."},

@@ -44,6 +44,8 @@ struct settings {
     struct {
         struct conf_list backend;
         const char      *password;
+        struct conf_list report_spam, report_ham; /* local@domain, or a local part at every domain of ours */
+        struct conf_list listen_lmtp;
     } trainer;
     struct {
         const char *url;

@@ -117,8 +117,7 @@ static void find_author(const struct report_said *said, struct arena *a, struct 
     }
 }
 
-/* What the scanner's symbols said when it was scanned. */
-static void prove_by_log(const struct report_site *site, const struct store_message *m, struct arena *a,
+void report_prove_by_log(const struct report_site *site, const struct store_message *m, struct arena *a,
                          struct proof *proof)
 {
     const struct conf_list *scanner = site->scanner;
@@ -136,7 +135,7 @@ static void prove_by_log(const struct report_site *site, const struct store_mess
     findings_proof(&answer, envelope.domain, m->helo, a, proof);
 }
 
-static void prove_by_fields(const struct report_site *site, struct span bytes, struct arena *a, struct proof *proof)
+void report_prove_by_fields(const struct report_site *site, struct span bytes, struct arena *a, struct proof *proof)
 {
     const struct origin_stated stated = {.ip = SPAN(HANDED_OVER)};
     struct facts               f = {.arena = a, .message = message_open(bytes, a)};
@@ -223,9 +222,9 @@ static int learn_sender(struct store *s, const struct report_site *site, const s
         return out->sender.n > 0 ? forget(s, by, who, out, e) : 0;
     }
     if (said->logged)
-        prove_by_log(site, said->record, a, &author.proof);
+        report_prove_by_log(site, said->record, a, &author.proof);
     else
-        prove_by_fields(site, said->message, a, &author.proof);
+        report_prove_by_fields(site, said->message, a, &author.proof);
     learnable_find(author.from, author.n, author.read, &author.proof, span_of(who->domain_name), a, out);
     if (author.from == NULL || out->sender.n == 0)
         return 0;
@@ -290,7 +289,7 @@ static int make_in(struct store *s, const struct report_site *site, const struct
                              .has_mailbox = who->has_mailbox,
                              .mailbox = who->mailbox,
                              .has_body = said->has_body,
-                             .body = said->record->uid};
+                             .body = said->body != NULL ? *said->body : said->record->uid};
 
     if (learn_sender(s, site, by, said, who, a, &out->entry, e) < 0 || note(s, by, said, &r, &out->entry, e) < 0)
         return -1;

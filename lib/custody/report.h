@@ -30,6 +30,7 @@ struct report_said {
     bool                        logged;   /* it is in the log */
     bool                        has_body; /* and held: there is something to learn from */
     struct span                 message;  /* the bytes that came with the report, or empty */
+    const struct uuid          *body;     /* under which they are held; NULL: under the record's own */
 };
 
 /* What stands in the log of a message that came with a report at `listener`. */
@@ -52,6 +53,12 @@ struct report_site {
     const struct conf_list    *scanner; /* [rulesd] scanner */
     const struct origin_trust *trust;
 };
+/* Who sent it, as far as it is proven: by what the scanner's symbols said of a message of the log when it was scanned; by fields of our
+ * own in the bytes of one that an MTA of ours hands over. */
+void report_prove_by_log(const struct report_site *site, const struct store_message *m, struct arena *a,
+                         struct proof *proof);
+void report_prove_by_fields(const struct report_site *site, struct span bytes, struct arena *a, struct proof *proof);
+
 /* Texts of *out are in `a`. */
 int report_make(struct store *s, const struct report_site *site, const struct actor *by, const struct report_said *said,
                 struct arena *a, struct report_made *out, struct err *e);
