@@ -25,6 +25,7 @@ enum search_field {
     SEARCH_INBOUND,  /* what the sender was told */
     SEARCH_OUTBOUND, /* what any attempt was answered, with its host */
     SEARCH_DELIVERY, /* what the last attempt was answered */
+    SEARCH_ANY,      /* subject, from or to: what people type without saying where */
 };
 extern const char *const search_field_words[]; /* "subject", "from", "to", "message_id", …, NULL */
 

@@ -12,19 +12,21 @@
 #define WORD_MAX 200       /* bytes of a word */
 #define PREFIX_MIN 3       /* characters from which the last word may be the beginning of one */
 #define POSITION_MAX 16000 /* tsvector's is 16383 */
+#define SHELVED_MAX 5      /* texts of one row */
+#define SHELVED_BYTES (64u << 10)
 
 /* The fields in the order of enum search_field: their column on SQLite, and what their words begin with on PostgreSQL. */
-const char *const search_field_words[] = {"subject", "from",     "to",       "message_id",
-                                          "inbound", "outbound", "delivery", NULL};
+const char *const search_field_words[] = {"subject",  "from",     "to",  "message_id", "inbound",
+                                          "outbound", "delivery", "any", NULL};
 static const struct {
     const char *column;
-    char        letter;
+    const char *letters;
     bool        answers;
 } fields[] = {
-    [SEARCH_SUBJECT] = {"subject", 's', false},  [SEARCH_FROM] = {"sender", 'f', false},
-    [SEARCH_TO] = {"recipient", 't', false},     [SEARCH_MESSAGE_ID] = {"message_id", 'm', false},
-    [SEARCH_INBOUND] = {"inbound", 'i', false},  [SEARCH_OUTBOUND] = {"outbound", 'o', true},
-    [SEARCH_DELIVERY] = {"delivery", 'd', true},
+    [SEARCH_SUBJECT] = {"subject", "s", false},  [SEARCH_FROM] = {"sender", "f", false},
+    [SEARCH_TO] = {"recipient", "t", false},     [SEARCH_MESSAGE_ID] = {"message_id", "m", false},
+    [SEARCH_INBOUND] = {"inbound", "i", false},  [SEARCH_OUTBOUND] = {"outbound", "o", true},
+    [SEARCH_DELIVERY] = {"delivery", "d", true}, [SEARCH_ANY] = {"subject sender recipient", "sft", false},
 };
 
 bool words_in_answers(enum search_field f) { return fields[f].answers; }
@@ -77,6 +79,15 @@ bool words_any(struct span text)
     size_t      at = 0;
 
     return next_word(span_head(text, WORDS_TEXT_MAX), &at, &w);
+}
+
+int words_shelf(const struct uuid *domain)
+{
+    uint32_t h = 2166136261u; /* FNV-1a: ids differ in few of their bytes */
+
+    for (size_t i = 0; domain != NULL && i < sizeof domain->b; i++)
+        h = (h ^ domain->b[i]) * 16777619u;
+    return (int)((h ^ h >> 16) % WORDS_SHELVES);
 }
 
 static void hex(const struct uuid *u, char out[33])
@@ -132,40 +143,80 @@ static void put_scope(const struct words_of *of, char *out, size_t size)
 
 static struct span head(struct span s) { return span_head(s, utf8_clip(s, WORDS_TEXT_MAX)); }
 
-static int lite_put_message(struct store *s, const char *sql, struct buf *from, const struct words_message *m,
+/* A text as a table is told it: its words, each behind its shelf. */
+static void put_shelved(struct buf *b, int shelf, struct span text)
+{
+    struct word w;
+    size_t      at = 0;
+
+    text = head(text);
+    while (next_word(text, &at, &w))
+        buf_printf(b, "%02x%.*s ", shelf, (int)w.n, w.text);
+}
+
+/* Texts that stand in one buffer, behind each other. */
+struct shelved {
+    struct buf buf;
+    size_t     ends[SHELVED_MAX], n;
+};
+
+static void shelved_end(struct shelved *t) { t->ends[t->n++] = t->buf.n; }
+
+static void shelved_put(struct shelved *t, int shelf, struct span text)
+{
+    put_shelved(&t->buf, shelf, text);
+    shelved_end(t);
+}
+
+/* When all are there: the buffer moves while it grows. */
+static struct db_val shelved_val(const struct shelved *t, size_t i)
+{
+    size_t from = i > 0 ? t->ends[i - 1] : 0;
+
+    return dbv_text(span_make(t->buf.p + from, t->ends[i] - from));
+}
+
+static void shelved_clear(struct shelved *t)
+{
+    buf_clear(&t->buf);
+    t->n = 0;
+}
+
+static int lite_put_message(struct store *s, const char *sql, struct shelved *t, const struct words_message *m,
                             struct err *e)
 {
     char scope[112];
+    int  shelf = words_shelf(m->of.domain);
 
     put_scope(&m->of, scope, sizeof scope);
-    buf_clear(from);
-    buf_put(from, head(m->from_address));
-    buf_putc(from, ' ');
-    buf_put(from, head(m->from_name));
-    buf_putc(from, ' ');
-    if (!span_eq_ci(m->sender, m->from_address))
-        buf_put(from, head(m->sender));
+    shelved_clear(t);
+    shelved_put(t, shelf, m->subject);
+    put_shelved(&t->buf, shelf, m->from_address);
+    put_shelved(&t->buf, shelf, m->from_name);
+    shelved_put(t, shelf, span_eq_ci(m->sender, m->from_address) ? SPAN_NONE : m->sender);
+    shelved_put(t, shelf, m->recipient);
+    shelved_put(t, shelf, m->message_id);
+    shelved_put(t, shelf, m->inbound);
     return db_run(s->log, sql,
-                  (struct db_val[]){dbv_i64(m->of.id), dbv_str(scope), dbv_text(head(m->subject)),
-                                    dbv_text(buf_span(from)), dbv_text(head(m->recipient)),
-                                    dbv_text(head(m->message_id)), dbv_text(head(m->inbound))},
+                  (struct db_val[]){dbv_i64(m->of.id), dbv_str(scope), shelved_val(t, 0), shelved_val(t, 1),
+                                    shelved_val(t, 2), shelved_val(t, 3), shelved_val(t, 4)},
                   7, NULL, e);
 }
 
 /* Rows of one day, from the first on; how many they were, or -1. */
 static int64_t lite_put_day(struct store *s, const struct words_message *rows, size_t n, struct err *e)
 {
-    char       sql[sizeof words_sql + 24];
-    struct buf from;
-    int64_t    day = day_of_uid(&rows[0].of.uid);
-    size_t     i;
-    int        rc = 0;
+    char           sql[sizeof words_sql + 24];
+    struct shelved t = {.n = 0};
+    int64_t        day = day_of_uid(&rows[0].of.uid);
+    size_t         i;
+    int            rc = 0;
 
     snprintf(sql, sizeof sql, words_sql, (long long)day);
-    buf_init(&from, 4 * WORDS_TEXT_MAX);
+    buf_init(&t.buf, SHELVED_BYTES);
     for (i = 0; i < n && rc == 0 && day_of_uid(&rows[i].of.uid) == day; i++)
-        rc = lite_put_message(s, sql, &from, &rows[i], e);
-    buf_fini(&from);
+        rc = lite_put_message(s, sql, &t, &rows[i], e);
+    buf_fini(&t.buf);
     db_forget(s->log, sql);
     return rc < 0 ? -1 : (int64_t)i;
 }
@@ -184,9 +235,10 @@ static int lite_put_messages(struct store *s, const struct words_message *rows, 
 
 /* The statements of one day's table: the same texts as long as the day is, so that they are prepared once. */
 struct answers_of_day {
-    struct store *s;
-    int64_t       day; /* -1: none yet */
-    char          put[sizeof answers_sql + 24], gone[sizeof answers_gone_sql + 48];
+    struct store  *s;
+    int64_t        day; /* -1: none yet */
+    char           put[sizeof answers_sql + 24], gone[sizeof answers_gone_sql + 48];
+    struct shelved texts;
 };
 
 static void forget_day(struct answers_of_day *d)
@@ -205,15 +257,19 @@ static void turn_to_day(struct answers_of_day *d, int64_t day)
     snprintf(d->gone, sizeof d->gone, answers_gone_sql, (long long)day, (long long)day);
 }
 
-static int lite_answers(struct store *s, const char *sql, const struct words_answers *a, struct err *e)
+static int lite_answers(struct answers_of_day *d, const char *sql, const struct words_answers *a, struct err *e)
 {
     char scope[112];
+    int  shelf = words_shelf(a->of.domain);
 
     put_scope(&a->of, scope, sizeof scope);
+    shelved_clear(&d->texts);
+    shelved_put(&d->texts, shelf, a->outbound);
+    shelved_put(&d->texts, shelf, a->delivery);
     return db_run(
-        s->log, sql,
-        (struct db_val[]){dbv_i64(a->of.id), dbv_str(scope), dbv_text(head(a->outbound)), dbv_text(head(a->delivery))},
-        4, NULL, e);
+        d->s->log, sql,
+        (struct db_val[]){dbv_i64(a->of.id), dbv_str(scope), shelved_val(&d->texts, 0), shelved_val(&d->texts, 1)}, 4,
+        NULL, e);
 }
 
 /* Without its text the table has to be told again what is to be taken out. */
@@ -222,13 +278,15 @@ static int lite_put_answers(struct store *s, const struct words_change *rows, si
     struct answers_of_day d = {.s = s, .day = -1};
     int                   rc = 0;
 
+    buf_init(&d.texts.buf, SHELVED_BYTES);
     for (size_t i = 0; i < n && rc == 0; i++) {
         turn_to_day(&d, day_of_uid(&rows[i].now.of.uid));
         if (rows[i].had)
-            rc = lite_answers(s, d.gone, &rows[i].before, e);
+            rc = lite_answers(&d, d.gone, &rows[i].before, e);
         if (rc == 0)
-            rc = lite_answers(s, d.put, &rows[i].now, e);
+            rc = lite_answers(&d, d.put, &rows[i].now, e);
     }
+    buf_fini(&d.texts.buf);
     forget_day(&d);
     return rc;
 }
@@ -241,15 +299,15 @@ static const char answers_vector_sql[] =
     "INSERT INTO delivery_answers (uid, n, words) VALUES ($1, $2, CAST(CAST($3 AS TEXT) AS tsvector))"
     " ON CONFLICT (uid, n) DO UPDATE SET words = excluded.words";
 
-/* The words of a field behind each other, each beginning with the field's letter; there is nothing in them to be quoted. */
-static void put_vector(struct buf *b, enum search_field f, struct span text, int *position)
+/* The words of a field behind each other, each behind its shelf and the field's letter; there is nothing in them to be quoted. */
+static void put_vector(struct buf *b, int shelf, enum search_field f, struct span text, int *position)
 {
     struct word w;
     size_t      at = 0;
 
     text = head(text);
     for (int i = 0; i < WORDS_MAX && *position < POSITION_MAX && next_word(text, &at, &w); i++)
-        buf_printf(b, " '%c%.*s':%d", fields[f].letter, (int)w.n, w.text, ++*position);
+        buf_printf(b, " '%c%.*s':%d", fields[f].letters[0], (int)w.n, w.text, ++*position);
 }
 
 static void put_vector_scope(struct buf *b, const struct words_of *of)
@@ -279,18 +337,18 @@ static int pg_put_messages(struct store *s, const struct words_message *rows, si
     buf_init(&b, VECTOR_MAX);
     for (size_t i = 0; i < n && rc == 0; i++) {
         const struct words_message *m = &rows[i];
-        int                         at = 0;
+        int                         at = 0, shelf = words_shelf(m->of.domain);
 
         buf_clear(&b);
         put_vector_scope(&b, &m->of);
-        put_vector(&b, SEARCH_SUBJECT, m->subject, &at);
-        put_vector(&b, SEARCH_FROM, m->from_address, &at);
-        put_vector(&b, SEARCH_FROM, m->from_name, &at);
+        put_vector(&b, shelf, SEARCH_SUBJECT, m->subject, &at);
+        put_vector(&b, shelf, SEARCH_FROM, m->from_address, &at);
+        put_vector(&b, shelf, SEARCH_FROM, m->from_name, &at);
         if (!span_eq_ci(m->sender, m->from_address))
-            put_vector(&b, SEARCH_FROM, m->sender, &at);
-        put_vector(&b, SEARCH_TO, m->recipient, &at);
-        put_vector(&b, SEARCH_MESSAGE_ID, m->message_id, &at);
-        put_vector(&b, SEARCH_INBOUND, m->inbound, &at);
+            put_vector(&b, shelf, SEARCH_FROM, m->sender, &at);
+        put_vector(&b, shelf, SEARCH_TO, m->recipient, &at);
+        put_vector(&b, shelf, SEARCH_MESSAGE_ID, m->message_id, &at);
+        put_vector(&b, shelf, SEARCH_INBOUND, m->inbound, &at);
         rc = pg_put(s, &m->of, &b, e);
     }
     buf_fini(&b);
@@ -306,12 +364,12 @@ static int pg_put_answers(struct store *s, const struct words_change *rows, size
         return -1;
     buf_init(&b, VECTOR_MAX);
     for (size_t i = 0; i < n && rc == 0; i++) {
-        int at = 0;
+        int at = 0, shelf = words_shelf(rows[i].now.of.domain);
 
         buf_clear(&b);
         put_vector_scope(&b, &rows[i].now.of);
-        put_vector(&b, SEARCH_OUTBOUND, rows[i].now.outbound, &at);
-        put_vector(&b, SEARCH_DELIVERY, rows[i].now.delivery, &at);
+        put_vector(&b, shelf, SEARCH_OUTBOUND, rows[i].now.outbound, &at);
+        put_vector(&b, shelf, SEARCH_DELIVERY, rows[i].now.delivery, &at);
         rc = pg_put(s, &rows[i].now.of, &b, e);
     }
     buf_fini(&b);
@@ -330,22 +388,20 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
     return db_kind(s->log) == DB_SQLITE ? lite_put_answers(s, rows, n, e) : pg_put_answers(s, rows, n, e);
 }
 
-/* Words side by side: "a b" * in FTS5, 'sa' <-> 'sb':* in a tsquery. The words are ours, so nothing in them needs quoting. */
-static void put_phrase(struct buf *b, enum db_kind kind, const struct store_words *one)
+/* Words side by side: "3fa 3fb" * in FTS5, '3fsa' <-> '3fsb':* in a tsquery. The words are ours, so nothing in them needs
+ * quoting. */
+static void put_phrase_on(struct buf *b, enum db_kind kind, int shelf, const struct store_words *one)
 {
-    struct span text = head(one->text);
+    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
     struct word w;
     size_t      at = 0, last_chars = 0;
 
-    if (kind == DB_SQLITE)
-        buf_printf(b, "{%s} : \"", fields[one->field].column);
-    else
-        buf_putc(b, '(');
-    for (int i = 0; i < WORDS_MAX && next_word(text, &at, &w); i++) {
+    buf_puts(b, kind == DB_SQLITE ? "\"" : "(");
+    for (int i = 0; i < WORDS_ASKED && next_word(text, &at, &w); i++) {
         if (kind == DB_SQLITE)
-            buf_printf(b, "%s%.*s", i ? " " : "", (int)w.n, w.text);
+            buf_printf(b, "%s%02x%.*s", i ? " " : "", shelf, (int)w.n, w.text);
         else
-            buf_printf(b, "%s'%c%.*s'", i ? " <-> " : "", fields[one->field].letter, (int)w.n, w.text);
+            buf_printf(b, "%s'%02x%c%.*s'", i ? " <-> " : "", shelf, fields[one->field].letter, (int)w.n, w.text);
         last_chars = w.chars;
     }
     if (kind == DB_SQLITE)
@@ -356,19 +412,35 @@ static void put_phrase(struct buf *b, enum db_kind kind, const struct store_word
         buf_putc(b, ')');
 }
 
-static void put_scope_query(struct buf *b, enum db_kind kind, struct store_scope scope)
+static void put_phrase(struct buf *b, const struct words_where *at, const struct store_words *one)
+{
+    bool any = at->shelf == WORDS_ANY_SHELF;
+    int  first = any ? 0 : at->shelf, last = any ? WORDS_SHELVES - 1 : at->shelf;
+
+    if (at->kind == DB_SQLITE)
+        buf_printf(b, "{%s} : ", fields[one->field].column);
+    buf_putc(b, '(');
+    for (int shelf = first; shelf <= last; shelf++) {
+        if (shelf > first)
+            buf_puts(b, at->kind == DB_SQLITE ? " OR " : " | ");
+        put_phrase_on(b, at->kind, shelf, one);
+    }
+    buf_putc(b, ')');
+}
+
+static void put_scope_query(struct buf *b, const struct words_where *at)
 {
     char word[34];
 
-    scope_word(scope, word);
-    buf_printf(b, kind == DB_SQLITE ? "{scope} : %s" : "'@%s'", word);
+    scope_word(at->scope, word);
+    buf_printf(b, at->kind == DB_SQLITE ? "{scope} : %s" : "'@%s'", word);
 }
 
 /* NOT of FTS5 takes what stands before it as a whole; ! of a tsquery is one more condition. */
-static void put_without(struct buf *b, enum db_kind kind, const struct store_words *one)
+static void put_without(struct buf *b, const struct words_where *at, const struct store_words *one)
 {
-    buf_puts(b, kind == DB_SQLITE ? " NOT " : " & !");
-    put_phrase(b, kind, one);
+    buf_puts(b, at->kind == DB_SQLITE ? " NOT " : " & !");
+    put_phrase(b, at, one);
 }
 
 static bool asks(const struct store_words *one, bool answers, bool without)
@@ -377,33 +449,33 @@ static bool asks(const struct store_words *one, bool answers, bool without)
 }
 
 /* Where everybody's rows are asked for words, the words are enough: the one that all rows have would only be in the way. */
-void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
-                 bool answers, bool without)
+void words_query(struct buf *b, const struct words_where *at, const struct store_words *words, size_t n, bool answers,
+                 bool without)
 {
-    const char *both = kind == DB_SQLITE ? " AND " : " & ";
+    const char *both = at->kind == DB_SQLITE ? " AND " : " & ";
     bool        any = false;
 
     for (size_t i = 0; i < n; i++)
         any = any || asks(&words[i], answers, false);
     buf_putc(b, '(');
-    if (scope.kind != SCOPE_GLOBAL || !any)
-        put_scope_query(b, kind, scope);
+    if (at->scope.kind != SCOPE_GLOBAL || !any)
+        put_scope_query(b, at);
     for (size_t i = 0; i < n; i++) {
         if (!asks(&words[i], answers, false))
             continue;
         if (b->p[b->n - 1] != '(')
             buf_puts(b, both);
-        put_phrase(b, kind, &words[i]);
+        put_phrase(b, at, &words[i]);
     }
     buf_putc(b, ')');
     for (size_t i = 0; without && i < n; i++)
         if (asks(&words[i], answers, true))
-            put_without(b, kind, &words[i]);
+            put_without(b, at, &words[i]);
 }
 
-void words_query_one(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one)
+void words_query_one(struct buf *b, const struct words_where *at, const struct store_words *one)
 {
-    put_scope_query(b, kind, scope);
-    buf_puts(b, kind == DB_SQLITE ? " AND " : " & ");
-    put_phrase(b, kind, one);
+    put_scope_query(b, at);
+    buf_puts(b, at->kind == DB_SQLITE ? " AND " : " & ");
+    put_phrase(b, at, one);
 }

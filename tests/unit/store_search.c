@@ -76,6 +76,10 @@ static const struct {
     {"the recipient", SEARCH_TO, "anna+news@ours.example", true},
     {"the recipient's domain", SEARCH_TO, "ours.example", true},
     {"the Message-ID", SEARCH_MESSAGE_ID, "<20261122.4711@partner.example>", true},
+    {"anywhere: a word of the subject", SEARCH_ANY, "your invoice", true},
+    {"anywhere: a sender", SEARCH_ANY, "partner.example", true},
+    {"anywhere: the recipient", SEARCH_ANY, "anna+news@ours.example", true},
+    {"anywhere is none of the replies", SEARCH_ANY, "2.0.0 ok", false},
     {"what the sender was told", SEARCH_INBOUND, "2.0.0 ok", true},
     {"letters beyond ASCII", SEARCH_SUBJECT,
      "gr\xC3\xBC\xC3\x9F"
