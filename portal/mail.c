@@ -1,0 +1,454 @@
+/* portal/mail.c - lists of the log, and one delivery with all that is known of it. */
+#include "mail.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "route.h"
+#include "store/domain.h"
+#include "store/mailbox.h"
+#include "store/release.h"
+#include "store/rule.h"
+#include "store/setting.h"
+
+#define PAGE_DEFAULT 50
+#define PAGE_MAX 200
+
+/* ---- cursors: UID and number of the last row ---- */
+
+struct span mail_cursor(struct call *c, const struct store_key *key)
+{
+    char bytes[24];
+
+    memcpy(bytes, key->uid.b, 16);
+    for (int i = 0; i < 8; i++)
+        bytes[16 + i] = (char)((uint64_t)key->n >> (56 - 8 * i) & 0xff);
+    return cursor_make(c->arena, span_make(bytes, sizeof bytes));
+}
+
+int mail_cursor_read(struct call *c, struct span text, struct store_key *out, struct err *e)
+{
+    struct span bytes;
+    uint64_t    n = 0;
+
+    if (cursor_read(c->arena, text, &bytes, e) < 0)
+        return -1;
+    if (bytes.n != 24)
+        return err_set(e, ERR_INVALID, "The cursor is none that this list has given.");
+    memcpy(out->uid.b, bytes.p, 16);
+    for (int i = 0; i < 8; i++)
+        n = n << 8 | (unsigned char)bytes.p[16 + i];
+    out->n = (int64_t)n;
+    return 0;
+}
+
+/* ---- searching ---- */
+
+static int add_scope(void *ctx, const struct store_mailbox *m)
+{
+    struct mail_scopes *s = ctx;
+
+    if (s->n < MAIL_SCOPES_MAX)
+        s->scopes[s->n++] = store_scope_mailbox(m->id);
+    return 0;
+}
+
+int mail_scopes_of_person(struct call *c, struct mail_scopes *out, struct err *e)
+{
+    out->n = 0;
+    if (c->who.kind != WHO_SESSION)
+        return err_set(e, ERR_DENIED, "An API key has no mailboxes of its own: name a scope.");
+    return store_mailbox_of_account(c->store, c->who.account.id, add_scope, out, e);
+}
+
+static int by_key(const struct store_key *a, const struct store_key *b)
+{
+    int d = uuid_cmp(&a->uid, &b->uid);
+
+    return d != 0 ? d : (a->n > b->n) - (a->n < b->n);
+}
+
+/* Rows of all scopes, until they are merged. */
+struct gathered {
+    struct arena     *arena;
+    struct store_row *rows;
+    size_t            n, max;
+    bool              full; /* the arena */
+};
+
+static int gather(void *ctx, const struct store_row *row)
+{
+    struct gathered  *g = ctx;
+    struct store_row *r = &g->rows[g->n];
+    struct span *spans[] = {&r->queue_id, &r->ip,         &r->host,    &r->sender,    &r->from_address, &r->from_name,
+                            &r->subject,  &r->message_id, &r->inbound, &r->recipient, &r->layer,        &r->answer};
+
+    if (g->n == g->max)
+        return 1;
+    *r = *row;
+    for (size_t i = 0; i < COUNT(spans); i++) {
+        *spans[i] = arena_dup(g->arena, *spans[i]);
+        g->full |= spans[i]->p == NULL;
+    }
+    g->n++;
+    return g->full;
+}
+
+static int newest_first(const void *a, const void *b)
+{
+    return by_key(&((const struct store_row *)b)->key, &((const struct store_row *)a)->key);
+}
+
+/* A mailbox's own delivery, and that of a second mailbox of the same person for the same message, are two rows; the same row does not
+ * come from two scopes. Where one scope has more behind its page, nothing older than that may be shown yet. */
+static void merge(struct gathered *g, bool more, const struct store_key *horizon, size_t limit, struct mail_page *out)
+{
+    size_t n = 0;
+
+    qsort(g->rows, g->n, sizeof *g->rows, newest_first);
+    while (n < g->n && n < limit && (!more || by_key(&g->rows[n].key, horizon) >= 0))
+        n++;
+    *out = (struct mail_page){.rows = g->rows, .n = n, .more = more || n < g->n};
+    if (out->more)
+        out->next = n == limit || !more ? g->rows[n - 1].key : *horizon;
+}
+
+static void ask_of(const struct mail_query *what, struct store_search *s)
+{
+    s->words = what->words;
+    s->nwords = what->nwords;
+    s->has_uid = what->has_uid;
+    s->uid = what->uid;
+    s->has_rule = what->has_rule;
+    s->rule = what->rule;
+    s->has_direction = what->has_direction;
+    s->direction = what->direction;
+    s->statuses = what->statuses;
+    s->since_us = what->since_us;
+    s->until_us = what->until_us;
+}
+
+/* domain: narrows; a name that is none of ours finds nothing, and does not say so: who asks may not know which are. */
+static int ask_domain(struct call *c, const struct mail_query *what, struct store_search *s, struct err *e)
+{
+    struct store_domain d = {.id = uuid_zero};
+
+    if (what->domain.n == 0)
+        return 0;
+    if (store_domain_find(c->store, what->domain, &d, e) < 0 && e->code != ERR_NOT_FOUND)
+        return -1;
+    *e = ERR_INIT;
+    s->has_domain = true;
+    s->domain = d.id;
+    return 0;
+}
+
+int mail_search(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
+                const struct store_key *before, size_t limit, struct mail_page *out, struct err *e)
+{
+    struct store_search s = {.has_before = before != NULL, .limit = limit};
+    struct gathered     g = {.arena = c->arena, .max = limit * (where->n > 0 ? where->n : 1)};
+    struct store_key    horizon = {0};
+    bool                more = false;
+
+    ask_of(what, &s);
+    if (before != NULL)
+        s.before = *before;
+    if ((g.rows = arena_array(c->arena, g.max, sizeof *g.rows)) == NULL)
+        return err_set(e, ERR_LIMIT, "Too many mailboxes at once.");
+    if (ask_domain(c, what, &s, e) < 0)
+        return -1;
+    for (size_t i = 0; i < where->n; i++) {
+        struct store_search_end end;
+
+        s.scope = where->scopes[i];
+        if (store_search(c->store, &s, gather, &g, &end, e) < 0)
+            return -1;
+        if (end.more && (!more || by_key(&end.next, &horizon) > 0))
+            horizon = end.next;
+        more |= end.more;
+    }
+    if (g.full)
+        return err_set(e, ERR_LIMIT, "The page is too large; ask for fewer rows.");
+    merge(&g, more, &horizon, limit, out);
+    return 0;
+}
+
+/* ---- a row ---- */
+
+void mail_put_row(struct buf *b, const char *key, const struct store_row *r)
+{
+    json_open(b, key, '{');
+    json_add_uuid(b, "uid", &r->key.uid);
+    json_add_i64(b, "n", r->key.n);
+    json_add_time(b, "at", r->at_us);
+    json_add_str(b, "status", delivery_status_words[r->status]);
+    json_add_str(b, "verdict", delivery_verdict_words[r->verdict]);
+    json_add_str(b, "state", delivery_state_words[r->state]);
+    json_add_str(b, "direction", (const char *const[]){"inbound", "outbound", "local"}[r->direction]);
+    json_add_text(b, "sender", r->sender);
+    json_add_text(b, "from", r->from_address);
+    json_add_text(b, "from_name", r->from_name);
+    json_add_text(b, "subject", r->subject);
+    json_add_text(b, "recipient", r->recipient);
+    json_add_i64(b, "size", r->size);
+    json_add_f64(b, "score", r->has_score ? r->score : (double)NAN);
+    json_add_uuid(b, "rule", r->has_rule ? &r->rule : NULL);
+    json_add_text(b, "layer", r->layer.n > 0 ? r->layer : SPAN_NONE);
+    json_add_text(b, "answer", r->answer);
+    json_add_time(b, "updated", r->updated_us);
+    json_close(b, '}');
+}
+
+/* ---- lists ---- */
+
+struct list_query {
+    uint64_t    given;
+    struct span q, after;
+    int64_t     limit;
+};
+enum { LIST_Q, LIST_AFTER, LIST_LIMIT };
+static const struct field list_fields[] = {
+    [LIST_Q] = {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct list_query, q),
+                "What to look for, as people type it: from: to: subject: status: uid: rule: domain: inbound: outbound: "
+                "delivery: "
+                "after: before:, words, and - in front to exclude."},
+    [LIST_AFTER] = {"after", FIELD_TEXT, 0, 0, 100, NULL, offsetof(struct list_query, after),
+                    "The `next` of the page before."},
+    [LIST_LIMIT] = {"limit", FIELD_I64, 0, 1, PAGE_MAX, NULL, offsetof(struct list_query, limit),
+                    "How many rows at most; 50 unless said."},
+    FIELDS_END,
+};
+
+static int list(struct call *c, const struct mail_scopes *where, struct err *e)
+{
+    const struct list_query *in = c->query;
+    struct mail_query        what;
+    struct store_key         before;
+    struct mail_page         page;
+    struct buf              *b;
+    bool                     behind = in->after.n > 0;
+
+    c->member = "q";
+    if (mail_query_read(in->q, c->arena, &what, e) < 0)
+        return -1;
+    c->member = NULL;
+    if ((behind && mail_cursor_read(c, in->after, &before, e) < 0) ||
+        mail_search(c, where, &what, behind ? &before : NULL, in->limit > 0 ? (size_t)in->limit : PAGE_DEFAULT, &page,
+                    e) < 0)
+        return -1;
+    b = call_list_begin(c);
+    for (size_t i = 0; i < page.n; i++)
+        mail_put_row(b, NULL, &page.rows[i]);
+    call_list_end(c, page.more ? mail_cursor(c, &page.next) : SPAN_NONE);
+    return 0;
+}
+
+static int list_mine(struct call *c, struct err *e)
+{
+    struct mail_scopes where;
+
+    return mail_scopes_of_person(c, &where, e) < 0 ? -1 : list(c, &where, e);
+}
+
+static int list_scope(struct call *c, struct err *e)
+{
+    struct mail_scopes where = {.scopes = {c->scope}, .n = 1};
+
+    return list(c, &where, e);
+}
+
+/* ---- one delivery ---- */
+
+static void put_attempt(struct buf *b, const struct store_attempt *a)
+{
+    json_open(b, NULL, '{');
+    json_add_time(b, "at", a->at_us);
+    json_add_text(b, "to", a->final_recipient);
+    json_add_text(b, "host", a->host);
+    json_add_text(b, "ip", a->ip);
+    json_add_i64(b, "port", a->port);
+    json_add_text(b, "tls", a->tls);
+    json_add_text(b, "dsn", a->dsn);
+    json_add_i64(b, "code", a->code);
+    json_add_text(b, "response", a->response);
+    json_add_text(b, "queue_id", a->queue_id);
+    json_close(b, '}');
+}
+
+static void put_message(struct buf *b, const struct store_message *m)
+{
+    json_add_time(b, "at", m->at_us);
+    json_add_str(b, "direction", (const char *const[]){"inbound", "outbound", "local"}[m->direction]);
+    json_add_text(b, "sender", m->sender);
+    json_add_text(b, "from", m->from_address);
+    json_add_text(b, "from_name", m->from_name);
+    json_add_text(b, "subject", m->subject);
+    json_add_text(b, "message_id", m->message_id);
+    json_add_i64(b, "size", m->size);
+    json_add_text(b, "queue_id", m->queue_id);
+    json_open(b, "client", '{');
+    json_add_text(b, "ip", m->ip);
+    json_add_text(b, "host", m->host);
+    json_add_text(b, "helo", m->helo);
+    json_add_text(b, "tls", m->tls);
+    json_close(b, '}');
+    json_add_text(b, "inbound", m->inbound);
+    json_add_f64(b, "scanner_score", m->has_score ? m->score : (double)NAN);
+    json_add_json(b, "symbols", m->symbols.n > 0 ? m->symbols : SPAN("[]"));
+    json_add_json(b, "attachments", m->attachments.n > 0 ? m->attachments : SPAN("[]"));
+}
+
+static int put_rule(struct call *c, struct buf *b, const struct store_delivery *d, struct err *e)
+{
+    struct store_rule r;
+    bool              known;
+
+    if (!d->has_rule) {
+        json_add_null(b, "rule");
+        return 0;
+    }
+    known = store_rule_get(c->store, d->rule, c->arena, &r, e) == 0;
+    if (!known && e->code != ERR_NOT_FOUND)
+        return -1;
+    *e = ERR_INIT;
+    json_open(b, "rule", '{');
+    json_add_uuid(b, "id", &d->rule);
+    json_add_text(b, "name", known ? r.name : SPAN_NONE);
+    json_add_str(b, "action", known ? rule_action_word(r.action) : NULL);
+    json_close(b, '}');
+    return 0;
+}
+
+/* What holds now, for "your domain holds from 6". */
+static int put_thresholds(struct call *c, struct buf *b, const struct store_delivery *d, struct err *e)
+{
+    struct store_domain_view  domain;
+    struct store_mailbox_view mailbox;
+    struct thresholds         t = {0};
+
+    if (store_domain_view(c->store, d->has_domain ? &d->domain : NULL, c->arena, &domain, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+        json_add_null(b, "thresholds");
+        return 0;
+    }
+    t = domain.thresholds;
+    if (d->has_mailbox && store_mailbox_view(c->store, d->mailbox, &mailbox, NULL) == 0)
+        t = mailbox.thresholds;
+    json_open(b, "thresholds", '{');
+    json_add_f64(b, "reject", t.reject);
+    json_add_f64(b, "add_header", t.add_header);
+    json_add_f64(b, "greylist", t.greylist);
+    json_close(b, '}');
+    json_open(b, "dispositions", '{');
+    json_add_str(b, "block", action_word(domain.dispositions.at_block));
+    json_add_str(b, "reject", action_word(domain.dispositions.at_reject));
+    json_add_str(b, "add_header", action_word(domain.dispositions.at_add_header));
+    json_close(b, '}');
+    return 0;
+}
+
+static int put_release(struct call *c, struct buf *b, struct err *e)
+{
+    struct store_release r;
+    int                  rc = store_release_get(c->store, c->delivery.uid, c->delivery.n, &r, e);
+
+    if (rc <= 0) {
+        json_add_null(b, "release");
+        return rc;
+    }
+    json_open(b, "release", '{');
+    json_add_str(b, "state", release_state_words[r.state]);
+    json_add_str(b, "requested_by", r.requested_by);
+    json_add_time(b, "requested", r.requested_us);
+    json_add_time(b, "changed", r.changed_us);
+    json_add_i64(b, "code", r.code);
+    json_add_str(b, "reply", r.reply);
+    json_add_str(b, "queue_id", r.queue_id);
+    json_close(b, '}');
+    return 0;
+}
+
+static void put_custody(struct buf *b, const struct store_timeline *t)
+{
+    if (!t->has_custody) {
+        json_add_null(b, "held");
+        return;
+    }
+    json_open(b, "held", '{');
+    json_add_bool(b, "there", t->custody.place != CUSTODY_GONE);
+    json_add_bool(b, "copy", t->custody.copy);
+    json_add_time(b, "until", t->custody.keep_us);
+    json_close(b, '}');
+}
+
+static const struct store_timeline_delivery *own_delivery(const struct store_timeline *t, int64_t n)
+{
+    for (size_t i = 0; i < t->ndeliveries; i++)
+        if (t->deliveries[i].n == n)
+            return &t->deliveries[i];
+    return NULL;
+}
+
+static int put_delivery(struct call *c, struct buf *b, const struct store_timeline *t,
+                        const struct store_timeline_delivery *d, struct err *e)
+{
+    json_open(b, NULL, '{');
+    json_add_uuid(b, "uid", &c->delivery.uid);
+    json_add_i64(b, "n", c->delivery.n);
+    put_message(b, &t->message);
+    json_add_text(b, "recipient", d->delivery.recipient);
+    json_add_str(b, "status", delivery_status_words[d->status]);
+    json_add_str(b, "verdict", delivery_verdict_words[d->delivery.verdict]);
+    json_add_str(b, "state", delivery_state_words[d->delivery.state]);
+    json_add_f64(b, "score", d->delivery.has_score ? d->delivery.score : (double)NAN);
+    json_add_text(b, "layer", d->delivery.layer.n > 0 ? d->delivery.layer : SPAN_NONE);
+    json_add_json(b, "matches", d->delivery.trace.n > 0 ? d->delivery.trace : SPAN("[]"));
+    json_add_text(b, "answer", d->answer);
+    json_add_time(b, "updated", d->updated_us);
+    json_open(b, "attempts", '[');
+    for (size_t i = 0; i < d->nattempts; i++)
+        put_attempt(b, &d->attempts[i]);
+    json_close(b, ']');
+    put_custody(b, t);
+    json_add_str(b, "standing", standing_words[c->standing]);
+    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 || put_release(c, b, e) < 0)
+        return -1;
+    json_close(b, '}');
+    return 0;
+}
+
+static int get_delivery(struct call *c, struct err *e)
+{
+    struct store_timeline                 t;
+    const struct store_timeline_delivery *d;
+
+    if (store_timeline(c->store, &c->delivery.uid, c->scope, c->arena, &t, e) < 0)
+        return -1;
+    if ((d = own_delivery(&t, c->delivery.n)) == NULL)
+        return err_set(e, ERR_NOT_FOUND, "There is no such message.");
+    return put_delivery(c, call_reply(c, 200), &t, d, e);
+}
+
+static const struct route rows[] = {
+    {HTTPD_GET, "/me/mail", DEED_SEE_MAIL, OBJECT_NONE, 0, list_mine, list_fields, NULL, sizeof(struct list_query), 0,
+     "Deliveries to all mailboxes of who is signed in, the newest first.", "list:Delivery"},
+    {HTTPD_GET, "/scopes/{scope}/mail", DEED_SEE_MAIL, OBJECT_SCOPE, 0, list_scope, list_fields, NULL,
+     sizeof(struct list_query), 0, "Deliveries to a mailbox, a domain, or everywhere, the newest first.",
+     "list:Delivery"},
+    {HTTPD_GET, "/deliveries/{uid}/{n}", DEED_SEE_MAIL, OBJECT_DELIVERY, 0, get_delivery,
+     .summary = "One delivery: the verdict and why, and what became of it.", .reply = "DeliveryDetail"},
+};
+
+const struct route_family mail_family = {
+    "Mail", rows, COUNT(rows),
+    "\"Delivery\":{\"type\":\"object\",\"required\":[\"uid\",\"n\",\"at\",\"status\",\"recipient\"],\"properties\":{"
+    "\"uid\":{\"type\":\"string\",\"format\":\"uuid\"},\"n\":{\"type\":\"integer\"},\"at\":{\"type\":\"string\","
+    "\"format\":\"date-time\"},\"status\":{\"type\":\"string\",\"enum\":[\"received\",\"queued\",\"delivered\","
+    "\"spam\",\"quarantined\",\"blocked\",\"rejected\"]},\"verdict\":{\"type\":\"string\"},\"state\":{\"type\":"
+    "\"string\"},\"direction\":{\"type\":\"string\"},\"sender\":{\"type\":\"string\"},\"from\":{\"type\":\"string\"},"
+    "\"from_name\":{\"type\":\"string\"},\"subject\":{\"type\":\"string\"},\"recipient\":{\"type\":\"string\"},"
+    "\"size\":{\"type\":\"integer\"},\"score\":{\"type\":[\"number\",\"null\"]}}},"
+    "\"DeliveryDetail\":{\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/components/schemas/Delivery\"}]}"};

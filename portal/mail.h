@@ -1,0 +1,33 @@
+/* portal/mail.h - the log as people see it: what the calls about lists, single deliveries and exports share. */
+#ifndef POSTERN_PORTAL_MAIL_H
+#define POSTERN_PORTAL_MAIL_H
+
+#include "call.h"
+#include "mail_query.h"
+
+/* The scopes that a caller asks about at once: one, or all mailboxes of a person. */
+#define MAIL_SCOPES_MAX 64
+struct mail_scopes {
+    struct store_scope scopes[MAIL_SCOPES_MAX];
+    size_t             n;
+};
+/* Every mailbox of who calls. */
+int mail_scopes_of_person(struct call *c, struct mail_scopes *out, struct err *e);
+
+/* A page, the newest first, over all scopes together. */
+struct mail_page {
+    const struct store_row *rows; /* their spans in the call's arena */
+    size_t                  n;
+    bool                    more;
+    struct store_key        next;
+};
+int mail_search(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
+                const struct store_key *before, size_t limit, struct mail_page *out, struct err *e);
+
+/* A row of a list: schema Delivery. */
+void mail_put_row(struct buf *b, const char *key, const struct store_row *r);
+
+struct span mail_cursor(struct call *c, const struct store_key *key);
+int         mail_cursor_read(struct call *c, struct span text, struct store_key *out, struct err *e);
+
+#endif
