@@ -87,7 +87,8 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
         return -1;
     if (sending_new(s, &t->sending, e) < 0 || bypasses_new(s, &t->bypasses, e) < 0)
         return -1;
-    if (s->rulesd.message_log && (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0))
+    if (s->rulesd.message_log && (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0 ||
+                                 copies_new(s, t->custody, t->journal, &t->copies, e) < 0))
         return -1;
     t->allowance = allowance_new();
     t->limited = limited_rules_new();
@@ -293,6 +294,7 @@ static void stop(struct server *sv)
     retention_free(&sv->retention);
     workers_free(&sv->workers);
     scanner_free(&sv->tools.scanner);
+    copies_free(&sv->tools.copies);
     custody_free(&sv->tools.custody);
     bypasses_free(&sv->tools.bypasses);
     endpoints_stop(sv->endpoints);

@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "cache.h"
+#include "copies.h"
 #include "custody.h"
 #include "follower.h"
 #include "greylist.h"
@@ -375,6 +376,23 @@ static size_t custody_numbers(struct custody *c, struct number *to)
     return COUNT(all);
 }
 
+static size_t copies_numbers(struct copies *c, struct number *to)
+{
+    struct copies_stats s;
+
+    if (c == NULL)
+        return 0;
+    copies_stats(c, &s);
+    const struct number all[] = {
+        {"copies_kept_total", "counter", "Delivered messages that were copied, to learn from.", (double)s.kept},
+        {"copies_left_out_total", "counter", "Those that were not, for want of room or time.", (double)s.left_out},
+        {"copies_waiting", "gauge", "Copies on their way to the disk.", (double)s.waiting},
+        {"copies_waiting_bytes", "gauge", "What they take in memory.", (double)s.waiting_bytes},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
 static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS_MAX])
 {
     size_t n = loop_numbers(v, to);
@@ -385,6 +403,7 @@ static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS
     n += sending_numbers(v->sending, to + n);
     n += lookup_numbers(v->lookup, to + n);
     n += custody_numbers(v->custody, to + n);
+    n += copies_numbers(v->copies, to + n);
     n += follower_numbers(v->follower, to + n);
     return n + other_numbers(v, to + n);
 }

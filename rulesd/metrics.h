@@ -57,6 +57,7 @@ struct hits;
 struct scanner;
 struct journal;
 struct custody;
+struct copies;
 struct follower;
 struct sending;
 struct lookup;
@@ -71,6 +72,7 @@ struct metrics_view {
     struct scanner              *scanner; /* these five may be NULL */
     struct journal              *journal;
     struct custody              *custody;
+    struct copies               *copies;
     struct follower             *follower; /* NULL: no log is followed */
     struct sending              *sending;
     struct lookup               *lookup;

@@ -324,6 +324,28 @@ static void fill_message(struct scan *s, struct store_message *m)
     }
 }
 
+/* What is let through is copied for a while where some recipient's domain has it so. */
+static bool is_copied(const struct scan *s, size_t i)
+{
+    const struct audience *a = scan_rcpt_audience(s, i);
+
+    return s->record.deliveries[i].state == STATE_RECEIVED && scan_rcpt_direction(s, i) != DIRECTION_OUTBOUND &&
+           audience_who(a)->ours && audience_domain(a)->copies;
+}
+
+/* Not of one whose caller tells later what came of it, and hands it over then. */
+static void want_copy(struct scan *s, struct store_message *m)
+{
+    int64_t hours = s->tools->settings->copies.delivered_hours;
+
+    if (hours == 0 || s->tools->copies == NULL || m->kept || s->req.no_log)
+        return;
+    for (size_t i = 0; i < m->ndeliveries && !m->copy; i++)
+        m->copy = is_copied(s, i);
+    if (m->copy)
+        m->keep_us = m->at_us + hours * 3600 * INT64_C(1000000);
+}
+
 int record_make(struct scan *s, bool may_hold)
 {
     struct store_message  *m = &s->record;
@@ -347,5 +369,7 @@ int record_make(struct scan *s, bool may_hold)
     }
     m->deliveries = list;
     m->ndeliveries = s->nverdicts;
+    if (may_hold)
+        want_copy(s, m);
     return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the request needs too much memory") : 0;
 }

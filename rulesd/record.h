@@ -7,7 +7,8 @@
 struct scan;
 
 /* Fills scan->record from a scan whose outcome stands; texts are in the scan's arena, clean and cut. record.kept says whether some
- * recipient's copy has to be taken into custody (may_hold: whether it can be). -1: the arena is full, scan->err says so. */
+ * recipient's copy has to be taken into custody (may_hold: whether it can be), record.copy
+ * whether one is made for a while of what passes (copies.h). -1: the arena is full, scan->err says so. */
 int record_make(struct scan *s, bool may_hold);
 
 /* Is a copy kept for the recipient at `i`? */

@@ -940,6 +940,8 @@ void scan_count(struct scan *s)
         return;
     if (s->tools->journal != NULL && s->record.ndeliveries > 0 && !s->failed)
         journal_put(s->tools->journal, &s->record);
+    if (s->record.copy && s->tools->journal != NULL && !s->failed)
+        copies_put(s->tools->copies, &s->record, s->req.message);
 
     if (s->req.class != CLASS_MTA || s->failed || s->refused || s->stopped || s->req.answered != NULL)
         return; /* what was dealt with elsewhere was counted when the rules were asked, if they were */

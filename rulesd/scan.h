@@ -16,6 +16,7 @@
 #include "bypass.h"
 #include "cache.h"
 #include "caller.h"
+#include "copies.h"
 #include "custody.h"
 #include "greylist.h"
 #include "hits.h"
@@ -62,6 +63,7 @@ struct scan_tools {
     struct scanner        *scanner;  /* NULL: none */
     struct journal        *journal;  /* NULL: no message log */
     struct custody        *custody;  /* NULL: nothing can be held */
+    struct copies         *copies;   /* NULL: none are made of what is delivered */
     struct sending        *sending;  /* NULL: nobody is limited */
     struct bypasses       *bypasses; /* NULL: none can be good */
 };
@@ -144,7 +146,7 @@ void scan_begin(struct scan *s, const struct scan_request *req, const struct sca
 enum scan_step scan_run(struct scan *s);
 /* The reply that was made, for whoever asks the same again. Before scan_end(). */
 void scan_answered(struct scan *s, struct span reply);
-/* Counts hits, and has the log row written (class mta alone). Once, when the reply is made. */
+/* Counts hits, has the log row written and the copy made (class mta alone). Once, when the reply is made. */
 void scan_count(struct scan *s);
 /* One line that says what was asked, and what came of it; for class scan without any address. */
 void scan_log(const struct scan *s, int64_t now_us);

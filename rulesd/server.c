@@ -16,6 +16,7 @@ struct metrics_view server_view(const struct server *s, const struct metrics **r
                                  .scanner = s->tools.scanner,
                                  .journal = s->tools.journal,
                                  .custody = s->tools.custody,
+                                 .copies = s->tools.copies,
                                  .follower = s->follower,
                                  .sending = s->tools.sending,
                                  .lookup = s->lookup,

@@ -32,6 +32,9 @@ static const char sum_sql[] = SUMS;
 static const char sum_of_node_sql[] = SUMS " AND node_id = $3";
 static const char usage_sql[] =
     "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM held WHERE owner_id = $1";
+static const char copied_sql[] =
+    "SELECT CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM custody c WHERE place <> 'gone' AND copy = 1 AND EXISTS"
+    " (SELECT 1 FROM delivery d WHERE d.uid = c.uid AND d.domain_id = $1)";
 
 static int read_custody(struct db_rows *r, struct store_custody *c)
 {
@@ -179,6 +182,12 @@ int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *coun
     *bytes_out = db_i64(r, 1);
     db_rows_free(&r);
     return 0;
+}
+
+int store_custody_copied(struct store *s, const struct uuid *domain, int64_t *bytes_out, struct err *e)
+{
+    *bytes_out = 0;
+    return row_i64(s->log, copied_sql, (struct db_val[]){dbv_uuid(domain)}, 1, bytes_out, e) < 0 ? -1 : 0;
 }
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */

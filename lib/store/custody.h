@@ -52,6 +52,9 @@ int store_custody_sum(struct store *s, const struct uuid *node, bool copies, int
 int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *count_out, int64_t *bytes_out,
                         struct err *e);
 
+/* Bytes of the copies that a domain's deliveries have. Reads them all: for now and then. */
+int store_custody_copied(struct store *s, const struct uuid *domain, int64_t *bytes_out, struct err *e);
+
 /* One held delivery. */
 struct store_held {
     struct store_row row;

@@ -134,6 +134,10 @@ static void a_message_that_is_kept_after_it_was_logged_gets_its_row_and_is_a_cop
     assert_true(sum.count == 1 && sum.due_count == 0);
     OK(w, store_custody_usage(w->more, &first_box, &n, &bytes, &w->e));
     assert_int_equal(n, 1);
+    OK(w, store_custody_copied(w->more, &second_domain, &bytes, &w->e));
+    assert_int_equal(bytes, 100);
+    OK(w, store_custody_copied(w->more, &nobody, &bytes, &w->e));
+    assert_int_equal(bytes, 0);
 }
 
 static void what_is_past_its_time_is_due_the_longest_first(void **state)
