@@ -12,7 +12,7 @@
 #include "store/words.h"
 
 #define SQL_MAX 16384
-#define QUERY_MAX 65536 /* of one full-text query */
+#define QUERY_MAX (2u << 20) /* of one full-text query */
 #define PARAMS_MAX 32
 #define WINDOW_MIN_MS (3600 * INT64_C(1000))
 #define WINDOW_MAX_MS (3660 * DAY_MS)
@@ -25,6 +25,9 @@
 struct search {
     struct store              *s;
     const struct store_search *what;
+    struct words_where         where;
+    bool                       has_domain; /* of a mailbox that is there */
+    struct uuid                domain;
     bool    lite, by_words, by_answers; /* what drives a window: a scope's index, or one of the two sets of words */
     int64_t since_ms, until_ms;         /* since <= UID's time < until */
     struct store_key         before;    /* keys from here on are behind us; n 0: all of this moment */
@@ -149,8 +152,7 @@ static void put_driving_words(struct query *q, const struct search *x, const cha
 {
     struct buf *text = new_text(q);
 
-    words_query(text, x->lite ? DB_SQLITE : DB_PGSQL, x->what->scope, x->what->words, x->what->nwords, x->by_answers,
-                true);
+    words_query(text, &x->where, x->what->words, x->what->nwords, x->by_answers, true);
     put_match(q, x->lite, table, day, text);
 }
 
@@ -166,7 +168,7 @@ static void lite_aside(struct query *q, const struct search *x, int64_t day)
         if (!is_aside(x, one))
             continue;
         text = new_text(q);
-        words_query_one(text, DB_SQLITE, x->what->scope, one);
+        words_query_one(text, &x->where, one);
         buf_printf(&q->sql, " AND k.rowid %sIN (SELECT rowid FROM %s_%lld WHERE ", one->without ? "NOT " : "", table,
                    (long long)day);
         put_match(q, true, table, day, text);
@@ -243,7 +245,7 @@ static void pg_aside(struct query *q, const struct search *x, const size_t bound
         if (!is_aside(x, one))
             continue;
         text = new_text(q);
-        words_query_one(text, DB_PGSQL, x->what->scope, one);
+        words_query_one(text, &x->where, one);
         buf_printf(&q->sql, " AND %sEXISTS (SELECT 1 FROM %s w WHERE w.uid = t.uid AND w.n = t.n AND ",
                    one->without ? "NOT " : "", words_in_answers(one->field) ? "delivery_answers" : "delivery_words");
         pg_bounds(q, "w", bounds);
@@ -510,6 +512,29 @@ static void find_driver(struct search *x)
     x->by_words = any && !x->by_answers;
 }
 
+static const char domain_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
+
+/* On which shelf the words of the scope are. Of a mailbox that is gone nobody knows any more. */
+static int find_shelf(struct search *x, struct err *e)
+{
+    const struct store_scope *scope = &x->what->scope;
+    struct db_rows           *r;
+    int                       rc;
+
+    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ANY_SHELF};
+    if (scope->kind == SCOPE_DOMAIN)
+        x->where.shelf = words_shelf(&scope->id);
+    if (scope->kind != SCOPE_MAILBOX)
+        return 0;
+    if ((rc = row_first(x->s->main, domain_sql, (struct db_val[]){dbv_uuid(&scope->id)}, 1, &r, e)) <= 0)
+        return rc;
+    x->domain = col_uuid(r, 0);
+    x->has_domain = true;
+    x->where.shelf = words_shelf(&x->domain);
+    db_rows_free(&r);
+    return 0;
+}
+
 static int start(struct search *x, struct err *e)
 {
     if (x->what->nwords > STORE_WORDS_MAX)
@@ -518,7 +543,7 @@ static int start(struct search *x, struct err *e)
     x->left = page_limit(x->what->limit);
     x->deadline_us = clock_mono_us() + STORE_SEARCH_US;
     find_driver(x);
-    return find_bounds(x, e);
+    return find_shelf(x, e) < 0 ? -1 : find_bounds(x, e);
 }
 
 int store_search(struct store *s, const struct store_search *what, store_row_fn fn, void *ctx,

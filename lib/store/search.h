@@ -3,6 +3,7 @@
  * Order    The newest first: by (uid, n) descending, which is also the key that the next page begins behind.
  * Words    A text filter holds when its words stand side by side in the field; the last one, from three characters on, also as the
  *          beginning of a word. Case does not count, nor what stands between words: a@b.example is found by "b.example".
+ *          Of a long text the first 32 words and 256 bytes are asked for.
  *          Texts in scripts without blanks between words are found by their beginnings only. On SQLite accents do not count either.
  * Privacy  In a mailbox's or domain's scope only its own deliveries are looked at: no filter tells of other recipients.
  * Bounded  A search that has worked for STORE_SEARCH_US stops with what it has found and the key to go on from (`more`); so does one

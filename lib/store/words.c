@@ -78,7 +78,7 @@ bool words_any(struct span text)
     struct word w;
     size_t      at = 0;
 
-    return next_word(span_head(text, WORDS_TEXT_MAX), &at, &w);
+    return next_word(span_head(text, WORDS_ASKED_MAX), &at, &w);
 }
 
 int words_shelf(const struct uuid *domain)
@@ -307,7 +307,7 @@ static void put_vector(struct buf *b, int shelf, enum search_field f, struct spa
 
     text = head(text);
     for (int i = 0; i < WORDS_MAX && *position < POSITION_MAX && next_word(text, &at, &w); i++)
-        buf_printf(b, " '%c%.*s':%d", fields[f].letters[0], (int)w.n, w.text, ++*position);
+        buf_printf(b, " '%02x%c%.*s':%d", shelf, fields[f].letters[0], (int)w.n, w.text, ++*position);
 }
 
 static void put_vector_scope(struct buf *b, const struct words_of *of)
@@ -390,9 +390,9 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
 
 /* Words side by side: "3fa 3fb" * in FTS5, '3fsa' <-> '3fsb':* in a tsquery. The words are ours, so nothing in them needs
  * quoting. */
-static void put_phrase_on(struct buf *b, enum db_kind kind, int shelf, const struct store_words *one)
+static void put_phrase_on(struct buf *b, enum db_kind kind, int shelf, char letter, struct span asked)
 {
-    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
+    struct span text = span_head(asked, utf8_clip(asked, WORDS_ASKED_MAX));
     struct word w;
     size_t      at = 0, last_chars = 0;
 
@@ -401,29 +401,33 @@ static void put_phrase_on(struct buf *b, enum db_kind kind, int shelf, const str
         if (kind == DB_SQLITE)
             buf_printf(b, "%s%02x%.*s", i ? " " : "", shelf, (int)w.n, w.text);
         else
-            buf_printf(b, "%s'%02x%c%.*s'", i ? " <-> " : "", shelf, fields[one->field].letter, (int)w.n, w.text);
+            buf_printf(b, "%s'%02x%c%.*s'", i ? " <-> " : "", shelf, letter, (int)w.n, w.text);
         last_chars = w.chars;
     }
     if (kind == DB_SQLITE)
         buf_putc(b, '"');
-    if (last_chars >= PREFIX_MIN)
+    if (last_chars >= PREFIX_MIN || text.n < asked.n) /* cut, perhaps within a word */
         buf_puts(b, kind == DB_SQLITE ? " *" : ":*");
     if (kind == DB_PGSQL)
         buf_putc(b, ')');
 }
 
+/* On each shelf; on PostgreSQL also behind each letter that the field has. */
 static void put_phrase(struct buf *b, const struct words_where *at, const struct store_words *one)
 {
-    bool any = at->shelf == WORDS_ANY_SHELF;
-    int  first = any ? 0 : at->shelf, last = any ? WORDS_SHELVES - 1 : at->shelf;
+    bool        any = at->shelf == WORDS_ANY_SHELF, lite = at->kind == DB_SQLITE;
+    int         first = any ? 0 : at->shelf, last = any ? WORDS_SHELVES - 1 : at->shelf;
+    const char *letters = lite ? "-" : fields[one->field].letters;
 
-    if (at->kind == DB_SQLITE)
+    if (lite)
         buf_printf(b, "{%s} : ", fields[one->field].column);
     buf_putc(b, '(');
     for (int shelf = first; shelf <= last; shelf++) {
-        if (shelf > first)
-            buf_puts(b, at->kind == DB_SQLITE ? " OR " : " | ");
-        put_phrase_on(b, at->kind, shelf, one);
+        for (const char *letter = letters; *letter; letter++) {
+            if (shelf > first || letter > letters)
+                buf_puts(b, lite ? " OR " : " | ");
+            put_phrase_on(b, at->kind, shelf, *letter, one->text);
+        }
     }
     buf_putc(b, ')');
 }

@@ -3,7 +3,9 @@
  * Two sets of words a delivery: those of the message and its envelope, which never change, and those of what its attempts were
  * answered. SQLite holds them in the full-text tables of their day (FTS5, unicode61), PostgreSQL in tsvector columns whose words
  * are made here.
- * Scope    Both sets hold a word for everybody, one for the domain and one for the mailbox; every search asks for one of them. */
+ * Scope    Both sets hold a word for everybody, one for the domain and one for the mailbox; every search asks for one of them.
+ * Shelves  Every other word begins with the shelf of its domain: who searches one domain or mailbox reads the lists of one shelf, and
+ *          not of how often everybody's mail has that word. Who searches all asks for each word on every shelf. */
 #ifndef POSTERN_STORE_WORDS_H
 #define POSTERN_STORE_WORDS_H
 
@@ -12,6 +14,9 @@
 
 #define WORDS_TEXT_MAX 4096 /* bytes of a text whose words are kept */
 #define WORDS_MAX 400       /* words of a text that are kept, on PostgreSQL */
+#define WORDS_ASKED 32      /* words that a filter asks for */
+#define WORDS_ASKED_MAX 256 /* and bytes: the rest of a longer text does not count */
+#define WORDS_SHELVES 64
 
 /* Whose row it is. */
 struct words_of {
@@ -42,10 +47,20 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
 bool words_any(struct span text);
 /* Which of the two sets a field's words are in. */
 bool words_in_answers(enum search_field f);
+/* The shelf of a domain, or of none (NULL): always the same, since it is written beside the rows. */
+int words_shelf(const struct uuid *domain);
+
+/* Where a search looks: a scope, and the shelf that its domain or mailbox is on; WORDS_ANY_SHELF where that is not known. */
+#define WORDS_ANY_SHELF -1
+struct words_where {
+    enum db_kind       kind;
+    struct store_scope scope;
+    int                shelf;
+};
 /* What a search asks of one set, in the database's own words, appended to b, within the scope.
  * words_query: what the filters of the set want and (`without` too) do not want. words_query_one: one filter's phrase. */
-void words_query(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *words, size_t n,
-                 bool answers, bool without);
-void words_query_one(struct buf *b, enum db_kind kind, struct store_scope scope, const struct store_words *one);
+void words_query(struct buf *b, const struct words_where *at, const struct store_words *words, size_t n, bool answers,
+                 bool without);
+void words_query_one(struct buf *b, const struct words_where *at, const struct store_words *one);
 
 #endif
