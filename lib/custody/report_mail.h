@@ -1,0 +1,69 @@
+/* lib/custody/report_mail.h - reports that come by mail: people forward messages as attachments to spam@ or ham@.
+ *
+ * Class     by the address that it came to: [trainer] report_spam, report_ham.
+ * Whose     the From address has to be a mailbox of ours, or lead to one, and it has to be proven: by the log's row of this very message
+ *           (queue id of the topmost Received field, else Message-ID, and an address for reports among its recipients), which says that
+ *           the mailbox was signed in, or by the scanner's symbols that the sender is who it says; or by Authentication-Results of our
+ *           own. Where the row says that somebody else was signed in, nothing else counts. The row may come a little later than the mail.
+ * Dropped   whatever else comes: of strangers, unproven, from <>, sent by a program, by Postern itself; without a message in it, with too
+ *           many, too deep, too large. Nobody is told, ever: who sent it may be somebody else than who is named. The caller logs it.
+ * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has
+ *           exactly one message to the mailbox with its Message-ID and author, within REPORT_MAIL_NEAR_US of its date, that is the one
+ *           reported; else the attached one is, by its bytes. Either way there is something to learn from.
+ * Again     the same mail taken twice changes nothing. */
+#ifndef POSTERN_CUSTODY_REPORT_MAIL_H
+#define POSTERN_CUSTODY_REPORT_MAIL_H
+
+#include "custody/report.h"
+#include "mail/attached.h"
+
+#define REPORT_MAIL_NEAR_US (7 * 86400 * INT64_C(1000000)) /* also: how old a row may be that proves */
+#define REPORT_MAIL_WAIT_US (3 * INT64_C(1000000))         /* for that row */
+#define REPORT_MAIL_ARENA_MAX(message_max) ((size_t)(message_max) + ((size_t)64 << 20))
+
+/* All is borrowed. A store belongs to one thread. */
+struct report_mail_site {
+    const struct settings *settings;
+    struct store          *store;
+    struct vault          *vault;
+    struct origin_trust    trust;
+    const char            *listener; /* where it came in, as the log has it: "command", "unix:/run/…" */
+    int64_t                wait_us;  /* REPORT_MAIL_WAIT_US */
+};
+
+/* As it came. */
+struct report_mail {
+    struct span recipient, sender; /* of the envelope, as written; sender empty: null */
+    struct span message;           /* empty where it is too large */
+    bool        too_large;
+};
+
+/* One attached message. */
+struct report_mail_one {
+    struct uuid        uid; /* of the log, or of what is held */
+    bool               matched;
+    const char        *none; /* why it is no report, or NULL */
+    struct report_made made;
+};
+struct report_mail_done {
+    enum report_class class;
+    struct span            from, message_id; /* of the mail; may be empty */
+    struct span            mailbox;          /* whose report it is */
+    const char            *proof;            /* "signed in", "log", "authentication-results" */
+    const char            *dropped;          /* why all of it was, or NULL */
+    struct report_mail_one ones[ATTACHED_MAX];
+    size_t                 n;
+};
+
+/* [trainer] report_spam and report_ham: no name in both, each an address or a local part. */
+int report_mail_check(const struct settings *settings, struct arena *a, struct err *e);
+/* Is this an address for reports, and for which? ERR_NOT_FOUND: it is none. */
+int report_mail_class(const struct report_mail_site *site, struct span recipient, struct arena *a,
+                      enum report_class *out, struct err *e);
+/* Taken or dropped: texts of *out are in `a`. -1: to be tried again; what was taken of it stays. */
+int report_mail_take(const struct report_mail_site *site, const struct report_mail *mail, struct arena *a,
+                     struct report_mail_done *out, struct err *e);
+/* The log's lines of it, for the program that took it: one if it was dropped, else one a message. */
+void report_mail_log(const struct report_mail *mail, const struct report_mail_done *done);
+
+#endif
