@@ -2,6 +2,7 @@
  *
  * One thread. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read the settings again. Several may run at once, here
  * and on other machines. */
+#include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <time.h>
@@ -12,6 +13,7 @@
 
 #define PROGRAM "postern-trainer"
 #define IDLE_MS 500
+#define MEMORY_KEPT (16 << 20)
 #define AWAY_MS 5000 /* the database, or the keys */
 
 static sigset_t signals(void)
@@ -92,6 +94,8 @@ int main(int argc, char **argv)
     sigset_t               set = signals();
     int                    got = SIGHUP;
 
+    mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT); /* else each message's buffers come from the system and go back to it */
+    mallopt(M_MMAP_THRESHOLD, MEMORY_KEPT);
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);

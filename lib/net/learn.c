@@ -46,8 +46,11 @@ static bool is_success(struct span json)
 /* Releases before 2.0 and those with more than two classes say it with 404. */
 static bool is_known(struct span said) { return span_find(said, SPAN("already learned")) < said.n; }
 
+/* Rspamd learns nothing from what it is sure of: "all learn conditions denied learning spam in default classifier". */
+static bool is_sure(struct span said) { return span_find(said, SPAN("learn conditions denied")) < said.n; }
+
 /* Rspamd's controller. */
-static enum learn_answer of_status(long status, struct span body, struct buf *words)
+static enum learn_answer of_status(long status, struct span said, bool success, struct buf *words)
 {
     static const struct {
         long              status;
@@ -62,11 +65,14 @@ static enum learn_answer of_status(long status, struct span body, struct buf *wo
         {404, LEARN_CLOSED, NULL},
         {413, LEARN_REFUSED, "too large"},
     };
-    struct span said = error_of(body);
 
-    if (status == 200 && is_success(body)) {
+    if (status == 200 && success) {
         say(words, SPAN("learnt"));
         return LEARN_DONE;
+    }
+    if (status == 204 && is_sure(said)) {
+        say(words, SPAN("the filter is sure of such mail already"));
+        return LEARN_KNOWN;
     }
     if (status == 404 && is_known(said)) {
         say(words, said);
@@ -123,7 +129,7 @@ struct talk {
     const struct learn_ask *ask;
     struct filter_url       at;
     CURL                   *easy;
-    struct buf              in;
+    struct buf              in, reason;
     int64_t                 until_us;
     char                    fault[CURL_ERROR_SIZE];
 };
@@ -134,6 +140,19 @@ static size_t on_body(char *p, size_t size, size_t n, void *ctx)
 
     buf_put(&t->in, span_make(p, size * n));
     return t->in.failed ? 0 : size * n;
+}
+
+/* What stands behind the status: with 204, which has no body, it is all that the filter says. */
+static size_t on_field(char *p, size_t size, size_t n, void *ctx)
+{
+    struct talk *t = ctx;
+    struct span  line = span_trim(span_make(p, size * n)), word;
+
+    if (span_starts(line, SPAN("HTTP/")) && span_next(&line, ' ', &word) && span_next(&line, ' ', &word)) {
+        buf_clear(&t->reason);
+        buf_put(&t->reason, span_head(line, WORDS_MAX));
+    }
+    return size * n;
 }
 
 static long left_ms(const struct talk *t)
@@ -208,11 +227,16 @@ static enum learn_answer by_rspamd(struct talk *t, struct buf *words)
     curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->message.n);
     curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+    curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_field);
+    curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
     code = curl_easy_perform(t->easy);
     curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
     curl_slist_free_all(fields);
     buf_fini(&url);
-    return code != CURLE_OK ? lost(t, code, words) : of_status(status, buf_span(&t->in), words);
+    if (code != CURLE_OK)
+        return lost(t, code, words);
+    return of_status(status, t->in.n > 0 ? error_of(buf_span(&t->in)) : buf_span(&t->reason),
+                     is_success(buf_span(&t->in)), words);
 }
 
 /* ---- what it knows ---- */
@@ -435,11 +459,13 @@ enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct b
 
     buf_clear(words_out);
     buf_init(&t.in, ANSWER_MAX);
+    buf_init(&t.reason, WORDS_MAX);
     if (filter_url_read(ask->url, &t.at, &e) < 0)
         say(words_out, span_of(e.text));
     else
         answer = t.at.spamd ? ask_spamd(&t, words_out) : ask_rspamd(l, &t, words_out);
     buf_fini(&t.in);
+    buf_fini(&t.reason);
     filter_url_fini(&t.at);
     return answer;
 }

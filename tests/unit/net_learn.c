@@ -181,7 +181,11 @@ static const struct heard {
         {"no such classifier",
          "HTTP/1.1 404 x\r\nConnection: close\r\n\r\n{\"error\":\"cannot find classifier with name nope\"}",
          LEARN_CLOSED, "cannot find classifier"},
-        {"too few words", "HTTP/1.1 204 x\r\n\r\n", LEARN_SHORT, "too few"},
+        {"too few words", "HTTP/1.1 204 <m@x> contains less tokens than required\r\n\r\n", LEARN_SHORT, "too few"},
+        {"sure of it",
+         "HTTP/1.1 204 all learn conditions denied learning ham in default classifier\r\n"
+         "Content-Length: 5\r\n\r\n{...}",
+         LEARN_KNOWN, "sure of such mail already"},
         {"no message",
          "HTTP/1.1 400 Empty body is not permitted\r\nContent-Length: 38\r\n\r\n"
          "{\"error\":\"Empty body is not permitted\"}",
