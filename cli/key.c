@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "store/audit.h"
+#include "store/custody.h"
 #include "vault/keyring.h"
 
 static int print_key(void *ctx, const struct key_info *key)
@@ -28,6 +29,25 @@ static int key_list(struct cli *c, int argc, char **argv, struct err *e)
     return 0;
 }
 
+struct older {
+    const char *current;
+    size_t      n;
+};
+
+static int print_older(void *ctx, struct span key_id, int64_t count, int64_t keep_us)
+{
+    struct older *o = ctx;
+    char          until[28];
+
+    if (span_is(key_id, o->current))
+        return 0;
+    clock_format_utc(keep_us, until);
+    printf("Key %.*s is still needed: %lld held message%s sealed with it, the last until %.10s.\n", SPAN_ARG(key_id),
+           (long long)count, count == 1 ? " is" : "s are", until);
+    o->n++;
+    return 0;
+}
+
 /* The key is new whether or not the audit log can be written: so that is opened first. */
 static int key_rotate(struct cli *c, int argc, char **argv, struct err *e)
 {
@@ -37,9 +57,15 @@ static int key_rotate(struct cli *c, int argc, char **argv, struct err *e)
     if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
         keyring_rotate(c->settings->quarantine.keys, id, e) < 0)
         return -1;
-    printf("Key %s seals held mail from the next start of rulesd on; keep the others for what they sealed.\n", id);
+    printf("Key %s seals held mail from now on: where rulesd runs it takes it within a second.\n", id);
     payload = arena_printf(&c->arena, "{\"after\":{\"id\":\"%s\"}}", id);
-    return store_audit_note(c->store, &c->actor, "key.rotate", "key", NULL, STORE_SCOPE_GLOBAL, payload, e);
+    struct older older = {.current = id};
+    if (store_audit_note(c->store, &c->actor, "key.rotate", "key", NULL, STORE_SCOPE_GLOBAL, payload, e) < 0 ||
+        store_custody_keys(c->store, print_older, &older, e) < 0)
+        return -1;
+    if (older.n == 0)
+        printf("No held message needs an older key.\n");
+    return 0;
 }
 
 int cli_key(struct cli *c, int argc, char **argv, struct err *e)

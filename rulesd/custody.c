@@ -16,6 +16,8 @@
 #define PURGE_EVERY_US (3600 * INT64_C(1000000))
 #define UPLOAD_EVERY_US (5 * INT64_C(1000000))
 #define RETRY_US (5 * INT64_C(1000000))
+#define COUNTER_US                                                                                                     \
+    1000000 /* how long a counter leaves a database alone that is away, and believes in one that was there */
 #define LOG_US (60 * INT64_C(1000000))
 #define BATCH 200
 #define JOURNAL_LAG_US 500000         /* with more of it a replay waits */
@@ -40,6 +42,7 @@ struct custody {
     struct custody_job *first, **last;
     size_t              waiting;
     bool                stopping;
+    int64_t             keys_logged_us; /* when it was last said that the keys cannot be read again */
 
     /* the keeper's own */
     struct store *store;
@@ -55,18 +58,53 @@ struct custody {
 
 /* ---- the sealers --------------------------------------------------------------------------------------------------- */
 
-/* While the database is away nobody can count; then what is to be held is held. */
-static int check_caps(struct custody *c, struct store **store, struct custody_job *j)
+/* A sealer's way to know what is held for whom; opened when somebody has a cap. Times of the monotonic clock. */
+struct counter {
+    struct store *store;
+    int64_t       retry_us, seen_us;
+};
+
+/* Is the database there? A connection that was lost meanwhile is made anew. */
+static bool can_count(struct custody *c, struct counter *n)
 {
     struct err away = ERR_INIT;
-    int64_t    count, bytes;
+    int64_t    now = clock_mono_us();
 
-    if (j->ncaps == 0 || (*store == NULL && store_open(c->url, STORE_EXISTING, store, &away) < 0))
+    if (now < n->retry_us)
+        return false;
+    if (n->store != NULL && now - n->seen_us < COUNTER_US)
+        return true;
+    if ((n->store == NULL && store_open(c->url, STORE_EXISTING, &n->store, &away) < 0) ||
+        store_ping(n->store, &away) < 0) {
+        n->retry_us = clock_mono_us() + COUNTER_US;
+        return false;
+    }
+    n->seen_us = now;
+    return true;
+}
+
+/* Lost just now: once more, on a new connection. */
+static int usage(struct custody *c, struct counter *n, const struct uuid *owner, int64_t *count, int64_t *bytes)
+{
+    struct err away = ERR_INIT;
+
+    if (store_custody_usage(n->store, owner, count, bytes, &away) == 0)
+        return 0;
+    n->seen_us = 0;
+    return can_count(c, n) ? store_custody_usage(n->store, owner, count, bytes, &away) : -1;
+}
+
+/* While the database is away nobody can count; then what is to be held is held. */
+static int check_caps(struct custody *c, struct counter *counter, struct custody_job *j)
+{
+    int64_t count, bytes;
+
+    if (j->ncaps == 0 || !can_count(c, counter))
         return 0;
     for (size_t i = 0; i < j->ncaps; i++) {
         const struct custody_cap *cap = &j->caps[i];
 
-        if (store_custody_usage(*store, &cap->owner, &count, &bytes, &away) < 0)
+        if (usage(c, counter, &cap->owner, &count, &bytes) < 0)
             return 0;
         if (bytes + (int64_t)j->message.n > cap->max)
             return err_set(&j->err, ERR_FULL,
@@ -76,8 +114,29 @@ static int check_caps(struct custody *c, struct store **store, struct custody_jo
     return 0;
 }
 
+/* Where they cannot be read what we have seals as well, and the log hears of it once a minute. */
+static void look_at_keys(struct custody *c, bool now)
+{
+    struct err e = ERR_INIT;
+    int        rc = keyring_refresh(c->ring, now, &e);
+    int64_t    at = clock_mono_us();
+    bool       say;
+
+    pthread_mutex_lock(&c->lock);
+    say = rc < 0 && (now || c->keys_logged_us == 0 || at - c->keys_logged_us >= LOG_US);
+    if (say)
+        c->keys_logged_us = at;
+    pthread_mutex_unlock(&c->lock);
+    if (say)
+        log_err(LOG_LEVEL_ERROR, "the keys cannot be read again: the one before seals", &e);
+    if (rc > 0)
+        log_text(LOG_LEVEL_INFO, "the key %s seals held mail from now on", keyring_current(c->ring));
+}
+
+void custody_keys_again(struct custody *c) { look_at_keys(c, true); }
+
 /* The head is the record as it will be, but for what is known only when it is kept. */
-static int keep(struct custody *c, struct store **store, struct custody_job *j)
+static int keep(struct custody *c, struct counter *counter, struct custody_job *j)
 {
     struct store_message *m = j->record;
     struct vault_kept     kept = {0};
@@ -85,8 +144,9 @@ static int keep(struct custody *c, struct store **store, struct custody_job *j)
     int                   rc;
 
     m->kept = false;
-    if (check_caps(c, store, j) < 0)
+    if (check_caps(c, counter, j) < 0)
         return -1;
+    look_at_keys(c, false);
     m->kept = true;
     m->kept_bytes = 0;
     m->sha256 = m->key_id = SPAN_NONE;
@@ -132,12 +192,12 @@ static struct custody_job *next_job(struct custody *c)
 static void *seal(void *arg)
 {
     struct custody     *c = arg;
-    struct store       *store = NULL; /* opened when somebody has a cap */
+    struct counter      counter = {.store = NULL};
     struct custody_job *j;
 
     while ((j = next_job(c)) != NULL)
-        finish(c, j, keep(c, &store, j));
-    store_close(&store);
+        finish(c, j, keep(c, &counter, j));
+    store_close(&counter.store);
     return NULL;
 }
 

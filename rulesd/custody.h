@@ -36,6 +36,9 @@ struct custody;
 /* No keys there (postern init makes them): *out is NULL, and the log says that nothing can be held. */
 int  custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e);
 void custody_put(struct custody *c, struct custody_job *job);
+/* Reads [quarantine] keys again, and says in the log what came of it. A key that is made current is taken within a second without
+ * this, too: before the next message is sealed. */
+void custody_keys_again(struct custody *c);
 /* What has begun is finished, what has not fails with ERR_LOST, each by its done(). Before the journal, which it writes to. */
 void custody_free(struct custody **c);
 

@@ -1,7 +1,8 @@
 /* rulesd/main.c - postern-rulesd: start, wait for signals, and stop in mirrored order.
  *
  * SIGTERM and SIGINT: accept nobody any more, finish what is under way (at most 10 s), leave. A second one: leave now.
- * SIGHUP: read the settings again; what callers are trusted for and the log level hold at once, others are named. */
+ * SIGHUP: read the settings again; what callers are trusted for and the log level hold at once, others are named. The keys of held
+ * mail, too. */
 #include <errno.h>
 #include <pthread.h>
 #include <sched.h>
@@ -222,9 +223,12 @@ static void wait_for_end(struct server *sv, const struct program_options *o, con
     for (;;) {
         int got = sigwaitinfo(&set, NULL);
 
-        if (got == SIGHUP)
+        if (got == SIGHUP) {
             reload(sv, o, s);
-        else if (got > 0)
+            if (sv->tools.custody != NULL)
+                custody_keys_again(sv->tools.custody);
+        }
+        if (got == SIGTERM || got == SIGINT)
             return;
     }
 }

@@ -612,7 +612,17 @@ static void pg_set_timeout(struct db *db)
         apply_timeout(p, &ignored);
 }
 
-static int pg_ping(struct db *db, struct err *e) { return pg_script(db, "SELECT 1", e); }
+/* One that was lost since the last call is made anew at once; one of a server that is silent is not. */
+static int pg_ping(struct db *db, struct err *e)
+{
+    struct pg *p = pg_of(db);
+    bool       was = p->c != NULL && PQstatus(p->c) == CONNECTION_OK;
+    int        rc = pg_script(db, "SELECT 1", e);
+
+    if (rc < 0 && was && !p->silent && !p->db.in_transaction && PQstatus(p->c) == CONNECTION_BAD)
+        rc = pg_script(db, "SELECT 1", e);
+    return rc;
+}
 
 static void pg_close(struct db *db)
 {

@@ -30,6 +30,8 @@ static const char keep_sql[] = "UPDATE custody SET keep_us = $2 WHERE uid = $1 A
     " FROM custody WHERE place <> 'gone' AND copy = $2"
 static const char sum_sql[] = SUMS;
 static const char sum_of_node_sql[] = SUMS " AND node_id = $3";
+static const char keys_sql[] = "SELECT key_id, COUNT(*), MAX(keep_us) FROM custody WHERE place <> 'gone'"
+                               " GROUP BY key_id ORDER BY key_id";
 static const char usage_sql[] =
     "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM held WHERE owner_id = $1";
 static const char copied_sql[] =
@@ -168,6 +170,25 @@ int store_custody_sum(struct store *s, const struct uuid *node, bool copies, int
     *out = (struct store_custody_sum){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2), db_i64(r, 3)};
     db_rows_free(&r);
     return 0;
+}
+
+struct key_list {
+    store_custody_key_fn fn;
+    void                *ctx;
+};
+
+static int each_key_id(void *arg, struct db_rows *r)
+{
+    struct key_list *l = arg;
+
+    return l->fn(l->ctx, db_text(r, 0), db_i64(r, 1), db_i64(r, 2));
+}
+
+int store_custody_keys(struct store *s, store_custody_key_fn fn, void *ctx, struct err *e)
+{
+    struct key_list l = {fn, ctx};
+
+    return row_each(s->log, keys_sql, NULL, 0, each_key_id, &l, e);
 }
 
 int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *count_out, int64_t *bytes_out,

@@ -48,6 +48,9 @@ struct store_custody_sum {
 /* Of a node's objects that are held, or copies (NULL: all), and how many of them are past their time at now_us. */
 int store_custody_sum(struct store *s, const struct uuid *node, bool copies, int64_t now_us,
                       struct store_custody_sum *out, struct err *e);
+/* How many objects there are of each body key (all nodes), and until when the last of them is kept. In order of the keys' names. */
+typedef int (*store_custody_key_fn)(void *ctx, struct span key_id, int64_t count, int64_t keep_us);
+int store_custody_keys(struct store *s, store_custody_key_fn fn, void *ctx, struct err *e);
 /* What is held for a mailbox or a domain: deliveries, and their bytes as stored. */
 int store_custody_usage(struct store *s, const struct uuid *owner, int64_t *count_out, int64_t *bytes_out,
                         struct err *e);

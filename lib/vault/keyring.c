@@ -5,7 +5,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -17,6 +19,7 @@
 
 #define FILE_MAX 512 /* bytes of a file here */
 #define KEYS_MAX 10000
+#define LOOK_EVERY_US 1000000
 
 struct key {
     char id[KEY_ID_MAX + 1];
@@ -25,12 +28,28 @@ struct key {
     int64_t created_us;
 };
 
-/* Owns its keys; the secret halves are wiped when it closes. */
-struct keyring {
-    char        dir[PATH_MAX];
-    struct key *keys; /* the oldest first */
-    size_t      n, current;
+/* The keys as they were read once. Nobody writes to it any more when others can see it. */
+struct ring {
+    const char  *dir;  /* the keyring's */
+    struct key  *keys; /* the oldest first */
+    size_t       n, current;
+    struct stat  seen; /* the file that named the current one */
+    struct ring *older;
 };
+
+/* Owns what it ever read: each reading stays until it closes, so that whoever is sealing may finish, and there are only as many as
+ * the keys have changed. The secret halves are wiped then. Behind a pointer, since a ring that nobody may change still gets newer. */
+struct keyring {
+    struct state {
+        char                   dir[PATH_MAX];
+        _Atomic(struct ring *) now;
+        pthread_mutex_t        reading;
+        struct stat            seen; /* guarded by `reading`: the file that named the current key when it was read */
+        atomic_int_fast64_t    looked_us, missed_us; /* monotonic: for `current`, and in vain for a key to open with */
+    } * state;
+};
+
+static const struct ring *ring_of(const struct keyring *k) { return atomic_load(&k->state->now); }
 
 static void need_sodium(void)
 {
@@ -222,7 +241,7 @@ int keyring_rotate(const char *path, char id_out[KEY_ID_MAX + 1], struct err *e)
 
 /* ---- reading ------------------------------------------------------------------------------------------------------- */
 
-static struct key *key_of(const struct keyring *k, const char *id)
+static struct key *key_of(const struct ring *k, const char *id)
 {
     for (size_t i = 0; i < k->n; i++) {
         if (strcmp(k->keys[i].id, id) == 0)
@@ -231,7 +250,7 @@ static struct key *key_of(const struct keyring *k, const char *id)
     return NULL;
 }
 
-static struct key *add_key(struct keyring *k, struct span id)
+static struct key *add_key(struct ring *k, struct span id)
 {
     struct key *more = realloc(k->keys, (k->n + 1) * sizeof *more);
 
@@ -244,7 +263,7 @@ static struct key *add_key(struct keyring *k, struct span id)
 }
 
 /* The secret half, if it is here and we may read it; a public half that is missing follows from it. */
-static int read_secret(struct keyring *k, int dir, struct key *key, bool has_public, struct err *e)
+static int read_secret(struct ring *k, int dir, struct key *key, bool has_public, struct err *e)
 {
     struct err why = ERR_INIT;
     uint8_t public[crypto_box_PUBLICKEYBYTES];
@@ -269,7 +288,7 @@ static int read_secret(struct keyring *k, int dir, struct key *key, bool has_pub
     return 0;
 }
 
-static int read_pair(struct keyring *k, int dir, struct span id, struct err *e)
+static int read_pair(struct ring *k, int dir, struct span id, struct err *e)
 {
     struct key *key = add_key(k, id);
     struct err  why = ERR_INIT;
@@ -285,7 +304,7 @@ static int read_pair(struct keyring *k, int dir, struct span id, struct err *e)
     return read_secret(k, dir, key, why.code == ERR_NONE, e);
 }
 
-static int read_pairs(struct keyring *k, int dir, struct err *e)
+static int read_pairs(struct ring *k, int dir, struct err *e)
 {
     struct dirent *d;
     int            rc = 0, again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -321,60 +340,28 @@ static int by_age(const void *a, const void *b)
     return strcmp(one->id, two->id);
 }
 
-static int read_current(struct keyring *k, int dir, struct err *e)
+static int read_current(struct ring *k, int dir, char id_out[KEY_ID_MAX + 1], struct err *e)
 {
-    char        text[FILE_MAX] = "";
+    char        text[FILE_MAX];
     struct span id;
     int         fd = openat(dir, "current", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
     ssize_t     n;
-    struct key *key;
 
     if (fd < 0 && errno == ENOENT)
         return err_set(e, ERR_NOT_FOUND, "there are no keys in %s; \"postern init\" makes them", k->dir);
     if (fd < 0)
         return err_errno(e, "read %s/current", k->dir);
-    n = read(fd, text, sizeof text - 1);
+    n = fstat(fd, &k->seen) == 0 ? read(fd, text, sizeof text) : -1;
     fd_close(&fd);
     id = span_trim(span_make(text, n > 0 ? (size_t)n : 0));
     if (!is_id(id))
         return err_set(e, ERR_CORRUPT, "%s/current does not hold the name of a key", k->dir);
-    text[id.p - text + (ptrdiff_t)id.n] = '\0';
-    if ((key = key_of(k, id.p)) == NULL)
-        return err_set(e, ERR_NOT_FOUND, "%s/current names the key %s, which is not there", k->dir, id.p);
-    k->current = (size_t)(key - k->keys);
+    memcpy(id_out, id.p, id.n);
+    id_out[id.n] = '\0';
     return 0;
 }
 
-int keyring_open(const char *path, struct keyring **out, struct err *e)
-{
-    struct keyring *k;
-    int             dir;
-
-    *out = NULL;
-    need_sodium();
-    if (strlen(path) >= sizeof k->dir)
-        return err_set(e, ERR_INVALID, "the name of the key directory is too long");
-    if ((dir = open_dir(path, e)) < 0)
-        return -1;
-    if ((k = calloc(1, sizeof *k)) == NULL)
-        panic("out of memory");
-    strcpy(k->dir, path);
-    if (read_pairs(k, dir, e) < 0)
-        goto failed;
-    if (k->n > 0)
-        qsort(k->keys, k->n, sizeof *k->keys, by_age);
-    if (read_current(k, dir, e) < 0)
-        goto failed;
-    fd_close(&dir);
-    *out = k;
-    return 0;
-failed:
-    fd_close(&dir);
-    keyring_close(&k);
-    return -1;
-}
-
-void keyring_close(struct keyring **k)
+static void ring_free(struct ring **k)
 {
     if (*k == NULL)
         return;
@@ -385,8 +372,154 @@ void keyring_close(struct keyring **k)
     *k = NULL;
 }
 
-void keyring_each(const struct keyring *k, keyring_fn fn, void *ctx)
+/* First which one is current, then the keys: a key is named last, so the one that is named is there. */
+static struct ring *ring_read(const char *path, struct err *e)
 {
+    char         current[KEY_ID_MAX + 1];
+    struct ring *k;
+    struct key  *key = NULL;
+    int          dir;
+
+    if ((dir = open_dir(path, e)) < 0)
+        return NULL;
+    if ((k = calloc(1, sizeof *k)) == NULL)
+        panic("out of memory");
+    k->dir = path;
+    if (read_current(k, dir, current, e) == 0 && read_pairs(k, dir, e) == 0) {
+        if (k->n > 0)
+            qsort(k->keys, k->n, sizeof *k->keys, by_age);
+        if ((key = key_of(k, current)) == NULL)
+            err_set(e, ERR_NOT_FOUND, "%s/current names the key %s, which is not there", path, current);
+    }
+    fd_close(&dir);
+    if (key == NULL)
+        ring_free(&k);
+    else
+        k->current = (size_t)(key - k->keys);
+    return k;
+}
+
+int keyring_open(const char *path, struct keyring **out, struct err *e)
+{
+    struct keyring *k;
+    struct state   *s;
+    struct ring    *now;
+
+    *out = NULL;
+    need_sodium();
+    if (strlen(path) >= sizeof s->dir)
+        return err_set(e, ERR_INVALID, "the name of the key directory is too long");
+    if ((k = calloc(1, sizeof *k)) == NULL || (s = k->state = calloc(1, sizeof *s)) == NULL)
+        panic("out of memory");
+    strcpy(s->dir, path);
+    pthread_mutex_init(&s->reading, NULL);
+    now = ring_read(s->dir, e);
+    atomic_init(&s->now, now);
+    if (now != NULL)
+        s->seen = now->seen;
+    atomic_init(&s->looked_us, clock_mono_us());
+    *out = k;
+    if (now == NULL)
+        keyring_close(out);
+    return now != NULL ? 0 : -1;
+}
+
+void keyring_close(struct keyring **k)
+{
+    if (*k == NULL)
+        return;
+    for (struct ring *r = atomic_load(&(*k)->state->now), *older; r != NULL; r = older) {
+        older = r->older;
+        ring_free(&r);
+    }
+    pthread_mutex_destroy(&(*k)->state->reading);
+    free((*k)->state);
+    free(*k);
+    *k = NULL;
+}
+
+static bool same_keys(const struct ring *a, const struct ring *b)
+{
+    if (a->n != b->n || a->current != b->current)
+        return false;
+    for (size_t i = 0; i < a->n; i++) {
+        const struct key *x = &a->keys[i], *y = &b->keys[i];
+
+        if (strcmp(x->id, y->id) != 0 || memcmp(x->public, y->public, sizeof x->public) != 0 ||
+            x->has_secret != y->has_secret || x->mismatched != y->mismatched ||
+            sodium_memcmp(x->secret, y->secret, sizeof x->secret) != 0)
+            return false;
+    }
+    return true;
+}
+
+/* Under `reading`. 1: what is current is another one. */
+static int read_again(struct state *s, struct err *e)
+{
+    struct ring *was = atomic_load(&s->now), *now = ring_read(s->dir, e);
+    bool         same;
+
+    if (now == NULL)
+        return -1;
+    s->seen = now->seen;
+    same = strcmp(now->keys[now->current].id, was->keys[was->current].id) == 0;
+    if (same_keys(was, now)) {
+        ring_free(&now);
+        return 0;
+    }
+    now->older = was;
+    atomic_store(&s->now, now);
+    return same ? 0 : 1;
+}
+
+static bool is_seen(const struct state *s)
+{
+    char        path[PATH_MAX + 16];
+    struct stat st;
+
+    snprintf(path, sizeof path, "%s/current", s->dir);
+    return stat(path, &st) == 0 && st.st_ino == s->seen.st_ino && st.st_dev == s->seen.st_dev &&
+           st.st_mtim.tv_sec == s->seen.st_mtim.tv_sec && st.st_mtim.tv_nsec == s->seen.st_mtim.tv_nsec;
+}
+
+int keyring_refresh(const struct keyring *k, bool now, struct err *e)
+{
+    struct state *s = k->state;
+    int64_t       at = clock_mono_us();
+    int           rc = 0;
+
+    if (!now && at - atomic_load(&s->looked_us) < LOOK_EVERY_US)
+        return 0;
+    if (now)
+        pthread_mutex_lock(&s->reading);
+    else if (pthread_mutex_trylock(&s->reading) != 0)
+        return 0;
+    atomic_store(&s->looked_us, at);
+    if (now || !is_seen(s))
+        rc = read_again(s, e);
+    pthread_mutex_unlock(&s->reading);
+    return rc;
+}
+
+/* A key that came since. In vain it is looked for once a second. */
+static const struct key *key_to_open(const struct keyring *k, const char *id)
+{
+    const struct key *key = key_of(ring_of(k), id);
+    int64_t           at = clock_mono_us(), missed = atomic_load(&k->state->missed_us);
+
+    if ((key != NULL && key->has_secret) || (missed != 0 && at - missed < LOOK_EVERY_US))
+        return key;
+    keyring_refresh(k, true, NULL);
+    key = key_of(ring_of(k), id);
+    if (key == NULL || !key->has_secret)
+        atomic_store(&k->state->missed_us, at);
+    return key;
+}
+
+void keyring_each(const struct keyring *ring, keyring_fn fn, void *ctx)
+{
+    const struct ring *k = ring_of(ring);
+
     for (size_t i = 0; i < k->n; i++) {
         const struct key *key = &k->keys[i];
         struct key_info info = {.current = i == k->current, .can_open = key->has_secret, .created_us = key->created_us};
@@ -397,31 +530,38 @@ void keyring_each(const struct keyring *k, keyring_fn fn, void *ctx)
     }
 }
 
-const char *keyring_current(const struct keyring *k) { return k->keys[k->current].id; }
+static const struct key *current_of(const struct ring *r) { return &r->keys[r->current]; }
+
+const char *keyring_current(const struct keyring *k) { return current_of(ring_of(k))->id; }
 
 /* ---- sealing ------------------------------------------------------------------------------------------------------- */
 
 _Static_assert(KEY_SEALED_BYTES == 32 + crypto_box_SEALBYTES, "what a sealed key takes");
 
-int keyring_seal(const struct keyring *k, const uint8_t key[32], uint8_t out[KEY_SEALED_BYTES], struct err *e)
+int keyring_seal(const struct keyring *k, const uint8_t key[32], uint8_t out[KEY_SEALED_BYTES],
+                 char id_out[KEY_ID_MAX + 1], struct err *e)
 {
-    if (crypto_box_seal(out, key, 32, k->keys[k->current].public) != 0)
-        return err_set(e, ERR_CORRUPT, "the public key %s/%s.pub does not seal", k->dir, keyring_current(k));
+    const struct key *current = current_of(ring_of(k));
+
+    strcpy(id_out, current->id);
+    if (crypto_box_seal(out, key, 32, current->public) != 0)
+        return err_set(e, ERR_CORRUPT, "the public key %s/%s.pub does not seal", k->state->dir, current->id);
     return 0;
 }
 
 int keyring_unseal(const struct keyring *k, const char *id, const uint8_t sealed[KEY_SEALED_BYTES], uint8_t out[32],
                    struct err *e)
 {
-    const struct key *key = key_of(k, id);
+    const struct key *key = key_to_open(k, id);
+    const char       *dir = k->state->dir;
 
     if (key == NULL)
-        return err_set(e, ERR_DENIED, "the key %s that opens it is not in %s", id, k->dir);
+        return err_set(e, ERR_DENIED, "the key %s that opens it is not in %s", id, dir);
     if (key->mismatched)
         return err_set(e, ERR_CORRUPT, "%s/%s.key is not the secret half of %s.pub: it opens nothing that was sealed",
-                       k->dir, id, id);
+                       dir, id, id);
     if (!key->has_secret)
-        return err_set(e, ERR_DENIED, "the secret half of the key %s is not in %s, or not for us to read", id, k->dir);
+        return err_set(e, ERR_DENIED, "the secret half of the key %s is not in %s, or not for us to read", id, dir);
     if (crypto_box_seal_open(out, sealed, KEY_SEALED_BYTES, key->public, key->secret) != 0)
         return err_set(e, ERR_CORRUPT,
                        "it does not open with the key %s: sealed with another one of that name, or damaged", id);

@@ -108,14 +108,15 @@ static int fill_prefix(uint8_t front[OBJECT_FRONT], const struct uuid *uid, stru
     memset(front, 0, PREFIX);
     memcpy(front, magic, MAGIC_BYTES);
     memcpy(front + AT_UID, uid->b, sizeof uid->b);
-    strcpy((char *)front + AT_KEY_ID, keyring_current(keys));
     crypto_hash_sha256(front + AT_SHA256, bytes_of(message), message.n);
     crypto_hash_sha256(front + AT_HEAD_SHA256, bytes_of(head), head.n);
     put_u64(front + AT_SIZE, message.n);
     put_u64(front + AT_HEAD_SIZE, head.n);
     memcpy(out->sha256, front + AT_SHA256, sizeof out->sha256);
-    strcpy(out->key_id, keyring_current(keys));
-    return keyring_seal(keys, data_key, front + AT_SEALED, e);
+    if (keyring_seal(keys, data_key, front + AT_SEALED, out->key_id, e) < 0)
+        return -1;
+    strcpy((char *)front + AT_KEY_ID, out->key_id);
+    return 0;
 }
 
 int object_write(int fd, const struct uuid *uid, struct span head, struct span message, const struct keyring *keys,

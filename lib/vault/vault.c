@@ -279,6 +279,7 @@ int vault_put(struct vault *v, const struct uuid *uid, struct span head, struct 
         return rc < 0 ? -1 : 0;
     if (check_room(v, head.n + message.n, e) < 0)
         return -1;
+    keyring_refresh(v->keys, false, NULL); /* what cannot be read leaves the old one, which seals as well */
     snprintf(tmp, sizeof tmp, "%s.%u", n.uid, atomic_fetch_add(&v->counter, 1));
     if ((fd = openat(v->tmp, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
         return err_errno(e, "create %s/tmp/%s", v->path, tmp);

@@ -43,7 +43,8 @@ function suite(makeConfig) {
     test("init makes a key, rotating another, and both are listed", async () => {
         const first = await must("key", "list");
         assert.match(first, /^\S+ +\S+Z +current +seals and opens\n$/);
-        const [, id] = /^Key (\S+) seals/.exec(await must("key", "rotate"));
+        const said = await must("key", "rotate"), [, id] = /^Key (\S+) seals/.exec(said);
+        assert.match(said, /No held message needs an older key/);
         const [old, now] = (await must("key", "list")).split("\n");
         assert.equal(old.slice(0, 10), first.slice(0, 10));
         assert.doesNotMatch(old, /current/);

@@ -192,6 +192,26 @@ test("a full disk defers what would be held, and loses nothing", { skip: isRoot 
     }
 });
 
+test("a key that is rotated under load seals from then on, and everything opens", async () => {
+    const site = await furnish();
+    await startRulesd({ site, init: false });
+    const sender = startSender(site, { atOnce: 4 });
+    const sealedWith = async (id) => (await rows(site, `SELECT count(*) AS n FROM custody WHERE key_id = '${id}'`))[0].n;
+
+    await waitFor("some mail", () => sender.of("held").length > 10);
+    for (const hup of [false, true]) {
+        const said = await site.must("key", "rotate"), [, id] = /^Key (\S+) seals/.exec(said);
+        assert.match(said, /is still needed: \d+ held messages? (is|are) sealed with it, the last until \d{4}-/);
+        if (hup) site.hup();
+        await waitFor("the log to say so", () => site.log().includes(`the key ${id} seals held mail from now on`));
+        await waitFor("it to seal", async () => await sealedWith(id) > 5);
+    }
+    await sender.finish();
+    await requireAll(site, sender);
+    await site.stop();
+    site.remove();
+});
+
 test("a database that is locked for 20 seconds loses no row", { timeout: 120_000 }, async (t) => {
     const site = await furnish();
     await startRulesd({ site, init: false });

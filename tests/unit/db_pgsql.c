@@ -54,6 +54,23 @@ static void a_lost_connection_is_told_once_and_made_anew(void **state)
     db_close(&other);
 }
 
+static void a_ping_makes_a_lost_connection_anew(void **state)
+{
+    struct world *w = world_of(state);
+    struct db    *db = open_table(w, true), *other = open_table(w, false);
+
+    cut(w, other, number(w, db, pid_sql));
+    OK(w, db_ping(db, &w->e));
+    OK(w, put(db, 1, "after", &w->e));
+    OK(w, db_begin(db, &w->e));
+    cut(w, other, number(w, db, pid_sql));
+    REFUSED(w, ERR_LOST, db_ping(db, &w->e));
+    db_rollback(db);
+    OK(w, db_ping(db, &w->e));
+    db_close(&db);
+    db_close(&other);
+}
+
 static void a_transaction_is_lost_with_its_connection(void **state)
 {
     struct world *w = world_of(state);
@@ -247,6 +264,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         PGSQL_ONLY(a_lost_connection_is_told_once_and_made_anew),
+        PGSQL_ONLY(a_ping_makes_a_lost_connection_anew),
         PGSQL_ONLY(a_transaction_is_lost_with_its_connection),
         PGSQL_ONLY(a_commit_that_was_cut_off_is_not_taken_for_one),
         PGSQL_ONLY(a_batch_that_loses_its_connection_stores_nothing),

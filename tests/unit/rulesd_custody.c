@@ -177,6 +177,111 @@ static void without_keys_nothing_can_be_held_and_rulesd_runs_all_the_same(void *
     office_end(&o);
 }
 
+/* Holds one after the other, all of which open, until one is sealed with this key. */
+static void hold_until_sealed_with(struct office *o, const char *id)
+{
+    struct keyring *ring;
+    struct vault   *vault;
+    struct buf      message;
+    int64_t         until_us = clock_mono_us() + SLOW_MS * INT64_C(1000);
+    bool            sealed = false;
+
+    OK(o->w, keyring_open(o->keys, &ring, &o->w->e));
+    struct vault_how how = {.url = o->url, .keys = ring};
+    OK(o->w, vault_open(&how, &vault, &o->w->e));
+    while (!sealed && clock_mono_us() < until_us) {
+        struct held h;
+
+        hold_begin(o, &h, clock_wall_us() + DAY_US);
+        hold_end(&h);
+        assert_int_equal(h.job.rc, 0);
+        buf_init(&message, 1000);
+        OK(o->w, vault_get(vault, &h.letter.m.uid, NULL, &message, &o->w->e));
+        assert_true(span_eq(buf_span(&message), MAIL));
+        buf_fini(&message);
+        sealed = span_is(h.letter.m.key_id, id);
+        arena_fini(&h.arena);
+    }
+    assert_true(sealed);
+    vault_close(&vault);
+    keyring_close(&ring);
+}
+
+static void a_key_that_was_rotated_seals_without_a_restart(void **state)
+{
+    struct office o;
+    char          id[KEY_ID_MAX + 1];
+
+    office_begin(&o, state, false);
+    OK(o.w, keyring_rotate(o.keys, id, &o.w->e));
+    hold_until_sealed_with(&o, id);
+    OK(o.w, keyring_rotate(o.keys, id, &o.w->e));
+    custody_keys_again(o.custody);
+    hold_until_sealed_with(&o, id);
+    office_end(&o);
+}
+
+static void keys_that_are_lost_meanwhile_keep_nobody_from_sealing(void **state)
+{
+    struct office o;
+    char          id[KEY_ID_MAX + 1], current[PATH_MAX + 16];
+
+    office_begin(&o, state, false);
+    OK(o.w, keyring_rotate(o.keys, id, &o.w->e));
+    custody_keys_again(o.custody);
+    snprintf(current, sizeof current, "%s/current", o.keys);
+    assert_int_equal(unlink(current), 0);
+    custody_keys_again(o.custody);
+    hold(&o, clock_wall_us() + DAY_US, false);
+    assert_int_equal(stats(&o).kept, 1);
+    office_end(&o);
+}
+
+/* One more for the first box, which may have so much. */
+static int hold_capped(struct office *o, int64_t max)
+{
+    const struct custody_cap cap = {first_box, max};
+    struct held              h;
+    int                      rc;
+
+    memset(&h, 0, sizeof h);
+    a_letter(&h.letter);
+    h.letter.to[0].verdict = DELIVERY_QUARANTINED;
+    h.letter.m.keep_us = clock_wall_us() + DAY_US;
+    arena_init(&h.arena, 1 << 20);
+    h.job = (struct custody_job){
+        .record = &h.letter.m, .message = MAIL, .arena = &h.arena, .caps = &cap, .ncaps = 1, .done = on_done};
+    custody_put(o->custody, &h.job);
+    hold_end(&h);
+    rc = h.job.rc < 0 ? (int)h.job.err.code : 0;
+    arena_fini(&h.arena);
+    return rc;
+}
+
+static void what_is_held_for_somebody_is_counted_also_after_the_database_was_away(void **state)
+{
+    static const char lose_sql[] =
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()";
+    struct office o;
+    struct uuid   uid;
+    struct db    *other;
+
+    office_begin(&o, state, false);
+    uid = hold(&o, clock_wall_us() + DAY_US, true);
+    SOON(SLOW_MS, has_row(&o, &uid));
+    for (int i = 0; i < 12; i++) /* every sealer has counted */
+        assert_int_equal(hold_capped(&o, 1), ERR_FULL);
+    assert_int_equal(hold_capped(&o, 1 << 20), 0);
+    if (o.w->kind == DB_PGSQL) {
+        OK(o.w, db_open(o.w->url, DB_LOG, false, &other, &o.w->e));
+        OK(o.w, db_run(other, lose_sql, NULL, 0, NULL, &o.w->e));
+        db_close(&other);
+    }
+    for (int i = 0; i < 12; i++)
+        assert_int_equal(hold_capped(&o, 1), ERR_FULL);
+    office_end(&o);
+}
+
 static void keys_that_are_not_safe_are_a_reason_not_to_start(void **state)
 {
     struct office o;
@@ -350,6 +455,13 @@ static const struct both_test tests[] = {
      store_begin_world, store_end_world, ON_SQLITE},
     {"without keys nothing can be held, and rulesd runs all the same",
      without_keys_nothing_can_be_held_and_rulesd_runs_all_the_same, store_begin_world, store_end_world, ON_SQLITE},
+    {"a key that was rotated seals without a restart", a_key_that_was_rotated_seals_without_a_restart,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"keys that are lost meanwhile keep nobody from sealing", keys_that_are_lost_meanwhile_keep_nobody_from_sealing,
+     store_begin_world, store_end_world, ON_SQLITE},
+    {"what is held for somebody is counted, also after the database was away",
+     what_is_held_for_somebody_is_counted_also_after_the_database_was_away, store_begin_world, store_end_world,
+     ON_BOTH},
     {"keys that are not safe are a reason not to start", keys_that_are_not_safe_are_a_reason_not_to_start,
      store_begin_world, store_end_world, ON_SQLITE},
     {"without room the scan is told, and nothing is kept", without_room_the_scan_is_told_and_nothing_is_kept,

@@ -200,6 +200,40 @@ static void what_is_held_is_counted_and_listed_for_its_owners_alone(void **state
     assert_int_equal(list(w, store_scope_mailbox(first_box), NULL, 0).n, 2);
 }
 
+static int each_key(void *ctx, struct span key_id, int64_t count, int64_t keep_us)
+{
+    struct buf *said = ctx;
+
+    buf_printf(said, "%.*s:%lld:%lld ", SPAN_ARG(key_id), (long long)count, (long long)keep_us);
+    return 0;
+}
+
+static void each_key_tells_how_much_needs_it_and_until_when(void **state)
+{
+    struct world *w = world_of(state);
+    struct letter l[3];
+    struct buf    said;
+
+    for (size_t i = 0; i < COUNT(l); i++) {
+        const struct store_message *m = &l[i].m;
+
+        put_kept(w, &l[i], 70 + (int64_t)i);
+        if (i < 2)
+            continue;
+        l[i].m.uid = uuid7_make();
+        l[i].m.key_id = SPAN("k2");
+        OK(w, store_message_put(w->more, &m, 1, &w->e));
+    }
+    buf_init(&said, 1000);
+    OK(w, store_custody_keys(w->more, each_key, &said, &w->e));
+    assert_true(span_is(buf_span(&said), "k1:3:72 k2:1:72 "));
+    buf_clear(&said);
+    OK(w, store_custody_move(w->more, &l[2].m.uid, 1, CUSTODY_GONE, &w->e));
+    OK(w, store_custody_keys(w->more, each_key, &said, &w->e));
+    assert_true(span_is(buf_span(&said), "k1:3:72 "));
+    buf_fini(&said);
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -208,6 +242,7 @@ int main(void)
         STORE(a_message_that_is_kept_after_it_was_logged_gets_its_row_and_is_a_copy_in_no_list),
         STORE(what_is_past_its_time_is_due_the_longest_first),
         STORE(what_is_held_is_counted_and_listed_for_its_owners_alone),
+        STORE(each_key_tells_how_much_needs_it_and_until_when),
     };
 
     return run_on_both(tests, COUNT(tests));
