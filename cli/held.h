@@ -16,6 +16,8 @@ struct held {
 /* The store too. */
 int  held_open(struct cli *c, struct held *h, struct err *e);
 void held_close(struct held *h);
+/* Before something is kept there: what root keeps, the programs could neither read nor delete. */
+int held_check_owner(const struct held *h, struct err *e);
 
 /* A UID as people give it; no Message-ID, no queue id: what is released or deleted is named exactly. */
 int held_uid(const char *text, struct uuid *out, struct err *e);

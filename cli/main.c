@@ -27,6 +27,8 @@ static const struct command {
     {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
     {"quarantine", "list|show|release|delete|verify|purge …", "what is held, and how it gets out", cli_quarantine},
     {"report", "spam|ham|forget|list …", "what is spam and what is not, and what came of saying so", cli_report},
+    {"report-mail", "--rcpt ADDRESS [--sender ADDRESS] <MAIL", "a report by mail, from the pipe of a mail server",
+     cli_report_mail},
     {"trainer", "status", "what the filter has learnt from reports, and what waits", cli_trainer},
     {"trace", "QUEUEID|MESSAGE-ID|UID", "what became of a message, from its sender to the mailbox", cli_trace},
     {"observe", "report|live|again", "beside a filter that decides: where we would differ, and going live",
@@ -110,11 +112,13 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
     for (size_t i = 0; i < COUNT(commands); i++) {
         if (strcmp(argv[0], commands[i].name) != 0)
             continue;
-        if (conf_load(c->conf_path, !c->conf_given, &conf, e) < 0)
-            return -1;
-        c->settings = conf_settings(conf);
-        rc = call(&commands[i], c, argc - 1, argv + 1, e);
-        conf_free(&conf);
+        if ((rc = conf_load(c->conf_path, !c->conf_given, &conf, e)) == 0) {
+            c->settings = conf_settings(conf);
+            rc = call(&commands[i], c, argc - 1, argv + 1, e);
+            conf_free(&conf);
+        }
+        if (rc < 0 && commands[i].run == cli_report_mail)
+            e->code = ERR_BUSY; /* a mail server reads the exit code: to be tried again */
         return rc;
     }
     return err_set(e, ERR_USAGE, "there is no command \"%s\"; see postern help", argv[0]);

@@ -1,6 +1,8 @@
 /* cli/quarantine.c - postern quarantine: what is held, for whom, whether it is all there, and what goes. Releasing: release.c. */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/utf8.h"
 #include "custody/body.h"
@@ -32,6 +34,19 @@ void held_close(struct held *h)
 {
     vault_close(&h->vault);
     keyring_close(&h->keys);
+}
+
+int held_check_owner(const struct held *h, struct err *e)
+{
+    struct stat st;
+
+    if (stat(vault_path(h->vault), &st) < 0)
+        return err_errno(e, "look at %s", vault_path(h->vault));
+    return st.st_uid == geteuid() ? 0
+                                  : err_set(e, ERR_DENIED,
+                                            "%s belongs to another user, and what you keep there would be yours; use "
+                                            "\"sudo -u postern postern report …\"",
+                                            vault_path(h->vault));
 }
 
 int held_uid(const char *text, struct uuid *out, struct err *e)

@@ -1,8 +1,6 @@
 /* cli/report.c - postern report: what is spam and what is not; postern trainer: what became of that. */
 #include <inttypes.h>
 #include <stdio.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/fd.h"
 #include "custody/report.h"
@@ -28,20 +26,6 @@ struct reporting {
     struct origin_trust  trust;
 };
 
-/* What root keeps there, the programs could neither read nor delete. */
-static int check_owner(const struct held *h, struct err *e)
-{
-    struct stat st;
-
-    if (stat(vault_path(h->vault), &st) < 0)
-        return err_errno(e, "look at %s", vault_path(h->vault));
-    return st.st_uid == geteuid() ? 0
-                                  : err_set(e, ERR_DENIED,
-                                            "%s belongs to another user, and what you keep there would be yours; use "
-                                            "\"sudo -u postern postern report …\"",
-                                            vault_path(h->vault));
-}
-
 static int take_file(struct reporting *x, struct err *e)
 {
     struct cli *c = x->c;
@@ -50,7 +34,7 @@ static int take_file(struct reporting *x, struct err *e)
         return -1;
     if (x->message.n == 0)
         return err_set(e, ERR_INVALID, "%s is empty: there is nothing to learn from", x->file);
-    if (held_open(c, &x->held, e) < 0 || check_owner(&x->held, e) < 0)
+    if (held_open(c, &x->held, e) < 0 || held_check_owner(&x->held, e) < 0)
         return -1;
     x->said.message = buf_span(&x->message);
     report_record(&x->record, "command", x->message.n, clock_wall_us());
