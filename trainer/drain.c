@@ -223,11 +223,13 @@ static bool work(struct drain *d, const struct store_report *r)
 
     buf_clear(&d->message);
     if (!r->has_body) {
-        end(d, r, REPORT_REFUSED, 0, SPAN("the message is not here any more"));
+        end(d, r, REPORT_REFUSED, 0, store_report_gone(r));
         return true;
     }
     if (vault_get(d->vault, &r->body, NULL, &d->message, &why) < 0) {
-        if (why.code == ERR_NOT_FOUND || why.code == ERR_CORRUPT)
+        if (why.code == ERR_NOT_FOUND)
+            end(d, r, REPORT_REFUSED, 0, store_report_gone(r));
+        else if (why.code == ERR_CORRUPT)
             end(d, r, REPORT_REFUSED, 0, span_of(why.text));
         else
             put_off(d, r, LEARN_CLOSED, span_of(why.text));

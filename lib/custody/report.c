@@ -5,6 +5,7 @@
 
 #include "base/utf8.h"
 #include "mail/message.h"
+#include "rules/decide.h"
 #include "scan/findings.h"
 #include "store/address.h"
 #include "store/audit.h"
@@ -60,14 +61,19 @@ static int resolve(struct store *s, struct span text, struct arena *a, struct ad
     return store_resolve(s, given->full, out, e);
 }
 
-static bool was_for(const struct store_timeline *t, struct span full, struct arena *a)
+/* A mailbox sees its own alone; else the recipient is looked for. NULL: it was not for them. */
+static const struct store_delivery *find_delivery(const struct store_timeline *t, bool own, struct span full,
+                                                  struct arena *a)
 {
     struct address to;
 
-    for (size_t i = 0; i < t->ndeliveries; i++)
-        if (address_parse_path(t->deliveries[i].delivery.recipient, a, &to, NULL) == 0 && span_eq(to.full, full))
-            return true;
-    return false;
+    for (size_t i = 0; i < t->ndeliveries; i++) {
+        const struct store_delivery *d = &t->deliveries[i].delivery;
+
+        if (own || (address_parse_path(d->recipient, a, &to, NULL) == 0 && span_eq(to.full, full)))
+            return d;
+    }
+    return NULL;
 }
 
 int report_find(struct store *s, const struct uuid *uid, struct arena *a, struct report_said *said, struct err *e)
@@ -85,7 +91,7 @@ int report_find(struct store *s, const struct uuid *uid, struct arena *a, struct
     scope = who.has_mailbox ? store_scope_mailbox(who.mailbox) : store_scope_domain(who.domain);
     if (who.ours && (rc = store_timeline(s, uid, scope, a, t, e)) < 0 && e->code != ERR_NOT_FOUND)
         return -1;
-    if (rc < 0 || (!who.has_mailbox && !was_for(t, given.full, a)))
+    if (rc < 0 || (said->delivery = find_delivery(t, who.has_mailbox, given.full, a)) == NULL)
         return err_set(e, ERR_NOT_FOUND, "the log has no such message for %.*s", SPAN_ARG(said->recipient));
     said->record = &t->message;
     said->logged = true;
@@ -205,6 +211,52 @@ static int check_own(struct store *s, const struct address *from, const struct s
     return 0;
 }
 
+/* What would decide before a learned sender does, about this very sender: an entry would come to nothing. */
+static const char *layer_above(struct span layer)
+{
+    static const struct {
+        enum layer  layer;
+        const char *why;
+    } above[] = {
+        {LAYER_GLOBAL_LOCKED, "a rule of the mail administrators, which goes before yours, decides about this sender"},
+        {LAYER_DOMAIN_LOCKED, "a rule of the domain, which goes before yours, decides about this sender"},
+        {LAYER_MAILBOX, "a rule of your own, which goes before learned senders, decides about this sender"},
+    };
+
+    for (size_t i = 0; i < COUNT(above); i++)
+        if (span_is(layer, layer_word(above[i].layer)))
+            return above[i].why;
+    return NULL;
+}
+
+static bool names_senders(const struct store_rule *rule, struct arena *a)
+{
+    struct rule r = {.name = SPAN_NONE};
+    struct err  e = ERR_INIT;
+
+    if (rule_conditions_from_json(rule->conditions, a, NULL, &r, &e) < 0)
+        return false;
+    for (size_t i = 0; i < r.nconditions; i++)
+        if (r.conditions[i].kind == COND_SENDER && !r.conditions[i].negated)
+            return true;
+    return false;
+}
+
+static int check_above(struct store *s, const struct store_delivery *d, struct arena *a, struct learnable *l,
+                       struct err *e)
+{
+    const char       *why = d != NULL && d->has_rule ? layer_above(d->layer) : NULL;
+    struct store_rule rule;
+
+    if (why == NULL)
+        return 0;
+    if (store_rule_get(s, d->rule, a, &rule, e) < 0)
+        return e->code == ERR_NOT_FOUND ? 0 : -1; /* it was taken away since */
+    if (rule.enabled && names_senders(&rule, a))
+        *l = (struct learnable){.why = why};
+    return 0;
+}
+
 static int learn_sender(struct store *s, const struct report_site *site, const struct actor *by,
                         const struct report_said *said, const struct store_resolved *who, struct arena *a,
                         struct learnable *out, struct err *e)
@@ -228,7 +280,8 @@ static int learn_sender(struct store *s, const struct report_site *site, const s
     learnable_find(author.from, author.n, author.read, &author.proof, span_of(who->domain_name), a, out);
     if (author.from == NULL || out->sender.n == 0)
         return 0;
-    if (check_own(s, author.from, who, out, e) < 0)
+    if (check_own(s, author.from, who, out, e) < 0 ||
+        (out->sender.n > 0 && check_above(s, said->delivery, a, out, e) < 0))
         return -1;
     return out->sender.n > 0 ? put_entry(s, by, said, who, out, e) : 0;
 }
@@ -274,13 +327,20 @@ static int note(struct store *s, const struct actor *by, const struct report_sai
     return rc;
 }
 
+static const char *note_of(const struct store_report *r)
+{
+    if (r->state == REPORT_UNDECIDED)
+        return REPORT_OPPOSITE;
+    return r->state == REPORT_REFUSED && !r->has_body ? store_report_gone(r).p : NULL;
+}
+
 /* Entry and audit first, in a transaction that waits for the row: said already, and nothing of it happens. */
 static int make_in(struct store *s, const struct report_site *site, const struct actor *by,
                    const struct report_said *said, const struct store_resolved *who, struct arena *a,
                    struct report_made *out, struct err *e)
 {
     struct store_report r = {.subject = subject_of(said, a),
-                             .who = said->who,
+                             .who = who->has_mailbox ? span_of(who->mailbox_address) : said->who,
                              .recipient = who->ours ? span_of(who->domain_name) : SPAN_NONE,
                              .channel = said->channel,
                              .class = said->class,
@@ -293,11 +353,15 @@ static int make_in(struct store *s, const struct report_site *site, const struct
 
     if (learn_sender(s, site, by, said, who, a, &out->entry, e) < 0 || note(s, by, said, &r, &out->entry, e) < 0)
         return -1;
+    r.sender = out->entry.sender;
+    r.why = span_of(out->entry.why != NULL ? out->entry.why : "");
     if (a->full)
         return err_set(e, ERR_LIMIT, "the report needs too much memory");
     if (store_report_add(s, &r, clock_wall_us(), &out->added, e) < 0)
         return -1;
     out->id = r.id;
+    out->state = r.state;
+    out->note = note_of(&r);
     if (out->added != REPORT_SAID)
         return store_commit(s, e);
     out->entry = (struct learnable){.why = "it was said before"};
@@ -326,8 +390,10 @@ void report_put_json(struct buf *out, enum report_class class, const struct repo
     char                     id[UUID_TEXT + 1];
 
     uuid_format(&made->id, id);
-    buf_printf(out, "{\"id\":\"%s\",\"class\":\"%s\",\"added\":\"%s\",\"body\":%s,\"sender\":", id,
-               report_class_words[class], added[made->added], made->has_body ? "true" : "false");
+    buf_printf(out, "{\"id\":\"%s\",\"class\":\"%s\",\"added\":\"%s\",\"state\":\"%s\",\"note\":", id,
+               report_class_words[class], added[made->added], report_state_words[made->state]);
+    json_put_string(out, span_of(made->note != NULL ? made->note : ""));
+    buf_printf(out, ",\"body\":%s,\"sender\":", made->has_body ? "true" : "false");
     json_put_string(out, made->entry.sender);
     buf_puts(out, ",\"proof\":");
     json_put_string(out, made->entry.proof);

@@ -72,6 +72,8 @@ void learnable_breadth(const struct address *from, struct arena *a, struct learn
     }
     if (stable == from->local.n || domain_is_freemail(from->domain)) {
         out->sender = arena_dup(a, from->full);
+        if (stable < from->local.n)
+            out->why = "the address looks made up, but everybody may have one at its domain: the whole address counts";
     } else if (stable > 0) {
         out->sender = arena_printf(a, "%.*s*@%.*s", (int)stable, from->local.p, SPAN_ARG(from->domain));
         out->why = "the address was made for this message: the part of it that stays counts";

@@ -2,11 +2,17 @@
  *
  *     waiting ──claim, settle──> learnt | known | short | refused
  *        ^  └──claim, settle──> waiting, from next_us on
- *        └──── said again after the opposite ──── superseded
+ *        ├──── said again after the opposite ──── superseded
+ *        └──── nobody says the opposite any more ─ undecided
  *
  * Kept     what has ended goes with the log of the day on which it last changed (store_message_trim); what waits stays.
  * Once     one person, one message, one recipient, one class: one row for ever. Saying the same again changes nothing; saying the
  *          opposite supersedes, and what was superseded waits again when it is said again.
+ * Undecided  two people say the opposite of one message, and the filter learns for both (one recipient, not empty): it learns
+ *          neither, and what it may have learnt already it is asked to forget, by a report of our own (REPORT_OURSELVES). When they
+ *          agree, or but one still says something, that waits again. Who takes a word back on which others agree
+ *          asks the filter for nothing.
+ * Gone     a report without a body is refused at once, in the words of store_report_gone().
  * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing.
  * Nothing here needs the main database. */
 #ifndef POSTERN_STORE_REPORT_H
@@ -16,9 +22,20 @@
 
 #define REPORT_LEASE_US (120 * INT64_C(1000000))
 #define REPORT_ANSWER_MAX 500
+#define REPORT_OURSELVES "postern" /* who reports, and the channel, where nobody else does */
+
+#define REPORT_OPPOSITE "somebody else of the domain says the opposite: the filter learns neither"
 
 enum report_class { REPORT_SPAM, REPORT_HAM, REPORT_FORGET };
-enum report_state { REPORT_WAITING, REPORT_LEARNT, REPORT_KNOWN, REPORT_SHORT, REPORT_REFUSED, REPORT_SUPERSEDED };
+enum report_state {
+    REPORT_WAITING,
+    REPORT_LEARNT,
+    REPORT_KNOWN,
+    REPORT_SHORT,
+    REPORT_REFUSED,
+    REPORT_SUPERSEDED,
+    REPORT_UNDECIDED
+};
 extern const char *const report_class_words[],
     *const               report_state_words[]; /* "spam", …; "waiting", …; NULL at the end */
 
@@ -31,14 +48,17 @@ struct store_report {
     enum report_state state;
     int64_t           attempts, next_us, created_us, changed_us;
     struct span       answer;
+    struct span sender, why; /* the learned sender it left behind (or took away); why none, or why it is so wide */
 };
+/* What is said of one whose message is not stored any more. */
+struct span store_report_gone(const struct store_report *r);
 
 enum report_added {
     REPORT_NEW,
     REPORT_TURNED, /* the opposite was said before, and is superseded */
     REPORT_SAID,   /* the same was: nothing changed */
 };
-/* Fills id. state, attempts, times and answer of *r are not looked at. */
+/* Fills id and state. attempts, times and answer of *r are not looked at. */
 int store_report_add(struct store *s, struct store_report *r, int64_t now_us, enum report_added *out, struct err *e);
 
 /* The next that wait, at most `max`: how many were taken (spans in `a`), or -1. `by` names who takes them. */
@@ -67,6 +87,8 @@ typedef int (*store_report_fn)(void *ctx, const struct store_report *r);
 /* The latest changed first, of a mailbox, a domain or all, those changed before `before_us` (0: all). */
 int store_report_list(struct store *s, struct store_scope scope, int64_t before_us, size_t limit, store_report_fn fn,
                       void *ctx, struct err *e);
+/* One by its id, or all about a message by its UID. ERR_NOT_FOUND. */
+int store_report_show(struct store *s, const struct uuid *id, store_report_fn fn, void *ctx, struct err *e);
 typedef int (*store_report_sum_fn)(void *ctx, enum report_state state, int64_t count);
 int store_report_sums(struct store *s, store_report_sum_fn fn, void *ctx, struct err *e);
 

@@ -124,7 +124,9 @@ static void spam_leaves_a_block_ham_turns_it_and_the_same_again_changes_nothing(
     say(&t, REPORT_SPAM, "anna@ours.example");
     CHECK("new", t.made.added == REPORT_NEW && !t.made.has_body && t.made.entry.why == NULL);
     check_entries(&t, t.anna, "block billing@partner.example by dkim:partner.example;");
-    check_reports(&t, "spam waiting ours.example;");
+    check_reports(&t, "spam refused ours.example;");
+    CHECK("it says why", t.made.note != NULL && strstr(t.made.note, "no longer stored") != NULL &&
+                             strstr(t.made.note, "the sender was noted") != NULL);
     say(&t, REPORT_SPAM, "anna@ours.example");
     CHECK("the same", t.made.added == REPORT_SAID && t.made.entry.sender.n == 0);
     CHECK("and who did it is written down, once", audited(&t) == 1);
@@ -132,24 +134,119 @@ static void spam_leaves_a_block_ham_turns_it_and_the_same_again_changes_nothing(
     CHECK("the opposite", t.made.added == REPORT_TURNED);
     check_entries(&t, t.anna, "allow billing@partner.example by dkim:partner.example;");
     check_entries(&t, t.berta, "");
-    check_reports(&t, "ham waiting ours.example;spam superseded ours.example;");
+    check_reports(&t, "ham refused ours.example;spam superseded ours.example;");
     say(&t, REPORT_FORGET, "anna@ours.example");
     check_entries(&t, t.anna, "");
     CHECK("three times something changed", audited(&t) == 3);
     close_site(&t);
 }
 
+static int first_entry(void *ctx, const struct store_learned *l)
+{
+    *(struct uuid *)ctx = l->id;
+    return 1;
+}
+
 static void an_entry_that_was_taken_away_does_not_come_back_by_saying_the_same(void **state)
+{
+    struct site t;
+    struct uuid id = uuid_zero;
+
+    open_site(&t, world_of(state));
+    say(&t, REPORT_SPAM, "anna@ours.example");
+    OK(t.w, store_learned_load(t.s, t.anna, clock_wall_us(), first_entry, &id, &t.w->e));
+    OK(t.w, store_learned_delete(t.s, &root, id, &t.w->e));
+    say(&t, REPORT_SPAM, "anna@ours.example");
+    check_entries(&t, t.anna, "");
+    close_site(&t);
+}
+
+static void it_is_the_mailboxs_report_whoever_hands_it_over(void **state)
 {
     struct site t;
 
     open_site(&t, world_of(state));
     say(&t, REPORT_SPAM, "anna@ours.example");
-    say(&t, REPORT_FORGET, "somebody else");
-    say(&t, REPORT_SPAM, "anna@ours.example");
-    check_entries(&t, t.anna, "");
-    say(&t, REPORT_SPAM, "a third one");
+    say(&t, REPORT_SPAM, "root@mx");
+    CHECK("said before", t.made.added == REPORT_SAID);
+    say(&t, REPORT_HAM, "127.0.0.1:4711");
+    CHECK("and turned", t.made.added == REPORT_TURNED);
+    check_entries(&t, t.anna, "allow billing@partner.example by dkim:partner.example;");
+    close_site(&t);
+}
+
+static void two_people_who_disagree_keep_their_own_entries_and_the_filter_learns_neither(void **state)
+{
+    struct site                 t;
+    struct letter               l;
+    const struct store_message *list[1] = {&l.m};
+    struct report_said          said = {.class = REPORT_SPAM, .who = SPAN("x"), .channel = SPAN("report")};
+
+    open_site(&t, world_of(state));
+    a_letter(&l);
+    l.m.symbols = SPAN(SIGNED);
+    l.to[0].domain = l.to[1].domain = t.domain;
+    l.to[0].mailbox = t.anna;
+    l.to[1].mailbox = t.berta;
+    l.to[1].recipient = SPAN("berta@ours.example");
+    hold_letter(&t.h, &l, SPAN("Subject: kept\r\n\r\n"), HELD_WHOLE);
+    OK(t.w, store_message_put(t.s, list, 1, &t.w->e));
+    said.recipient = SPAN("anna@ours.example");
+    OK(t.w, report_find(t.s, &l.m.uid, &t.arena, &said, &t.w->e));
+    OK(t.w, make(&t, &said));
+    CHECK("alone it waits for the filter", t.made.state == REPORT_WAITING && t.made.note == NULL);
+    said.recipient = SPAN("berta@ours.example");
+    said.class = REPORT_HAM;
+    OK(t.w, report_find(t.s, &l.m.uid, &t.arena, &said, &t.w->e));
+    OK(t.w, make(&t, &said));
+    CHECK("the second hears of it", t.made.state == REPORT_UNDECIDED && strstr(t.made.note, "neither") != NULL);
     check_entries(&t, t.anna, "block billing@partner.example by dkim:partner.example;");
+    check_entries(&t, t.berta, "allow billing@partner.example by dkim:partner.example;");
+    check_reports(&t, "spam undecided ours.example;");
+    close_site(&t);
+}
+
+static const struct {
+    const char *holds, *layer, *conditions, *why;
+} above[] = {
+    {"a rule of one's own about senders", "mailbox", "[{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]",
+     "a rule of your own"},
+    {"a locked one of the domain", "domain (locked)", "[{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]",
+     "a rule of the domain"},
+    {"a locked one of the operator", "global (locked)", "[{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]",
+     "mail administrators"},
+    {"one that says nothing of senders", "mailbox", "[{\"kind\":\"subject\",\"any\":[\"prize\"]}]", NULL},
+    {"one of a weaker layer", "domain", "[{\"kind\":\"sender\",\"any\":[\"partner.example\"]}]", NULL},
+};
+
+static void where_a_rule_goes_before_learned_senders_none_is_made(void **state)
+{
+    struct site t;
+
+    open_site(&t, world_of(state));
+    for (size_t i = 0; i < COUNT(above); i++) {
+        struct letter               l;
+        const struct store_message *list[1] = {&l.m};
+        struct store_rule           rule = a_rule(policy_id(t.w, store_scope_mailbox(t.anna), "Rules"), above[i].holds);
+        struct report_said          said = {
+                     .class = REPORT_SPAM, .who = SPAN("x"), .channel = SPAN("report"), .recipient = SPAN("anna@ours.example")};
+
+        rule.conditions = span_of(above[i].conditions);
+        a_letter(&l);
+        l.m.symbols = SPAN(SIGNED);
+        l.m.ndeliveries = 1;
+        l.to[0].domain = t.domain;
+        l.to[0].mailbox = t.anna;
+        l.to[0].has_rule = true;
+        l.to[0].layer = span_of(above[i].layer);
+        OK(t.w, store_rule_add(t.s, &root, &rule, &l.to[0].rule, &t.w->e));
+        OK(t.w, store_message_put(t.s, list, 1, &t.w->e));
+        OK(t.w, report_find(t.s, &l.m.uid, &t.arena, &said, &t.w->e));
+        OK(t.w, make(&t, &said));
+        CHECK(above[i].holds, (t.made.entry.sender.n == 0) == (above[i].why != NULL));
+        CHECK(above[i].holds,
+              above[i].why == NULL || (t.made.entry.why != NULL && strstr(t.made.entry.why, above[i].why) != NULL));
+    }
     close_site(&t);
 }
 
@@ -279,6 +376,9 @@ int main(void)
     static const struct both_test tests[] = {
         STORE(spam_leaves_a_block_ham_turns_it_and_the_same_again_changes_nothing),
         STORE_SQLITE(an_entry_that_was_taken_away_does_not_come_back_by_saying_the_same),
+        STORE_SQLITE(it_is_the_mailboxs_report_whoever_hands_it_over),
+        STORE(two_people_who_disagree_keep_their_own_entries_and_the_filter_learns_neither),
+        STORE_SQLITE(where_a_rule_goes_before_learned_senders_none_is_made),
         STORE(nobody_reports_what_was_not_for_them),
         STORE_SQLITE(what_comes_with_a_report_counts_by_our_own_fields_alone),
         STORE_SQLITE(without_a_mailbox_the_filter_learns_and_no_entry_is_left),

@@ -2,6 +2,7 @@
 #include "store_world.h"
 
 #include "store/report.h"
+#include "store/row.h"
 
 #define US INT64_C(1000000)
 
@@ -172,6 +173,164 @@ static void bad_words_are_refused(void **state)
     assert_int_equal(store_report_add(w->more, &r, 1, &added, &w->e), -1);
 }
 
+static int put_state(void *ctx, const struct store_report *r)
+{
+    buf_printf(ctx, "%.*s %s %s;", SPAN_ARG(r->who), report_class_words[r->class], report_state_words[r->state]);
+    return 0;
+}
+
+/* By age. */
+static void check_all(struct world *w, const char *want)
+{
+    struct uuid     ids[8];
+    struct db_rows *rows = NULL;
+    struct buf      b;
+    size_t          n = 0;
+
+    OK(w, db_query(((struct store *)w->more)->log, "SELECT id FROM report ORDER BY id", NULL, 0, &rows, &w->e));
+    while (db_next(rows, &w->e) > 0 && n < COUNT(ids))
+        ids[n++] = col_uuid(rows, 0);
+    db_rows_free(&rows);
+    buf_init(&b, 1 << 16);
+    for (size_t i = 0; i < n; i++)
+        OK(w, store_report_show(w->more, &ids[i], put_state, &b, &w->e));
+    if (!span_is(buf_span(&b), want))
+        fail_msg("\"%.*s\", not \"%s\"", SPAN_ARG(buf_span(&b)), want);
+    buf_fini(&b);
+}
+
+/* What the trainer does with all that is due. */
+static void drain(struct world *w, int64_t at)
+{
+    struct store_report r;
+
+    while (claim(w, "t1", at, &r) > 0)
+        assert_int_equal(learnt(w, "t1", &r.id, at), 1);
+}
+
+static void two_who_disagree_leave_it_undecided_and_what_was_learnt_is_taken_back(void **state)
+{
+    struct world *w = world_of(state);
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    drain(w, 2 * US);
+    assert_int_equal(say(w, "ben", REPORT_HAM, 3 * US, NULL), REPORT_NEW);
+    check_all(w, "anna spam undecided;ben ham undecided;postern forget waiting;");
+    drain(w, 4 * US);
+    check_all(w, "anna spam undecided;ben ham undecided;postern forget learnt;");
+    assert_int_equal(say(w, "cleo", REPORT_HAM, 5 * US, NULL), REPORT_NEW);
+    assert_int_equal(say(w, "ben", REPORT_HAM, 5 * US, NULL), REPORT_SAID);
+    drain(w, 6 * US);
+    check_all(w, "anna spam undecided;ben ham undecided;postern forget learnt;cleo ham undecided;");
+}
+
+static void what_nobody_had_learnt_is_not_taken_back(void **state)
+{
+    struct world *w = world_of(state);
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    say(w, "ben", REPORT_HAM, 1 * US, NULL);
+    drain(w, 2 * US);
+    check_all(w, "anna spam undecided;ben ham undecided;");
+}
+
+static void who_gives_in_makes_it_decided_and_both_are_learnt(void **state)
+{
+    struct world *w = world_of(state);
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    drain(w, 1 * US);
+    say(w, "ben", REPORT_HAM, 2 * US, NULL);
+    assert_int_equal(say(w, "anna", REPORT_HAM, 3 * US, NULL), REPORT_TURNED);
+    check_all(w, "anna spam superseded;ben ham waiting;postern forget superseded;anna ham waiting;");
+    drain(w, 4 * US);
+    check_all(w, "anna spam superseded;ben ham learnt;postern forget superseded;anna ham learnt;");
+}
+
+static void who_takes_a_word_back_leaves_it_to_the_others(void **state)
+{
+    struct world *w = world_of(state);
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    say(w, "ben", REPORT_HAM, 2 * US, NULL);
+    say(w, "ben", REPORT_FORGET, 3 * US, NULL);
+    check_all(w, "anna spam waiting;ben ham superseded;ben forget known;");
+    drain(w, 4 * US);
+    say(w, "anna", REPORT_FORGET, 5 * US, NULL);
+    check_all(w, "anna spam superseded;ben ham superseded;ben forget known;anna forget waiting;");
+}
+
+static void what_is_with_the_filter_is_taken_back_when_its_lease_is_over(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_report r;
+    int64_t             next;
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    assert_int_equal(claim(w, "t1", 2 * US, &r), 1);
+    say(w, "ben", REPORT_HAM, 3 * US, NULL);
+    assert_int_equal(learnt(w, "t1", &r.id, 4 * US), 0);
+    OK(w, store_report_next(w->more, &next, &w->e));
+    assert_true(next >= 3 * US);
+    drain(w, next);
+    check_all(w, "anna spam undecided;ben ham undecided;postern forget learnt;");
+}
+
+static void for_everybody_or_for_other_domains_there_is_no_other_side(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_report r = {.subject = SPAN("sha256:00ff"),
+                             .who = SPAN("ben"),
+                             .recipient = SPAN("theirs.example"),
+                             .channel = SPAN("tell"),
+                             .class = REPORT_HAM,
+                             .has_body = true};
+    enum report_added   added;
+
+    say(w, "anna", REPORT_SPAM, 1 * US, NULL);
+    OK(w, store_report_add(w->more, &r, 2 * US, &added, &w->e));
+    assert_int_equal(r.state, REPORT_WAITING);
+    r.recipient = SPAN_NONE;
+    OK(w, store_report_add(w->more, &r, 2 * US, &added, &w->e));
+    r.who = SPAN("cleo");
+    r.class = REPORT_SPAM;
+    OK(w, store_report_add(w->more, &r, 2 * US, &added, &w->e));
+    assert_int_equal(r.state, REPORT_WAITING);
+    check_all(w, "anna spam waiting;ben ham waiting;ben ham waiting;cleo spam waiting;");
+}
+
+static const struct {
+    const char *holds, *sender, *words;
+    enum report_class class;
+} gone[] = {
+    {"nothing was left behind", "", "could not learn it", REPORT_SPAM},
+    {"the sender was", "x@bad.example", "could not learn it; the sender was noted", REPORT_HAM},
+    {"it was to be unlearnt", "x@bad.example", "could not unlearn it", REPORT_FORGET},
+};
+
+static void a_report_whose_message_is_gone_says_so_at_once(void **state)
+{
+    struct world *w = world_of(state);
+
+    for (size_t i = 0; i < COUNT(gone); i++) {
+        struct store_report r = {.subject = SPAN("uid:1"),
+                                 .who = span_of(gone[i].holds),
+                                 .channel = SPAN("report"),
+                                 .class = gone[i].class,
+                                 .sender = span_of(gone[i].sender),
+                                 .why = SPAN("because")};
+        enum report_added   added;
+        struct buf          b;
+
+        OK(w, store_report_add(w->more, &r, 1 * US, &added, &w->e));
+        CHECK(gone[i].holds, r.state == REPORT_REFUSED);
+        buf_init(&b, 1 << 10);
+        buf_printf(&b, "the message is no longer stored: the filter %s", gone[i].words);
+        CHECK(gone[i].holds, span_eq(store_report_gone(&r), buf_span(&b)));
+        buf_fini(&b);
+    }
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -181,6 +340,13 @@ int main(void)
         STORE(what_failed_waits_for_its_time),
         STORE(what_was_turned_while_it_was_on_its_way_does_not_end),
         STORE(several_are_taken_at_once_and_what_nobody_asked_about_is_given_back_as_it_was),
+        STORE(two_who_disagree_leave_it_undecided_and_what_was_learnt_is_taken_back),
+        STORE(what_nobody_had_learnt_is_not_taken_back),
+        STORE(who_gives_in_makes_it_decided_and_both_are_learnt),
+        STORE(who_takes_a_word_back_leaves_it_to_the_others),
+        STORE(what_is_with_the_filter_is_taken_back_when_its_lease_is_over),
+        STORE(for_everybody_or_for_other_domains_there_is_no_other_side),
+        STORE(a_report_whose_message_is_gone_says_so_at_once),
         STORE(bad_words_are_refused),
     };
 
