@@ -69,7 +69,7 @@ NEEDS_scan  := rules net mail base
 NEEDS_custody := scan store rules vault net mail db base
 NEEDS_all   := custody scan store rules vault net mail db base
 
-PKG_base  := inih libxxhash
+PKG_base  := inih libxxhash libsodium
 PKG_db    := sqlite3 libpq
 PKG_mail  := gmime-3.0 libidn2 libpsl
 PKG_net   := zlib libzstd libcurl hiredis libmicrohttpd libcjson
@@ -187,7 +187,7 @@ system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test

@@ -5,12 +5,14 @@
 #include <stdio.h>
 
 #include "base/log.h"
+#include "base/secret.h"
 #include "identify.h"
 #include "replay.h"
 #include "route.h"
 #include "static.h"
 
 #define API SPAN("/api/v1")
+#define CURSOR_MAX 1000
 #define PROBLEM_TYPE "application/problem+json"
 
 /* ---- problems ---- */
@@ -206,42 +208,23 @@ int call_elevated(struct call *c, struct err *e)
 
 /* ---- cursors ---- */
 
-static const char digits64[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 struct span cursor_make(struct arena *a, struct span bytes)
 {
-    char  *out = arena_alloc(a, (bytes.n + 2) / 3 * 4 + 1);
-    size_t n = 0;
+    char *out = arena_alloc(a, secret_text_size(bytes.n));
 
-    for (size_t i = 0; out != NULL && i < bytes.n; i += 3) {
-        uint32_t v = (uint32_t)(unsigned char)bytes.p[i] << 16;
-        size_t   left = bytes.n - i < 3 ? bytes.n - i : 3;
-
-        v |= left > 1 ? (uint32_t)(unsigned char)bytes.p[i + 1] << 8 : 0;
-        v |= left > 2 ? (uint32_t)(unsigned char)bytes.p[i + 2] : 0;
-        for (size_t k = 0; k <= left; k++)
-            out[n++] = digits64[v >> (18 - 6 * k) & 63];
-    }
-    return out != NULL ? span_make(out, n) : SPAN_NONE;
+    if (out == NULL)
+        return SPAN_NONE;
+    secret_text(bytes, out);
+    return span_of(out);
 }
 
 int cursor_read(struct arena *a, struct span text, struct span *bytes_out, struct err *e)
 {
-    char    *out = arena_alloc(a, text.n / 4 * 3 + 4);
-    size_t   n = 0;
-    uint32_t v = 0;
+    char  *out = arena_alloc(a, text.n + 1);
+    size_t n = 0;
 
-    if (out == NULL || text.n > 1000 || text.n % 4 == 1)
+    if (out == NULL || text.n > CURSOR_MAX || !secret_from_text(text, out, &n))
         return err_set(e, ERR_INVALID, "The cursor is none that a list has given.");
-    for (size_t i = 0; i < text.n; i++) {
-        const char *digit = text.p[i] != '\0' ? strchr(digits64, text.p[i]) : NULL;
-
-        if (digit == NULL)
-            return err_set(e, ERR_INVALID, "The cursor is none that a list has given.");
-        v = v << 6 | (uint32_t)(digit - digits64);
-        if (i % 4 != 0)
-            out[n++] = (char)(v >> (6 - 2 * (i % 4)) & 0xff);
-    }
     *bytes_out = span_make(out, n);
     return 0;
 }

@@ -1,9 +1,9 @@
 /* portal/identify.c - see identify.h. */
 #include "identify.h"
 
-#include <sodium.h>
 #include <stdio.h>
 
+#include "base/secret.h"
 #include "store/api_key.h"
 #include "store/session.h"
 
@@ -65,14 +65,11 @@ void identify_set_cookie(struct call *c, struct span token, int64_t max_age_s)
 
 void csrf_of(struct span token, char out[CSRF_TEXT + 1])
 {
-    crypto_hash_sha256_state state;
-    uint8_t                  hash[crypto_hash_sha256_BYTES];
+    const struct span parts[] = {SPAN(CSRF_SALT), token};
+    uint8_t           hash[SECRET_HASH];
 
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, (const uint8_t *)CSRF_SALT, sizeof CSRF_SALT);
-    crypto_hash_sha256_update(&state, (const uint8_t *)token.p, token.n);
-    crypto_hash_sha256_final(&state, hash);
-    sodium_bin2base64(out, CSRF_TEXT + 1, hash, sizeof hash, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
+    secret_hash_parts(parts, COUNT(parts), hash);
+    secret_text(span_make(hash, sizeof hash), out);
 }
 
 /* ---- who ---- */
@@ -185,7 +182,7 @@ int guard(const struct call *c, struct err *e)
     if (c->who.kind == WHO_NOBODY)
         return 0;
     csrf_of(token, wanted);
-    if (said.n != CSRF_TEXT || sodium_memcmp(said.p, wanted, CSRF_TEXT) != 0)
+    if (!secret_eq(said, span_of(wanted)))
         return err_set(e, ERR_DENIED, "The page is out of date: load it again. (X-CSRF-Token is missing or wrong.)");
     return 0;
 }

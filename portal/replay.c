@@ -1,9 +1,8 @@
 /* portal/replay.c - see replay.h. */
 #include "replay.h"
 
-#include <sodium.h>
-
 #include "base/log.h"
+#include "base/secret.h"
 #include "store/idempotency.h"
 
 static struct span key_of(const struct call *c) { return httpd_field(c->request, "Idempotency-Key"); }
@@ -13,20 +12,12 @@ static const struct uuid *owner_of(const struct call *c)
     return c->who.kind == WHO_KEY ? &c->who.key : &c->who.account.id;
 }
 
-static void hash_request(const struct call *c, uint8_t out[32])
+static void hash_request(const struct call *c, uint8_t out[SECRET_HASH])
 {
-    crypto_hash_sha256_state    state;
     const struct httpd_request *r = c->request;
-    const char                 *method = httpd_method_words[r->method];
+    const struct span           parts[] = {span_of(httpd_method_words[r->method]), r->path, r->query, r->body};
 
-    crypto_hash_sha256_init(&state);
-    crypto_hash_sha256_update(&state, (const uint8_t *)method, strlen(method) + 1);
-    crypto_hash_sha256_update(&state, (const uint8_t *)r->path.p, r->path.n);
-    crypto_hash_sha256_update(&state, (const uint8_t *)"?", 1);
-    crypto_hash_sha256_update(&state, (const uint8_t *)r->query.p, r->query.n);
-    crypto_hash_sha256_update(&state, (const uint8_t *)"", 1);
-    crypto_hash_sha256_update(&state, (const uint8_t *)r->body.p, r->body.n);
-    crypto_hash_sha256_final(&state, out);
+    secret_hash_parts(parts, COUNT(parts), out);
 }
 
 static bool asked(const struct call *c) { return c->who.kind != WHO_NOBODY && key_of(c).n > 0; }

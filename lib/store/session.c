@@ -1,9 +1,9 @@
 /* lib/store/session.c - see session.h. */
 #include "store/session.h"
 
-#include <sodium.h>
 #include <stdio.h>
 
+#include "base/secret.h"
 #include "store/audit.h"
 #include "store/row.h"
 
@@ -30,12 +30,8 @@ static const char trim_sql[] = "DELETE FROM session WHERE expires_us <= $1 OR la
 
 static void make_token(char text[SESSION_TOKEN_TEXT + 1], uint8_t hash[SESSION_HASH])
 {
-    uint8_t random[32];
-
-    randombytes_buf(random, sizeof random);
-    sodium_bin2base64(text, SESSION_TOKEN_TEXT + 1, random, sizeof random, sodium_base64_VARIANT_URLSAFE_NO_PADDING);
-    crypto_hash_sha256(hash, (const uint8_t *)text, SESSION_TOKEN_TEXT);
-    sodium_memzero(random, sizeof random);
+    secret_token(text);
+    secret_hash(span_of(text), hash);
 }
 
 static void read_row(struct db_rows *r, struct store_session *out)
@@ -110,7 +106,7 @@ int store_session_find(struct store *s, struct span token, int64_t now_us, struc
 
     if (token.n != SESSION_TOKEN_TEXT)
         return err_set(e, ERR_NOT_FOUND, "no such session");
-    crypto_hash_sha256(hash, (const uint8_t *)token.p, token.n);
+    secret_hash(token, hash);
     const struct db_val vals[] = {dbv_bytes(hash, sizeof hash), dbv_i64(now_us), dbv_i64(now_us - SESSION_IDLE_US)};
     if ((rc = row_first(s->main, find_sql, vals, COUNT(vals), &r, e)) <= 0)
         return no_such(rc, e, "session");

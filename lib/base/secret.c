@@ -1,0 +1,80 @@
+/* lib/base/secret.c - see secret.h. */
+#include "base/secret.h"
+
+#include <sodium.h>
+
+#include "base/err.h"
+
+#define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
+
+/* May be called by any number of threads; the first one does it. */
+static void start(void)
+{
+    if (sodium_init() < 0)
+        panic("libsodium finds no source of random numbers");
+}
+
+void secret_bytes(void *out, size_t n)
+{
+    start();
+    randombytes_buf(out, n);
+}
+
+uint32_t secret_below(uint32_t below)
+{
+    start();
+    return randombytes_uniform(below);
+}
+
+void secret_token(char text_out[SECRET_TOKEN_TEXT + 1])
+{
+    uint8_t bytes[32];
+
+    secret_bytes(bytes, sizeof bytes);
+    secret_text(span_make(bytes, sizeof bytes), text_out);
+    sodium_memzero(bytes, sizeof bytes);
+}
+
+void secret_hash(struct span text, uint8_t out[SECRET_HASH])
+{
+    crypto_hash_sha256(out, (const uint8_t *)text.p, text.n);
+}
+
+void secret_hash_parts(const struct span *parts, size_t n, uint8_t out[SECRET_HASH])
+{
+    crypto_hash_sha256_state state;
+
+    crypto_hash_sha256_init(&state);
+    for (size_t i = 0; i < n; i++) {
+        uint64_t length = parts[i].n;
+        uint8_t  bytes[8];
+
+        for (int k = 0; k < 8; k++)
+            bytes[k] = (uint8_t)(length >> (56 - 8 * k));
+        crypto_hash_sha256_update(&state, bytes, sizeof bytes);
+        crypto_hash_sha256_update(&state, (const uint8_t *)parts[i].p, parts[i].n);
+    }
+    crypto_hash_sha256_final(&state, out);
+}
+
+void secret_mac(const uint8_t key[32], struct span text, uint8_t out[SECRET_HASH])
+{
+    crypto_auth_hmacsha256(out, (const uint8_t *)text.p, text.n, key);
+}
+
+bool secret_eq(struct span a, struct span b) { return a.n == b.n && (a.n == 0 || sodium_memcmp(a.p, b.p, a.n) == 0); }
+
+size_t secret_text_size(size_t bytes) { return sodium_base64_encoded_len(bytes, VARIANT); }
+
+void secret_text(struct span bytes, char *out)
+{
+    sodium_bin2base64(out, secret_text_size(bytes.n), (const uint8_t *)bytes.p, bytes.n, VARIANT);
+}
+
+bool secret_from_text(struct span text, char *out, size_t *n_out)
+{
+    const char *end = NULL;
+
+    return sodium_base642bin((uint8_t *)out, text.n * 3 / 4, text.p, text.n, NULL, n_out, &end, VARIANT) == 0 &&
+           end == text.p + text.n;
+}
