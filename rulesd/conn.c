@@ -14,6 +14,8 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "reply.h"
+#include "scan_after.h"
+#include "scan_repeat.h"
 
 #define ROOM_MIN ((size_t)4 << 10)    /* less free room than this, and the input grows */
 #define SMALL_INPUT ((size_t)8 << 10) /* what waits with less gets a buffer of its size */

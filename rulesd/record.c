@@ -5,6 +5,7 @@
 #include "rules/trace.h"
 #include "record.h"
 #include "scan/findings.h"
+#include "scan_people.h"
 
 #define NAME_MAX_BYTES 255
 #define SUBJECT_MAX_BYTES 998
@@ -352,7 +353,7 @@ int record_make(struct scan *s, bool may_hold)
     struct store_delivery *list = arena_array(&s->arena, s->nverdicts, sizeof *list);
 
     if (s->message == NULL || list == NULL)
-        return err_set(&s->err, ERR_LIMIT, "the request needs too much memory");
+        return scan_full(s);
     fill_message(s, m);
     for (size_t i = 0; i < s->nverdicts; i++) {
         fill_delivery(s, i, may_hold, &list[i]);
@@ -371,5 +372,19 @@ int record_make(struct scan *s, bool may_hold)
     m->ndeliveries = s->nverdicts;
     if (may_hold)
         want_copy(s, m);
-    return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the request needs too much memory") : 0;
+    return s->arena.full ? scan_full(s) : 0;
+}
+
+void record_settled_only(struct scan *s)
+{
+    struct store_delivery *list = arena_array(&s->arena, s->record.ndeliveries + 1, sizeof *list);
+    size_t                 n = 0;
+
+    for (size_t i = 0; list != NULL && i < s->record.ndeliveries; i++)
+        if (s->record.deliveries[i].state != STATE_RECEIVED)
+            list[n++] = s->record.deliveries[i];
+    if (list == NULL)
+        return;
+    s->record.deliveries = list;
+    s->record.ndeliveries = n;
 }

@@ -11,6 +11,9 @@ struct scan;
  * whether one is made for a while of what passes (copies.h). -1: the arena is full, scan->err says so. */
 int record_make(struct scan *s, bool may_hold);
 
+/* Leaves out of scan->record who may still get it: for a caller who tells later what came of those. */
+void record_settled_only(struct scan *s);
+
 /* Is a copy kept for the recipient at `i`? */
 bool record_keeps(const struct store_message *m, size_t i);
 

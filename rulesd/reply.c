@@ -7,6 +7,8 @@
 #include "base/version.h"
 #include "discreet.h"
 #include "scan/findings.h"
+#include "scan_after.h"
+#include "scan_people.h"
 
 #define REMOVED_NAMES_MAX 64 /* different names of header fields that one reply has removed */
 #define FIELD_NAME_MAX 76

@@ -1,6 +1,6 @@
 /* rulesd/scan.h - one message on its way to its verdicts: from a decoded request to what happens (design.md 5).
  *
- * A scan is a small machine that never waits: scan_run() goes on from where it stands until it is done or needs somebody.
+ * A scan is a small machine that never waits: scan_run() goes on from where it stands until it is done, or needs help.
  * SCAN_DONE   look at `failed`, `refused` and `outcome`.
  * SCAN_ASKS   somebody else has it: the cache reads what is missing, the scanner scans, custody syncs. They call `wake` (on a
  *             thread of their own), then run again. Once it is returned the scan must not be touched before that.
@@ -8,8 +8,12 @@
  * SCAN_HEAVY  large, or taking long: set on_worker, and run again on a worker thread.
  * One thread at a time; the threads may differ from run to run.
  *
- * With a scanner behind us rules are tried twice: before, to see whether it has to be asked at all, and after, with what it
- * proved of the sender. */
+ * With a scanner behind us rules are tried twice: before, to see whether it has to be asked at all, and after,
+ * with what it proved of the sender.
+ *
+ * scan.c is the story from top to bottom. What happens on the way is in files of its own, which never call each
+ * other in a circle: scan_repeat, scan_people, scan_judge, scan_scanner, scan_released, scan_settle, scan_hold;
+ * and scan_after, once there is a reply. */
 #ifndef POSTERN_RULESD_SCAN_H
 #define POSTERN_RULESD_SCAN_H
 
@@ -70,22 +74,25 @@ struct scan_tools {
 
 enum scan_step { SCAN_DONE, SCAN_ASKS, SCAN_HEAVY, SCAN_LATER };
 
-/* Where a scan goes on. */
+/* Where a scan goes on (scan.c). */
 enum scan_stage {
     STAGE_BEGIN,
     STAGE_RESOLVE,
     STAGE_JUDGE,
+    STAGE_ASK,
     STAGE_ANSWER,
     STAGE_JUDGE_AGAIN,
-    STAGE_BYPASS,
+    STAGE_RELEASED,
     STAGE_SPENT,
     STAGE_SETTLE,
-    STAGE_HELD
+    STAGE_HELD,
+    STAGE_OVER,
 };
 
 struct scan_rcpt;
 
-/* Lives from the last byte of a request to the last byte of its reply; then scan_end() makes it ready for the next.
+/* Lives from the last byte of a request to the last byte of its reply; then scan_end() makes it ready for the
+ * next.
  * Owns     the arena, and through it addresses, verdicts and what replies are made of.
  * Holds    trust, audiences and scopes: a change meanwhile makes newer ones, never different ones.
  * Borrows  the request, and through it the message. */
@@ -144,24 +151,10 @@ void         scan_free(struct scan **s);
 /* Starts with a copy of req. trust is held. */
 void scan_begin(struct scan *s, const struct scan_request *req, const struct scan_tools *tools, struct trust *trust);
 enum scan_step scan_run(struct scan *s);
-/* The reply that was made, for whoever asks the same again. Before scan_end(). */
-void scan_answered(struct scan *s, struct span reply);
-/* Counts hits, has the log row written and the copy made (class mta alone). Once, when the reply is made. */
-void scan_count(struct scan *s);
-/* One line that says what was asked, and what came of it; for class scan without any address. */
-void scan_log(const struct scan *s, int64_t now_us);
 /* Drops what it holds; the memory is kept for the next. */
 void scan_end(struct scan *s);
 
-/* The rules that made the outcome what it is: their deciders' matches, each rule once. In the arena. */
-size_t scan_deciders(const struct scan *s, struct arena *a, const struct match ***out);
-/* The recipient as the caller wrote it. */
-struct span scan_rcpt_sent(const struct scan *s, size_t i);
-/* Would everybody who may still get it rather have such mail held than refused, or tagged (at_reject false)? */
-bool scan_holds(const struct scan *s, bool at_reject);
-/* Who it is to us, and which way the message goes for it. */
-const struct audience *scan_rcpt_audience(const struct scan *s,
-                                          size_t             i); /* whose rules held: outbound, the sender's */
-enum direction         scan_rcpt_direction(const struct scan *s, size_t i);
+/* For its parts: the arena is at its ceiling. err says so; always -1. */
+int scan_full(struct scan *s);
 
 #endif

@@ -4,6 +4,7 @@
 #include "endpoints.h"
 #include "reply.h"
 #include "report.h"
+#include "scan_hold.h"
 #include "session.h"
 #include "shm.h"
 

@@ -17,6 +17,8 @@ struct span {
 };
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+/* The struct whose member `p` points at. */
+#define HOLDER(p, type, member) ((type *)(void *)((char *)(p)-offsetof(type, member)))
 #define SPAN(literal) ((struct span){(literal), sizeof(literal) - 1})
 #define SPAN_NONE ((struct span){NULL, 0})
 #define SPAN_ARG(s) (int)((s).n > 0x7fffffff ? 0x7fffffff : (s).n), ((s).p ? (s).p : "") /* for "%.*s" */

@@ -1,0 +1,52 @@
+/* rulesd/scan_released.c - see scan_released.h. */
+#include "scan_released.h"
+
+#include "scan_people.h"
+
+bool scan_released(struct scan *s)
+{
+    size_t at = 0;
+
+    return s->tools->bypasses != NULL && message_header_next(s->message, SPAN(BYPASS_FIELD), &at) != NULL &&
+           s->req.class == CLASS_MTA && s->req.nrcpt == 1 && s->req.answered == NULL &&
+           bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us,
+                          &s->pass.bypass);
+}
+
+void scan_released_put_off(struct scan *s)
+{
+    struct verdict *v = &s->verdicts[0];
+
+    v->rule = VERDICT_NONE;
+    v->action = ACTION_DEFER;
+    v->by_protected = v->must_wait = true;
+}
+
+static void spent(struct bypass_job *job)
+{
+    struct scan *s = HOLDER(job, struct scan, pass);
+
+    s->wake(s->wake_ctx);
+}
+
+void scan_released_spend(struct scan *s)
+{
+    s->pass.done = spent;
+    bypasses_spend(s->tools->bypasses, &s->pass);
+}
+
+void scan_released_judge(struct scan *s)
+{
+    struct verdict *v = &s->verdicts[0];
+    bool            carries = s->score.protected_reject ||
+                   (v->thresholds.reject < THRESHOLD_OFF && s->score.protected_sum >= v->thresholds.reject);
+
+    if (!s->pass.good)
+        return;
+    s->bypassed = !carries;
+    v->rule = VERDICT_NONE;
+    v->action = v->after_defer = carries ? ACTION_REJECT : ACTION_PASS;
+    v->by_protected = carries;
+    v->score = carries ? v->total : v->total < v->thresholds.add_header ? v->total : 0;
+    v->greylist_due = false;
+}
