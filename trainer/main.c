@@ -1,6 +1,6 @@
-/* trainer/main.c - postern-trainer: teaches the filter what people report.
+/* trainer/main.c - postern-trainer: teaches the filter what people report, and takes reports by mail (lmtp.h).
  *
- * One thread. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read the settings again. Several may run at once, here
+ * One thread, and those of lmtp.h. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read the settings again. Several may run at once, here
  * and on other machines. */
 #include <malloc.h>
 #include <signal.h>
@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "drain.h"
+#include "lmtp.h"
+#include "mail/leaf.h"
 
 #define PROGRAM "postern-trainer"
 #define IDLE_MS 500
@@ -63,15 +65,30 @@ static int serve(struct drain *d, bool idle)
     }
 }
 
-static int run_with(const struct program_options *o, bool first)
+static int begin(const struct program_options *o, struct conf **conf, struct drain **d, struct lmtp **l, struct err *e)
 {
     static struct drain_counts counts;
-    struct err                 e = ERR_INIT;
-    struct conf               *conf = NULL;
-    struct drain              *d = NULL;
-    int                        got;
+    const struct settings     *s;
 
-    if (conf_load(o->conf_path, !o->conf_given, &conf, &e) < 0 || drain_new(conf_settings(conf), &counts, &d, &e) < 0) {
+    if (conf_load(o->conf_path, !o->conf_given, conf, e) < 0)
+        return -1;
+    s = conf_settings(*conf);
+    if (drain_new(s, &counts, d, e) < 0)
+        return -1;
+    log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
+    return lmtp_start(s, l, e);
+}
+
+static int run_with(const struct program_options *o, bool first)
+{
+    struct err    e = ERR_INIT;
+    struct conf  *conf = NULL;
+    struct drain *d = NULL;
+    struct lmtp  *l = NULL;
+    int           got;
+
+    if (begin(o, &conf, &d, &l, &e) < 0) {
+        drain_free(&d);
         conf_free(&conf);
         if (first)
             fatal(&e);
@@ -79,10 +96,10 @@ static int run_with(const struct program_options *o, bool first)
         return wait_ms(3600000);
     }
     const struct settings *s = conf_settings(conf);
-    log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
     if (s->trainer.backend.n == 0)
-        log_text(LOG_LEVEL_INFO, "no [trainer] backend is configured: there is nothing to do");
+        log_text(LOG_LEVEL_INFO, "no [trainer] backend is configured: there is nothing to teach");
     got = serve(d, s->trainer.backend.n == 0);
+    lmtp_stop(&l);
     drain_free(&d);
     conf_free(&conf);
     return got;
@@ -99,6 +116,7 @@ int main(int argc, char **argv)
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
     sigprocmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
+    mail_init();
     for (bool first = true; got == SIGHUP || got == 0; first = false)
         got = run_with(&o, first);
     log_text(LOG_LEVEL_INFO, "stopped");
