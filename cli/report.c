@@ -1,16 +1,14 @@
-/* cli/report.c - postern report: what is spam and what is not; postern trainer: what became of that. */
+/* cli/report.c - postern report: what is spam and what is not, and what became of that. */
 #include <inttypes.h>
 #include <stdio.h>
 
 #include "base/fd.h"
 #include "custody/report.h"
 #include "held.h"
-#include "net/learn.h"
 #include "timeline.h"
 
 #define LIST_DEFAULT "50"
 #define LIST_MAX 100000
-#define STAT_MS 5000
 #define JSON_MAX ((size_t)64 << 20)
 
 /* ---- spam, ham, forget ---- */
@@ -237,124 +235,4 @@ int cli_report(struct cli *c, int argc, char **argv, struct err *e)
     };
 
     return cli_dispatch(c, "report", verbs, COUNT(verbs), argc, argv, e);
-}
-
-/* ---- trainer status ---- */
-
-struct sums {
-    int64_t of[REPORT_SUPERSEDED + 1];
-    int64_t oldest_us;
-};
-
-static int each_sum(void *ctx, enum report_state state, int64_t count)
-{
-    ((struct sums *)ctx)->of[state] += count;
-    return 0;
-}
-
-/* "120 of spam, 80 of ham": how far it is, and what is missing. */
-static void print_known(const char *url, const struct learn_known *k)
-{
-    int64_t spam = LEARN_NEEDED - k->spam, ham = LEARN_NEEDED - k->ham;
-
-    printf("%s: %" PRId64 " spam and %" PRId64 " ham learnt", url, k->spam, k->ham);
-    if (spam <= 0 && ham <= 0)
-        printf("; Bayes acts%s\n", k->spam > 10 * k->ham   ? ", but knows little ham"
-                                   : k->ham > 10 * k->spam ? ", but knows little spam"
-                                                           : "");
-    else
-        printf("; it acts from %d of each on: %" PRId64 " spam and %" PRId64 " ham to go\n", LEARN_NEEDED,
-               spam > 0 ? spam : 0, ham > 0 ? ham : 0);
-}
-
-static void put_backend(struct buf *b, const char *url, const struct learn_known *k, const struct err *why)
-{
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_text(b, "url", span_of(url));
-    if (why == NULL) {
-        member_i64(b, "spam", k->spam);
-        member_i64(b, "ham", k->ham);
-        member_i64(b, "needed", LEARN_NEEDED);
-        member_key(b, "acts");
-        buf_puts(b, k->spam >= LEARN_NEEDED && k->ham >= LEARN_NEEDED ? "true" : "false");
-    } else {
-        member_text(b, "error", span_of(why->text));
-    }
-    buf_putc(b, '}');
-}
-
-static void tell_backends(const struct settings *s, struct buf *json)
-{
-    for (size_t i = 0; i < s->trainer.backend.n; i++) {
-        const char        *url = s->trainer.backend.items[i];
-        struct learn_known known;
-        struct err         why = ERR_INIT;
-        int                rc = learn_stat(url, s->trainer.password, STAT_MS, &known, &why);
-
-        if (json != NULL) {
-            put_backend(json, url, &known, rc < 0 ? &why : NULL);
-        } else if (rc == 0) {
-            print_known(url, &known);
-        } else {
-            printf("%s: ", url);
-            cli_print(span_of(why.text));
-            putchar('\n');
-        }
-    }
-    if (json == NULL && s->trainer.backend.n == 0)
-        puts("No [trainer] backend is configured: nothing is taught.");
-}
-
-static void print_sums(const struct sums *sums)
-{
-    for (size_t i = 0; i <= REPORT_SUPERSEDED; i++)
-        printf("%s%" PRId64 " %s", i > 0 ? ", " : "", sums->of[i], report_state_words[i]);
-    putchar('\n');
-    if (sums->oldest_us != INT64_MAX)
-        printf("The oldest that waits is of %s UTC.\n", time_text(sums->oldest_us).text);
-}
-
-static void print_json(const struct settings *s, const struct sums *sums)
-{
-    struct buf b;
-
-    buf_init(&b, 1 << 20);
-    buf_putc(&b, '{');
-    for (size_t i = 0; i <= REPORT_SUPERSEDED; i++)
-        member_i64(&b, report_state_words[i], sums->of[i]);
-    if (sums->oldest_us != INT64_MAX)
-        member_time(&b, "oldest", sums->oldest_us);
-    member_key(&b, "backends");
-    buf_putc(&b, '[');
-    tell_backends(s, &b);
-    buf_puts(&b, "]}");
-    printf("%.*s\n", SPAN_ARG(buf_span(&b)));
-    buf_fini(&b);
-}
-
-static int trainer_status(struct cli *c, int argc, char **argv, struct err *e)
-{
-    struct sums              sums = {.oldest_us = INT64_MAX};
-    bool                     json = false;
-    const struct args_option options[] = {{"json", NULL, .on = &json, .help = "for programs"}};
-
-    if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        store_report_sums(c->store, each_sum, &sums, e) < 0 || store_report_oldest(c->store, &sums.oldest_us, e) < 0)
-        return -1;
-    if (json) {
-        print_json(c->settings, &sums);
-        return 0;
-    }
-    print_sums(&sums);
-    tell_backends(c->settings, NULL);
-    return 0;
-}
-
-int cli_trainer(struct cli *c, int argc, char **argv, struct err *e)
-{
-    static const struct cli_verb verbs[] = {
-        {"status", "[--json]", "what waits, what the filter has learnt, and whether it is enough", trainer_status},
-    };
-
-    return cli_dispatch(c, "trainer", verbs, COUNT(verbs), argc, argv, e);
 }

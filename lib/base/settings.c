@@ -86,6 +86,15 @@ const struct conf_row conf_rows[] = {
     {"trainer", "backend", CONF_LIST, AT(trainer.backend), "none", 0, 0, NULL,
      "Who learns from reports: rspamd+http://127.0.0.1:11334 or spamd://127.0.0.1:783 (several), or none."},
     {"trainer", "password", CONF_TEXT, AT(trainer.password), "", 0, 0, NULL, "The backend's password."},
+    {"trainer", "listen_http", CONF_LIST, AT(trainer.listen_http), "", 0, 0, NULL,
+     "Where the trainer answers /healthz and /metrics: 127.0.0.1:11345 or unix:PATH (several); empty: nowhere."},
+    {"trainer", "bayes_redis", CONF_TEXT, AT(trainer.bayes_redis), "", 0, 0, NULL,
+     "Where Rspamd's Bayes is kept: redis://HOST:6379/0, to tell what it knows of each user or domain; empty: not "
+     "told."},
+    {"trainer", "bayes_command", CONF_TEXT, AT(trainer.bayes_command), "", 0, 0, NULL,
+     "What prints what SpamAssassin's Bayes knows, run without a shell: sa-learn --dump magic; empty: not told."},
+    {"trainer", "bayes_needed", CONF_INT, AT(trainer.bayes_needed), "200", 0, 1000000, NULL,
+     "From how many of each kind on Bayes acts there: Rspamd's min_learns, bayes_min_spam_num and bayes_min_ham_num."},
     {"trainer", "report_spam", CONF_LIST, AT(trainer.report_spam), "", 0, 0, NULL,
      "Where people forward spam to, attached: spam@ours.example, or spam for that name at every domain of ours "
      "(several)."},

@@ -45,7 +45,9 @@ struct settings {
         struct conf_list backend;
         const char      *password;
         struct conf_list report_spam, report_ham; /* local@domain, or a local part at every domain of ours */
-        struct conf_list listen_lmtp;
+        struct conf_list listen_lmtp, listen_http;
+        const char      *bayes_redis, *bayes_command;
+        int64_t          bayes_needed;
     } trainer;
     struct {
         const char *url;

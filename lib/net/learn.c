@@ -264,7 +264,7 @@ static int read_known(struct span json, struct learn_known *out, struct err *e)
     }
     cJSON_Delete(all);
     return n > 0 ? 0
-                 : err_set(e, ERR_PROTOCOL, "its /stat names no Bayes: none is configured there, or it is no Rspamd");
+                 : err_set(e, ERR_NOT_FOUND, "its /stat names no Bayes: none is configured there, or it is no Rspamd");
 }
 
 static int ask_stat(struct talk *t, struct learn_known *out, struct err *e)
@@ -294,27 +294,6 @@ static int ask_stat(struct talk *t, struct learn_known *out, struct err *e)
     if (status != 200)
         return err_set(e, ERR_PROTOCOL, "its /stat was answered with status %ld", status);
     return read_known(buf_span(&t->in), out, e);
-}
-
-int learn_stat(const char *url, const char *password, int64_t timeout_ms, struct learn_known *out, struct err *e)
-{
-    const struct learn_ask ask = {.url = url, .password = password, .timeout_ms = timeout_ms};
-    struct talk            t = {.ask = &ask, .until_us = clock_mono_us() + timeout_ms * 1000};
-    int                    rc = filter_url_read(url, &t.at, e);
-
-    *out = (struct learn_known){0};
-    if (rc == 0 && t.at.spamd)
-        rc = err_set(e, ERR_INVALID, "spamd has no question for it; \"sa-learn --dump magic\" on its host says it");
-    if (rc == 0 && (t.easy = curl_easy_init()) == NULL)
-        rc = err_set(e, ERR_LIMIT, "libcurl does not start");
-    if (rc == 0) {
-        buf_init(&t.in, ANSWER_MAX);
-        rc = ask_stat(&t, out, e);
-        buf_fini(&t.in);
-        curl_easy_cleanup(t.easy);
-    }
-    filter_url_fini(&t.at);
-    return rc;
 }
 
 /* ---- spamd ---- */
@@ -384,6 +363,13 @@ static void put_tell(const struct learn_ask *ask, bool end, struct buf *out)
     buf_printf(out, "Content-length: %zu\r\n\r\n", ask->message.n + (end ? 1 : 0));
 }
 
+static CURLcode connect_only(struct talk *t)
+{
+    prepare(t);
+    curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
+    return curl_easy_perform(t->easy);
+}
+
 static enum learn_answer by_spamd(struct talk *t, struct buf *words)
 {
     struct span message = t->ask->message;
@@ -391,9 +377,7 @@ static enum learn_answer by_spamd(struct talk *t, struct buf *words)
     struct buf  head;
     CURLcode    code;
 
-    prepare(t);
-    curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
-    if ((code = curl_easy_perform(t->easy)) != CURLE_OK)
+    if ((code = connect_only(t)) != CURLE_OK)
         return lost(t, code, words);
     buf_init(&head, 8192);
     put_tell(t->ask, end, &head);
@@ -468,6 +452,62 @@ enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct b
     buf_fini(&t.reason);
     filter_url_fini(&t.at);
     return answer;
+}
+
+/* ---- without a message ---- */
+
+static int ask_ping(struct talk *t, struct learn_known *unused, struct err *e)
+{
+    CURLcode code = connect_only(t);
+
+    (void)unused;
+    if (code == CURLE_OK)
+        code = send_all(t, SPAN("PING SPAMC/1.5\r\n\r\n"));
+    if (code == CURLE_OK)
+        code = receive_all(t);
+    if (code != CURLE_OK)
+        return err_set(e, ERR_LOST, "%s", t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code));
+    struct span in = buf_span(&t->in);
+    return span_starts(in, SPAN("SPAMD/")) && span_find(in, SPAN("PONG")) < in.n
+               ? 0
+               : err_set(e, ERR_PROTOCOL, "it did not answer as a spamd does");
+}
+
+static int visit(const struct learn_ask *ask, bool                                                   spamd,
+                 int (*what)(struct talk *, struct learn_known *, struct err *), struct learn_known *out, struct err *e)
+{
+    struct talk t = {.ask = ask, .until_us = clock_mono_us() + ask->timeout_ms * 1000};
+    int         rc = filter_url_read(ask->url, &t.at, e);
+
+    *out = (struct learn_known){0};
+    if (rc == 0 && t.at.spamd != spamd)
+        rc = err_set(e, ERR_INVALID,
+                     "spamd has no question for it; [trainer] bayes_command tells, as \"sa-learn --dump magic\" does");
+    if (rc == 0 && (t.easy = curl_easy_init()) == NULL)
+        rc = err_set(e, ERR_LIMIT, "libcurl does not start");
+    if (rc == 0) {
+        buf_init(&t.in, ANSWER_MAX);
+        rc = what(&t, out, e);
+        curl_easy_cleanup(t.easy);
+        buf_fini(&t.in);
+    }
+    filter_url_fini(&t.at);
+    return rc;
+}
+
+int learn_stat(const char *url, const char *password, int64_t timeout_ms, struct learn_known *out, struct err *e)
+{
+    const struct learn_ask ask = {.url = url, .password = password, .timeout_ms = timeout_ms};
+
+    return visit(&ask, false, ask_stat, out, e);
+}
+
+int learn_ping(const char *url, int64_t timeout_ms, struct err *e)
+{
+    const struct learn_ask ask = {.url = url, .timeout_ms = timeout_ms};
+    struct learn_known     none;
+
+    return visit(&ask, true, ask_ping, &none, e);
 }
 
 int learn_check_url(const char *url, struct err *e)

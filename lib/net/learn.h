@@ -33,12 +33,14 @@ struct learner *learner_new(void);
 void            learner_free(struct learner **l);
 /* What the filter said goes to words_out in a line for people, escaped and cut. */
 enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct buf *words_out);
-/* How many messages Rspamd's Bayes has learnt, by its controller's /stat. spamd has no question for that: ERR_INVALID. */
+/* How many messages Bayes has learnt. */
 struct learn_known {
     int64_t spam, ham;
 };
-#define LEARN_NEEDED 200 /* of each: below it Bayes is silent (Rspamd's min_learns, bayes_min_spam_num; as they come) */
+/* By the /stat of Rspamd's controller; ERR_NOT_FOUND: it has none. spamd has no question for that: ERR_INVALID. */
 int learn_stat(const char *url, const char *password, int64_t timeout_ms, struct learn_known *out, struct err *e);
+/* Does a spamd answer? */
+int learn_ping(const char *url, int64_t timeout_ms, struct err *e);
 /* Is it an address that this file can talk to? ERR_INVALID says what is. */
 int learn_check_url(const char *url, struct err *e);
 

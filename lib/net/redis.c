@@ -254,3 +254,60 @@ int redis_set_first(struct redis *r, struct span key, struct span value, int64_t
     }
     return err_set(e, ERR_BUSY, "a Redis key lapses faster than it can be read");
 }
+
+/* ---- what others keep there ---- */
+
+/* Puts what is not there yet. How many there are now. */
+static size_t put_new(const redisReply *from, size_t max, struct arena *a, struct span *out, size_t n)
+{
+    for (size_t i = 0; i < from->elements && n < max; i++) {
+        const redisReply *one = from->element[i];
+        struct span       text = one->type == REDIS_REPLY_STRING ? span_make(one->str, one->len) : SPAN_NONE;
+        size_t            at = 0;
+
+        while (at < n && !span_eq(out[at], text))
+            at++;
+        if (at == n && text.p != NULL && (out[n] = arena_dup(a, text)).p != NULL)
+            n++;
+    }
+    return n;
+}
+
+/* SSCAN, page by page: a large set never keeps the server from others. */
+int redis_members(struct redis *r, struct span key, size_t max, struct arena *a, struct span *out, struct err *e)
+{
+    struct span cursor = SPAN("0");
+    size_t      n = 0;
+
+    do {
+        struct span words[] = {SPAN("SSCAN"), key, cursor, SPAN("COUNT"), SPAN("500")};
+        redisReply *reply = ask(r, COUNT(words), words, e);
+
+        if (reply == NULL)
+            return -1;
+        if (reply->type != REDIS_REPLY_ARRAY || reply->elements != 2 || reply->element[0]->type != REDIS_REPLY_STRING) {
+            freeReplyObject(reply);
+            return err_set(e, ERR_PROTOCOL, "Redis answers SSCAN in a way that it does not have");
+        }
+        n = put_new(reply->element[1], max, a, out, n);
+        cursor = arena_dup(a, span_make(reply->element[0]->str, reply->element[0]->len));
+        freeReplyObject(reply);
+        if (a->full)
+            return err_set(e, ERR_LIMIT, "a set in Redis exceeds the arena");
+    } while (!span_is(cursor, "0") && n < max);
+    return (int)n;
+}
+
+int redis_field(struct redis *r, struct span key, struct span field, int64_t *out, struct err *e)
+{
+    struct span words[] = {SPAN("HGET"), key, field};
+    redisReply *reply = ask(r, COUNT(words), words, e);
+    int         rc = 0;
+
+    if (reply == NULL)
+        return -1;
+    if (reply->type == REDIS_REPLY_STRING)
+        rc = span_i64(span_make(reply->str, reply->len), out);
+    freeReplyObject(reply);
+    return rc;
+}

@@ -19,5 +19,9 @@ int redis_set(struct redis *r, struct span key, struct span value, int64_t ttl_m
 int redis_add(struct redis *r, struct span key, int64_t by, int64_t ttl_ms, int64_t *total_out, struct err *e);
 /* 1 found, 0 not, -1. */
 int redis_get(struct redis *r, struct span key, struct arena *a, struct span *value_out, struct err *e);
+/* The members of a set, each once, at most `max` of them, in `a`: how many, or -1. */
+int redis_members(struct redis *r, struct span key, size_t max, struct arena *a, struct span *out, struct err *e);
+/* A field of a hash as a number: 1 found, 0 not (or no number), -1. */
+int redis_field(struct redis *r, struct span key, struct span field, int64_t *out, struct err *e);
 
 #endif

@@ -447,6 +447,30 @@ static void what_bayes_knows_is_read_from_rspamd(void **unused)
     }
 }
 
+static const struct {
+    const char *holds, *says;
+    int         rc;
+} pings[] = {
+    {"a spamd", "SPAMD/1.5 0 PONG\r\n", 0},
+    {"something else", "220 mx.example ESMTP\r\n", -1},
+    {"closed at once", "", -1},
+};
+
+static void a_spamd_is_well_when_it_answers_as_one_does(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(pings); i++) {
+        struct fake f;
+        struct err  e = ERR_INIT;
+
+        start_fake(&f, "spamd", ANSWERS, pings[i].says, false);
+        int rc = learn_ping(f.url, 2000, &e);
+        stop_fake(&f);
+        CHECK(pings[i].holds, rc == pings[i].rc);
+        buf_fini(&f.asked);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -457,6 +481,7 @@ int main(void)
         cmocka_unit_test(the_question_says_what_how_and_for_whom),
         cmocka_unit_test(a_large_message_arrives_whole_over_a_unix_socket),
         cmocka_unit_test(what_bayes_knows_is_read_from_rspamd),
+        cmocka_unit_test(a_spamd_is_well_when_it_answers_as_one_does),
         cmocka_unit_test(rspamd_cannot_forget_and_says_so_without_being_asked),
     };
 
