@@ -4,17 +4,23 @@
  *           `workers` threads, each with a context of its own (a store, say); there `serve` may block. When too many wait for a worker,
  *           the next is told 503 with Retry-After at once.
  * Request   All of it is borrowed until serve() returns. Names of fields compare without case. A path comes percent-decoded once, with a
- *           leading "/", without NUL, "//", "." and ".." segments or an encoded "/": one that has them is 400 before serve() sees it.
+ *           leading "/", as UTF-8 without control bytes, "//", "." and ".." segments or an encoded "/": one that has them is 400 before
+ *           serve() sees it. A client that shuts down its side of the connection has gone, and gets no reply.
  * Reply     serve() fills it; the body is the reply's own. Every reply gets Date, Content-Length, and `always` of the configuration;
  *           HEAD gets the fields of GET without a body. A body of 1 KiB or more whose `compress` is set goes as zstd or gzip, as the
- *           client prefers, with Vary.
+ *           client prefers, with Vary; an ETag beside it becomes a weak one. A 200 whose ETag the client's If-None-Match names goes out
+ *           as 304: serve() never makes one. Ranges are not served: who asks for one gets all.
  * Chunks    Where `more` is set, the body is what it puts, call by call, on any worker, at the client's speed: 1 more follows, 0 that
- *           was all, -1 the connection is cut so that nobody takes it for whole. more_end is called once in any case.
+ *           was all, -1 the connection is cut so that nobody takes it for whole (an HTTP/1.0 client cannot tell). more_end is called
+ *           once in any case.
  * Streams   httpd_stream_new() instead of a body: an open reply that any thread may put bytes on (server-sent events).
  * Bounds    head 16 KiB, 100 fields, 8 KiB of URL; a body as body_max says before a byte of it is kept; head in 10 s, body in 60 s, idle
- *           keep-alive 30 s, a reply that is not taken 60 s; connections, and connections from one address (not from trusted proxies).
- *           What is beyond is refused with 400, 408, 413, 414, 431 or 503 as application/problem+json, or cut.
- * Refused   two Content-Lengths or Hosts, Transfer-Encoding beside Content-Length, a space before a field's colon, HTTP/0.9, 1xx waits. */
+ *           keep-alive 30 s, a reply that is not taken 60 s; a second more for each 64 KiB of body that came, 16 KiB of reply that went;
+ *           connections, and connections from one address (a /64 of IPv6; not from trusted proxies).
+ *           What is beyond is refused with 400, 408, 413, 414, 431 or 503 as application/problem+json, or cut. What libmicrohttpd itself
+ *           cannot read (no HTTP at all, a line without end, a damaged chunk) gets its own page with 400, 413, 414, 431 or 505.
+ * Refused   two Content-Lengths or Hosts, Transfer-Encoding beside Content-Length, a space before a field's colon, HTTP/0.9, and to wait
+ *           for anything but 100-continue. */
 #ifndef POSTERN_NET_HTTPD_H
 #define POSTERN_NET_HTTPD_H
 
@@ -55,21 +61,29 @@ struct span httpd_cookie(const struct httpd_request *r, const char *name);
  * not UTF-8, or has a NUL. */
 struct span httpd_param(const struct httpd_request *r, struct span from, const char *name);
 
+/* What the client would rather have, for who holds a body in several codings. */
+enum httpd_coding { HTTPD_PLAIN, HTTPD_GZIP, HTTPD_ZSTD };
+extern const char *const httpd_coding_words[]; /* "identity", "gzip", "zstd" for Content-Encoding */
+enum httpd_coding        httpd_accepts(const struct httpd_request *r);
+
+/* Comes to serve() with status 200 and an empty body that may grow to 64 MiB. One of body, lent, more and stream is used. */
 struct httpd_reply {
-    int        status;
-    bool       compress;
-    struct buf body;
+    int         status; /* 200 … 599 */
+    bool        compress;
+    struct buf  body;
+    struct span lent; /* a body that stays the caller's until more_end(more_ctx) is called; goes as it is */
     int (*more)(void *ctx, void *worker, struct buf *chunk);
     void (*more_end)(void *ctx);
     void                *more_ctx;
     struct httpd_stream *stream;
     void                *inside; /* httpd.c's own */
 };
-/* Copied. Of names that may come once, a second replaces the first (Set-Cookie adds). A value with a control byte panics: who makes
- * values from strangers' text cleans it. */
+/* Copied. Of names that may come once, a second replaces the first (Set-Cookie adds), and an empty value takes it away. A value with a
+ * control byte panics: who makes values from strangers' text cleans it. How the body is framed is not for serve() to say. */
 void httpd_set(struct httpd_reply *r, const char *name, struct span value);
 
-/* A stream is held by the connection and by who made it. `queue_max` bytes may wait for a slow client; beyond, it is cut. */
+/* A stream is held by the connection and by who made it, in serve(), and put it into its reply; there is no other use for one.
+ * `queue_max` bytes may wait for a slow client; beyond, it is cut. */
 struct httpd_stream *httpd_stream_new(struct httpd *d, size_t queue_max);
 /* false: the client has gone, or was too slow. Any thread. */
 bool httpd_stream_put(struct httpd_stream *s, struct span bytes);
@@ -87,7 +101,11 @@ struct httpd_config {
         const char *name, *value;
     } * always;
     size_t nalways;
-    /* All with `ctx`. */
+    struct httpd_times {
+        int64_t head_ms, body_ms, idle_ms, reply_ms, stop_ms; /* 0: what is said above */
+    } times;
+    size_t bodies_max; /* bytes of request bodies in memory at once, beyond: 503; 0: 256 MiB */
+    /* All with `ctx`. Workers are opened and closed by the thread that starts and stops; body_max runs on an I/O thread. */
     int (*worker_open)(void *ctx, size_t index, void **worker_out, struct err *e);
     void (*worker_close)(void *ctx, void *worker);
     size_t (*body_max)(void *ctx, enum httpd_method method, struct span path);
@@ -97,7 +115,7 @@ struct httpd_config {
     void *ctx;
 };
 int httpd_start(const struct httpd_config *c, struct httpd **out, struct err *e);
-/* Takes no new connection, ends streams, lets requests in hand end for 10 s, then cuts. */
+/* Takes no new connection, ends streams, lets requests in hand end for 10 s, then cuts; a serve() that runs is waited for. */
 void httpd_stop(struct httpd **d);
 
 struct httpd_stats {
