@@ -1,0 +1,68 @@
+// The one way to the server: every page goes through here, and through nothing but the public API.
+const base = "/api/v1";
+let csrf = "";
+
+// What went wrong, as the server says it (RFC 9457), or as the network does.
+export class Problem extends Error {
+    constructor(body, status) {
+        super(body.detail || body.title || "");
+        this.status = status;
+        this.title = body.title;
+        this.code = body.code;
+        this.member = body.member;
+        this.at = body.at;
+    }
+    get offline() { return this.status === 0; }
+}
+
+const listeners = new Set();
+// Called when a session has ended under our feet.
+export const onSignedOut = (fn) => { listeners.add(fn); return () => listeners.delete(fn); };
+
+async function read(response) {
+    const type = response.headers.get("Content-Type") || "";
+
+    if (response.status === 204) return null;
+    return type.includes("json") ? response.json() : response.text();
+}
+
+async function call(method, path, { query, body, key, signal, quiet } = {}) {
+    const url = new URL(base + path, location.origin);
+    const headers = { Accept: "application/json" };
+
+    for (const [name, value] of Object.entries(query ?? {}))
+        for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
+    if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (method !== "GET") {
+        headers["X-CSRF-Token"] = csrf;
+        if (key !== false) headers["Idempotency-Key"] = key ?? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
+    }
+    let response;
+    try {
+        response = await fetch(url, { method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
+    } catch (error) {
+        if (error.name === "AbortError") throw error;
+        throw new Problem({ detail: "", code: "offline" }, 0);
+    }
+    const answer = await read(response).catch(() => ({}));
+    if (response.ok) return answer;
+    const problem = new Problem(typeof answer === "object" && answer !== null ? answer : {}, response.status);
+    if (response.status === 401 && !quiet) for (const fn of listeners) fn();
+    throw problem;
+}
+
+export const get = (path, query, options) => call("GET", path, { query, ...options });
+export const post = (path, body = {}, options) => call("POST", path, { body, ...options });
+export const put = (path, body, options) => call("PUT", path, { body, ...options });
+export const patch = (path, body, options) => call("PATCH", path, { body, ...options });
+export const del = (path, options) => call("DELETE", path, options);
+
+// Who is signed in; keeps what later writes have to prove.
+export async function session() {
+    const s = await get("/session", {}, { quiet: true });
+
+    csrf = s.csrf ?? "";
+    return s;
+}
+
+export const segment = (text) => encodeURIComponent(text);

@@ -1,0 +1,82 @@
+// The page: who is signed in, where they are, and the frame around it.
+import { html, render, useEffect, useState } from "./modules/preact.js";
+import { del, get, onSignedOut, session } from "./api.js";
+import { follow, go, useHere } from "./router.js";
+import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
+import { setZone, speak, t } from "./words.js";
+import { SignIn } from "./pages/signin.js";
+import { Mail } from "./pages/mail.js";
+
+// What there is, for whom, and where it is loaded from: pages beyond the first come when they are asked for.
+const later = (load, name) => {
+    let Page;
+    return (props) => {
+        const [, again] = useState(0);
+
+        useEffect(() => { if (!Page) load().then((m) => { Page = m[name]; again(1); }); }, []);
+        return Page ? html`<${Page} ...${props} />` : html`<${Waiting} />`;
+    };
+};
+const places = [
+    { path: "/", icon: "mail", word: "nav.mail", Page: Mail },
+    { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: (p) => html`<${Mail} ...${p} held />` },
+    { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
+    { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
+    { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },
+    { path: "/log", icon: "log", word: "nav.log", Page: later(() => import("./pages/audit.js"), "Audit") },
+];
+const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
+
+function Side({ me, path, open, onClose, brand, held }) {
+    return html`<div class="side" hidden=${!open} onClick=${onClose}>
+        <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>
+        <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
+            <${Link} to=${p.path} aria-current=${p.path === path || (p.path !== "/" && path.startsWith(`${p.path}/`)) ? "page" : undefined}>
+                <${Icon} name=${p.icon} /> ${t(p.word)}${p.path === "/quarantine" && held > 0 && html`<span class="count">${held}</span>`}</${Link}>`)}
+        </nav>
+        <div class="whoami"><bdi>${me.account.name || me.account.login}</bdi><br />
+            <${Button} kind="bare" icon="out" onClick=${() => del("/session").finally(() => location.assign("/"))}>${t("signout")}</${Button}></div>
+    </div>`;
+}
+
+function Frame({ me, brand }) {
+    const { path } = useHere();
+    const narrow = matchMedia("(max-width: 900px)");
+    const [open, setOpen] = useState(!narrow.matches);
+    const place = places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))) ?? (path === "/" || path.startsWith("/mail/") ? places[0] : null);
+
+    useEffect(() => {
+        const on = () => setOpen(!narrow.matches);
+        narrow.addEventListener("change", on);
+        return () => narrow.removeEventListener("change", on);
+    }, []);
+    useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [path]);
+    useKeys({ "?": () => go("/settings#keys") });
+    return html`<div class="frame">
+        <a class="skip" href="#main">${t("skip")}</a>
+        <div class="topbar"><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></div>
+        <${Side} me=${me} path=${path} open=${open} brand=${brand} onClose=${(e) => narrow.matches && e.target.closest("a") && setOpen(false)} />
+        <div>
+            ${me.staff && html`<div class="banner" role="note">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
+            <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")}>${t("missing.text")}</${Empty}>`}</main>
+        </div>
+    </div>`;
+}
+
+function App() {
+    const [state, set] = useState({});
+    const look = () => Promise.all([session(), get("/brand", {}, { quiet: true }).catch(() => ({}))]).then(async ([me, brand]) => {
+        await speak(me.account?.language);
+        setZone(me.account?.zone);
+        set({ me, brand: { name: "Postern", ...brand } });
+    }, (problem) => set({ problem }));
+
+    useEffect(() => { look(); return onSignedOut(look); }, []);
+    if (state.problem) return html`<${Failed} problem=${state.problem} again=${look} />`;
+    if (!state.me) return null;
+    return html`${state.me.signed_in ? html`<${Frame} ...${state} />` : html`<${SignIn} brand=${state.brand} onSignedIn=${look} />`}<${Notes} />`;
+}
+
+await speak();
+document.addEventListener("click", follow);
+render(html`<${App} />`, document.getElementById("app"));

@@ -1,0 +1,139 @@
+// One delivery, beside the list or over it: what was decided, what became of it, why, and what one can do.
+import { html, useRef, useState } from "../modules/preact.js";
+import { get, post } from "../api.js";
+import { Button, Chip, Dialog, Failed, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
+import { clock, moment, score, size, t } from "../words.js";
+
+const OFF = 999;
+const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
+
+// The verdict as a sentence, from the facts and nothing else.
+export function sentence(d) {
+    const values = { score: d.score === null ? "" : score(d.score), rule: d.rule?.name ?? t("rule.gone"), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0) };
+    const by = d.rule ? "rule" : d.score === null ? "plain" : "score";
+
+    if (d.state === "released") return t("why.released");
+    return t(`why.${d.verdict}.${by}`, values);
+}
+
+function Why({ d }) {
+    const symbols = [...d.symbols].filter((s) => s.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score));
+    const plus = symbols.reduce((n, s) => n + Math.max(0, s.score), 0), minus = symbols.reduce((n, s) => n + Math.max(0, -s.score), 0);
+    const reject = threshold(d, "reject"), tag = threshold(d, "add_header");
+    const span = Math.max(plus, minus, reject ?? 0, 10) * 1.1, x = (v) => 50 + (v / span) * 50;
+
+    return html`
+        ${d.scanner_score !== null && html`<figure class="score"><figcaption>${t("score.caption", { score: score(d.scanner_score), plus: score(plus), minus: score(minus) })}</figcaption>
+            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="ham-part" x=${x(-minus)} y="2.5" width=${50 - x(-minus)} height="5" /><rect class="spam-part" x="50" y="2.5" width=${x(plus) - 50} height="5" />
+                <line class="axis" x1="50" x2="50" y1="0" y2="10" stroke-width=".3" />${[tag, reject].map((v) => v !== undefined && html`<line class="mark" x1=${x(v)} x2=${x(v)} y1="0" y2="10" stroke-width=".4" />`)}</svg></figure>`}
+        ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
+            <tbody>${d.matches.map((m) => html`<tr><td><${Their} text=${m.name} or=${m.id} /></td><td>${m.layer}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet">${m.why}</span>`}</td></tr>`)}</tbody></table></section>`}
+        ${symbols.length > 0 ? html`<section><h3>${t("symbols.title")}</h3><table class="table"><thead><tr><th>${t("symbols.name")}</th><th>${t("symbols.detail")}</th><th class="number">${t("symbols.score")}</th></tr></thead>
+            <tbody>${symbols.map((s) => html`<tr><td>${t(`symbol.${s.name}`) === `symbol.${s.name}` ? s.name : html`<span title=${s.name}>${t(`symbol.${s.name}`)}</span>`}</td><td class="quiet"><bdi>${(s.options ?? []).join(", ")}</bdi></td><td class="number">${s.score > 0 ? "+" : ""}${score(s.score)}</td></tr>`)}</tbody></table></section>`
+            : html`<p class="quiet">${t("symbols.none")}</p>`}`;
+}
+
+function Timeline({ d }) {
+    const steps = [
+        { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
+        { at: d.at, what: sentence(d), raw: d.inbound },
+        ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
+        ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, a.code ? String(a.code) : "", a.dsn, a.response].filter(Boolean).join(" ") })),
+    ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+
+    return html`<ol class="steps">${steps.map((s) => html`<li><time class="at" datetime=${s.at} title=${moment(s.at)}>${clock(s.at)}</time><div class="what">${s.what}${s.raw && html`<div class="raw"><bdi>${s.raw}</bdi></div>`}</div></li>`)}</ol>`;
+}
+
+function Preview({ path }) {
+    const { value, problem, again } = useLoad((signal) => get(`${path}/preview`, {}, { signal }), [path]);
+    const [kind, setKind] = useState("text");
+
+    if (problem) return html`<${Failed} problem=${problem} again=${problem.status >= 500 || problem.offline ? again : undefined} />`;
+    if (!value) return html`<${Waiting} rows=${4} />`;
+    return html`${value.html && html`<div class="actions" role="group" aria-label=${t("preview.kind")}><${Button} aria-pressed=${kind === "text"} onClick=${() => setKind("text")}>${t("preview.text")}</${Button}><${Button} aria-pressed=${kind === "html"} onClick=${() => setKind("html")}>${t("preview.html")}</${Button}></div>`}
+        ${kind === "html" ? html`<iframe class="preview" title=${t("preview.html")} sandbox="" src=${`/api/v1${path}/preview.html`}></iframe>` : html`<div class="raw-text" tabindex="0"><bdi>${value.text || t("preview.empty")}</bdi></div>`}`;
+}
+
+function Headers({ path }) {
+    const { value, problem, again } = useLoad((signal) => get(`${path}/headers`, {}, { signal }), [path]);
+
+    if (problem) return html`<${Failed} problem=${problem} again=${again} />`;
+    if (!value) return html`<${Waiting} rows=${4} />`;
+    return html`<table class="table"><tbody>${value.items.map((h) => html`<tr><th scope="row"><bdi>${h.name}</bdi></th><td><bdi>${h.value}</bdi></td></tr>`)}</tbody></table>`;
+}
+
+const Attachments = ({ d, path }) => d.attachments.length === 0 ? html`<p class="quiet">${t("attachments.none")}</p>` : html`<table class="table"><thead><tr><th>${t("attachments.name")}</th><th>${t("attachments.type")}</th><th class="number">${t("attachments.size")}</th></tr></thead>
+    <tbody>${d.attachments.map((a, i) => html`<tr><td>${d.held?.there ? html`<a href=${`/api/v1${path}/attachments/${i + 1}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td>${a.type}</td><td class="number">${size(a.size ?? 0)}</td></tr>`)}</tbody></table>`;
+
+// What can be done, in words that say what will be.
+function Actions({ d, path, changed }) {
+    const [busy, setBusy] = useState("");
+    const [ask, setAsk] = useState(null);
+    const act = async (name, call, done) => {
+        setBusy(name);
+        try { const answer = await call(); note(done(answer)); changed(); }
+        catch (problem) { note(problem.offline ? t("offline.text") : problem.message); }
+        finally { setBusy(""); }
+    };
+    const release = () => act("release", () => post(`${path}/release`), (a) => t(`released.${a.state}`));
+    const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(`reported.${a.added}`), a.why].filter(Boolean).join(" "));
+    const held = d.held?.there && !d.held.copy && d.state !== "released";
+
+    useKeys({ r: () => held && release(), b: () => setAsk("block"), a: () => setAsk("allow") });
+    return html`<div class="actions">
+        ${held && html`<${Button} kind="primary" busy=${busy === "release"} onClick=${release}>${t("act.release")}</${Button}>`}
+        <${Button} busy=${busy === "spam"} onClick=${() => report("spam")}>${t("act.spam")}</${Button}>
+        <${Button} busy=${busy === "ham"} onClick=${() => report("ham")}>${t("act.ham")}</${Button}>
+        ${held && html`<${Button} onClick=${() => setAsk("allow")}>${t("act.release_allow")}</${Button}>`}
+        <${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>
+        ${ask && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
+    </div>`;
+}
+
+// How far an allow or a block shall reach; each with how much past mail it would have caught.
+function Breadth({ path, action, onClose, onDone }) {
+    const { value, problem } = useLoad((signal) => get(`${path}/breadths`, { action }, { signal }), [path, action]);
+    const [picked, pick] = useState("");
+    const [busy, setBusy] = useState(false);
+    const [wrong, setWrong] = useState();
+    const choice = picked || value?.items[0]?.sender;
+    const save = async () => {
+        setBusy(true);
+        try { const made = await post(`${path}/decide`, { action, sender: choice }); note(made.note ?? t(`decided.${action}`, { sender: choice })); onDone(); }
+        catch (p) { setWrong(p.offline ? t("offline.text") : p.message); setBusy(false); }
+    };
+
+    return html`<${Dialog} title=${t(`breadth.${action}`)} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} disabled=${!choice} onClick=${save}>${t(`breadth.${action}_do`)}</${Button}>`}>
+        ${problem ? html`<p class="problem" role="alert">${problem.message}</p>` : !value ? html`<${Waiting} rows=${3} />` : html`<fieldset class="choices"><legend class="unseen">${t(`breadth.${action}`)}</legend>
+            ${value.items.map((b) => html`<label class="choice"><input type="radio" name="breadth" value=${b.sender} checked=${b.sender === choice} onChange=${() => pick(b.sender)} /><span><bdi>${b.sender}</bdi><br /><span class="quiet">${t(`breadth.${b.kind}`)} · ${t("breadth.would", { n: b.messages })}</span></span></label>`)}</fieldset>
+            ${value.warning && html`<p class="hint">${value.warning}</p>`}`}
+        ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
+    </${Dialog}>`;
+}
+
+export function Delivery({ id, me, onClose, onChange }) {
+    const [uid, n] = id.split("/"), path = `/deliveries/${uid}/${n}`;
+    const ref = useRef();
+    const [tab, setTab] = useState("timeline");
+    const load = useLoad((signal) => get(path, {}, { signal }), [path]);
+    const d = load.value;
+    const changed = () => get(path).then((fresh) => { load.set(fresh); onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
+
+    useTrap(ref, onClose);
+    return html`<aside class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
+        <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
+            ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> → <bdi>${d.recipient}</bdi></span></div>`}</div>
+        <div class="drawer-body">
+            ${load.problem ? html`<${Failed} problem=${load.problem} again=${load.again} />` : !d ? html`<${Waiting} rows=${5} />` : html`
+                <p class="verdict ${d.status}">${sentence(d)}</p>
+                <${Actions} d=${d} path=${path} me=${me} changed=${changed} />
+                <dl class="facts"><dt>${t("fact.from")}</dt><dd><bdi>${d.from_name ? `${d.from_name} ` : ""}${d.from ? `<${d.from}>` : ""}</bdi></dd>
+                    ${d.sender !== d.from && html`<dt>${t("fact.envelope")}</dt><dd><bdi>${d.sender || "<>"}</bdi></dd>`}
+                    <dt>${t("fact.to")}</dt><dd><bdi>${d.recipient}</bdi></dd><dt>${t("fact.at")}</dt><dd>${moment(d.at)}</dd><dt>${t("fact.size")}</dt><dd>${size(d.size)}</dd>
+                    ${d.held?.there && html`<dt>${t(d.held.copy ? "fact.copy" : "fact.held")}</dt><dd>${moment(d.held.until)}</dd>`}</dl>
+                <${Tabs} label=${t("tabs")} current=${tab} onPick=${setTab} tabs=${[["timeline", t("tab.timeline")], ["why", t("tab.why")], ...(d.held?.there ? [["preview", t("tab.preview")], ["headers", t("tab.headers")]] : []), ["attachments", t("tab.attachments")]]} />
+                <div role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">
+                    ${tab === "timeline" && html`<${Timeline} d=${d} />`}${tab === "why" && html`<${Why} d=${d} />`}${tab === "preview" && html`<${Preview} path=${path} />`}
+                    ${tab === "headers" && html`<${Headers} path=${path} />`}${tab === "attachments" && html`<${Attachments} d=${d} path=${path} />`}</div>`}
+        </div></aside>`;
+}

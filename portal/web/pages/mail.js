@@ -1,0 +1,92 @@
+// Every delivery to the person's mailboxes, or to a domain for who owns it; the quarantine is the same list, held mail alone.
+import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { get, segment } from "../api.js";
+import { go, useHere, withQuery } from "../router.js";
+import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
+import { t } from "../words.js";
+import { Delivery } from "./delivery.js";
+
+const presets = ["", "status:quarantined", "status:blocked,rejected", "status:spam", "status:queued", "status:delivered,received"];
+const PAGE = 50;
+
+const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
+const idOf = (row) => `${row.uid}/${row.n}`;
+
+function Row({ row, to, current, onOpen }) {
+    return html`<li><a class="row ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}
+        onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
+        <span class="chip-cell"><${Chip} status=${row.status} /></span>
+        <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
+        <span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span>
+        ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
+        <span class="at"><${Time} at=${row.at} /></span></a></li>`;
+}
+
+// Search and results; the words are in the address, so a search can be kept, sent and gone back to.
+function Search({ q, onSearch }) {
+    const [text, setText] = useState(q);
+    const box = useRef();
+
+    useEffect(() => setText(q), [q]);
+    useEffect(() => {
+        if (text === q) return;
+        const timer = setTimeout(() => onSearch(text), 140);
+        return () => clearTimeout(timer);
+    }, [text]);
+    useKeys({ "/": () => box.current.focus() });
+    return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); onSearch(text); }}>
+        <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
+    </form>`;
+}
+
+const scopesOf = (me) => [
+    ...(me.mailboxes.length > 1 || me.mailboxes.length === 0 ? [] : []),
+    ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address]),
+    ...me.domains.map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
+    ...(me.account.admin ? [["global", t("scope.global")]] : []),
+];
+
+export function Mail({ me, held }) {
+    const { query } = useHere();
+    const words = query.get("q") ?? "", open = query.get("open");
+    const scopes = useMemo(() => scopesOf(me), [me]);
+    const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
+    const q = held ? `status:quarantined ${words}`.trim() : words;
+    const list = useLoad((signal) => get(pathOf(scope), { q, limit: PAGE }, { signal }), [scope, q]);
+    const [more, setMore] = useState({ rows: [], next: undefined });
+    const rows = [...(list.value?.items ?? []), ...more.rows];
+    const next = more.next === undefined ? list.value?.next : more.next;
+    const wide = scope.startsWith("domain:") || scope === "global" || me.mailboxes.length > 1;
+
+    useEffect(() => setMore({ rows: [], next: undefined }), [list.value]);
+    const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
+    const step = (by) => {
+        const at = rows.findIndex((r) => idOf(r) === open), row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
+        if (row) { show(row); document.querySelector(`[data-id="${idOf(row)}"]`)?.scrollIntoView({ block: "nearest" }); }
+    };
+    useKeys({ j: () => step(1), k: () => step(-1) });
+    const load = async () => { const page = await get(pathOf(scope), { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); };
+    const change = (row) => list.set({ ...list.value, items: list.value.items.map((r) => (idOf(r) === idOf(row) ? { ...r, ...row } : r)) });
+
+    return html`
+        <div class="page-head"><h1>${t(held ? "nav.quarantine" : "nav.mail")}</h1>
+            ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
+                ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}
+                ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
+        <${Search} q=${words} onSearch=${(text) => go(withQuery({ q: text, open: null }), { replace: true })} />
+        ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div>`}
+        ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
+            : !list.value ? html`<${Waiting} />`
+            : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} />`
+            : html`<ul class="rows" aria-busy=${list.loading}>${rows.map((row) => html`<${Row} key=${idOf(row)} row=${row} to=${wide} current=${idOf(row) === open} onOpen=${show} />`)}</ul>
+                ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
+        ${list.problem && list.value && html`<p class="problem" role="alert">${list.problem.offline ? t("offline.text") : list.problem.message}</p>`}
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
+}
+
+function Nothing({ held, words }) {
+    const { value } = useLoad(() => get("/me/summary").catch(() => null), []);
+
+    if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;
+    return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />. ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
+}

@@ -1,0 +1,100 @@
+// Signing in: a link by mail, or a password. Opening the link signs nobody in: in the browser that asked it takes one press; in another it
+// shows a code to be typed into the first.
+import { html, useEffect, useState } from "../modules/preact.js";
+import { get, post } from "../api.js";
+import { prove } from "../proof.js";
+import { go } from "../router.js";
+import { Button, Field, Icon } from "../ui.js";
+import { moment, t } from "../words.js";
+
+const challenge = async () => prove(await get("/signin/challenge", {}, { quiet: true }));
+const token = () => (location.pathname === "/signin" && location.hash.length > 20 ? location.hash.slice(1) : "");
+
+const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
+    <div class="brand">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</div>
+    <h1>${title}</h1>${lead && html`<p class="lead">${lead}</p>`}${children}
+    ${brand.support && html`<p class="hint quiet">${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}
+</main></div>`;
+
+function Ask({ brand, onSignedIn }) {
+    const [way, setWay] = useState("link");
+    const [address, setAddress] = useState("");
+    const [password, setPassword] = useState("");
+    const [busy, setBusy] = useState(false);
+    const [problem, setProblem] = useState();
+    const [sent, setSent] = useState(false);
+
+    const send = async (event) => {
+        event.preventDefault();
+        setBusy(true);
+        setProblem(undefined);
+        try {
+            const proof = await challenge();
+            if (way === "link") { await post("/signin/link", { address, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); setSent(true); }
+            else { await post("/signin/password", { address, password, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); onSignedIn(); }
+        } catch (p) {
+            setProblem(p.offline ? t("offline.text") : p.message);
+        } finally {
+            setBusy(false);
+        }
+    };
+
+    if (sent) return html`<${Typed} brand=${brand} address=${address} onSignedIn=${onSignedIn} back=${() => setSent(false)} />`;
+    return html`<${Door} brand=${brand} title=${t("signin.title")} lead=${way === "link" ? t("signin.lead") : undefined}>
+        <form onSubmit=${send}>
+            <${Field} label=${t("signin.address")} type="email" name="username" autocomplete="username" inputmode="email" autofocus required maxlength="320" value=${address} onInput=${(e) => setAddress(e.target.value)} problem=${way === "link" ? problem : undefined} />
+            ${way === "password" && html`<${Field} label=${t("signin.password")} type="password" name="password" autocomplete="current-password" required maxlength="1024" value=${password} onInput=${(e) => setPassword(e.target.value)} problem=${problem} />`}
+            <${Button} kind="primary" type="submit" busy=${busy}>${t(way === "link" ? "signin.send" : "signin.enter")}</${Button}>
+            <button type="button" class="switch" onClick=${() => { setWay(way === "link" ? "password" : "link"); setProblem(undefined); }}>${t(way === "link" ? "signin.with_password" : "signin.with_link")}</button>
+        </form>
+    </${Door}>`;
+}
+
+// The mail is on its way: press the link here, or type the code that another browser shows.
+function Typed({ brand, address, onSignedIn, back }) {
+    const [code, setCode] = useState("");
+    const [busy, setBusy] = useState(false);
+    const [problem, setProblem] = useState();
+
+    const send = async (event) => {
+        event.preventDefault();
+        setBusy(true);
+        try { await post("/signin/code", { code: code.replace(/\D/g, "") }, { key: false, quiet: true }); onSignedIn(); go("/", { replace: true }); }
+        catch (p) { setProblem(p.offline ? t("offline.text") : p.message); setCode(""); }
+        finally { setBusy(false); }
+    };
+    return html`<${Door} brand=${brand} title=${t("signin.sent")} lead=${t("signin.sent_lead", { address })}>
+        <form onSubmit=${send}>
+            <${Field} label=${t("signin.code")} hint=${t("signin.code_hint")} inputmode="numeric" autocomplete="one-time-code" pattern="[0-9 ]*" maxlength="7" value=${code} onInput=${(e) => setCode(e.target.value)} problem=${problem} />
+            <${Button} kind="primary" type="submit" busy=${busy} disabled=${code.replace(/\D/g, "").length !== 6}>${t("signin.enter")}</${Button}>
+            <button type="button" class="switch" onClick=${back}>${t("signin.again")}</button>
+        </form>
+    </${Door}>`;
+}
+
+// What the link in the mail opens.
+function Opened({ brand, onSignedIn }) {
+    const [state, set] = useState({});
+
+    useEffect(() => { post("/signin/link/look", { token: token() }, { key: false, quiet: true }).then((seen) => set({ seen }), (problem) => set({ problem })); }, []);
+    const enter = async () => {
+        set((s) => ({ ...s, busy: true }));
+        try { await post("/signin/link/use", { token: token() }, { key: false, quiet: true }); go("/", { replace: true }); onSignedIn(); }
+        catch (problem) { set({ problem }); }
+    };
+    const show = async () => {
+        set((s) => ({ ...s, busy: true }));
+        try { const { code } = await post("/signin/link/code", { token: token() }, { key: false, quiet: true }); set((s) => ({ ...s, code, busy: false })); }
+        catch (problem) { set({ problem }); }
+    };
+    if (state.problem) return html`<${Door} brand=${brand} title=${t("signin.gone")} lead=${state.problem.offline ? t("offline.text") : state.problem.message}><${Button} kind="primary" onClick=${() => { go("/", { replace: true }); location.reload(); }}>${t("signin.again")}</${Button}></${Door}>`;
+    if (!state.seen) return null;
+    if (state.seen.same_browser) return html`<${Door} brand=${brand} title=${t("signin.welcome")} lead=${t("signin.press")}><${Button} kind="primary" busy=${state.busy} onClick=${enter} autofocus>${t("signin.enter")}</${Button}></${Door}>`;
+    return html`<${Door} brand=${brand} title=${t("signin.elsewhere")} lead=${t("signin.elsewhere_lead")}>
+        <dl class="facts"><dt>${t("signin.asked")}</dt><dd>${moment(state.seen.asked)}</dd><dt>${t("signin.browser")}</dt><dd><bdi>${state.seen.device}</bdi></dd><dt>${t("signin.place")}</dt><dd>${state.seen.ip}</dd></dl>
+        ${state.code ? html`<p class="code" aria-live="assertive">${state.code.slice(0, 3)} ${state.code.slice(3)}</p>` : html`<${Button} kind="primary" busy=${state.busy} onClick=${show}>${t("signin.show_code")}</${Button}>`}
+        <p class="hint"><strong>${t("signin.never")}</strong></p>
+    </${Door}>`;
+}
+
+export const SignIn = (props) => (token() ? html`<${Opened} ...${props} />` : html`<${Ask} ...${props} />`);

@@ -1,0 +1,147 @@
+// The pieces that pages are built from. What a stranger wrote goes in as text, isolated (<bdi>), never as markup.
+import { html, useEffect, useRef, useState } from "./modules/preact.js";
+import { go } from "./router.js";
+import { ago, moment, t, when } from "./words.js";
+
+// ---- icons: drawn here, so that nothing is loaded for them ----
+
+const paths = {
+    received: "M3 7l9 6 9-6M3 6h18v12H3z", queued: "M12 7v5l3 2M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z", delivered: "M4 12.5l5 5L20 6.5",
+    spam: "M12 8v5M12 16.5v.01M12 3l9.5 17h-19z", quarantined: "M6 11V8a6 6 0 0 1 12 0v3M5 11h14v9H5z", blocked: "M5.6 5.6l12.8 12.8M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18z",
+    rejected: "M6 6l12 12M18 6L6 18", mail: "M3 7l9 6 9-6M3 6h18v12H3z", shield: "M12 3l8 3v6c0 4.5-3.2 7.8-8 9-4.8-1.2-8-4.5-8-9V6z", rules: "M4 6h10M18 6h2M4 12h4M12 12h8M4 18h12M20 18h0M14 4v4M8 10v4M16 16v4",
+    people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20c.6-3.6 3.2-5.5 6.5-5.5s5.9 1.9 6.5 5.5M16 4.5a3.3 3.3 0 0 1 0 6.3M18 14.8c2 .8 3.2 2.5 3.6 5.2", settings: "M12 8.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM12 2.5v3M12 18.5v3M2.5 12h3M18.5 12h3M5.3 5.3l2.1 2.1M16.6 16.6l2.1 2.1M5.3 18.7l2.1-2.1M16.6 7.4l2.1-2.1", search: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5L21 21", close: "M6 6l12 12M18 6L6 18", menu: "M4 7h16M4 12h16M4 17h16", clip: "M20 11l-8.5 8.5a5 5 0 0 1-7-7L13 4a3.3 3.3 0 0 1 4.7 4.7l-8.5 8.5a1.6 1.6 0 0 1-2.3-2.3L15 7",
+    log: "M5 4h14v16H5zM8.5 8.5h7M8.5 12h7M8.5 15.5h4", next: "M9 5l7 7-7 7", out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9",
+};
+export const Icon = ({ name, label }) => html`<svg class="icon" viewBox="0 0 24 24" width="18" height="18" role=${label ? "img" : undefined} aria-label=${label} aria-hidden=${label ? undefined : "true"}><path d=${paths[name] ?? paths.mail} /></svg>`;
+
+// ---- small things ----
+
+export const Chip = ({ status }) => html`<span class="chip chip-${status}"><${Icon} name=${status} />${t(`status.${status}`)}</span>`;
+export const Time = ({ at }) => at ? html`<time datetime=${at} title=${moment(at)}>${when(at)}</time>` : null;
+export const Ago = ({ at }) => at ? html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>` : null;
+export const Their = ({ text, or }) => text ? html`<bdi>${text}</bdi>` : html`<span class="quiet">${or ?? "—"}</span>`;
+
+export function Button({ kind = "", busy, icon, children, ...rest }) {
+    return html`<button type="button" class="button ${kind}" aria-busy=${busy ? "true" : undefined} disabled=${busy || rest.disabled} ...${rest}>
+        ${icon && html`<${Icon} name=${icon} />`}<span>${children}</span></button>`;
+}
+
+// A label, its field, what is wrong with it. The field is named by the label and described by the rest.
+let fields = 0;
+export function Field({ label, hint, problem, children, ...input }) {
+    const [id] = useState(() => `field-${++fields}`);
+    const described = [hint && `${id}-hint`, problem && `${id}-problem`].filter(Boolean).join(" ") || undefined;
+
+    return html`<div class="field">
+        <label for=${id}>${label}</label>
+        ${children ? children({ id, "aria-describedby": described }) : html`<input id=${id} aria-describedby=${described} aria-invalid=${problem ? "true" : undefined} ...${input} />`}
+        ${hint && html`<p class="hint" id="${id}-hint">${hint}</p>`}
+        ${problem && html`<p class="problem" id="${id}-problem" role="alert">${problem}</p>`}
+    </div>`;
+}
+
+// ---- states of a page: each says what is, and what one can do ----
+
+export const Empty = ({ title, children, action }) => html`<div class="empty"><h2>${title}</h2>${children && html`<p>${children}</p>`}${action}</div>`;
+export const Waiting = ({ rows = 8 }) => html`<div class="waiting" role="status"><span class="unseen">${t("loading")}</span>${Array.from({ length: rows }, () => html`<div class="bone"></div>`)}</div>`;
+
+export function Failed({ problem, again }) {
+    const [title, text] = problem.offline ? [t("offline.title"), t("offline.text")]
+        : problem.status === 403 ? [t("forbidden.title"), problem.message] : problem.status === 404 ? [t("missing.title"), t("missing.text")] : [problem.title || t("failed.title"), problem.message];
+
+    return html`<div class="empty" role="alert"><h2>${title}</h2><p>${text}</p>${again && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}</div>`;
+}
+
+// Loads when its inputs change; keeps showing what was there until the new is.
+export function useLoad(load, inputs) {
+    const [state, set] = useState({ loading: true });
+    const [count, again] = useState(0);
+
+    useEffect(() => {
+        const stop = new AbortController();
+
+        set((s) => ({ ...s, loading: true, problem: undefined }));
+        load(stop.signal).then((value) => set({ value, loading: false }), (problem) => {
+            if (problem.name !== "AbortError") set((s) => ({ value: s.value, problem, loading: false }));
+        });
+        return () => stop.abort();
+    }, [...inputs, count]);
+    return { ...state, again: () => again((n) => n + 1), set: (value) => set({ value, loading: false }) };
+}
+
+// ---- dialogs, notes, the drawer ----
+
+// Focus stays inside while it is open, and goes back where it was.
+export function useTrap(ref, onClose) {
+    useEffect(() => {
+        const before = document.activeElement, node = ref.current;
+        const inside = () => [...node.querySelectorAll("a[href],button:not([disabled]),input,select,textarea,summary,[tabindex='0']")].filter((e) => e.offsetParent !== null);
+        const key = (event) => {
+            if (event.key === "Escape") { event.stopPropagation(); onClose(); return; }
+            if (event.key !== "Tab") return;
+            const all = inside(), first = all[0], last = all[all.length - 1];
+            if (event.shiftKey && document.activeElement === first) { event.preventDefault(); last?.focus(); }
+            else if (!event.shiftKey && document.activeElement === last) { event.preventDefault(); first?.focus(); }
+        };
+
+        node.addEventListener("keydown", key);
+        (node.querySelector("[autofocus]") ?? node).focus();
+        return () => { node.removeEventListener("keydown", key); before?.focus?.(); };
+    }, []);
+}
+
+export function Dialog({ title, onClose, children, actions }) {
+    const ref = useRef();
+
+    useTrap(ref, onClose);
+    return html`<div class="veil" onClick=${(e) => e.target === e.currentTarget && onClose()}>
+        <div class="dialog" role="dialog" aria-modal="true" aria-labelledby="dialog-title" tabindex="-1" ref=${ref}>
+            <h2 id="dialog-title">${title}</h2><div class="dialog-body">${children}</div><div class="actions">${actions}</div>
+        </div></div>`;
+}
+
+let say = () => {};
+// A note at the edge of the page, read aloud; with an undo where there is one.
+export const note = (text, undo) => say({ text, undo, id: Date.now() });
+export function Notes() {
+    const [one, set] = useState(null);
+
+    say = set;
+    useEffect(() => {
+        if (!one) return;
+        const timer = setTimeout(() => set(null), one.undo ? 10000 : 5000);
+        return () => clearTimeout(timer);
+    }, [one]);
+    return html`<div class="notes" role="status" aria-live="polite">${one && html`<div class="note">${one.text}
+        ${one.undo && html`<button type="button" onClick=${() => { one.undo(); set(null); }}>${t("undo")}</button>`}</div>`}</div>`;
+}
+
+// ---- keys ----
+
+// { j: fn, … } for the whole page, but not while somebody types.
+export function useKeys(keys) {
+    const now = useRef(keys);
+
+    now.current = keys;
+    useEffect(() => {
+        const on = (event) => {
+            if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input,textarea,select,[contenteditable]")) return;
+            const fn = now.current[event.key];
+            if (fn) { event.preventDefault(); fn(event); }
+        };
+        addEventListener("keydown", on);
+        return () => removeEventListener("keydown", on);
+    }, []);
+}
+
+export const Tabs = ({ tabs, current, onPick, label }) => html`<div class="tabs" role="tablist" aria-label=${label}>
+    ${tabs.map(([id, text], i) => html`<button type="button" role="tab" id="tab-${id}" aria-selected=${id === current} tabindex=${id === current ? 0 : -1} onClick=${() => onPick(id)}
+        onKeyDown=${(e) => {
+            const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
+            if (!step) return;
+            const next = tabs[(i + step + tabs.length) % tabs.length][0];
+            onPick(next);
+            e.currentTarget.parentNode.querySelector(`#tab-${next}`)?.focus();
+        }}>${text}</button>`)}</div>`;
+
+export const Link = ({ to, children, ...rest }) => html`<a href=${to} ...${rest} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey && !e.shiftKey) { e.preventDefault(); go(to); } }}>${children}</a>`;
