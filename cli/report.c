@@ -59,8 +59,8 @@ static void say(const struct reporting *x)
     const struct learnable  *l = &x->made.entry;
 
     printf(added[x->made.added], report_class_words[x->said.class]);
-    if (!x->made.has_body && x->made.added != REPORT_SAID)
-        puts("The message is not held (any more): the filter cannot learn from it.");
+    if (x->made.note != NULL)
+        printf("%c%s.\n", x->made.note[0] - 'a' + 'A', x->made.note + 1);
     if (x->made.added == REPORT_SAID)
         return;
     if (l->sender.n == 0) {
@@ -169,7 +169,28 @@ static void put_row(struct buf *b, const struct store_report *r)
     member_time(b, "changed", r->changed_us);
     member_i64(b, "attempts", r->attempts);
     member_text(b, "answer", r->answer);
+    member_text(b, "sender", r->sender);
+    member_text(b, "why", r->why);
     buf_putc(b, '}');
+}
+
+/* What it left behind, on a line of its own where there is something to say. */
+static void print_sender(const struct store_report *r, const char *indent)
+{
+    if (r->sender.n > 0) {
+        printf("%ssender %s: ", indent,
+               r->class == REPORT_FORGET ? "taken away"
+               : r->class == REPORT_SPAM ? "held from now on"
+                                         : "let through more easily");
+        cli_print(r->sender);
+        printf("%s", r->why.n > 0 ? "; " : "\n");
+    } else if (r->why.n > 0) {
+        printf("%sno learned sender: ", indent);
+    }
+    if (r->why.n > 0) {
+        cli_print(r->why);
+        putchar('\n');
+    }
 }
 
 static int each_report(void *ctx, const struct store_report *r)
@@ -189,7 +210,80 @@ static int each_report(void *ctx, const struct store_report *r)
     printf("  %-8.*s  ", SPAN_ARG(r->channel));
     cli_print(r->answer);
     putchar('\n');
+    print_sender(r, "                       ");
     return 0;
+}
+
+/* What a state means, for who asks about one report. */
+static const char *const state_sentences[] = {
+    [REPORT_WAITING] = "its turn has not come, or the filter could not be asked yet",
+    [REPORT_LEARNT] = "the filter has learnt it",
+    [REPORT_KNOWN] = "there was nothing more to learn",
+    [REPORT_SHORT] = "too few words in it to learn from",
+    [REPORT_REFUSED] = "it is not going to be learnt",
+    [REPORT_SUPERSEDED] = "the opposite was said later, or what others say holds again",
+    [REPORT_UNDECIDED] = "people of the domain disagree: the filter learns neither; each keeps a learned sender",
+};
+
+static void print_fact(const char *name, struct span text)
+{
+    if (text.n == 0)
+        return;
+    printf("  %-10s ", name);
+    cli_print(text);
+    putchar('\n');
+}
+
+static int each_shown(void *ctx, const struct store_report *r)
+{
+    struct listing *l = ctx;
+    char            id[UUID_TEXT + 1];
+
+    l->shown++;
+    if (l->json) {
+        put_row(&l->out, r);
+        return 0;
+    }
+    uuid_format(&r->id, id);
+    printf("%s%s: %s, %s\n", l->shown > 1 ? "\n" : "", id, report_class_words[r->class], report_state_words[r->state]);
+    print_fact("means", span_of(state_sentences[r->state]));
+    print_fact("answer", r->answer);
+    print_fact("message", r->subject);
+    print_fact("by", r->who);
+    print_fact("learnt for", r->recipient.n > 0 ? r->recipient : SPAN("everybody"));
+    print_fact("channel", r->channel);
+    printf("  %-10s %s UTC\n  %-10s %s UTC\n", "said", time_text(r->created_us).text, "changed",
+           time_text(r->changed_us).text);
+    if (r->attempts > 0)
+        printf("  %-10s %" PRId64 "\n", "attempts", r->attempts);
+    if (r->state == REPORT_WAITING)
+        printf("  %-10s %s UTC\n", "not before", time_text(r->next_us).text);
+    print_sender(r, "  ");
+    return 0;
+}
+
+static int report_show(struct cli *c, int argc, char **argv, struct err *e)
+{
+    struct listing           l = {.json = false};
+    const char              *text;
+    struct uuid              id;
+    int                      rc;
+    const struct args_option options[] = {{"json", NULL, .on = &l.json, .help = "for programs"}};
+
+    if (args_read(argc, argv, options, COUNT(options), "ID|UID", 1, 1, &text, NULL, e) < 0)
+        return -1;
+    if (!uuid_parse(span_of(text), &id))
+        return err_set(e, ERR_INVALID, "\"%s\" is neither a report's id nor a message's UID", text);
+    if (cli_store(c, e) < 0)
+        return -1;
+    buf_init(&l.out, JSON_MAX);
+    buf_puts(&l.out, "{\"reports\":[");
+    rc = store_report_show(c->store, &id, each_shown, &l, e);
+    buf_puts(&l.out, "]}");
+    if (rc == 0 && l.json)
+        printf("%.*s\n", SPAN_ARG(buf_span(&l.out)));
+    buf_fini(&l.out);
+    return rc;
 }
 
 static int report_list(struct cli *c, int argc, char **argv, struct err *e)
@@ -232,6 +326,7 @@ int cli_report(struct cli *c, int argc, char **argv, struct err *e)
         {"forget", "--rcpt ADDRESS FILE|--uid UID [--json]", "neither: take back what was learnt", report_forget},
         {"list", "[--domain NAME|--mailbox ADDRESS] [--limit N] [--json]", "what was reported, and what came of it",
          report_list},
+        {"show", "ID|UID [--json]", "one report, or all of a message, in words", report_show},
     };
 
     return cli_dispatch(c, "report", verbs, COUNT(verbs), argc, argv, e);

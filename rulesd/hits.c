@@ -25,7 +25,7 @@
 /* One counter. The key is the front of the row: rule, entry, day. */
 struct count {
     struct store_hit hit;
-    bool             learned; /* an allow of this kind is kept alive by its hits */
+    bool             learned; /* an entry of this kind is kept alive by its hits */
 };
 #define KEY_BYTES offsetof(struct store_hit, count)
 
@@ -109,7 +109,7 @@ void hits_count(struct hits *h, const struct match *m, int64_t now_us)
 
     if (m->why != WHY_APPLIED && m->why != WHY_TEST_ONLY)
         return;
-    c.learned = m->policy != NULL && m->policy->learned && m->action == RULE_ALLOW;
+    c.learned = m->policy != NULL && m->policy->learned && m->why == WHY_APPLIED;
     b = bucket_of_thread(h);
     pthread_mutex_lock(&b->lock);
     kept = add(&b->counts, &c, WAITING_MAX);
@@ -180,7 +180,7 @@ static void collect(struct hits *h)
     atomic_store(&h->waiting, h->sum.n);
 }
 
-/* Once a day and entry: a hit moves its end to 90 days from now. */
+/* Once a day and entry: a hit moves its end to 90 days later. */
 static bool to_be_touched(struct hits *h, const struct count *c)
 {
     if (!c->learned || c->hit.entry != HIT_RULE)
@@ -196,17 +196,20 @@ static bool to_be_touched(struct hits *h, const struct count *c)
 static int touch(struct hits *h, const struct count *const *counts, size_t n, struct err *e)
 {
     struct uuid *ids = calloc(n, sizeof *ids);
+    int64_t      last_us = 0;
     size_t       nids = 0;
     int          rc = 0;
 
     if (ids == NULL)
         panic("out of memory");
     for (size_t i = 0; i < n; i++) {
-        if (to_be_touched(h, counts[i]))
-            ids[nids++] = counts[i]->hit.rule;
+        if (!to_be_touched(h, counts[i]))
+            continue;
+        ids[nids++] = counts[i]->hit.rule;
+        last_us = counts[i]->hit.last_us > last_us ? counts[i]->hit.last_us : last_us;
     }
     if (nids > 0)
-        rc = store_learned_touch(h->store, ids, nids, clock_wall_us() + LEARNED_KEEP_US, e);
+        rc = store_learned_touch(h->store, ids, nids, last_us + LEARNED_KEEP_US, e);
     free(ids);
     return rc;
 }

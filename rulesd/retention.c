@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "store/learned.h"
 #include "store/message.h"
 
 #define DAY_US (86400 * INT64_C(1000000))
@@ -53,6 +54,22 @@ static int trim(struct retention *r, int64_t day, struct store_trim *done, struc
     return rc;
 }
 
+#define LAPSE_STEP 1000
+
+/* Learned senders that nobody has met for 90 days. */
+static int lapse(struct retention *r, int64_t now_us, struct err *e)
+{
+    const struct actor by = {.kind = ACTOR_SYSTEM, .name = "postern-rulesd", .source = "retention"};
+    struct store      *s = NULL;
+    int64_t            gone = LAPSE_STEP;
+    int                rc = store_open(r->url, STORE_EXISTING, &s, e);
+
+    while (rc == 0 && gone == LAPSE_STEP && !is_stopping(r))
+        rc = store_learned_lapse(s, &by, now_us, LAPSE_STEP, &gone, e);
+    store_close(&s);
+    return rc;
+}
+
 static void look(struct retention *r)
 {
     int64_t           now = clock_wall_us(), today = now / DAY_US;
@@ -61,8 +78,8 @@ static void look(struct retention *r)
 
     if (today == r->done_day || !clock_is_believed(r, now))
         return;
-    if (trim(r, today, &done, &e) < 0) {
-        log_err(LOG_LEVEL_WARNING, "the message log could not forget old days", &e);
+    if (lapse(r, now, &e) < 0 || trim(r, today, &done, &e) < 0) {
+        log_err(LOG_LEVEL_WARNING, "old days could not be forgotten", &e);
         return;
     }
     r->done_day = today;

@@ -1,4 +1,5 @@
-/* rulesd/retention.h - the log forgets: once a day, what is older than [log] retention_days, in the background.
+/* rulesd/retention.h - the log forgets: once a day, what is older than [log] retention_days, in the background. So do learned senders
+ * that have lapsed.
  *
  * In small steps, so that the journal's writer never waits long. A wall clock that has gone another way than the monotonic one by
  * more than an hour since the start is not believed: nothing goes, and the log says so, until a restart. */

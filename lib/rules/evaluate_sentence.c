@@ -116,6 +116,17 @@ static void put_seen(const struct told *t)
     put_shown(t->b, t->m->seen);
 }
 
+/* Why a learned sender stands for more than the address that was reported (scan/learnable.h). */
+static void put_breadth(const struct told *t)
+{
+    const struct stored_entry *e = &t->rs->entries[t->condition->entries + t->m->entry];
+
+    if (e->kind == ENTRY_WILDCARD)
+        buf_puts(t->b, "; the address that was reported was made for one message: what stays of it counts");
+    else if (e->kind == ENTRY_DOMAIN_ALONE)
+        buf_puts(t->b, "; the address that was reported was made for one message: its domain counts");
+}
+
 static void put_matching(const struct told *t)
 {
     const struct stored_condition *c = t->condition;
@@ -130,6 +141,8 @@ static void put_matching(const struct told *t)
         put_seen(t);
         if (t->m->by_resolved)
             buf_puts(t->b, " by the mailbox behind it");
+        if (t->m->policy->learned)
+            put_breadth(t);
     }
     if (t->rule->nconditions > 1)
         buf_printf(t->b, "; all %u conditions hold", t->rule->nconditions);

@@ -1,6 +1,8 @@
 /* lib/store/learned.c - learned senders. */
 #include "store/learned.h"
 
+#include <stdio.h>
+
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/row.h"
@@ -17,6 +19,13 @@ static const char get_sql[] = "SELECT mailbox_id, sender, action FROM learned WH
 static const char delete_sql[] = "DELETE FROM learned WHERE id = $1";
 static const char load_sql[] = "SELECT id, action, sender, proof, report_uid, expires_us, created_us FROM learned"
                                " WHERE mailbox_id = $1 AND expires_us > $2 ORDER BY id";
+static const char list_sql[] =
+    "SELECT l.id, l.action, l.sender, l.proof, l.report_uid, l.expires_us, l.created_us, l.mailbox_id,"
+    " a.local || '@' || d.name FROM learned l JOIN address a ON a.mailbox_id = l.mailbox_id"
+    " JOIN domain d ON d.id = a.domain_id WHERE l.id > $1 AND l.expires_us > $2 AND ($3 = 0 OR d.id = $5)"
+    " AND ($4 = 0 OR l.mailbox_id = $5) ORDER BY l.id LIMIT $6";
+static const char lapse_sql[] = "DELETE FROM learned WHERE id IN (SELECT id FROM learned WHERE expires_us <= $1"
+                                " ORDER BY expires_us LIMIT $2)";
 static const char touch_sql[] = "UPDATE learned SET expires_us = $2 WHERE id = $1 AND expires_us < $2";
 
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid mailbox, struct uuid id,
@@ -151,6 +160,65 @@ int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, sto
     struct learned_list l = {fn, ctx, mailbox};
 
     return row_each(s->main, load_sql, (struct db_val[]){dbv_uuid(&mailbox), dbv_i64(now_us)}, 2, each_learned, &l, e);
+}
+
+struct learned_of_list {
+    store_learned_of_fn fn;
+    void               *ctx;
+};
+
+static int of_row(void *ctx, const struct store_learned *l)
+{
+    *(struct store_learned *)ctx = *l;
+    return 0;
+}
+
+static int each_of(void *arg, struct db_rows *r)
+{
+    struct learned_of_list *to = arg;
+    struct store_learned    row;
+    struct learned_list     one = {of_row, &row, col_uuid(r, 7)};
+
+    each_learned(&one, r);
+    return to->fn(to->ctx, &row, db_text(r, 8));
+}
+
+int store_learned_list(struct store *s, struct store_scope scope, const struct uuid *after, int64_t now_us,
+                       size_t limit, store_learned_of_fn fn, void *ctx, struct err *e)
+{
+    struct learned_of_list to = {fn, ctx};
+    struct db_val          vals[] = {
+                 dbv_uuid(after != NULL ? after : &uuid_zero), dbv_i64(now_us),     dbv_i64(scope.kind == SCOPE_DOMAIN),
+                 dbv_i64(scope.kind == SCOPE_MAILBOX),         dbv_uuid(&scope.id), dbv_i64((int64_t)page_limit(limit))};
+
+    return row_each(s->main, list_sql, vals, COUNT(vals), each_of, &to, e);
+}
+
+/* ---- lapsing ---- */
+
+static int lapse_in(struct store *s, const struct actor *by, int64_t before_us, size_t limit, int64_t *gone,
+                    struct err *e)
+{
+    char payload[64];
+
+    if (db_run(s->main, lapse_sql, (struct db_val[]){dbv_i64(before_us), dbv_i64((int64_t)limit)}, 2, gone, e) < 0)
+        return -1;
+    if (*gone == 0)
+        return 0;
+    snprintf(payload, sizeof payload, "{\"entries\":%lld}", (long long)*gone);
+    return store_audit_note(s, by, "learned.lapse", "learned", NULL, STORE_SCOPE_GLOBAL, span_of(payload), e);
+}
+
+/* Nobody needs to hear of it: an entry that has lapsed decides nothing. */
+int store_learned_lapse(struct store *s, const struct actor *by, int64_t now_us, size_t limit, int64_t *gone_out,
+                        struct err *e)
+{
+    bool own;
+
+    *gone_out = 0;
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, lapse_in(s, by, now_us - 86400 * INT64_C(1000000), limit, gone_out, e), e);
 }
 
 int store_learned_touch(struct store *s, const struct uuid *ids, size_t n, int64_t expires_us, struct err *e)

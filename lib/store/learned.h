@@ -25,6 +25,13 @@ int store_learned_mailbox(struct store *s, struct uuid id, struct uuid *mailbox_
 /* For rulesd and for lists: all of a mailbox that have not expired at `now_us`, the oldest first. */
 int store_learned_load(struct store *s, struct uuid mailbox, int64_t now_us, store_learned_fn fn, void *ctx,
                        struct err *e);
+/* For people: those of a scope (mailbox, domain, all), and whose they are; a page from behind `after` (NULL: from the start). */
+typedef int (*store_learned_of_fn)(void *ctx, const struct store_learned *l, struct span mailbox);
+int store_learned_list(struct store *s, struct store_scope scope, const struct uuid *after, int64_t now_us,
+                       size_t limit, store_learned_of_fn fn, void *ctx, struct err *e);
+/* Takes what has lapsed for a day out of the table, at most `limit` of it: a hit may be on its way until then. */
+int store_learned_lapse(struct store *s, const struct actor *by, int64_t now_us, size_t limit, int64_t *gone_out,
+                        struct err *e);
 /* A hit keeps an entry alive until `expires_us`; does not move the change feed. */
 int store_learned_touch(struct store *s, const struct uuid *ids, size_t n, int64_t expires_us, struct err *e);
 

@@ -1262,6 +1262,41 @@ static void what_came_of_a_rule_is_said_in_one_sentence(void **state)
     }
 }
 
+static const struct { const char *sender, *says; } breadths[] = {
+    {"bob@partner.example", "condition 1 (sender): entry 1, \"bob@partner.example\", matches the sender \"bob@partner.example\""},
+    {"b*@partner.example", "condition 1 (sender): entry 1, \"b*@partner.example\", matches the sender \"bob@partner.example\"; the "
+                           "address that was reported was made for one message: what stays of it counts"},
+    {"*@partner.example", "condition 1 (sender): entry 1, \"*@partner.example\", matches the sender \"bob@partner.example\"; the "
+                          "address that was reported was made for one message: its domain counts"},
+};
+
+static void a_learned_sender_says_why_it_is_wider_than_an_address(void **state)
+{
+    const struct scope_policy learned = {.id = {{7}}, .learned = true, .name = "Learned senders"};
+    const struct uuid         mailbox = {{9}};
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(breadths); i++) {
+        struct arena         *a = arena_of_test();
+        struct scope_builder *b = scope_builder_new(SCOPE_MAILBOX, &mailbox, true);
+        struct span           json = arena_printf(a, BLOCK(SENDER("\"%s\"")), breadths[i].sender);
+        struct rule           r = must_read(a, json);
+        const struct match   *list;
+        struct scope         *s;
+        struct world          w;
+        size_t                n;
+
+        r.id = id_of(1);
+        assert_int_equal(scope_builder_policy(b, &learned, NULL), 0);
+        assert_int_equal(scope_builder_rule(b, &learned.id, &r, NULL), 0);
+        s = must_build(&b);
+        world_of(&w, a, SPAN(PLAIN), "");
+        must_evaluate(&w, s, true, &list, &n);
+        check_text(breadths[i].sender, match_sentence(&list[0], a), breadths[i].says);
+        scope_drop(&s);
+    }
+}
+
 static void what_strangers_wrote_is_escaped_and_cut(void **state)
 {
     struct arena       *a = arena_of_test();
@@ -1302,6 +1337,7 @@ int main(void)
         cmocka_unit_test(an_arena_at_its_ceiling_fails_the_request),
         cmocka_unit_test(threads_share_one_scope),
         cmocka_unit_test(what_came_of_a_rule_is_said_in_one_sentence),
+        cmocka_unit_test(a_learned_sender_says_why_it_is_wider_than_an_address),
         cmocka_unit_test(what_strangers_wrote_is_escaped_and_cut),
     };
 

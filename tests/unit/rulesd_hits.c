@@ -154,29 +154,41 @@ static int each_learned(void *ctx, const struct store_learned *l)
     return 0;
 }
 
-static void a_hit_keeps_a_learned_allow_alive(void **state)
+/* All days from one that the test names. */
+static void a_hit_keeps_a_learned_sender_for_90_days_and_without_one_it_lapses(void **state)
 {
     struct world        *w = world_of(state);
     struct uuid          box = add_mailbox(w, add_domain(w, "ours.example"), "anna"), id;
     struct scope_policy  learned = {.learned = true};
-    struct store_learned l = {.mailbox = box,
-                              .action = RULE_ALLOW,
-                              .sender = SPAN("news@shop.example"),
-                              .proof = SPAN("dmarc"),
-                              .expires_us = clock_wall_us() + DAY_US};
+    const int64_t        day = 20000 * DAY_US;
+    struct store_learned l = {.mailbox = box, .proof = SPAN("dmarc"), .expires_us = day + LEARNED_KEEP_US};
     struct hits         *h = hits_on(w);
     struct found         f = {0};
-    struct match         m = {.policy = &learned, .action = RULE_ALLOW, .why = WHY_APPLIED};
+    struct match         m = {.policy = &learned, .why = WHY_APPLIED};
     int64_t              head;
 
+    for (enum rule_action action = RULE_ALLOW; action <= RULE_BLOCK; action++) {
+        l.action = action;
+        l.sender = action == RULE_ALLOW ? SPAN("news@shop.example") : SPAN("x@bad.example");
+        OK(w, store_learned_put(w->more, &root, &l, &id, &w->e));
+        head = change_head(w);
+        m.id = id;
+        m.action = action;
+        hits_count(h, &m, day + 80 * DAY_US);
+    }
+    l.sender = SPAN("nobody@hits.example");
     OK(w, store_learned_put(w->more, &root, &l, &id, &w->e));
     head = change_head(w);
-    m.id = id;
-    hits_count(h, &m, clock_wall_us());
     hits_free(&h);
-    OK(w, store_learned_load(w->more, box, clock_wall_us(), each_learned, &f, &w->e));
-    assert_int_equal(f.n, 1);
-    assert_true(f.expires_us > clock_wall_us() + 89 * DAY_US);
+    OK(w, store_learned_load(w->more, box, day + 89 * DAY_US, each_learned, &f, &w->e));
+    assert_int_equal(f.n, 3);
+    f.n = 0;
+    OK(w, store_learned_load(w->more, box, day + 169 * DAY_US, each_learned, &f, &w->e));
+    assert_int_equal(f.n, 2);
+    assert_true(f.expires_us == day + 170 * DAY_US);
+    f.n = 0;
+    OK(w, store_learned_load(w->more, box, day + 170 * DAY_US, each_learned, &f, &w->e));
+    assert_int_equal(f.n, 0);
     assert_int_equal(change_head(w), head);
 }
 
@@ -188,7 +200,7 @@ int main(void)
         STORE(what_did_not_apply_is_not_counted),
         STORE(many_threads_count_together),
         STORE_SQLITE(while_the_database_is_locked_counts_wait_and_are_written_later),
-        STORE(a_hit_keeps_a_learned_allow_alive),
+        STORE(a_hit_keeps_a_learned_sender_for_90_days_and_without_one_it_lapses),
     };
 
     return run_on_both(tests, COUNT(tests));

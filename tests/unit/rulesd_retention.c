@@ -4,6 +4,7 @@
 #include "log_world.h"
 #include "rulesd_world.h"
 #include "store/day.h"
+#include "store/learned.h"
 
 static int64_t messages(struct world *w)
 {
@@ -46,6 +47,41 @@ static void days_beyond_what_was_set_are_forgotten_soon_after_the_start(void **s
     assert_int_equal(messages(w), 5);
 }
 
+static int64_t learned(struct world *w)
+{
+    struct store   *s = w->more;
+    struct db_rows *r = NULL;
+    int64_t         n;
+
+    OK(w, db_query(s->main, "SELECT COUNT(*) FROM learned", NULL, 0, &r, &w->e));
+    assert_int_equal(db_next(r, &w->e), 1);
+    n = db_i64(r, 0);
+    db_rows_free(&r);
+    return n;
+}
+
+static void learned_senders_that_have_lapsed_go_too(void **state)
+{
+    struct world     *w = world_of(state);
+    struct settings   settings = settings_of(w);
+    struct retention *r = NULL;
+    struct uuid       box = add_mailbox(w, add_domain(w, "ours.example"), "anna"), id;
+
+    for (int i = 0; i < 2; i++) {
+        struct store_learned l = {.mailbox = box,
+                                  .action = RULE_BLOCK,
+                                  .sender = i == 0 ? SPAN("a@old.example") : SPAN("a@new.example"),
+                                  .proof = SPAN("dmarc"),
+                                  .expires_us = clock_wall_us() + (i == 0 ? -2 : 2) * DAY_US};
+
+        OK(w, store_learned_put(w->more, &root, &l, &id, &w->e));
+    }
+    settings.log.retention_days = 10;
+    OK(w, retention_new(&settings, &r, &w->e));
+    SOON(10000, learned(w) == 1);
+    retention_free(&r);
+}
+
 static void a_stop_does_not_wait(void **state)
 {
     struct world     *w = world_of(state);
@@ -63,6 +99,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE(days_beyond_what_was_set_are_forgotten_soon_after_the_start),
+        STORE(learned_senders_that_have_lapsed_go_too),
         STORE(a_stop_does_not_wait),
     };
 

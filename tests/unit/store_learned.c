@@ -86,11 +86,76 @@ static void an_entry_is_of_one_mailbox_and_can_be_undone(void **state)
     REFUSED(w, ERR_INVALID, store_learned_put(w->more, &root, &a, &id, &w->e));
 }
 
+struct listed {
+    int         n;
+    struct uuid last;
+    char        text[512];
+};
+
+static int each_of(void *ctx, const struct store_learned *l, struct span mailbox)
+{
+    struct listed *to = ctx;
+
+    to->n++;
+    to->last = l->id;
+    sprintf(to->text + strlen(to->text), "%.*s %.*s;", SPAN_ARG(mailbox), SPAN_ARG(l->sender));
+    return 0;
+}
+
+static void check_list(struct world *w, struct store_scope scope, const struct uuid *after, size_t limit,
+                       const char *want, struct uuid *last)
+{
+    struct listed to = {.n = 0};
+
+    OK(w, store_learned_list(w->more, scope, after, 100, limit, each_of, &to, &w->e));
+    assert_string_equal(to.text, want);
+    if (last != NULL)
+        *last = to.last;
+}
+
+static void they_are_listed_for_a_mailbox_a_domain_and_all_of_them(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          ours = add_domain(w, "ours.example"), theirs = add_domain(w, "theirs.example");
+    struct uuid          anna = add_mailbox(w, ours, "anna"), ben = add_mailbox(w, theirs, "ben"), id;
+    struct store_learned rows[] = {entry(anna, RULE_BLOCK, "a@x.example"), entry(ben, RULE_BLOCK, "b@x.example"),
+                                   entry(anna, RULE_ALLOW, "c@x.example"), entry(anna, RULE_ALLOW, "old@x.example")};
+
+    rows[3].expires_us = 99;
+    for (size_t i = 0; i < COUNT(rows); i++)
+        OK(w, store_learned_put(w->more, &root, &rows[i], &id, &w->e));
+    check_list(w, store_scope_mailbox(anna), NULL, 0, "anna@ours.example a@x.example;anna@ours.example c@x.example;",
+               NULL);
+    check_list(w, store_scope_domain(theirs), NULL, 0, "ben@theirs.example b@x.example;", NULL);
+    check_list(w, STORE_SCOPE_GLOBAL, NULL, 2, "anna@ours.example a@x.example;ben@theirs.example b@x.example;", &id);
+    check_list(w, STORE_SCOPE_GLOBAL, &id, 2, "anna@ours.example c@x.example;", NULL);
+}
+
+static void what_has_lapsed_goes_a_day_later(void **state)
+{
+    const int64_t        day = 86400 * INT64_C(1000000);
+    struct world        *w = world_of(state);
+    struct uuid          box = add_mailbox(w, add_domain(w, "ours.example"), "anna"), id;
+    struct store_learned l = entry(box, RULE_BLOCK, "a@b.example");
+    int64_t              gone;
+
+    l.expires_us = 90 * day;
+    OK(w, store_learned_put(w->more, &root, &l, &id, &w->e));
+    OK(w, store_learned_lapse(w->more, &root, 91 * day - 1, 10, &gone, &w->e));
+    assert_int_equal(gone, 0);
+    assert_int_equal(load(w, box, 0).n, 1);
+    OK(w, store_learned_lapse(w->more, &root, 91 * day, 10, &gone, &w->e));
+    assert_int_equal(gone, 1);
+    assert_int_equal(load(w, box, 0).n, 0);
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
         STORE(a_later_report_takes_the_place_of_the_earlier),
         STORE(an_entry_lapses_unless_a_hit_keeps_it_alive),
+        STORE(they_are_listed_for_a_mailbox_a_domain_and_all_of_them),
+        STORE(what_has_lapsed_goes_a_day_later),
         STORE(an_entry_is_of_one_mailbox_and_can_be_undone),
     };
 
