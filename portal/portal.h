@@ -16,8 +16,7 @@ struct portal {
     size_t                 nproxies;
     int64_t                started_us;
     struct pages          *pages; /* static.h */
-    struct challenges     *challenges;
-    struct events         *events;
+    uint8_t                challenge_key[32];
 };
 
 /* One a thread of the HTTP server. */

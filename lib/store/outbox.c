@@ -4,7 +4,7 @@
 #include "store/row.h"
 
 static const char put_sql[] = "INSERT INTO outbox (id, kind, idempotency_key, recipient, payload, state, next_us,"
-                              " created_us) VALUES ($1, $2, $3, $4, $5, 'waiting', $6, $6)"
+                              " created_us, done_us) VALUES ($1, $2, $3, $4, $5, $7, $6, $6, $8)"
                               " ON CONFLICT (idempotency_key) DO NOTHING";
 static const char claim_sql[] =
     "UPDATE outbox SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1 WHERE id ="
@@ -23,8 +23,14 @@ static const char trim_sql[] = "DELETE FROM outbox WHERE state <> 'waiting' AND 
 int store_outbox_put(struct store *s, const struct store_mail *m, int64_t now_us, bool *new_out, struct err *e)
 {
     struct uuid         id = uuid7_make();
-    const struct db_val vals[] = {dbv_uuid(&id),          dbv_text(m->kind),    dbv_text(m->key),
-                                  dbv_text(m->recipient), dbv_blob(m->message), dbv_i64(now_us)};
+    const struct db_val vals[] = {dbv_uuid(&id),
+                                  dbv_text(m->kind),
+                                  dbv_text(m->key),
+                                  dbv_text(m->recipient),
+                                  dbv_blob(m->message),
+                                  dbv_i64(now_us),
+                                  dbv_str(m->nowhere ? "sent" : "waiting"),
+                                  m->nowhere ? dbv_i64(now_us) : DBV_NULL};
     int64_t             changed = 0;
 
     if (m->message.n > OUTBOX_MESSAGE_MAX)

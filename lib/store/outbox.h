@@ -17,8 +17,9 @@ struct store_mail {
     struct span key;  /* the same mail has the same */
     struct span recipient, message;
     int64_t     attempts, created_us;
+    bool        nowhere; /* put like any other, and never sent */
 };
-/* Uses kind, key, recipient, message. *new_out (may be NULL): false when the key was there. Joins an open transaction. */
+/* Uses kind, key, recipient, message, nowhere. *new_out (may be NULL): false when the key was there. Joins an open transaction. */
 int store_outbox_put(struct store *s, const struct store_mail *m, int64_t now_us, bool *new_out, struct err *e);
 /* The next that is due: 1 and the row (spans in `a`), 0 none, -1. */
 int store_outbox_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_mail *out,

@@ -92,7 +92,7 @@ static int none(struct err *e)
 int store_signin_look(struct store *s, struct span token, struct span browser, int64_t now_us, bool *same_out,
                       struct store_signin *out, struct err *e)
 {
-    struct digest       d = digest_of(token), own = digest_of(browser);
+    struct digest       d = digest_of(token), own = digest_of(browser), any = digest_of(SPAN_NONE);
     const struct db_val vals[] = {dbv_digest(&d), dbv_i64(now_us)};
     struct db_rows     *r = NULL;
     int                 rc = row_first(s->main, look_sql, vals, COUNT(vals), &r, e);
@@ -100,7 +100,8 @@ int store_signin_look(struct store *s, struct span token, struct span browser, i
     if (rc <= 0)
         return rc < 0 ? -1 : none(e);
     read_row(r, out);
-    *same_out = browser.n > 0 && secret_eq(db_text(r, 7), span_make(own.b, sizeof own.b));
+    *same_out = secret_eq(db_text(r, 7), span_make(own.b, sizeof own.b)) ||
+                secret_eq(db_text(r, 7), span_make(any.b, sizeof any.b));
     db_rows_free(&r);
     return 0;
 }

@@ -4,6 +4,7 @@
  * Used     once, within SIGNIN_US: by the link in the browser that asked, or by a six-digit code, which another browser that has the
  *          link shows, typed into the first. SIGNIN_WRONG_MAX wrong codes burn it. A later question of the same address burns the ones
  *          before it.
+ * Operator a link made without a browser (`postern login-link`) opens in any.
  * Unknown  an address that nobody may sign in with gets a row too, which nothing opens. */
 #ifndef POSTERN_STORE_SIGNIN_H
 #define POSTERN_STORE_SIGNIN_H
@@ -22,7 +23,7 @@ struct store_signin {
     char        device[200], ip[48];
     int64_t     created_us, expires_us;
 };
-/* Uses login, known, device, ip. Joins an open transaction: the mail goes into the outbox in the same one. */
+/* Uses login, known, device, ip. browser empty: the operator's. Joins an open transaction: the mail goes into the outbox in the same one. */
 int store_signin_ask(struct store *s, const struct store_signin *ask, struct span browser, int64_t now_us,
                      char token_out[SIGNIN_TOKEN_TEXT + 1], struct err *e);
 /* What a link is about, without using it. *same_out: it is this browser (its cookie; empty: none) that asked. ERR_NOT_FOUND: used, over,

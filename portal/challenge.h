@@ -1,0 +1,21 @@
+/* portal/challenge.h - the small piece of work that a browser does before it may ask to sign in.
+ *
+ * A challenge is signed text with its own end and difficulty; nothing of it is stored until it is answered, and then only that it was
+ * (for all nodes). Answer: a number whose SHA-256 behind the challenge's text begins with so many zero bits. */
+#ifndef POSTERN_PORTAL_CHALLENGE_H
+#define POSTERN_PORTAL_CHALLENGE_H
+
+#include "call.h"
+
+#define CHALLENGE_TEXT 120
+#define CHALLENGE_BITS 14      /* some tenths of a second in a slow browser */
+#define CHALLENGE_BITS_HARD 18 /* for networks that ask a lot */
+#define CHALLENGE_US (5 * 60 * INT64_C(1000000))
+
+/* Makes the key that signs, once, at start. */
+void challenge_init(struct portal *p);
+void challenge_make(const struct portal *p, unsigned bits, int64_t now_us, char out[CHALLENGE_TEXT]);
+/* 0: answered, and spent now. ERR_DENIED with a sentence else. */
+int challenge_check(struct call *c, struct span text, struct span answer, struct err *e);
+
+#endif

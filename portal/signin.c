@@ -1,0 +1,443 @@
+/* portal/signin.c - signing in: by a link that is mailed, or by a password.
+ *
+ * Whatever is asked about an address, the answer is the same in words and in work: rows are written for those whom nobody knows, too. */
+#include "store/signin.h"
+
+#include <stdio.h>
+
+#include "base/secret.h"
+#include "challenge.h"
+#include "identify.h"
+#include "mail/address.h"
+#include "mail/compose.h"
+#include "route.h"
+#include "store/credential.h"
+#include "store/outbox.h"
+#include "store/sending.h"
+#include "store/session.h"
+
+#define ASK_COOKIE "postern_ask"
+#define SLOT_US (10 * 60 * INT64_C(1000000))
+#define LINKS_PER_ADDRESS 8 /* in ten minutes; from one network: */
+#define LINKS_FROM_NETWORK 30
+#define TRIES_PER_PERSON 10 /* passwords for one address from one network */
+#define TRIES_FROM_NETWORK 60
+#define HARD_FROM 20 /* tries from a network, from which on work is harder */
+
+/* ---- how often ---- */
+
+static void subject_of(const struct call *c, const char *kind, struct span who, bool network, char out[120])
+{
+    struct ip   net = ip_network(&c->ip, ip_is_v4(&c->ip) ? 24 : 56);
+    struct span parts[] = {who, network ? span_make(net.b, sizeof net.b) : SPAN_NONE};
+    uint8_t     hash[SECRET_HASH];
+    char        text[SECRET_TOKEN_TEXT + 1];
+
+    secret_hash_parts(parts, COUNT(parts), hash);
+    secret_text(span_make(hash, sizeof hash), text);
+    snprintf(out, 120, "%s:%s", kind, text);
+}
+
+/* Counts one, and says how many there were in these ten minutes. */
+static int count(struct call *c, const char *kind, struct span who, bool network, int64_t *total, struct err *e)
+{
+    char                 subject[120];
+    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = 1};
+
+    subject_of(c, kind, who, network, subject);
+    row.subject = span_of(subject);
+    return store_counters_add(c->store, &row, 1, total, e);
+}
+
+static int limit(struct call *c, const char *kind, struct span who, bool network, int64_t most, struct err *e)
+{
+    int64_t total;
+
+    if (count(c, kind, who, network, &total, e) < 0)
+        return -1;
+    if (total <= most)
+        return 0;
+    return call_slow_down(c, (SLOT_US - c->now_us % SLOT_US) / 1000000, e,
+                          "That was tried too often. Please wait a few minutes.");
+}
+
+/* ---- the challenge ---- */
+
+static int get_challenge(struct call *c, struct err *e)
+{
+    char        text[CHALLENGE_TEXT];
+    int64_t     total;
+    struct buf *b;
+    unsigned    bits;
+
+    if (count(c, "challenge", SPAN_NONE, true, &total, e) < 0)
+        return -1;
+    bits = total > HARD_FROM ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
+    challenge_make(c->portal, bits, c->now_us, text);
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_str(b, "kind", "proof");
+    json_add_str(b, "id", text);
+    json_add_str(b, "words", text);
+    json_add_i64(b, "bits", bits);
+    json_close(b, '}');
+    return 0;
+}
+
+/* ---- sessions ---- */
+
+/* "Firefox on Linux": as much of a User-Agent as helps a person to know it again. */
+static void device_of(const struct call *c, char out[200])
+{
+    static const char *const browsers[][2] = {{"Edg/", "Edge"},      {"OPR/", "Opera"},     {"Firefox/", "Firefox"},
+                                              {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}};
+    static const char *const systems[][2] = {{"Android", "Android"}, {"iPhone", "an iPhone"}, {"iPad", "an iPad"},
+                                             {"Windows", "Windows"}, {"Mac OS X", "a Mac"},   {"Linux", "Linux"}};
+    struct span              agent = httpd_field(c->request, "User-Agent");
+    const char              *browser = "A browser", *system = "an unknown system";
+
+    for (size_t i = COUNT(browsers); i-- > 0;)
+        if (span_find(agent, span_of(browsers[i][0])) < agent.n)
+            browser = browsers[i][1];
+    for (size_t i = COUNT(systems); i-- > 0;)
+        if (span_find(agent, span_of(systems[i][0])) < agent.n)
+            system = systems[i][1];
+    snprintf(out, 200, "%s on %s", browser, system);
+}
+
+static int begin_session(struct call *c, const struct store_account *a, const char *method, struct err *e)
+{
+    struct store_session x = {.account = a->id, .elevated_until_us = c->now_us + SESSION_ELEVATED_US};
+    struct actor         by = {ACTOR_ACCOUNT, a->id, a->login, NULL, c->ip_text, a->admin, false};
+    char                 token[SESSION_TOKEN_TEXT + 1];
+    struct uuid          id;
+    struct buf          *b;
+
+    snprintf(x.methods, sizeof x.methods, "%s", method);
+    snprintf(x.ip, sizeof x.ip, "%s", c->ip_text);
+    device_of(c, x.device);
+    if (store_session_begin(c->store, &by, &x, c->now_us, &id, token, e) < 0)
+        return -1;
+    identify_set_cookie(c, span_of(token), SESSION_US / 1000000);
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_bool(b, "signed_in", true);
+    json_close(b, '}');
+    return 0;
+}
+
+/* ---- links ---- */
+
+static const char letter[] = "Hello,\n"
+                             "\n"
+                             "somebody asked to sign in at %s with this address.\n"
+                             "If it was you, open this link; it is good for 10 minutes, and once:\n"
+                             "\n"
+                             "    %s/signin#%s\n"
+                             "\n"
+                             "Asked from: %s, %s\n"
+                             "If it was not you, do nothing: without this link nobody gets in.\n";
+
+/* Who asks learns nothing from how long it takes: for strangers the same is done, but it goes nowhere. */
+static int put_letter(struct call *c, const struct store_signin *ask, const char *token, struct err *e)
+{
+    struct compose_field fields[] = {{"Auto-Submitted", SPAN("auto-generated")},
+                                     {"X-Auto-Response-Suppress", SPAN("All")}};
+    struct uuid          id = uuid7_make();
+    char                 key[UUID_TEXT + 1];
+    struct span          from = span_of(c->portal->settings->smtp.from);
+    struct span          domain = compose_address(from);
+    struct compose       m = {.from = from,
+                              .to = span_of(ask->login),
+                              .subject = SPAN("Your sign-in link"),
+                              .at_us = c->now_us,
+                              .fields = fields,
+                              .nfields = COUNT(fields)};
+    struct store_mail    mail = {.kind = SPAN("signin"), .recipient = span_of(ask->login), .nowhere = !ask->known};
+    struct buf           out;
+    int                  rc;
+
+    uuid_format(&id, key);
+    domain = span_skip(domain, span_rchr(domain, '@') + 1);
+    m.message_id = arena_printf(c->arena, "%s@%.*s", key, SPAN_ARG(domain));
+    m.text = arena_printf(c->arena, letter, c->portal->origin, c->portal->origin, token, ask->device, c->ip_text);
+    buf_init(&out, 64 << 10);
+    rc = compose_message(&m, &out, e);
+    mail.key = span_of(key);
+    mail.message = buf_span(&out);
+    if (rc == 0)
+        rc = store_outbox_put(c->store, &mail, c->now_us, NULL, e);
+    buf_fini(&out);
+    return rc;
+}
+
+struct ask {
+    uint64_t    given;
+    struct span address, challenge, answer, password;
+};
+#define ASK_FIELDS                                                                                                     \
+    {"address",                                                                                                        \
+     FIELD_TEXT,                                                                                                       \
+     FIELD_REQUIRED,                                                                                                   \
+     3,                                                                                                                \
+     STORE_ADDRESS_MAX,                                                                                                \
+     NULL,                                                                                                             \
+     offsetof(struct ask, address),                                                                                    \
+     "The address that one signs in with."},                                                                           \
+        {"challenge",                                                                                                  \
+         FIELD_TEXT,                                                                                                   \
+         FIELD_REQUIRED,                                                                                               \
+         1,                                                                                                            \
+         200,                                                                                                          \
+         NULL,                                                                                                         \
+         offsetof(struct ask, challenge),                                                                              \
+         "The id of a challenge (GET /signin/challenge)."},                                                            \
+    {                                                                                                                  \
+        "answer", FIELD_TEXT, FIELD_REQUIRED, 1, 2048, NULL, offsetof(struct ask, answer), "What answers it."          \
+    }
+static const struct field link_fields[] = {ASK_FIELDS, FIELDS_END};
+static const struct field password_fields[] = {ASK_FIELDS,
+                                               {"password", FIELD_TEXT, FIELD_REQUIRED, 1, PASSWORD_LENGTH_MAX, NULL,
+                                                offsetof(struct ask, password), "The password."},
+                                               FIELDS_END};
+
+/* The address in the form that rows have; what is none goes on as it is, and nobody is found. */
+static struct span login_of(struct call *c, struct span typed)
+{
+    struct address a;
+
+    return address_parse_path(typed, c->arena, &a, NULL) == 0 && a.full.n > 0 ? a.full : span_trim(typed);
+}
+
+static struct span browser_token(const struct call *c) { return httpd_cookie(c->request, ASK_COOKIE); }
+
+static void set_browser_token(struct call *c, const char *token)
+{
+    char line[200];
+
+    snprintf(line, sizeof line, ASK_COOKIE "=%s; Path=/api/v1/signin; HttpOnly; SameSite=Strict; Max-Age=%d%s", token,
+             token[0] != '\0' ? (int)(SIGNIN_US / 1000000) : 0, c->portal->secure ? "; Secure" : "");
+    httpd_set(c->reply, "Set-Cookie", span_of(line));
+}
+
+/* The operator never gets in by a link alone. */
+static int ask_in(struct call *c, struct span login, const char *browser, struct err *e)
+{
+    struct store_signin     ask = {.known = true};
+    struct store_signin_who who;
+    char                    token[SIGNIN_TOKEN_TEXT + 1];
+
+    if (store_signin_who(c->store, login, &who, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+        ask.known = false;
+    }
+    ask.known &= !(who.has_account && who.account.admin);
+    snprintf(ask.login, sizeof ask.login, "%.*s", SPAN_ARG(login));
+    snprintf(ask.ip, sizeof ask.ip, "%s", c->ip_text);
+    device_of(c, ask.device);
+    if (store_signin_ask(c->store, &ask, span_of(browser), c->now_us, token, e) < 0)
+        return -1;
+    return put_letter(c, &ask, token, e);
+}
+
+static int ask_link(struct call *c, struct err *e)
+{
+    const struct ask *in = c->body;
+    struct span       login = login_of(c, in->address);
+    char              browser[SECRET_TOKEN_TEXT + 1];
+    struct buf       *b;
+    int               rc;
+
+    if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
+        limit(c, "link", login, false, LINKS_PER_ADDRESS, e) < 0 ||
+        limit(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0)
+        return -1;
+    secret_token(browser);
+    if (store_begin(c->store, e) < 0)
+        return -1;
+    rc = ask_in(c, login, browser, e);
+    if (rc < 0)
+        store_rollback(c->store);
+    else
+        rc = store_commit(c->store, e);
+    if (rc < 0)
+        return -1;
+    set_browser_token(c, browser);
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_bool(b, "sent", true);
+    json_close(b, '}');
+    return 0;
+}
+
+struct by_token {
+    uint64_t    given;
+    struct span token;
+};
+static const struct field token_fields[] = {{"token", FIELD_TEXT, FIELD_REQUIRED, 10, 100, NULL,
+                                             offsetof(struct by_token, token), "What stands behind # in the link."},
+                                            FIELDS_END};
+
+static int look_at_link(struct call *c, struct err *e)
+{
+    const struct by_token *in = c->body;
+    struct store_signin    x;
+    struct buf            *b;
+    bool                   same;
+
+    if (store_signin_look(c->store, in->token, browser_token(c), c->now_us, &same, &x, e) < 0)
+        return -1;
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_bool(b, "same_browser", same);
+    json_add_str(b, "device", x.device);
+    json_add_str(b, "ip", x.ip);
+    json_add_time(b, "asked", x.created_us);
+    json_close(b, '}');
+    return 0;
+}
+
+/* Whoever it is by now: the account may have gone, or come, meanwhile. */
+static int enter(struct call *c, const struct store_signin *x, struct err *e)
+{
+    struct store_signin_who who;
+
+    if (store_signin_who(c->store, span_of(x->login), &who, e) < 0 ||
+        (!who.has_account && store_signin_enrol(c->store, &c->actor, span_of(x->login), &who, e) < 0))
+        return -1;
+    set_browser_token(c, "");
+    return begin_session(c, &who.account, "link", e);
+}
+
+static int use_link(struct call *c, struct err *e)
+{
+    const struct by_token *in = c->body;
+    struct store_signin    x;
+
+    return store_signin_use(c->store, in->token, browser_token(c), c->now_us, &x, e) < 0 ? -1 : enter(c, &x, e);
+}
+
+static int show_code(struct call *c, struct err *e)
+{
+    const struct by_token *in = c->body;
+    char                   code[SIGNIN_CODE_TEXT + 1];
+    struct buf            *b;
+
+    if (store_signin_code(c->store, in->token, c->now_us, code, e) < 0)
+        return -1;
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_str(b, "code", code);
+    json_close(b, '}');
+    return 0;
+}
+
+struct by_code {
+    uint64_t    given;
+    struct span code;
+};
+static const struct field code_fields[] = {{"code", FIELD_TEXT, FIELD_REQUIRED, SIGNIN_CODE_TEXT, SIGNIN_CODE_TEXT,
+                                            NULL, offsetof(struct by_code, code), "The six digits."},
+                                           FIELDS_END};
+
+static int type_code(struct call *c, struct err *e)
+{
+    const struct by_code *in = c->body;
+    struct store_signin   x;
+    int64_t               left;
+
+    if (browser_token(c).n == 0)
+        return err_set(e, ERR_NOT_FOUND, "This browser has not asked for a link, or it is too long ago.");
+    if (store_signin_type(c->store, browser_token(c), in->code, c->now_us, &left, &x, e) == 0)
+        return enter(c, &x, e);
+    if (e->code == ERR_DENIED && left > 0)
+        return err_set(e, ERR_INVALID, "That is not the code. %lld more %s.", (long long)left,
+                       left == 1 ? "try" : "tries");
+    return e->code == ERR_DENIED ? err_set(e, ERR_NOT_FOUND, "That was wrong too often: ask for a new link.") : -1;
+}
+
+/* ---- passwords ---- */
+
+static int by_password(struct call *c, struct err *e)
+{
+    const struct ask       *in = c->body;
+    struct span             login = login_of(c, in->address);
+    struct store_signin_who who;
+    bool                    known;
+    int                     right;
+
+    if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
+        limit(c, "password", login, true, TRIES_PER_PERSON, e) < 0 ||
+        limit(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
+        return -1;
+    known = store_signin_who(c->store, login, &who, e) == 0 && who.has_account;
+    if (!known && e->code != ERR_NONE && e->code != ERR_NOT_FOUND)
+        return -1;
+    *e = ERR_INIT;
+    right = store_password_check(c->store, known ? who.account.id : uuid_zero, in->password, e);
+    if (right < 0)
+        return -1;
+    if (right == 0 || !known)
+        return err_set(e, ERR_INVALID, "That address and that password do not belong together.");
+    return begin_session(c, &who.account, "password", e);
+}
+
+struct elevation {
+    uint64_t    given;
+    struct span password;
+};
+static const struct field elevate_fields[] = {{"password", FIELD_TEXT, FIELD_REQUIRED, 1, PASSWORD_LENGTH_MAX, NULL,
+                                               offsetof(struct elevation, password), "One's own password."},
+                                              FIELDS_END};
+
+static int elevate(struct call *c, struct err *e)
+{
+    const struct elevation *in = c->body;
+    char                    token[SESSION_TOKEN_TEXT + 1];
+    int                     right;
+
+    if (limit(c, "elevate", span_of(c->who.account.login), false, TRIES_PER_PERSON, e) < 0 ||
+        (right = store_password_check(c->store, c->who.account.id, in->password, e)) < 0)
+        return -1;
+    if (right == 0)
+        return err_set(e, ERR_INVALID, "That is not your password.");
+    if (store_session_elevate(c->store, &c->actor, c->who.session, "password", c->now_us, token, e) < 0)
+        return -1;
+    identify_set_cookie(c, span_of(token), SESSION_US / 1000000);
+    call_reply_nothing(c);
+    return 0;
+}
+
+#define OPEN(method, path, run, fields, type, summary, reply)                                                          \
+    {                                                                                                                  \
+        method, path, DEED_OPEN, OBJECT_NONE, ROUTE_NO_REPLAY, run, NULL, fields, 0, sizeof(type), summary, reply      \
+    }
+static const struct route rows[] = {
+    {HTTPD_GET, "/signin/challenge", DEED_OPEN, OBJECT_NONE, 0, get_challenge,
+     .summary = "The piece of work to be done before asking to sign in.", .reply = "Challenge"},
+    OPEN(HTTPD_POST, "/signin/link", ask_link, link_fields, struct ask, "Mails a sign-in link, if the address is one.",
+         "Sent"),
+    OPEN(HTTPD_POST, "/signin/link/look", look_at_link, token_fields, struct by_token,
+         "What a sign-in link is about, without using it.", "Link"),
+    OPEN(HTTPD_POST, "/signin/link/use", use_link, token_fields, struct by_token,
+         "Signs in, in the browser that asked for the link.", "SignedIn"),
+    OPEN(HTTPD_POST, "/signin/link/code", show_code, token_fields, struct by_token,
+         "A code to be typed into the browser that asked for the link.", "Code"),
+    OPEN(HTTPD_POST, "/signin/code", type_code, code_fields, struct by_code, "Signs in by the code.", "SignedIn"),
+    OPEN(HTTPD_POST, "/signin/password", by_password, password_fields, struct ask, "Signs in by a password.",
+         "SignedIn"),
+    {HTTPD_POST, "/session/elevate", DEED_SELF_SECRET, OBJECT_NONE, ROUTE_NO_REPLAY, elevate, NULL, elevate_fields, 0,
+     sizeof(struct elevation), "Proves once more who it is, for ten minutes.", NULL},
+};
+
+const struct route_family signin_family = {
+    "Signing in", rows, COUNT(rows),
+    "\"Challenge\":{\"type\":\"object\",\"properties\":{\"kind\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},"
+    "\"words\":{\"type\":\"string\"},\"bits\":{\"type\":\"integer\"}}},"
+    "\"Sent\":{\"type\":\"object\",\"properties\":{\"sent\":{\"type\":\"boolean\"}}},"
+    "\"SignedIn\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"}}},"
+    "\"Code\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"}}},"
+    "\"Link\":{\"type\":\"object\",\"properties\":{\"same_browser\":{\"type\":\"boolean\"},\"device\":{\"type\":"
+    "\"string\"},\"ip\":{\"type\":\"string\"},\"asked\":{\"type\":\"string\"}}}"};
