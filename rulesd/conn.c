@@ -274,6 +274,20 @@ static void wake_conn(void *ctx)
     loop_post(c->loop, c);
 }
 
+/* What is told again, by a repeat, is told as it was. */
+static void make_reply(struct conn *c)
+{
+    struct scan *s = c->x->scan;
+
+    scan_count(s);
+    if (s->given.p != NULL)
+        buf_put(&c->out, s->given);
+    else
+        c->session->put_scan(c->x, &c->out);
+    scan_answered(s, c->out.failed ? SPAN_NONE : buf_span(&c->out));
+    c->replied = true;
+}
+
 static void run_on_worker(void *ctx)
 {
     struct conn *c = ctx;
@@ -285,10 +299,8 @@ static void run_on_worker(void *ctx)
     if (step == SCAN_ASKS)
         return;
     c->step = step;
-    if (c->step == SCAN_DONE) {
-        c->session->put_scan(c->x, &c->out);
-        c->replied = true;
-    }
+    if (c->step == SCAN_DONE)
+        make_reply(c);
     loop_post(c->loop, c);
 }
 
@@ -320,13 +332,9 @@ static enum go finish_scan(struct conn *c)
     struct scan    *s = c->x->scan;
     struct metrics *m = &c->loop->metrics;
 
-    scan_count(s);
-    if (s->given.p != NULL)
-        buf_put(&c->out, s->given);
-    else if (!c->replied)
-        c->session->put_scan(c->x, &c->out);
+    if (!c->replied)
+        make_reply(c);
     c->replied = false;
-    scan_answered(s, c->out.failed ? SPAN_NONE : buf_span(&c->out));
     metrics_request(m, s->req.protocol, METRIC_SCAN, s->given.p != NULL ? METRIC_OK : reply_verdict(s));
     if (c->out.failed || !charge_buf(c, &c->out))
         give_up_reply(c);
@@ -665,7 +673,7 @@ void conn_expire(struct conn *c)
 
     loop_unwait(c->loop, c);
     if (was == WAIT_LATER) {
-        run(c, go_on_with(c, scan_run(c->x->scan)));
+        run(c, c->x->scan->on_worker ? hand_over(c) : go_on_with(c, scan_run(c->x->scan)));
         return;
     }
     metric_add(&c->loop->metrics.timeouts, 1);

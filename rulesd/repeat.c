@@ -70,7 +70,8 @@ static void forget(struct shard *s, struct entry *e)
 
 static void forget_old(struct shard *s, int64_t now_us)
 {
-    while (s->oldest != NULL && (s->bytes > REPEAT_BYTES / SHARDS || now_us - s->oldest->at_us > REPEAT_US))
+    while (s->oldest != NULL &&
+           ((s->bytes > REPEAT_BYTES / SHARDS && s->oldest != s->newest) || now_us - s->oldest->at_us > REPEAT_US))
         forget(s, s->oldest);
 }
 

@@ -2,7 +2,8 @@
  *
  * A proxy that ran out of patience asks again; judging twice would count twice, log twice and hold twice. The same is what has the
  * same listener, form of the reply, queue id, envelope and bytes (a seeded 128-bit hash of all of them). Without a queue id every scan
- * is new. Replies are kept for 24 hours at most, REPEAT_BYTES of them, the oldest go first; what told the sender to come again for
+ * is new. Replies are kept for 24 hours at most, REPEAT_BYTES of them, the oldest go first, and of each shard at least the last, which
+ * may be large: thousands of recipients are removed one by one. What told the sender to come again for
  * REPEAT_SHORT_US alone, for those who waited for it. Any thread; a lock a shard, held for a look-up and a copy. */
 #ifndef POSTERN_RULESD_REPEAT_H
 #define POSTERN_RULESD_REPEAT_H
@@ -10,7 +11,7 @@
 #include "base/arena.h"
 #include "base/fingerprint.h"
 
-#define REPEAT_BYTES ((size_t)16 << 20)
+#define REPEAT_BYTES ((size_t)32 << 20)
 #define REPEAT_US (86400 * INT64_C(1000000))
 #define REPEAT_SHORT_US INT64_C(2000000)
 

@@ -126,6 +126,8 @@ static enum scan_step begin(struct scan *s)
 {
     int rc;
 
+    if (!s->on_worker && s->req.nrcpt > SCAN_LOOP_RCPTS)
+        return SCAN_HEAVY;
     if (log_is_behind(s)) {
         if (s->waited) {
             err_set(&s->err, ERR_BUSY, "the message log is behind");

@@ -5,7 +5,7 @@
  * SCAN_ASKS   somebody else has it: the cache reads what is missing, the scanner scans, custody syncs. They call `wake` (on a
  *             thread of their own), then run again. Once it is returned the scan must not be touched before that.
  * SCAN_LATER  the log is behind: run again after SCAN_LATER_US.
- * SCAN_HEAVY  large, or taking long: set on_worker, and run again on a worker thread.
+ * SCAN_HEAVY  large, for many, or taking long: set on_worker, and run again on a worker thread.
  * One thread at a time; the threads may differ from run to run.
  *
  * With a scanner behind us rules are tried twice: before, to see whether it has to be asked at all, and after,
@@ -33,9 +33,10 @@
 
 #define SCAN_ARENA_MAX ((size_t)64 << 20)
 #define SCAN_LOOP_BYTES ((size_t)256 << 10) /* larger messages go to a worker at once */
-#define SCAN_LOOP_US 5000                   /* of judging on a loop's thread */
-#define SCAN_LATER_US 500000                /* how long a scan waits once for a log that is behind */
-#define SCAN_LAG_US 2000000                 /* when it is that */
+#define SCAN_LOOP_RCPTS 100  /* more recipients do too: their addresses, verdicts and rows take a while */
+#define SCAN_LOOP_US 5000    /* of judging on a loop's thread */
+#define SCAN_LATER_US 500000 /* how long a scan waits once for a log that is behind */
+#define SCAN_LAG_US 2000000  /* when it is that */
 
 /* What the protocols decode into. Spans are as sent, and belong to the request, which outlives the scan. */
 struct scan_request {

@@ -5,7 +5,7 @@
 
 #include "base/clock.h"
 
-#define REPLY_KEPT_MAX ((size_t)256 << 10)
+#define REPLY_KEPT_MAX (((size_t)4 << 20) + ((size_t)4 << 10)) /* the largest of Rspamd's protocol, with its head */
 
 /* ---- what makes it the same ---- */
 

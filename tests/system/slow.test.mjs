@@ -1,7 +1,7 @@
 // Clients who are slow, many, or never done: others do not notice.
 import assert from "node:assert/strict";
 import { once } from "node:events";
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { test } from "node:test";
 
@@ -50,6 +50,51 @@ test("5,000 clients who send a byte a second do not delay others, nor take much 
     for (const s of slow) s.destroy();
     await waitFor("them to be gone", async () =>
         numbers((await http(site.http, { method: "GET", path: "/metrics" })).text, /^connections_open$/).connections_open < 10);
+    await site.stop();
+});
+
+// Milliseconds of CPU that each thread has used, the loops' apart: { loops, others }.
+function threads(pid) {
+    const used = { loops: 0, others: 0 };
+
+    for (const id of readdirSync(`/proc/${pid}/task`)) {
+        const policy = readFileSync(`/proc/${pid}/task/${id}/stat`, "utf8").replace(/.*\) /, "").split(" ")[38];
+        used[policy === "3" ? "loops" : "others"] += Number(readFileSync(`/proc/${pid}/task/${id}/schedstat`, "utf8").split(" ")[0]) / 1e6;
+    }
+    return used;
+}
+
+test("a message for 10,000 keeps the loop from nobody, and its reply, however long, is known when it is asked for again", async (t) => {
+    const site = await startRulesd({ config: { rulesd: { ...trusting, threads: 1 } } });
+    await site.must("domain", "add", "ours.example");
+    await site.must("domain", "add", "theirs.example", "--at-block", "quarantine");
+    await site.must("rule", "add", "--scope", "domain:theirs.example", "block", "--subject", "wares");
+    const message = (id) => `From: a@ext.example\r\nSubject: wares\r\nMessage-ID: <${id}@ext.example>\r\n\r\nhello\r\n`;
+    const rcpts = (domain) => Array.from({ length: 10_000 }, (_, i) => ["Rcpt", `<${"a-rather-long-name-".repeat(3)}${i}@${i % 2 ? domain : "ours.example"}>`]);
+    const big = (id, domain) => http(site.http, { headers: [["From", "<a@ext.example>"], ["Queue-Id", id], ["Flags", "milter"], ...rcpts(domain)], body: message(id) });
+    const small = async () => {
+        const from = performance.now();
+        await http(site.http, { headers: { Rcpt: "ann@ours.example" }, body: spam });
+        return performance.now() - from;
+    };
+    const median = (list) => list.sort((a, b) => a - b)[list.length >> 1];
+    const latencies = async (ms) => { const list = []; for (const end = performance.now() + ms; performance.now() < end;) list.push(await small()); return median(list); };
+
+    assert.equal((await big("first", "ours.example")).status, 200);
+    const before = threads(site.pid);
+    for (let i = 0; i < 3; i++) assert.equal((await big(`Q${i}`, "ours.example")).status, 200);
+    const after = threads(site.pid), loops = after.loops - before.loops, others = after.others - before.others;
+    const quiet = await latencies(300), busy = Promise.all(Array.from({ length: 2 }, (_, i) => big(`B${i}`, "ours.example")));
+    t.diagnostic(`a message for 10,000 costs the loop ${(loops / 3).toFixed(1)} ms and others ${(others / 3).toFixed(1)} ms; a small one takes ${
+        (await latencies(300)).toFixed(1)} ms meanwhile, ${quiet.toFixed(1)} ms else`);
+    await busy;
+    assert.ok(loops < others / 5, `${loops} ms of the loop, ${others} of others`);
+
+    await waitFor("the rows to be written", async () => Number(numbers((await http(site.http, { method: "GET", path: "/metrics" })).text, /^log_waiting$/).log_waiting) === 0);
+    const first = await big("Q", "theirs.example"), again = await big("Q", "theirs.example");
+    assert.ok(first.text.length > 256 * 1024, `${first.text.length} bytes`);
+    assert.ok(again.text === first.text, again.text.slice(0, 100));
+    await waitFor("the log to say so", () => /scan repeated.*queue_id=Q /.test(site.log()));
     await site.stop();
 });
 

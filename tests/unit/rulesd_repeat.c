@@ -124,10 +124,31 @@ static void replies_are_bounded_and_the_oldest_go(void **unused)
         end(r, i, span_make(large, sizeof large), i);
     }
     repeat_stats(r, &stats);
-    assert_true(stats.bytes <= REPEAT_BYTES && stats.kept > 30 && stats.kept < 100);
+    assert_true(stats.bytes <= REPEAT_BYTES && stats.kept > 30 && stats.kept < 200);
     assert_int_equal(ask(r, 999, NULL, &reply, 1000), REPEAT_KNOWN);
     assert_int_equal(ask(r, 0, NULL, &reply, 1000), REPEAT_NEW);
     end(r, 0, SPAN_NONE, 1000);
+    repeats_free(&r);
+}
+
+/* What removes 10,000 recipients one by one. */
+static void a_reply_is_kept_however_long_it_is(void **unused)
+{
+    static char         huge[4 << 20];
+    struct repeats     *r = repeats_new();
+    struct repeat_stats stats;
+    struct span         reply = SPAN_NONE;
+
+    (void)unused;
+    for (unsigned i = 0; i < 100; i++) {
+        assert_int_equal(ask(r, i, NULL, &reply, i), REPEAT_NEW);
+        end(r, i, span_make(huge, sizeof huge), i);
+        assert_int_equal(ask(r, i, NULL, &reply, i), REPEAT_KNOWN);
+        assert_int_equal(reply.n, sizeof huge);
+        arena_reset(arena_of_test());
+    }
+    repeat_stats(r, &stats);
+    assert_true(stats.kept <= 16);
     repeats_free(&r);
 }
 
@@ -140,6 +161,7 @@ int main(void)
         cmocka_unit_test(a_day_later_it_is_new),
         cmocka_unit_test(what_told_to_come_again_is_known_for_a_moment),
         cmocka_unit_test(replies_are_bounded_and_the_oldest_go),
+        cmocka_unit_test(a_reply_is_kept_however_long_it_is),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
