@@ -171,6 +171,7 @@ static void no_notice(void *arg, const PGresult *res)
 static const char session_sql[] =
     "SET client_encoding = 'UTF8'; SET TIME ZONE 'UTC'; SET standard_conforming_strings = on;"
     " SET idle_in_transaction_session_timeout = 300000; SET client_min_messages = warning;"
+    " SET jit = off;" /* our statements are short: to compile one takes longer than to run it */
     " SET lock_timeout = %d; SET search_path = %s";
 
 static int set_up_session(struct pg *p, struct err *e)

@@ -2,7 +2,9 @@
  *
  * A search walks back in time, window by window, so that it can stop between two when it has worked long enough. Each window is one
  * statement, composed of what was asked for; on PostgreSQL one for the keys and one for their rows (log_row.h).
- * Words on SQLite: a window is a day, since each day has full-text tables of its own. Else: as wide as goes quickly. */
+ * SQLite      Words: a window is a day, since each day has full-text tables of its own. Else: as wide as goes quickly.
+ * PostgreSQL  A window is some days, as many as go quickly. It names their partitions: to plan the whole table would take longer
+ *             than to look at them. */
 #include "store/search.h"
 
 #include <stdlib.h>
@@ -11,7 +13,7 @@
 #include "store/log_row.h"
 #include "store/words.h"
 
-#define SQL_MAX 16384
+#define SQL_MAX (256u << 10)
 #define QUERY_MAX (2u << 20) /* of one full-text query */
 #define PARAMS_MAX 32
 #define WINDOW_MIN_MS (3600 * INT64_C(1000))
@@ -19,18 +21,21 @@
 #define QUICK_US 10000
 #define SLOW_US 100000
 #define DAYS_MAX 4000
+#define DAYS_AT_ONCE 32 /* partitions of one statement */
+#define DAY_MARK '\x01' /* stands for the day in the text of what is asked of each */
 #define UID_SLACK_MS 50 /* by which a delivery.id may lie behind its UID's time */
 
-/* One search, while it runs. */
+/* One search, while it runs. Owns `days`. */
 struct search {
     struct store              *s;
     const struct store_search *what;
     struct words_where         where;
-    bool                       has_domain; /* of a mailbox that is there */
-    struct uuid                domain;
-    bool    lite, by_words, by_answers; /* what drives a window: a scope's index, or one of the two sets of words */
-    int64_t since_ms, until_ms;         /* since <= UID's time < until */
-    struct store_key         before;    /* keys from here on are behind us; n 0: all of this moment */
+    bool     lite, by_words, by_answers; /* what drives a window: a scope's index, or one of the two sets of words */
+    bool     by_domain;                  /* the filter says something that the scope does not */
+    int64_t  since_ms, until_ms;         /* since <= UID's time < until */
+    int64_t *days;                       /* that have tables, the newest first */
+    size_t   ndays;
+    struct store_key         before; /* keys from here on are behind us; n 0: all of this moment */
     int64_t                  before_id;
     int64_t                  deadline_us;
     size_t                   left;
@@ -116,15 +121,16 @@ static void put_statuses(struct query *q, const char *of, unsigned statuses)
 }
 
 /* What has to hold besides words and scope. `of` has status and rule, `delivery` the domain, `key` the UID. */
-static void put_filters(struct query *q, const struct store_search *w, const char *of, const char *delivery,
-                        const char *key)
+static void put_filters(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key)
 {
+    const struct store_search *w = x->what;
+
     put_statuses(q, of, w->statuses);
     if (w->has_rule) {
         buf_printf(&q->sql, " AND %s.rule_id = ", of);
         put_param(q, dbv_uuid(&w->rule));
     }
-    if (w->has_domain) {
+    if (x->by_domain) {
         buf_printf(&q->sql, " AND %s.domain_id = ", delivery);
         put_param(q, dbv_uuid(&w->domain));
     }
@@ -158,6 +164,7 @@ static void put_driving_words(struct query *q, const struct search *x, const cha
 
 /* ---- One window on SQLite ------------------------------------------------------------------------------------------ */
 
+/* The + keeps SQLite from asking the driving words anew for each of these rows. */
 static void lite_aside(struct query *q, const struct search *x, int64_t day)
 {
     for (size_t i = 0; i < x->what->nwords; i++) {
@@ -169,7 +176,7 @@ static void lite_aside(struct query *q, const struct search *x, int64_t day)
             continue;
         text = new_text(q);
         words_query_one(text, &x->where, one);
-        buf_printf(&q->sql, " AND k.rowid %sIN (SELECT rowid FROM %s_%lld WHERE ", one->without ? "NOT " : "", table,
+        buf_printf(&q->sql, " AND +k.rowid %sIN (SELECT rowid FROM %s_%lld WHERE ", one->without ? "NOT " : "", table,
                    (long long)day);
         put_match(q, true, table, day, text);
         put(q, ")");
@@ -184,129 +191,208 @@ static void lite_ids(struct query *q, const char *id, int64_t from, int64_t belo
     put_param(q, dbv_i64(below));
 }
 
+/* Status and rule of what words have found, in the scope's own index: its rows lie side by side. The + has SQLite look for the one row,
+ * and not for those of the whole window. The name of the table. */
+static const char *lite_narrow(struct query *q, const struct search *x)
+{
+    const struct store_search *w = x->what;
+
+    if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule))
+        return "d";
+    put(q, w->scope.kind == SCOPE_MAILBOX
+               ? " CROSS JOIN delivery_mailbox f ON f.id = +k.rowid AND f.mailbox_id = "
+               : " CROSS JOIN delivery f INDEXED BY delivery_domain ON f.id = +k.rowid AND f.domain_id = ");
+    put_param(q, dbv_uuid(&w->scope.id));
+    return "f";
+}
+
+static void lite_by_words(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
+{
+    const char *table = x->by_answers ? "answers" : "words", *of;
+    int64_t     day = from_ms / DAY_MS;
+
+    buf_printf(&q->sql, "%s_%lld k", table, (long long)day);
+    of = lite_narrow(q, x);
+    put(q, " CROSS JOIN delivery d ON d.id = k.rowid CROSS JOIN message m ON m.uid = d.uid WHERE k.");
+    put_driving_words(q, x, table, day);
+    lite_aside(q, x, day);
+    lite_ids(q, "k.rowid", day_id_at(from_ms), below);
+    put_filters(q, x, of, "d", "d");
+}
+
+static void lite_by_scope(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
+{
+    const struct store_search *w = x->what;
+    bool                       box = w->scope.kind == SCOPE_MAILBOX, domain = w->scope.kind == SCOPE_DOMAIN;
+
+    put(q, box      ? "delivery_mailbox k CROSS JOIN delivery d ON d.id = k.id"
+           : domain ? "delivery d INDEXED BY delivery_domain"
+                    : "delivery d");
+    put(q, " CROSS JOIN message m ON m.uid = d.uid WHERE ");
+    if (box || domain) {
+        put(q, box ? "k.mailbox_id = " : "d.domain_id = ");
+        put_param(q, dbv_uuid(&w->scope.id));
+    } else {
+        put(q, "1");
+    }
+    lite_ids(q, box ? "k.id" : "d.id", day_id_at(from_ms), below);
+    put_filters(q, x, box ? "k" : "d", "d", "d");
+}
+
 /* The joins go on from the first table, whose order is the one that is wanted; its index has what is filtered most. */
 static void lite_window(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    const struct store_search *w = x->what;
-    const char                *table = x->by_answers ? "answers" : "words", *id = "d.id";
-    int64_t                    day = from_ms / DAY_MS, below = day_id_at(to_ms);
-    bool                       words = has_words(x);
+    int64_t below = day_id_at(to_ms);
+    bool    words = has_words(x);
 
     below = below < x->before_id ? below : x->before_id;
     put(q, "SELECT " LOG_ROW_LITE " FROM ");
-    if (words) {
-        buf_printf(&q->sql, "%s_%lld k CROSS JOIN delivery d ON d.id = k.rowid", table, (long long)day);
-        id = "k.rowid";
-    } else if (w->scope.kind == SCOPE_MAILBOX) {
-        put(q, "delivery_mailbox k CROSS JOIN delivery d ON d.id = k.id");
-        id = "k.id";
-    } else {
-        put(q, w->scope.kind == SCOPE_DOMAIN ? "delivery d INDEXED BY delivery_domain" : "delivery d");
-    }
-    put(q, " CROSS JOIN message m ON m.uid = d.uid WHERE ");
-    if (words) {
-        put(q, "k.");
-        put_driving_words(q, x, table, day);
-        lite_aside(q, x, day);
-    } else if (w->scope.kind == SCOPE_GLOBAL) {
-        put(q, "1");
-    } else {
-        put(q, w->scope.kind == SCOPE_DOMAIN ? "d.domain_id = " : "k.mailbox_id = ");
-        put_param(q, dbv_uuid(&w->scope.id));
-    }
-    lite_ids(q, id, day_id_at(from_ms), below);
-    put_filters(q, w, !words && w->scope.kind == SCOPE_MAILBOX ? "k" : "d", "d", "d");
-    buf_printf(&q->sql, " ORDER BY %s DESC LIMIT ", id);
+    if (words)
+        lite_by_words(q, x, from_ms, below);
+    else
+        lite_by_scope(q, x, from_ms, below);
+    buf_printf(&q->sql, " ORDER BY %s DESC LIMIT ",
+               words                                  ? "k.rowid"
+               : x->what->scope.kind == SCOPE_MAILBOX ? "k.id"
+                                                      : "d.id");
     put_param(q, dbv_i64((int64_t)x->left));
 }
 
-/* ---- One window on PostgreSQL -------------------------------------------------------------------------------------- */
+/* ---- Some days on PostgreSQL --------------------------------------------------------------------------------------- */
 
-/* The bounds stand at every table: so the planner leaves the partitions of other days out. */
-static void pg_bounds(struct query *q, const char *table, const size_t bounds[2])
+static void put_partition(struct query *q, const char *table, const char *as)
 {
-    buf_printf(&q->sql, "%s.uid >= $%zu AND %s.uid < $%zu", table, bounds[0], table, bounds[1]);
+    buf_printf(&q->sql, "%s_%c %s", table, DAY_MARK, as);
 }
 
-static void pg_join(struct query *q, const char *table, const char *as, const char *to, bool n, const size_t bounds[2])
+static void pg_join(struct query *q, const char *table, const char *as, bool n)
 {
-    buf_printf(&q->sql, " JOIN %s %s ON %s.uid = %s.uid AND ", table, as, as, to);
+    put(q, " JOIN ");
+    put_partition(q, table, as);
+    buf_printf(&q->sql, " ON %s.uid = t.uid", as);
     if (n)
-        buf_printf(&q->sql, "%s.n = %s.n AND ", as, to);
-    pg_bounds(q, as, bounds);
+        buf_printf(&q->sql, " AND %s.n = t.n", as);
 }
 
-static void pg_aside(struct query *q, const struct search *x, const size_t bounds[2])
+static void put_uid_param(struct query *q, const struct uuid *u)
+{
+    struct day_uid uid = day_uid_text(u);
+    struct buf    *text = new_text(q);
+
+    buf_puts(text, uid.text);
+    put_param(q, dbv_text(buf_span(text)));
+}
+
+static void pg_bounds(struct query *q, const struct search *x)
+{
+    struct uuid from = day_uid_at(x->since_ms), to = day_uid_at(x->until_ms);
+
+    put(q, " WHERE t.uid >= ");
+    put_uid_param(q, &from);
+    put(q, " AND t.uid < ");
+    put_uid_param(q, &to);
+    put(q, " AND (t.uid, t.n) < (");
+    put_uid_param(q, &x->before.uid);
+    put(q, ", ");
+    put_param(q, dbv_i64(x->before.n));
+    put(q, ")");
+}
+
+/* What the other set of words says is put together with what the driving one has found, and not asked of each row. */
+static void pg_aside(struct query *q, const struct search *x, bool without)
 {
     for (size_t i = 0; i < x->what->nwords; i++) {
         const struct store_words *one = &x->what->words[i];
         struct buf               *text;
 
-        if (!is_aside(x, one))
+        if (!is_aside(x, one) || one->without != without)
             continue;
+        put(q, without ? " EXCEPT" : " INTERSECT");
+        put(q, " SELECT w.uid, w.n FROM ");
+        put_partition(q, words_in_answers(one->field) ? "delivery_answers" : "delivery_words", "w WHERE ");
         text = new_text(q);
         words_query_one(text, &x->where, one);
-        buf_printf(&q->sql, " AND %sEXISTS (SELECT 1 FROM %s w WHERE w.uid = t.uid AND w.n = t.n AND ",
-                   one->without ? "NOT " : "", words_in_answers(one->field) ? "delivery_answers" : "delivery_words");
-        pg_bounds(q, "w", bounds);
-        put(q, " AND ");
         put_match(q, false, "w", 0, text);
-        put(q, ")");
     }
 }
 
-static const char *pg_table(const struct search *x)
-{
-    return x->by_answers                          ? "delivery_answers"
-           : x->by_words                          ? "delivery_words"
-           : x->what->scope.kind == SCOPE_MAILBOX ? "delivery_mailbox"
-                                                  : "delivery";
-}
-
-/* The keys of the window. t has status and rule itself, unless words drive the search. */
-static void pg_keys(struct query *q, const struct search *x, const size_t bounds[2], struct db_val uid)
+/* OFFSET 0 has the words looked up, where one scope's are few: else the planner may read all rows in their order instead. */
+static void pg_by_words(struct query *q, const struct search *x)
 {
     const struct store_search *w = x->what;
-    bool                       words = has_words(x), box = !words && w->scope.kind == SCOPE_MAILBOX;
+    bool                       box = w->scope.kind == SCOPE_MAILBOX, domain = w->scope.kind == SCOPE_DOMAIN;
 
-    buf_printf(&q->sql, "SELECT t.uid, t.n FROM %s t", pg_table(x));
-    if ((words && (w->statuses != 0 || w->has_rule || w->has_domain)) || (box && w->has_domain))
-        pg_join(q, "delivery", "d", "t", true, bounds);
+    put(q, "(SELECT w.uid, w.n FROM ");
+    put_partition(q, x->by_answers ? "delivery_answers" : "delivery_words", "w WHERE ");
+    put_driving_words(q, x, "w", 0);
+    pg_aside(q, x, false);
+    pg_aside(q, x, true);
+    put(q, box || domain ? " OFFSET 0) t" : ") t");
+    if (w->statuses != 0 || w->has_rule || x->by_domain) {
+        pg_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f", true);
+        if (domain || (box && !x->by_domain)) {
+            put(q, domain ? " AND f.domain_id = " : " AND f.mailbox_id = ");
+            put_param(q, dbv_uuid(&w->scope.id));
+        }
+    }
     if (w->has_direction)
-        pg_join(q, "message", "m", "t", false, bounds);
-    put(q, " WHERE ");
-    pg_bounds(q, "t", bounds);
-    put(q, " AND (t.uid, t.n) < (");
-    put_param(q, uid);
-    put(q, ", ");
-    put_param(q, dbv_i64(x->before.n));
-    put(q, ")");
-    if (words) {
-        put(q, " AND ");
-        put_driving_words(q, x, "t", 0);
-        pg_aside(q, x, bounds);
-    } else if (w->scope.kind != SCOPE_GLOBAL) {
+        pg_join(q, "message", "m", false);
+    pg_bounds(q, x);
+    put_filters(q, x, "f", "f", "t");
+}
+
+static void pg_by_scope(struct query *q, const struct search *x)
+{
+    const struct store_search *w = x->what;
+    bool                       box = w->scope.kind == SCOPE_MAILBOX;
+
+    put_partition(q, box ? "delivery_mailbox" : "delivery", "t");
+    if (box && x->by_domain)
+        pg_join(q, "delivery", "d", true);
+    if (w->has_direction)
+        pg_join(q, "message", "m", false);
+    pg_bounds(q, x);
+    if (w->scope.kind != SCOPE_GLOBAL) {
         put(q, box ? " AND t.mailbox_id = " : " AND t.domain_id = ");
         put_param(q, dbv_uuid(&w->scope.id));
     }
-    put_filters(q, w, words ? "d" : "t", words || box ? "d" : "t", "t");
-    put(q, " ORDER BY t.uid DESC, t.n DESC LIMIT ");
-    put_param(q, dbv_i64((int64_t)x->left));
+    put_filters(q, x, "t", box ? "d" : "t", "t");
 }
 
-static void pg_window(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+/* The same of each day: what is written once with a mark, behind each other with the days. */
+static void put_days(struct query *q, struct span of_a_day, const int64_t *days, size_t n)
 {
-    struct uuid ends[] = {day_uid_at(from_ms), day_uid_at(to_ms), x->before.uid};
-    size_t      bounds[2] = {1, 2};
-
-    for (size_t i = 0; i < COUNT(ends); i++) {
-        struct day_uid uid = day_uid_text(&ends[i]);
-
-        buf_puts(new_text(q), uid.text);
+    for (size_t i = 0; i < n; i++) {
+        put(q, i > 0 ? " UNION ALL " : "");
+        for (size_t at = 0; at < of_a_day.n; at++) {
+            if (of_a_day.p[at] == DAY_MARK)
+                buf_printf(&q->sql, "%lld", (long long)days[i]);
+            else
+                buf_putc(&q->sql, of_a_day.p[at]);
+        }
     }
-    for (size_t i = 0; i < COUNT(bounds); i++)
-        q->vals[q->n++] = dbv_text(buf_span(&q->texts[i]));
-    pg_keys(q, x, bounds, dbv_text(buf_span(&q->texts[2])));
+}
+
+static void pg_window(struct query *q, const struct search *x, const int64_t *days, size_t n)
+{
+    struct buf of_a_day;
+
+    put(q, "(SELECT t.uid, t.n FROM ");
+    if (has_words(x))
+        pg_by_words(q, x);
+    else
+        pg_by_scope(q, x);
+    put(q, " ORDER BY t.uid DESC, t.n DESC LIMIT ");
+    put_param(q, dbv_i64((int64_t)x->left));
+    put(q, ")");
+    of_a_day = q->sql;
+    buf_init(&q->sql, SQL_MAX);
+    put(q, "SELECT uid, n FROM (");
+    put_days(q, buf_span(&of_a_day), days, n);
+    put(q, ") u ORDER BY uid DESC, n DESC LIMIT ");
+    put_param(q, dbv_i64((int64_t)x->left));
+    q->sql.failed = q->sql.failed || of_a_day.failed;
+    buf_fini(&of_a_day);
 }
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
@@ -329,12 +415,19 @@ static int yield_rows(struct search *x, struct db_rows *r, struct err *e)
     return rc;
 }
 
-static void compose(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+/* A window: from one moment to another on SQLite, whole days on PostgreSQL. */
+struct window {
+    int64_t        from_ms, to_ms;
+    const int64_t *days;
+    size_t         ndays;
+};
+
+static void compose(struct query *q, const struct search *x, const struct window *w)
 {
     if (x->lite)
-        lite_window(q, x, from_ms, to_ms);
+        lite_window(q, x, w->from_ms, w->to_ms);
     else
-        pg_window(q, x, from_ms, to_ms);
+        pg_window(q, x, w->days, w->ndays);
     if (q->sql.failed)
         panic("a search longer than %d bytes", SQL_MAX);
 }
@@ -361,7 +454,7 @@ static int yield_keys(struct search *x, struct db_rows *r, struct store_key *key
     return rc;
 }
 
-static int run_window(struct search *x, int64_t from_ms, int64_t to_ms, struct err *e)
+static int run_window(struct search *x, const struct window *w, struct err *e)
 {
     struct store_key *keys = x->lite ? NULL : calloc(x->left, sizeof *keys);
     struct query      q;
@@ -372,7 +465,7 @@ static int run_window(struct search *x, int64_t from_ms, int64_t to_ms, struct e
     if (!x->lite && keys == NULL)
         panic("out of memory");
     query_init(&q);
-    compose(&q, x, from_ms, to_ms);
+    compose(&q, x, w);
     rc = db_query(x->s->log, q.sql.p, q.vals, q.n, &r, e);
     if (rc == 0)
         rc = x->lite ? yield_rows(x, r, e) : yield_keys(x, r, keys, &n, e);
@@ -405,40 +498,81 @@ static bool is_over(struct search *x, int64_t from_ms)
 
 static int walk_days(struct search *x, struct err *e)
 {
-    int64_t *days = calloc(DAYS_MAX, sizeof *days);
-    size_t   n = 0;
-    int      rc;
+    for (size_t i = 0; i < x->ndays; i++) {
+        int64_t       from = x->days[i] * DAY_MS;
+        struct window w = {from > x->since_ms ? from : x->since_ms, x->until_ms, NULL, 0};
 
-    if (days == NULL)
-        panic("out of memory");
-    rc = day_list(x->s, x->since_ms / DAY_MS, (x->until_ms - 1) / DAY_MS, true, days, DAYS_MAX, &n, e);
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        int64_t from = days[i] * DAY_MS;
-
-        rc = run_window(x, from > x->since_ms ? from : x->since_ms, x->until_ms, e);
-        if (rc == 0 && is_over(x, from))
+        if (run_window(x, &w, e) < 0)
+            return -1;
+        if (is_over(x, from))
             break;
     }
-    free(days);
-    return rc;
+    return 0;
 }
 
-/* The first window is a day; what goes quickly widens the next one, what goes slowly narrows it. */
+/* What goes quickly widens the next window, what goes slowly narrows it. */
+static bool went_quickly(int64_t begun_us) { return clock_mono_us() - begun_us < QUICK_US; }
+static bool went_slowly(int64_t begun_us) { return clock_mono_us() - begun_us > SLOW_US; }
+
+/* The first window is a day. */
 static int walk_windows(struct search *x, struct err *e)
 {
     int64_t width = DAY_MS, to = x->until_ms;
 
     while (to > x->since_ms) {
-        int64_t begun = clock_mono_us(), from = to - x->since_ms < width ? x->since_ms : to - width;
+        int64_t       begun = clock_mono_us(), from = to - x->since_ms < width ? x->since_ms : to - width;
+        struct window w = {from, to, NULL, 0};
 
-        if (run_window(x, from, to, e) < 0)
+        if (run_window(x, &w, e) < 0)
             return -1;
         if (is_over(x, from))
             break;
         to = from;
-        if (clock_mono_us() - begun < QUICK_US && width < WINDOW_MAX_MS)
+        if (went_quickly(begun) && width < WINDOW_MAX_MS)
             width *= 4;
-        else if (clock_mono_us() - begun > SLOW_US && width > WINDOW_MIN_MS)
+        else if (went_slowly(begun) && width > WINDOW_MIN_MS)
+            width /= 2;
+    }
+    return 0;
+}
+
+/* A day that was forgotten meanwhile has no tables any more; only the oldest are. */
+static bool forgotten(struct search *x)
+{
+    int64_t    oldest;
+    size_t     n;
+    struct err ignored = ERR_INIT;
+
+    if (day_list(x->s, 0, INT64_MAX, false, &oldest, 1, &n, &ignored) < 0 || n == 0)
+        return false;
+    for (n = x->ndays; n > 0 && x->days[n - 1] < oldest;)
+        n--;
+    if (n == x->ndays)
+        return false;
+    x->ndays = n;
+    return true;
+}
+
+static int walk_partitions(struct search *x, struct err *e)
+{
+    size_t at = 0, width = 1;
+
+    while (at < x->ndays) {
+        size_t        left = x->left;
+        int64_t       begun = clock_mono_us();
+        struct window w = {0, 0, x->days + at, x->ndays - at < width ? x->ndays - at : width};
+
+        if (run_window(x, &w, e) < 0) {
+            if (x->left < left || !forgotten(x))
+                return -1;
+            continue;
+        }
+        at += w.ndays;
+        if (is_over(x, x->days[at - 1] * DAY_MS))
+            break;
+        if (went_quickly(begun) && width < DAYS_AT_ONCE)
+            width *= 4;
+        else if (went_slowly(begun) && width > 1)
             width /= 2;
     }
     return 0;
@@ -464,18 +598,26 @@ static int find_before(struct search *x, struct err *e)
 static int64_t ms_up(int64_t us) { return us / 1000 + (us % 1000 > 0); }
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
+/* Those days that lie within the time. */
+static void keep_days(struct search *x)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < x->ndays; i++)
+        if (x->days[i] * DAY_MS < x->until_ms && (x->days[i] + 1) * DAY_MS > x->since_ms)
+            x->days[n++] = x->days[i];
+    x->ndays = n;
+}
+
 /* The time that has to be looked at: what was asked for, within the days that there are. */
 static int find_bounds(struct search *x, struct err *e)
 {
     const struct store_search *w = x->what;
-    int64_t                    newest = 0, oldest = 0;
-    size_t                     n = 0;
 
-    if (day_list(x->s, 0, INT64_MAX, true, &newest, 1, &n, e) < 0 ||
-        day_list(x->s, 0, INT64_MAX, false, &oldest, 1, &n, e) < 0)
+    if (day_list(x->s, 0, INT64_MAX, true, x->days, DAYS_MAX, &x->ndays, e) < 0)
         return -1;
-    x->since_ms = oldest * DAY_MS;
-    x->until_ms = n == 0 ? x->since_ms : (newest + 1) * DAY_MS;
+    x->since_ms = x->ndays == 0 ? 0 : x->days[x->ndays - 1] * DAY_MS;
+    x->until_ms = x->ndays == 0 ? 0 : (x->days[0] + 1) * DAY_MS;
     x->before = (struct store_key){.uid = day_uid_at(INT64_MAX)};
     if (w->has_before) {
         x->before = w->before;
@@ -491,6 +633,7 @@ static int find_bounds(struct search *x, struct err *e)
         x->since_ms = ms > x->since_ms ? ms : x->since_ms;
         x->until_ms = least(x->until_ms, ms + 1 + UID_SLACK_MS);
     }
+    keep_days(x);
     return find_before(x, e);
 }
 
@@ -514,24 +657,29 @@ static void find_driver(struct search *x)
 
 static const char domain_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
 
-/* On which shelf the words of the scope are. Of a mailbox that is gone nobody knows any more. */
+/* On which shelf the words of the scope are, and whether the filter for a domain says more than a mailbox does, which is of one domain for
+ * ever. Of a mailbox that is gone nobody knows any more. */
 static int find_shelf(struct search *x, struct err *e)
 {
     const struct store_scope *scope = &x->what->scope;
     struct db_rows           *r;
+    struct uuid               domain;
     int                       rc;
 
     x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ANY_SHELF};
+    x->by_domain = x->what->has_domain;
     if (scope->kind == SCOPE_DOMAIN)
         x->where.shelf = words_shelf(&scope->id);
     if (scope->kind != SCOPE_MAILBOX)
         return 0;
     if ((rc = row_first(x->s->main, domain_sql, (struct db_val[]){dbv_uuid(&scope->id)}, 1, &r, e)) <= 0)
         return rc;
-    x->domain = col_uuid(r, 0);
-    x->has_domain = true;
-    x->where.shelf = words_shelf(&x->domain);
+    domain = col_uuid(r, 0);
     db_rows_free(&r);
+    x->where.shelf = words_shelf(&domain);
+    x->by_domain = false;
+    if (x->what->has_domain && !uuid_eq(&domain, &x->what->domain))
+        x->until_ms = x->since_ms; /* so there is nothing */
     return 0;
 }
 
@@ -539,11 +687,22 @@ static int start(struct search *x, struct err *e)
 {
     if (x->what->nwords > STORE_WORDS_MAX)
         return err_set(e, ERR_LIMIT, "a search with %zu texts, at most %d", x->what->nwords, STORE_WORDS_MAX);
+    if ((x->days = calloc(DAYS_MAX, sizeof *x->days)) == NULL)
+        panic("out of memory");
     x->lite = db_kind(x->s->log) == DB_SQLITE;
     x->left = page_limit(x->what->limit);
     x->deadline_us = clock_mono_us() + STORE_SEARCH_US;
     find_driver(x);
-    return find_shelf(x, e) < 0 ? -1 : find_bounds(x, e);
+    return find_bounds(x, e) < 0 ? -1 : find_shelf(x, e);
+}
+
+static int walk(struct search *x, struct err *e)
+{
+    if (start(x, e) < 0)
+        return -1;
+    if (x->until_ms <= x->since_ms)
+        return 0;
+    return !x->lite ? walk_partitions(x, e) : has_words(x) ? walk_days(x, e) : walk_windows(x, e);
 }
 
 int store_search(struct store *s, const struct store_search *what, store_row_fn fn, void *ctx,
@@ -551,13 +710,11 @@ int store_search(struct store *s, const struct store_search *what, store_row_fn 
 {
     int64_t       begun = clock_mono_us();
     struct search x = {.s = s, .what = what, .fn = fn, .ctx = ctx, .end = end};
-    int           rc = 0;
+    int           rc;
 
     *end = (struct store_search_end){.more = false};
-    if (start(&x, e) < 0)
-        return -1;
-    if (x.until_ms > x.since_ms)
-        rc = x.lite && has_words(&x) ? walk_days(&x, e) : walk_windows(&x, e);
+    rc = walk(&x, e);
+    free(x.days);
     end->us = clock_mono_us() - begun;
     return rc;
 }
@@ -582,18 +739,30 @@ static int explain(struct search *x, struct query *q, struct buf *out, struct er
     return rc;
 }
 
+static int plan(struct search *x, struct buf *out, struct err *e)
+{
+    struct query q;
+    int          rc;
+
+    if (start(x, e) < 0)
+        return -1;
+    if (x->until_ms <= x->since_ms || x->ndays == 0)
+        return 0;
+    query_init(&q);
+    compose(&q, x,
+            &(struct window){x->until_ms - DAY_MS < x->since_ms ? x->since_ms : x->until_ms - DAY_MS, x->until_ms,
+                             x->days, 1});
+    rc = explain(x, &q, out, e);
+    query_fini(&q);
+    return rc;
+}
+
 int store_search_plan(struct store *s, const struct store_search *what, struct buf *out, struct err *e)
 {
     struct store_search_end end = {.more = false};
     struct search           x = {.s = s, .what = what, .end = &end};
-    struct query            q;
-    int                     rc;
+    int                     rc = plan(&x, out, e);
 
-    if (start(&x, e) < 0)
-        return -1;
-    query_init(&q);
-    compose(&q, &x, x.until_ms - DAY_MS < x.since_ms ? x.since_ms : x.until_ms - DAY_MS, x.until_ms);
-    rc = explain(&x, &q, out, e);
-    query_fini(&q);
+    free(x.days);
     return rc;
 }
