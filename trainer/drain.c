@@ -298,7 +298,7 @@ static bool is_time_to_settle(const struct drain *d)
     return d->hand.known == d->hand.n || (d->hand.known > 0 && clock_mono_us() - d->hand.known_us > SETTLE_US);
 }
 
-int drain_step(struct drain *d, struct err *e)
+static int step(struct drain *d, struct err *e)
 {
     if (open_all(d, e) < 0)
         return -1;
@@ -316,6 +316,14 @@ int drain_step(struct drain *d, struct err *e)
     else if (d->hand.known == d->hand.n)
         adapt(d);
     return is_time_to_settle(d) && settle(d, e) < 0 ? -1 : 1;
+}
+
+int drain_step(struct drain *d, struct err *e)
+{
+    int rc = step(d, e);
+
+    atomic_store(&d->counts->away, rc < 0);
+    return rc;
 }
 
 void drain_free(struct drain **dp)

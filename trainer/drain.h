@@ -19,11 +19,12 @@
 
 #define DRAIN_HAND_MAX 32
 
-/* Since the start; written by the drain's thread alone. */
+/* Since the start; written by the drain's thread alone, read by any. */
 struct drain_counts {
-    atomic_ullong attempts;                     /* questions to a backend */
-    atomic_ullong ended[REPORT_SUPERSEDED + 1]; /* by state; WAITING: put off */
+    atomic_ullong attempts;       /* questions to a backend */
     atomic_ullong failed, closed; /* answers: down, slow, cut or nonsense; a wrong password and the like */
+    atomic_ullong ended[REPORT_SUPERSEDED + 1]; /* reports by state; WAITING: put off */
+    atomic_bool   away;                         /* the database, or the keys */
 };
 
 struct drain;

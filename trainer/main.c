@@ -1,7 +1,7 @@
 /* trainer/main.c - postern-trainer: teaches the filter what people report, and takes reports by mail (lmtp.h).
  *
- * One thread, and those of lmtp.h. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read the settings again. Several may run at once, here
- * and on other machines. */
+ * One thread, and those of lmtp.h and health.h. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read
+ * the settings again. Several may run at once, here and on other machines. */
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/program.h"
 #include "drain.h"
+#include "health.h"
 #include "lmtp.h"
 #include "mail/leaf.h"
 
@@ -65,43 +66,54 @@ static int serve(struct drain *d, bool idle)
     }
 }
 
-static int begin(const struct program_options *o, struct conf **conf, struct drain **d, struct lmtp **l, struct err *e)
+/* All of it borrows from conf. */
+struct parts {
+    struct conf   *conf;
+    struct drain  *drain;
+    struct lmtp   *lmtp;
+    struct health *health;
+};
+
+static int begin(const struct program_options *o, struct parts *p, struct err *e)
 {
     static struct drain_counts counts;
     const struct settings     *s;
 
-    if (conf_load(o->conf_path, !o->conf_given, conf, e) < 0)
+    if (conf_load(o->conf_path, !o->conf_given, &p->conf, e) < 0)
         return -1;
-    s = conf_settings(*conf);
-    if (drain_new(s, &counts, d, e) < 0)
+    s = conf_settings(p->conf);
+    if (drain_new(s, &counts, &p->drain, e) < 0)
         return -1;
     log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
-    return lmtp_start(s, l, e);
+    return lmtp_start(s, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
+}
+
+static void end(struct parts *p)
+{
+    health_stop(&p->health);
+    lmtp_stop(&p->lmtp);
+    drain_free(&p->drain);
+    conf_free(&p->conf);
 }
 
 static int run_with(const struct program_options *o, bool first)
 {
-    struct err    e = ERR_INIT;
-    struct conf  *conf = NULL;
-    struct drain *d = NULL;
-    struct lmtp  *l = NULL;
-    int           got;
+    struct err   e = ERR_INIT;
+    struct parts p = {NULL};
+    int          got;
 
-    if (begin(o, &conf, &d, &l, &e) < 0) {
-        drain_free(&d);
-        conf_free(&conf);
+    if (begin(o, &p, &e) < 0) {
+        end(&p);
         if (first)
             fatal(&e);
         log_err(LOG_LEVEL_ERROR, "settings not read again, and reports wait", &e);
         return wait_ms(3600000);
     }
-    const struct settings *s = conf_settings(conf);
-    if (s->trainer.backend.n == 0)
+    const bool idle = conf_settings(p.conf)->trainer.backend.n == 0;
+    if (idle)
         log_text(LOG_LEVEL_INFO, "no [trainer] backend is configured: there is nothing to teach");
-    got = serve(d, s->trainer.backend.n == 0);
-    lmtp_stop(&l);
-    drain_free(&d);
-    conf_free(&conf);
+    got = serve(p.drain, idle);
+    end(&p);
     return got;
 }
 

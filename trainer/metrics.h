@@ -1,0 +1,22 @@
+/* trainer/metrics.h - what the trainer tells of itself, in Prometheus' words: totals, never whose mail it was. Pure. */
+#ifndef POSTERN_TRAINER_METRICS_H
+#define POSTERN_TRAINER_METRICS_H
+
+#include "drain.h"
+#include "net/bayes.h"
+
+#define METRICS_STATES_MAX 16
+
+struct metrics_view {
+    const struct drain_counts *counts;
+    bool                       store_up;
+    int64_t                    reports[METRICS_STATES_MAX]; /* by state; not told while the store is away */
+    int64_t                    oldest_us;                   /* since when the oldest waits; INT64_MAX: none does */
+    int64_t                    now_us, started_us;
+    const struct bayes_view   *bayes;
+    size_t                     nbayes;
+    int64_t                    needed;
+};
+void metrics_put(struct buf *out, const struct metrics_view *v);
+
+#endif
