@@ -30,6 +30,7 @@ int cli_address(struct cli *c, int argc, char **argv, struct err *e);
 int cli_policy(struct cli *c, int argc, char **argv, struct err *e);
 int cli_rule(struct cli *c, int argc, char **argv, struct err *e);
 int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e);
+int cli_login_link(struct cli *c, int argc, char **argv, struct err *e);
 int cli_token(struct cli *c, int argc, char **argv, struct err *e);
 int cli_sender(struct cli *c, int argc, char **argv, struct err *e);
 int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);

@@ -39,6 +39,7 @@ static const struct command {
     {"config", "example|man|check", "the settings", cli_config},
     {"doctor", "[--mail ADDRESS] [--wait SECONDS] [--json]", "what is wrong, or would go wrong, and the cure",
      cli_doctor},
+    {"login-link", "ADDRESS", "a link that signs a person in to the portal, once", cli_login_link},
     {"run", "[--example DIR]", "start the programs of Postern as children of this one", cli_run},
 };
 
