@@ -8,8 +8,8 @@
  * feed      one thread follows the change feed (feed.h): within 200 ms of a commit new audiences and scopes hold. Small changes
  *           become overlays; large scopes are merged in the background. A change never stalls a reader: it swaps a pointer.
  *
- * Database away: what is cached goes on deciding (stale, counted and logged once a minute); what is not cached fails with
- * ERR_LOST or ERR_BUSY, which callers turn into a temporary failure. Nothing is thrown out meanwhile. */
+ * Database away: what is cached goes on deciding (stale, counted and logged once a minute); what is not cached fails
+ * with ERR_LOST or ERR_BUSY, which callers turn into a temporary failure. Nothing is thrown out meanwhile. */
 #ifndef POSTERN_RULESD_CACHE_H
 #define POSTERN_RULESD_CACHE_H
 
@@ -36,23 +36,25 @@ bool cache_ready(struct cache *c);
 int64_t cache_feed_seq(const struct cache *c);
 bool    cache_is_stale(const struct cache *c); /* the database is away: changes are not heard of */
 
-/* 1: *out is held (drop it); 0: not known yet, use cache_load(); -1: known to fail right now, with e. `address` is in normal form;
- * the empty span stands for "no recipient": global rules and thresholds. Any thread; takes one shard lock. */
+/* 1: *out is held (drop it); 0: not known yet, use cache_load(); -1: known to fail right now, with e. `address` is
+ * in normal form; the empty span stands for "no recipient": global rules and thresholds. Any thread; takes one shard
+ * lock. */
 int  cache_get(struct cache *c, struct span address, struct audience **out, struct err *e);
 void audience_drop(struct audience **a);
 
-/* Asks for what is missing: when every address is there (or failed), done(ctx) is called on a thread of the cache's; it must be
- * short (wake a loop). Addresses are copied. Same addresses asked at once are loaded once. Never blocks. done is called exactly
- * once, at the latest by cache_free(): ctx has to live until then. A scope that is compiled for the first time is waited for,
- * at most 3 s; then the address has failed for now (ERR_BUSY). */
+/* Asks for what is missing: when every address is there (or failed), done(ctx) is called on a thread of the cache's;
+ * it must be short (wake a loop). Addresses are copied. Same addresses asked at once are loaded once. Never blocks.
+ * done is called exactly once, at the latest by cache_free(): ctx has to live until then. A scope that is compiled
+ * for the first time is waited for, at most 3 s; then the address has failed for now (ERR_BUSY). */
 void cache_load(struct cache *c, const struct span *addresses, size_t n, void (*done)(void *ctx), void *ctx);
 
 const struct store_resolved    *audience_who(const struct audience *a);
 const struct store_domain_view *audience_domain(const struct audience *a);
 struct thresholds               audience_thresholds(const struct audience *a);
-/* The scope that holds now, held for the caller (drop it), or NULL where there is none (a stranger's domain, no mailbox) or none
- * with rules. ERR_BUSY: it was thrown out for want of memory since cache_get() said 1; ask cache_load() again. */
-int audience_scope(struct cache *c, const struct audience *a, enum scope_kind kind, struct scope **out, struct err *e);
+/* The scope that holds now, held for the caller (drop it), or NULL where there is none (a stranger's domain, no
+ * mailbox) or none with rules. ERR_BUSY: it was thrown out for want of memory since cache_get() said 1; ask
+ * cache_load() again. */
+int audience_scope(const struct audience *a, enum scope_kind kind, struct scope **out, struct err *e);
 
 struct cache_stats {
     uint64_t hits, misses, loads, load_errors, changes, compiles, overlays, merges;

@@ -95,7 +95,7 @@ static void drop_all_scopes(struct scan *s)
 static int hold_scopes(struct scan *s, const struct audience *a, struct scope *scopes[3])
 {
     for (enum scope_kind kind = SCOPE_DOMAIN; kind <= SCOPE_MAILBOX; kind++)
-        if (audience_scope(s->tools->cache, a, kind, &scopes[kind], &s->err) < 0)
+        if (audience_scope(a, kind, &scopes[kind], &s->err) < 0)
             return -1;
     return 0;
 }
@@ -107,7 +107,7 @@ static int find_scopes(struct scan *s)
 {
     bool authenticated = s->req.user.n > 0, outbound = false;
 
-    if (audience_scope(s->tools->cache, s->rcpts[0].audience, SCOPE_GLOBAL, &s->global, &s->err) < 0)
+    if (audience_scope(s->rcpts[0].audience, SCOPE_GLOBAL, &s->global, &s->err) < 0)
         return -1;
     for (size_t i = 0; i < s->nverdicts; i++) {
         struct scan_rcpt *r = &s->rcpts[i];

@@ -1,12 +1,13 @@
 /* rulesd/sending.h - what signed-in people send: counted, limited, and stopped where it goes on (design.md 3, 7).
  *
- * Messages and recipients are counted by clock hour and day (UTC), of the sender and of the sender's domain. Over a limit a message is
- * deferred, and not counted; who goes on for `block_after` messages within an hour is blocked, with the reason and the evidence,
- * until somebody unblocks (`postern sender`). Limits and blocks are rows of the store, and hold within 200 ms of their commit.
- * The decision is made in memory. A thread writes behind, to Redis where that is configured and else to the store, twice a second, and
- * learns the totals from there: with several nodes a sender may get beyond a limit by what passes elsewhere in that time. While
- * the database is away memory alone counts, with the last limits. Bounded: the longest unused senders are forgotten (the totals are
- * learnt again). */
+ * Messages and recipients are counted by clock hour and day (UTC), of the sender and of the sender's domain. Over a
+ * limit a message is deferred, and not counted; who goes on for `block_after` messages within an hour is blocked,
+ * with the reason and the evidence, until somebody unblocks (`postern sender`). Limits and blocks are rows of the
+ * store, and hold within 200 ms of their commit. The decision is made in memory. A thread writes behind, to Redis
+ * where that is configured and else to the store, twice a second, and learns the totals from there: with several
+ * nodes a sender may get beyond a limit by what passes elsewhere in that time. While the database is away memory
+ * alone counts, with the last limits. Bounded: the longest unused senders are forgotten (the totals are learnt
+ * again). */
 #ifndef POSTERN_RULESD_SENDING_H
 #define POSTERN_RULESD_SENDING_H
 
@@ -33,7 +34,8 @@ struct sending;
 int  sending_new(const struct settings *settings, struct sending **out, struct err *e); /* starts its threads */
 void sending_free(struct sending **s);                                                  /* writes what is left */
 
-/* Once a message, before it is judged. Any thread; never waits for the store or Redis. Without a user: SENDING_OK, not counted. */
+/* Once a message, before it is judged. Any thread; never waits for the store or Redis. Without a user: SENDING_OK,
+ * not counted. */
 enum sending_verdict sending_ask(struct sending *s, const struct sending_facts *f);
 
 struct sending_stats {

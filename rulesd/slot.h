@@ -1,6 +1,7 @@
 /* rulesd/slot.h - the places of compiled scopes.
  *
- * A slot is one scope's place. What holds there is immutable and swapped whole; who judges holds what held when it asked.
+ * A slot is one scope's place. What holds there is immutable and swapped whole; who judges holds what held when it
+ * asked.
  *
  * Work     is done by jobs at two desks. The light one loads scopes of up to SLOT_LIGHT_MAX rules and lays changed rules over
  *          larger ones; it alone publishes. The heavy one compiles large scopes from their rows, at low priority, while the old
@@ -10,7 +11,8 @@
  * Patches  A scope of more than SLOT_PATCH_MIN rules is patched, a smaller one read anew. A patch of more than SLOT_PATCH_MAX
  *          readings, and of a twentieth of the scope, is merged by the heavy desk; changes since that reading go on top.
  * Failure  The old scope decides on; the reading is tried again every second. A slot that never was read fails its waiters.
- * Memory   When all scopes together exceed their bound, those not used since the last round go; the next use reads them. */
+ * Memory   When all scopes together exceed their bound, those not used since the last round go; the next use reads them.
+ * */
 #ifndef POSTERN_RULESD_SLOT_H
 #define POSTERN_RULESD_SLOT_H
 
@@ -39,14 +41,14 @@ void slots_preload(struct slots *all, struct store_scope scope);
 
 /* May its scope be asked for? One atomic read. */
 bool slot_loaded(const struct slot *s);
-/* For the job j that runs on a hand of the light desk. 1: it holds what was committed until a moment ago (a large one: what was
- * compiled last), read here and now if nobody else was about to; 0: j is put to the light desk as soon as who reads it is done;
- * -1: it cannot be read right now. */
+/* For the job j that runs on a hand of the light desk. 1: it holds what was committed until a moment ago (a
+ * large one: what was compiled last), read here and now if nobody else was about to; 0: j is put to the light
+ * desk as soon as who reads it is done; -1: it cannot be read right now. */
 int slot_await(struct slot *s, struct job *j, struct hand *h, struct err *e);
 /* Has it read if it is not loaded, and nobody has tried in the last second. */
 void slot_want(struct slot *s);
-/* The scope, held for the caller, or NULL when it has no rules. -1 ERR_BUSY: not loaded (any more). The global scope comes from
- * a copy of the calling thread's, others from behind the slot's own lock. */
+/* The scope, held for the caller, or NULL when it has no rules. -1 ERR_BUSY: not loaded (any more). The global
+ * scope comes from a copy of the calling thread's, others from behind the slot's own lock. */
 int slot_scope(struct slot *s, struct scope **out, struct err *e);
 
 /* From the change feed. rule NULL: all of it may have changed. */

@@ -77,7 +77,7 @@ static bool blocked(struct cache *c, const char *rcpt, enum scope_kind kind, con
     struct err       e = ERR_INIT;
     bool             yes;
 
-    if (audience_scope(c, a, kind, &s, &e) < 0)
+    if (audience_scope(a, kind, &s, &e) < 0)
         fail_msg("%s: %s", rcpt, e.text);
     yes = applies(s, sender, NULL);
     scope_drop(&s);
@@ -125,7 +125,7 @@ static void a_stranger_is_remembered_as_one(void **state)
     struct cache_stats stats;
 
     assert_false(audience_who(a)->ours);
-    OK(s.w, audience_scope(s.cache, a, SCOPE_DOMAIN, &scope, &s.w->e));
+    OK(s.w, audience_scope(a, SCOPE_DOMAIN, &scope, &s.w->e));
     assert_null(scope);
     assert_true(audience_thresholds(a).add_header == 6);
     audience_drop(&a);
@@ -645,7 +645,7 @@ static void *hammer_on(void *arg)
         for (int kind = SCOPE_GLOBAL; a != NULL && kind <= SCOPE_MAILBOX; kind++) {
             struct scope *s = NULL;
 
-            if (audience_scope(h->cache, a, (enum scope_kind)kind, &s, &e) == 0) {
+            if (audience_scope(a, (enum scope_kind)kind, &s, &e) == 0) {
                 applies(s, "a@spam.example", NULL);
                 scope_drop(&s);
             }
