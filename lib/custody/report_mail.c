@@ -587,23 +587,22 @@ static void say_one(const struct report_mail_one *one, const struct report_mail 
 {
     struct log_line l;
     char            uid[UUID_TEXT + 1];
-    const char     *why = one->none != NULL ? one->none : one->made.entry.why;
 
     uuid_format(&one->uid, uid);
     log_begin(&l, LOG_LEVEL_INFO, one->none != NULL ? "report refused" : "report taken");
-    if (one->none == NULL)
-        log_str(&l, "uid", uid);
+    log_str(&l, one->none != NULL ? "why" : "uid", one->none != NULL ? one->none : uid);
     say_mail(&l, mail, done);
     log_str(&l, "proof", done->proof);
     log_span(&l, "for", done->mailbox);
     log_str(&l, "matched", one->matched ? "yes" : "no");
     if (one->made.entry.sender.n > 0)
         log_span(&l, "sender", one->made.entry.sender);
-    if (why != NULL)
-        log_str(&l, "why", why);
+    if (one->none == NULL && one->made.entry.why != NULL)
+        log_str(&l, "why", one->made.entry.why);
     log_end(&l);
 }
 
+/* The reason stands first: a mail server that writes a pipe's output down cuts it. */
 void report_mail_log(const struct report_mail *mail, const struct report_mail_done *done)
 {
     struct log_line l;
@@ -613,7 +612,7 @@ void report_mail_log(const struct report_mail *mail, const struct report_mail_do
     if (done->dropped == NULL)
         return;
     log_begin(&l, LOG_LEVEL_INFO, "report dropped");
-    say_mail(&l, mail, done);
     log_str(&l, "why", done->dropped);
+    say_mail(&l, mail, done);
     log_end(&l);
 }

@@ -1,36 +1,15 @@
 // What signed-in people send (docs/submission.md): a real Postfix that signs them in, Rspamd's proxy, rulesd.
 import assert from "node:assert/strict";
 import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import {
-    canConnect, cannot, freePort, http, makeSite, root, sleep, smtpSend, startPostfix, startRspamdProxy, startRulesd, startSmtpSink, waitFor,
+    canConnect, cannot, freePort, http, makeSite, root, sleep, smtpSend, startAuth, startPostfix, startRspamdProxy, startRulesd, startSmtpSink, waitFor,
 } from "./lib/index.mjs";
 
 const skip = cannot("postfix", "postfix-sqlite", "rspamd");
 const example = (name) => readFileSync(join(root, "examples/submission", name), "utf8");
-
-// Dovecot's authentication protocol, for one password: "secret".
-function startAuth() {
-    const server = createServer((socket) => {
-        let rest = "";
-        socket.write(`VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t${"0".repeat(32)}\nDONE\n`);
-        socket.on("error", () => { /* Postfix hung up */ });
-        socket.on("data", (data) => {
-            const lines = (rest + data).split("\n");
-            rest = lines.pop();
-            for (const line of lines) {
-                const [, id, response] = /^AUTH\t(\d+)\tPLAIN\t.*resp=(\S+)/.exec(line) ?? [];
-                if (!id) continue;
-                const [, user, password] = Buffer.from(response, "base64").toString().split("\0");
-                socket.write(password === "secret" ? `OK\t${id}\tuser=${user}\n` : `FAIL\t${id}\tuser=${user}\n`);
-            }
-        });
-    });
-    return new Promise((done) => server.listen(0, "127.0.0.1", () => { server.unref(); done({ port: server.address().port, stop: () => server.close() }); }));
-}
 
 let site, auth, sink, proxy, postfix, submission;
 

@@ -2,6 +2,7 @@
 // tests of a topology share: the files of examples/, with the paths and ports of this run.
 import { execFileSync, spawn } from "node:child_process";
 import { chmodSync, chownSync, copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 
 import { canConnect, freePort, removeDir, root, start, tempDir, userOf } from "./process.mjs";
@@ -95,6 +96,28 @@ export async function startSpamassMilter({ options }) {
     const server = await start("spamass-milter", peerFile("spamass-milter", "usr/sbin/spamass-milter"),
         ["-p", `inet:${port}@127.0.0.1`, ...options.split(/\s+/)], { dir, cwd: dir, user, ready: () => canConnect(port) });
     return { port, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
+}
+
+// ---- Dovecot ----
+
+// Dovecot's authentication protocol, for one password, "secret": { port, stop() }.
+export function startAuth() {
+    const server = createServer((socket) => {
+        let rest = "";
+        socket.write(`VERSION\t1\t1\nMECH\tPLAIN\tplaintext\nSPID\t1\nCUID\t1\nCOOKIE\t${"0".repeat(32)}\nDONE\n`);
+        socket.on("error", () => { /* Postfix hung up */ });
+        socket.on("data", (data) => {
+            const lines = (rest + data).split("\n");
+            rest = lines.pop();
+            for (const line of lines) {
+                const [, id, response] = /^AUTH\t(\d+)\tPLAIN\t.*resp=(\S+)/.exec(line) ?? [];
+                if (!id) continue;
+                const [, user, password] = Buffer.from(response, "base64").toString().split("\0");
+                socket.write(password === "secret" ? `OK\t${id}\tuser=${user}\n` : `FAIL\t${id}\tuser=${user}\n`);
+            }
+        });
+    });
+    return new Promise((done) => server.listen(0, "127.0.0.1", () => { server.unref(); done({ port: server.address().port, stop: () => server.close() }); }));
 }
 
 // ---- Dovecot's delivery agent ----
