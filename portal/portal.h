@@ -17,6 +17,7 @@ struct portal {
     int64_t                started_us;
     struct pages          *pages; /* static.h */
     uint8_t                challenge_key[32];
+    struct scanner        *scanner; /* [rulesd] scanner, for the look at release; NULL: there is none */
 };
 
 /* One a thread of the HTTP server. */
@@ -24,6 +25,12 @@ struct worker {
     struct portal *portal;
     struct store  *store; /* opened at start; ERR_LOST and ERR_BUSY are answered with 503 */
     struct arena   arena; /* reset behind each call */
+
+    /* What opens held mail; read when the first call asks for it. */
+    struct keyring *keys;
+    struct vault   *vault;
 };
+/* The vault of this worker, opened when it is not yet. Owned by the worker. */
+int worker_vault(struct worker *w, struct vault **out, struct err *e);
 
 #endif

@@ -29,6 +29,11 @@ bool findings_sender_is_plain(struct span from);
 void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out);
 bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more);
 
+/* Why a message is held, for who may let it go: the gravest of its findings, by the symbols of the log. Another symbol of
+ * [rules] protected_symbols counts as policy. */
+enum finding { FINDING_NONE, FINDING_POLICY, FINDING_ATTACHMENT, FINDING_VIRUS }; /* ascending */
+enum finding findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd, const struct conf_list *more);
+
 /* What the filter itself did, in our words. Rspamd's "greylist" delivers. */
 enum action findings_action(const struct rspamd_reply *r);
 

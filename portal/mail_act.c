@@ -1,0 +1,156 @@
+/* portal/mail_act.c - what people do about one delivery: release it, say that it is spam or not, and decide about its sender. */
+#include "custody/release.h"
+#include "custody/report.h"
+#include "mail.h"
+#include "route.h"
+#include "scan/findings.h"
+#include "store/search.h"
+
+#define MESSAGE_SPARE ((size_t)1 << 20)
+
+/* ---- the delivery at hand ---- */
+
+struct held_delivery {
+    struct store_timeline                 t;
+    const struct store_timeline_delivery *d;
+};
+
+static int find(struct call *c, struct held_delivery *out, struct err *e)
+{
+    if (store_timeline(c->store, &c->delivery.uid, c->scope, c->arena, &out->t, e) < 0)
+        return -1;
+    out->d = NULL;
+    for (size_t i = 0; i < out->t.ndeliveries; i++)
+        if (out->t.deliveries[i].n == c->delivery.n)
+            out->d = &out->t.deliveries[i];
+    return out->d != NULL ? 0 : err_set(e, ERR_NOT_FOUND, "There is no such message.");
+}
+
+/* ---- release ---- */
+
+/* By whose hand may it go? What the person's own rule, or the score alone, held is theirs to let go. */
+static enum finding why_held(const struct call *c, const struct held_delivery *h)
+{
+    struct scanner_answer        answer = {0};
+    const struct conf_list      *scanner = &c->portal->settings->rulesd.scanner;
+    bool                         spamd = scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
+    const struct store_delivery *d = &h->d->delivery;
+    enum finding                 worst;
+
+    learnable_read_symbols(h->t.message.symbols, c->arena, &answer);
+    worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols, spamd,
+                             &c->portal->settings->rules.protected_symbols);
+    if (worst == FINDING_NONE && d->has_rule && !span_starts(d->layer, SPAN("mailbox")) &&
+        !span_starts(d->layer, SPAN("learned")))
+        worst = FINDING_POLICY;
+    return worst;
+}
+
+static enum deed deed_of(enum finding why)
+{
+    static const enum deed of[] = {[FINDING_NONE] = DEED_ACT_ON_MAIL,
+                                   [FINDING_POLICY] = DEED_DECIDE_RELEASE,
+                                   [FINDING_ATTACHMENT] = DEED_DECIDE_RELEASE,
+                                   [FINDING_VIRUS] = DEED_RELEASE_VIRUS};
+    return of[why];
+}
+
+static int put_release(struct call *c, const struct store_release *r)
+{
+    struct buf *b = call_reply(c, 200);
+
+    json_open(b, NULL, '{');
+    json_add_str(b, "state", release_state_words[r->state]);
+    json_add_i64(b, "code", r->code);
+    json_add_str(b, "reply", r->reply);
+    json_add_str(b, "queue_id", r->queue_id);
+    json_close(b, '}');
+    return 0;
+}
+
+struct release_body {
+    uint64_t given;
+    bool     again;
+};
+static const struct field release_fields[] = {{"again", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct release_body, again),
+                                               "Also where nobody knows whether it arrived: it may come twice."},
+                                              FIELDS_END};
+
+/* What was asked for and could not leave yet is no failure: it goes on by itself. */
+static int release(struct call *c, struct err *e)
+{
+    const struct release_body *in = c->body;
+    const struct settings     *s = c->portal->settings;
+    struct held_delivery       h;
+    struct store_release       row = {0};
+    struct release_how         how = {.store = c->store,
+                                      .keys = s->quarantine.keys,
+                                      .url = s->delivery.url,
+                                      .scanner = c->portal->scanner,
+                                      .protected_symbols = &s->rules.protected_symbols,
+                                      .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
+                                      .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
+
+    if (find(c, &h, e) < 0 || permit(c->store, &c->who, deed_of(why_held(c, &h)), &c->scope, "message", e) < 0)
+        return -1;
+    if (!release_held(h.d->delivery.verdict) || !h.t.has_custody || h.t.custody.place == CUSTODY_GONE)
+        return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
+    if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
+        return -1;
+    if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, in->again, &row, e) == 0)
+        return put_release(c, &row);
+    if (row.state == RELEASE_REQUESTED && (e->code == ERR_LOST || e->code == ERR_BUSY || e->code == ERR_TIMEOUT)) {
+        *e = ERR_INIT;
+        return put_release(c, &row);
+    }
+    return -1;
+}
+
+/* ---- reports ---- */
+
+struct report_body {
+    uint64_t given;
+    int class;
+};
+static const struct field report_fields[] = {{"class", FIELD_WORD, FIELD_REQUIRED, 0, 0, report_class_words,
+                                              offsetof(struct report_body, class),
+                                              "spam, ham (not spam), or forget what was said."},
+                                             FIELDS_END};
+
+static int report(struct call *c, struct err *e)
+{
+    const struct report_body *in = c->body;
+    const struct settings    *s = c->portal->settings;
+    struct held_delivery      h;
+    struct origin_trust       trust;
+    struct report_site        site = {&s->rulesd.scanner, &trust};
+    struct report_said        said = {.class = (enum report_class)in->class,
+                                      .who = span_of(c->actor.name),
+                                      .channel = c->who.kind == WHO_KEY ? SPAN("api") : SPAN("portal")};
+    struct report_made        made;
+
+    if (find(c, &h, e) < 0 ||
+        origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, c->arena, &trust, e) < 0)
+        return -1;
+    said.recipient = h.d->delivery.recipient;
+    if (report_find(c->store, &c->delivery.uid, c->arena, &said, e) < 0 ||
+        report_make(c->store, &site, &c->actor, &said, c->arena, &made, e) < 0)
+        return -1;
+    report_put_json(call_reply(c, 200), said.class, &made);
+    return 0;
+}
+
+static const struct route rows[] = {
+    {HTTPD_POST, "/deliveries/{uid}/{n}/release", DEED_ACT_ON_MAIL, OBJECT_DELIVERY, 0, release, NULL, release_fields,
+     0, sizeof(struct release_body), "Sends a held message to its recipient after all.", "Release"},
+    {HTTPD_POST, "/deliveries/{uid}/{n}/report", DEED_ACT_ON_MAIL, OBJECT_DELIVERY, 0, report, NULL, report_fields, 0,
+     sizeof(struct report_body), "Says that it is spam, or is not: the filter learns, and so does the mailbox.",
+     "Report"},
+};
+
+const struct route_family mail_act_family = {
+    "Mail", rows, COUNT(rows),
+    "\"Release\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"},"
+    "\"reply\":{\"type\":\"string\"},\"queue_id\":{\"type\":\"string\"}}},"
+    "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
+    "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]}}}"};

@@ -1,0 +1,165 @@
+/* portal/mail_body.c - what a held message holds: its header, its text, its files. Who may look is decided, and written down, by
+ * custody/body.h. */
+#include "custody/body.h"
+#include "mail.h"
+#include "mail/leaf.h"
+#include "mail/message.h"
+#include "route.h"
+
+#define MESSAGE_SPARE ((size_t)1 << 20)
+#define HEADERS_MAX 500
+#define TEXT_MAX ((size_t)256 << 10) /* bytes of text that a preview shows */
+
+struct reason_query {
+    uint64_t    given;
+    struct span reason;
+};
+static const struct field reason_fields[] = {{"reason", FIELD_TEXT, 0, 0, BODY_REASON_MAX, NULL,
+                                              offsetof(struct reason_query, reason),
+                                              "Why, where the operator opens somebody's mail: the person can see it."},
+                                             FIELDS_END};
+
+/* The bytes as they came; `message` is the caller's to end. */
+static int open_body(struct call *c, struct buf *message, struct err *e)
+{
+    const struct reason_query *in = c->query;
+    struct vault              *v;
+    const char                *reason = in->reason.n > 0 ? arena_str(c->arena, in->reason) : NULL;
+
+    buf_init(message, (size_t)c->portal->settings->rulesd.max_message + MESSAGE_SPARE);
+    if (worker_vault(c->worker, &v, e) < 0 ||
+        body_open(c->store, v, &c->actor, &c->delivery.uid, c->delivery.n, reason, message, e) < 0) {
+        buf_fini(message);
+        if (e->code == ERR_NOT_FOUND)
+            return err_set(e, ERR_NOT_FOUND, "The message is not stored any more.");
+        return -1;
+    }
+    return 0;
+}
+
+static int with_body(struct call *c, int (*show)(struct call *c, struct message *m, struct err *e), struct err *e)
+{
+    struct buf      raw;
+    struct message *m;
+    int             rc;
+
+    if (open_body(c, &raw, e) < 0)
+        return -1;
+    m = message_open(buf_span(&raw), c->arena);
+    rc = m != NULL ? show(c, m, e) : err_set(e, ERR_LIMIT, "The message is too large to be shown.");
+    buf_fini(&raw);
+    return rc;
+}
+
+/* ---- header ---- */
+
+static int put_headers(struct call *c, struct message *m, struct err *e)
+{
+    struct buf *b = call_list_begin(c);
+    bool        more;
+    size_t      n = message_nheaders(m, &more);
+
+    (void)e;
+    for (size_t i = 0; i < n && i < HEADERS_MAX; i++) {
+        bool clean;
+
+        json_open(b, NULL, '{');
+        json_add_text(b, "name", message_header_at(m, i)->name);
+        json_add_text(b, "value", message_header_text(m, i, &clean));
+        json_close(b, '}');
+    }
+    call_list_end(c, SPAN_NONE);
+    return 0;
+}
+
+static int get_headers(struct call *c, struct err *e) { return with_body(c, put_headers, e); }
+
+/* ---- text ---- */
+
+static int put_preview(struct call *c, struct message *m, struct err *e)
+{
+    struct buf                *b = call_reply(c, 200), text;
+    const struct message_text *texts;
+    size_t                     n, parts;
+    bool                       limit, html = false;
+    enum fact                  whole = message_texts(m, false, &texts, &n);
+
+    (void)e;
+    parts = message_parts(m, &limit);
+    for (size_t i = 0; i < parts; i++)
+        html |= message_part_at(m, i)->kind == LEAF_TEXT_HTML && !message_part_at(m, i)->attachment;
+    buf_init(&text, TEXT_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (text.n > 0)
+            buf_puts(&text, "\n\n");
+        buf_put(&text, texts[i].text);
+    }
+    json_open(b, NULL, '{');
+    json_add_text(b, "text", text.p != NULL ? buf_span(&text) : SPAN(""));
+    json_add_bool(b, "whole", whole == FACT_YES && !text.failed && !limit);
+    json_add_bool(b, "html", html);
+    json_close(b, '}');
+    buf_fini(&text);
+    return 0;
+}
+
+static int get_preview(struct call *c, struct err *e) { return with_body(c, put_preview, e); }
+
+/* ---- files ---- */
+
+static int put_attachment(struct call *c, struct message *m, struct err *e)
+{
+    bool        limit, clean, cut;
+    size_t      n = message_parts(m, &limit), seen = 0;
+    uint64_t    wanted;
+    struct span bytes;
+
+    if (!span_u64(c->params[2], &wanted) || wanted == 0)
+        return err_set(e, ERR_NOT_FOUND, "There is no such attachment.");
+    for (size_t i = 0; i < n; i++) {
+        const struct message_part *p = message_part_at(m, i);
+
+        if (!p->attachment || ++seen != wanted)
+            continue;
+        bytes = leaf_decode(p->raw, p->encoding, p->raw.n + 1, c->arena, &clean, &cut);
+        if (bytes.p == NULL && p->raw.n > 0)
+            return err_set(e, ERR_LIMIT, "The attachment is too large to be taken out of the message.");
+        call_reply_bytes(c, "application/octet-stream", bytes,
+                         p->filename.n > 0 ? arena_str(c->arena, p->filename) : "attachment");
+        return 0;
+    }
+    return err_set(e, ERR_NOT_FOUND, "There is no such attachment.");
+}
+
+static int get_attachment(struct call *c, struct err *e) { return with_body(c, put_attachment, e); }
+
+static int put_raw(struct call *c, struct message *m, struct err *e)
+{
+    (void)e;
+    call_reply_bytes(c, "application/octet-stream", message_raw(m), "message.eml");
+    return 0;
+}
+
+static int get_raw(struct call *c, struct err *e) { return with_body(c, put_raw, e); }
+
+#define BODY(path, run, summary, reply)                                                                                \
+    {                                                                                                                  \
+        HTTPD_GET, path, DEED_OPEN_BODY, OBJECT_DELIVERY, 0, run, reason_fields, NULL, sizeof(struct reason_query), 0, \
+            summary, reply                                                                                             \
+    }
+static const struct route rows[] = {
+    BODY("/deliveries/{uid}/{n}/headers", get_headers, "The header fields of a held message, decoded.",
+         "list:HeaderField"),
+    BODY("/deliveries/{uid}/{n}/preview", get_preview, "The text of a held message, as its reader would see it.",
+         "Preview"),
+    BODY("/deliveries/{uid}/{n}/attachments/{attachment}", get_attachment,
+         "An attachment of a held message, counted from 1, as a download.", "Bytes"),
+    BODY("/deliveries/{uid}/{n}/raw", get_raw, "A held message as it came, as a download.", "Bytes"),
+};
+
+const struct route_family mail_body_family = {
+    "Mail", rows, COUNT(rows),
+    "\"HeaderField\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"value\":{\"type\":"
+    "\"string\"}}},"
+    "\"Preview\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},\"whole\":{\"type\":\"boolean\"},"
+    "\"html\":{\"type\":\"boolean\"}}},\"Bytes\":{\"type\":\"string\",\"format\":\"binary\"}"};
