@@ -65,6 +65,8 @@ struct span httpd_param(const struct httpd_request *r, struct span from, const c
 enum httpd_coding { HTTPD_PLAIN, HTTPD_GZIP, HTTPD_ZSTD };
 extern const char *const httpd_coding_words[]; /* "identity", "gzip", "zstd" for Content-Encoding */
 enum httpd_coding        httpd_accepts(const struct httpd_request *r);
+/* Appends `in` in that coding; best: as small as can be, however long it takes. -1: it would not get smaller. */
+int httpd_encode(enum httpd_coding how, bool best, struct span in, struct buf *out);
 
 /* Comes to serve() with status 200 and an empty body that may grow to 64 MiB. One of body, lent, more and stream is used. */
 struct httpd_reply {

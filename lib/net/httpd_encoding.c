@@ -4,8 +4,8 @@
 
 #include "net/httpd_head.h"
 
-#define GZIP_LEVEL 5
-#define ZSTD_LEVEL 3
+/* For a reply while its client waits, and for what is packed once and sent often. */
+static const int gzip_levels[] = {5, 9}, zstd_levels[] = {3, 19};
 
 const char *const httpd_coding_words[] = {"identity", "gzip", "zstd"};
 
@@ -66,12 +66,12 @@ enum httpd_coding httpd_accepts(const struct httpd_request *r)
     return best;
 }
 
-static int gzip(struct span in, size_t room, struct buf *out)
+static int gzip(int level, struct span in, size_t room, struct buf *out)
 {
     z_stream z = {0};
     int      rc;
 
-    if (deflateInit2(&z, GZIP_LEVEL, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
+    if (deflateInit2(&z, level, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY) != Z_OK)
         panic("zlib does not start");
     z.next_in = (Bytef *)(uintptr_t)in.p;
     z.avail_in = (uInt)in.n;
@@ -84,9 +84,9 @@ static int gzip(struct span in, size_t room, struct buf *out)
     return rc == Z_STREAM_END ? 0 : -1;
 }
 
-static int zstd(struct span in, size_t room, struct buf *out)
+static int zstd(int level, struct span in, size_t room, struct buf *out)
 {
-    size_t n = ZSTD_compress(buf_reserve(out, room), room, in.p, in.n, ZSTD_LEVEL);
+    size_t n = ZSTD_compress(buf_reserve(out, room), room, in.p, in.n, level);
 
     if (ZSTD_isError(n))
         return -1;
@@ -94,11 +94,11 @@ static int zstd(struct span in, size_t room, struct buf *out)
     return 0;
 }
 
-int httpd_encode(enum httpd_coding how, struct span in, struct buf *out)
+int httpd_encode(enum httpd_coding how, bool best, struct span in, struct buf *out)
 {
     size_t room = in.n > 0 ? in.n - 1 : 0;
 
     if (how == HTTPD_PLAIN || room == 0 || in.n > UINT32_MAX / 2 || buf_reserve(out, room) == NULL)
         return -1;
-    return how == HTTPD_ZSTD ? zstd(in, room, out) : gzip(in, room, out);
+    return how == HTTPD_ZSTD ? zstd(zstd_levels[best], in, room, out) : gzip(gzip_levels[best], in, room, out);
 }

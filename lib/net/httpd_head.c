@@ -120,7 +120,7 @@ enum httpd_refusal httpd_target_read(struct span target, struct arena *a, struct
     struct span raw = span_head(target, mark), path;
 
     *path_out = SPAN_NONE;
-    *query_out = span_make(target.p + (mark < target.n ? mark + 1 : mark), target.n - mark - (mark < target.n));
+    *query_out = span_skip(target, mark + 1);
     if (target.n > HTTPD_URL_MAX)
         return HTTPD_LONG_URL;
     if (raw.n == 0 || raw.p[0] != '/' || span_chr(target, ' ') < target.n || has_encoded_slash(raw) ||

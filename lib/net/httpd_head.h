@@ -57,7 +57,4 @@ enum httpd_refusal httpd_target_read(struct span target, struct arena *a, struct
 /* Does an If-None-Match name this ETag? Weak comparison. */
 bool httpd_etag_named(struct span list, struct span etag);
 
-/* httpd_encoding.c. -1: it would not get smaller. */
-int httpd_encode(enum httpd_coding how, struct span in, struct buf *out);
-
 #endif

@@ -188,7 +188,7 @@ static void settle_coding(struct httpd_call *call)
               vary == NULL ? SPAN("Accept-Encoding") : arena_printf(&call->arena, "%s, Accept-Encoding", vary->value));
     weaken_etag(call); /* whichever of the codings it was: they share one name */
     buf_init(&call->encoded, r->body.n);
-    if (httpd_encode(how, buf_span(&r->body), &call->encoded) < 0)
+    if (httpd_encode(how, false, buf_span(&r->body), &call->encoded) < 0)
         return;
     call->bytes = buf_span(&call->encoded);
     httpd_set(r, "Content-Encoding", span_of(httpd_coding_words[how]));
