@@ -29,13 +29,13 @@ static int find(struct call *c, struct held_delivery *out, struct err *e)
 /* ---- release ---- */
 
 /* By whose hand may it go? What the person's own rule, or the score alone, held is theirs to let go. */
-static enum finding why_held(const struct call *c, const struct held_delivery *h)
+static enum finding_kind why_held(const struct call *c, const struct held_delivery *h)
 {
     struct scanner_answer        answer = {0};
     const struct conf_list      *scanner = &c->portal->settings->rulesd.scanner;
     bool                         spamd = scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
     const struct store_delivery *d = &h->d->delivery;
-    enum finding                 worst;
+    enum finding_kind            worst;
 
     learnable_read_symbols(h->t.message.symbols, c->arena, &answer);
     worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols, spamd,
@@ -46,7 +46,7 @@ static enum finding why_held(const struct call *c, const struct held_delivery *h
     return worst;
 }
 
-static enum deed deed_of(enum finding why)
+static enum deed deed_of(enum finding_kind why)
 {
     static const enum deed of[] = {[FINDING_NONE] = DEED_ACT_ON_MAIL,
                                    [FINDING_POLICY] = DEED_DECIDE_RELEASE,

@@ -289,14 +289,15 @@ bool findings_protected(struct span symbol, bool spamd, const struct conf_list *
     return family_of(symbol, spamd) != NOT_PROTECTED || is_listed(symbol, more);
 }
 
-enum finding findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd, const struct conf_list *more)
+enum finding_kind findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd,
+                                   const struct conf_list *more)
 {
-    static const enum finding of[] = {[NOT_PROTECTED] = FINDING_NONE,
-                                      [VIRUS] = FINDING_VIRUS,
-                                      [FILE_TYPE] = FINDING_ATTACHMENT,
-                                      [MIME] = FINDING_ATTACHMENT,
-                                      [GEOGRAPHY] = FINDING_POLICY};
-    enum finding              worst = FINDING_NONE, one;
+    static const enum finding_kind of[] = {[NOT_PROTECTED] = FINDING_NONE,
+                                           [VIRUS] = FINDING_VIRUS,
+                                           [FILE_TYPE] = FINDING_ATTACHMENT,
+                                           [MIME] = FINDING_ATTACHMENT,
+                                           [GEOGRAPHY] = FINDING_POLICY};
+    enum finding_kind              worst = FINDING_NONE, one;
 
     for (size_t i = 0; i < n; i++) {
         one = of[family_of(symbols[i].name, spamd)];

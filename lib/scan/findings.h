@@ -31,8 +31,9 @@ bool findings_protected(struct span symbol, bool spamd, const struct conf_list *
 
 /* Why a message is held, for who may let it go: the gravest of its findings, by the symbols of the log. Another symbol of
  * [rules] protected_symbols counts as policy. */
-enum finding { FINDING_NONE, FINDING_POLICY, FINDING_ATTACHMENT, FINDING_VIRUS }; /* ascending */
-enum finding findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd, const struct conf_list *more);
+enum finding_kind { FINDING_NONE, FINDING_POLICY, FINDING_ATTACHMENT, FINDING_VIRUS }; /* ascending */
+enum finding_kind findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd,
+                                   const struct conf_list *more);
 
 /* What the filter itself did, in our words. Rspamd's "greylist" delivers. */
 enum action findings_action(const struct rspamd_reply *r);
