@@ -5,6 +5,7 @@
  *   DISK_ROOT  the folder, by its absolute name without links
  *   DISK_LOG   where to write; a line an event, paths below the folder:
  *       create P · write P · sync P · rename A B · link A B · unlink P · mkdir P · rmdir P · reply UID
+ *   DISK_SYNC_MS  how long every fsync() below it takes longer, as on a disk that is slow
  * An event is written down when it is done: what was under way at a kill has not happened. */
 #include <dlfcn.h>
 #include <fcntl.h>
@@ -17,6 +18,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
@@ -24,12 +26,15 @@
 
 static const char *root_path;
 static int         log_fd = -1;
+static long        sync_ms;
 
 __attribute__((constructor)) static void begin(void)
 {
     const char *path = getenv("DISK_LOG");
 
     root_path = getenv("DISK_ROOT");
+    if (getenv("DISK_SYNC_MS") != NULL)
+        sync_ms = strtol(getenv("DISK_SYNC_MS"), NULL, 10);
     if (path != NULL && root_path != NULL)
         log_fd = (int)syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 }
@@ -142,8 +147,11 @@ EXPORT ssize_t write(int fd, const void *bytes, size_t n)
 
 EXPORT int fsync(int fd)
 {
-    int rc = NEXT("fsync", int (*)(int))(fd);
+    char path[PATH_MAX];
+    int  rc = NEXT("fsync", int (*)(int))(fd);
 
+    if (sync_ms > 0 && of_fd(fd, path) != NULL)
+        nanosleep(&(struct timespec){sync_ms / 1000, sync_ms % 1000 * 1000000}, NULL);
     if (rc == 0)
         note_fd("sync", fd);
     return rc;
