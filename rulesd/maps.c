@@ -21,7 +21,7 @@
 
 /* ---- the lists ---- */
 
-enum content { SENDERS, DOMAINS, PATTERNS, IPS };
+enum content { SENDERS, DOMAINS, PATTERNS, IPS, HOSTS, HOST_PATTERNS };
 
 /* One file of a multimap. */
 static const struct list {
@@ -43,6 +43,8 @@ static const struct list {
     {"proven-patterns", "regular expressions, of the From field: only with a symbol that proves the sender", PATTERNS,
      SOURCE_FROM, true},
     {"ips", "addresses and networks of the client", IPS, 0, false},
+    {"hosts", "names of the client", HOSTS, 0, false},
+    {"host-patterns", "regular expressions on the name of the client", HOST_PATTERNS, 0, false},
 };
 const char *const map_list_names[] = {"senders",
                                       "domains",
@@ -54,6 +56,8 @@ const char *const map_list_names[] = {"senders",
                                       "proven-domains",
                                       "proven-patterns",
                                       "ips",
+                                      "hosts",
+                                      "host-patterns",
                                       NULL};
 
 bool maps_read_path(struct span path, struct map_wish *out)
@@ -283,7 +287,29 @@ static bool take_sender(struct making *m, const struct store_rule *r, const stru
     if (content < 0 || (proven && (c->source & SOURCE_FROM) == 0))
         return false;
     said = put_sender(&m->line, entry);
-    if (said && l->content != IPS && (int)l->content == content && (c->source & l->source) != 0 && l->proven == proven)
+    if (said && (int)l->content == content && (c->source & l->source) != 0 && l->proven == proven)
+        keep_line(m, buf_span(&m->line));
+    buf_clear(&m->line);
+    return said;
+}
+
+static bool put_host(struct buf *out, const struct entry *entry)
+{
+    switch (entry->kind) {
+    case ENTRY_DOMAIN_ALONE: return put_plain(out, entry->text);
+    case ENTRY_SUBDOMAINS: return put_domain_pattern(out, entry->text, "/^.+\\.");
+    case ENTRY_WILDCARD: return map_put_wildcard(out, entry->text);
+    default: return false;
+    }
+}
+
+/* As take_sender(). */
+static bool take_host(struct making *m, const struct entry *entry)
+{
+    enum content content = entry->kind == ENTRY_DOMAIN_ALONE ? HOSTS : HOST_PATTERNS;
+    bool         said = put_host(&m->line, entry);
+
+    if (said && m->list->content == content)
         keep_line(m, buf_span(&m->line));
     buf_clear(&m->line);
     return said;
@@ -298,6 +324,8 @@ static bool take_condition(struct making *m, const struct store_rule *r, const s
     for (size_t i = 0; i < c->nany; i++) {
         if (c->kind == COND_SENDER) {
             all = take_sender(m, r, c, &c->any[i]) && all;
+        } else if (c->kind == COND_HOST) {
+            all = take_host(m, &c->any[i]) && all;
         } else if (m->list->content == IPS) {
             map_put_range(&m->line, &c->any[i].ip);
             keep_lines(m);
@@ -311,7 +339,7 @@ static bool is_plain_condition(const struct store_rule *r, const struct rule *ru
     const struct condition *c = rule->conditions;
 
     return rule->nconditions == 1 && !c->negated && r->flow == FLOW_FROM &&
-           (c->kind == COND_SENDER || c->kind == COND_IP);
+           (c->kind == COND_SENDER || c->kind == COND_IP || c->kind == COND_HOST);
 }
 
 static int each_rule(void *ctx, const struct store_rule *r)

@@ -81,7 +81,9 @@ static void a_path_names_a_map_or_none(void **unused)
         {"ours.example", false},
         {"ours.example/block", false},
         {"ours.example/block/", false},
-        {"ours.example/block/hosts", false},
+        {"ours.example/block/hosts", true},
+        {"ours.example/allow/host-patterns", true},
+        {"ours.example/block/names", false},
         {"ours.example/deny/senders", false},
         {"/block/senders", false},
         {"ours.example/block/senders/", false},
@@ -155,21 +157,29 @@ static void each_list_says_what_it_can_and_counts_the_rest(void **state)
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"sender\",\"source\":\"any\",\"any\":[\"both@x.example\"]}]");
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"sender\",\"source\":\"envelope\",\"any\":[\"env@x.example\"]}]");
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"ip\",\"any\":[\"192.0.2.0/24\",\"198.51.100.7\"]}]");
+    add(w, rules, RULE_BLOCK, true,
+        "[{\"kind\":\"host\",\"any\":[\"MX.bad.example\",\"*.dial.example\",\"pool-*.[de|dk]\",\"b\\u00fccher."
+        "example\"]}]");
     /* what no map can say */
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"sender\",\"any\":[\"/^inv/\"]}]");
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"sender\",\"source\":\"envelope\",\"any\":[\"<>\"]}]");
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"subject\",\"match\":\"contains\",\"any\":[\"x\"]}]");
     add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"sender\",\"not\":true,\"any\":[\"q@x.example\"]}]");
+    add(w, rules, RULE_BLOCK, true, "[{\"kind\":\"host\",\"not\":true,\"any\":[\"mx.good.example\"]}]");
     add(w, rules, RULE_BLOCK, true,
         "[{\"kind\":\"sender\",\"any\":[\"two@x.example\"]},{\"kind\":\"size\",\"min\":10}]");
     assert_string_equal(lines_of(w, "ours.example/block/senders", &unsaid), "a@x.example b@x.example both@x.example ");
-    assert_int_equal(unsaid, 5);
+    assert_int_equal(unsaid, 6);
     assert_string_equal(lines_of(w, "ours.example/block/domains", &unsaid), "alone.example ");
-    assert_int_equal(unsaid, 5);
+    assert_int_equal(unsaid, 6);
     assert_string_equal(lines_of(w, "ours.example/block/patterns", NULL),
                         "/@(?:[^@]+\\.)?tree\\.example$/i /@[^@]+\\.below\\.example$/i /^news-.*@y\\.example$/i ");
     assert_string_equal(lines_of(w, "ours.example/block/envelope-senders", NULL), "both@x.example env@x.example ");
     assert_string_equal(lines_of(w, "ours.example/block/ips", NULL), "192.0.2.0/24 198.51.100.7 ");
+    assert_string_equal(lines_of(w, "ours.example/block/hosts", &unsaid), "mx.bad.example xn--bcher-kva.example ");
+    assert_int_equal(unsaid, 6);
+    assert_string_equal(lines_of(w, "ours.example/block/host-patterns", NULL),
+                        "/^.+\\.dial\\.example$/i /^pool-.*\\.(?:de|dk)$/i ");
     assert_string_equal(lines_of(w, "ours.example/allow/senders", &unsaid), "");
     assert_int_equal(unsaid, 0);
 }
