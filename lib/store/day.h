@@ -30,6 +30,8 @@ struct uuid day_uid_at(int64_t ms);
 /* delivery.id on SQLite: of the first recipient, where nothing is in the way. It has the order of the UIDs. */
 int64_t day_id(const struct uuid *u);
 int64_t day_id_at(int64_t ms); /* the least of a millisecond */
+/* On SQLite the full-text tables of a day count from the day's first id on: small numbers make small lists. */
+static inline int64_t day_first_id(int64_t day) { return day_id_at(day * DAY_MS); }
 
 /* Makes the tables of a day, if it has none yet. On PostgreSQL outside of a transaction. */
 int day_make(struct store *s, int64_t day, struct err *e);

@@ -191,17 +191,17 @@ static void lite_ids(struct query *q, const char *id, int64_t from, int64_t belo
     put_param(q, dbv_i64(below));
 }
 
-/* Status and rule of what words have found, in the scope's own index: its rows lie side by side. The + has SQLite look for the one row,
- * and not for those of the whole window. The name of the table. */
-static const char *lite_narrow(struct query *q, const struct search *x)
+/* Status and rule of what words have found, in the scope's own index: its rows lie side by side. The name of the table. */
+static const char *lite_narrow(struct query *q, const struct search *x, int64_t first)
 {
     const struct store_search *w = x->what;
 
     if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule))
         return "d";
-    put(q, w->scope.kind == SCOPE_MAILBOX
-               ? " CROSS JOIN delivery_mailbox f ON f.id = +k.rowid AND f.mailbox_id = "
-               : " CROSS JOIN delivery f INDEXED BY delivery_domain ON f.id = +k.rowid AND f.domain_id = ");
+    buf_printf(&q->sql, " CROSS JOIN %s f %s ON f.id = k.rowid + %lld AND f.%s = ",
+               w->scope.kind == SCOPE_MAILBOX ? "delivery_mailbox" : "delivery",
+               w->scope.kind == SCOPE_MAILBOX ? "" : "INDEXED BY delivery_domain", (long long)first,
+               w->scope.kind == SCOPE_MAILBOX ? "mailbox_id" : "domain_id");
     put_param(q, dbv_uuid(&w->scope.id));
     return "f";
 }
@@ -209,14 +209,16 @@ static const char *lite_narrow(struct query *q, const struct search *x)
 static void lite_by_words(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
 {
     const char *table = x->by_answers ? "answers" : "words", *of;
-    int64_t     day = from_ms / DAY_MS;
+    int64_t     day = from_ms / DAY_MS, first = day_first_id(day);
 
     buf_printf(&q->sql, "%s_%lld k", table, (long long)day);
-    of = lite_narrow(q, x);
-    put(q, " CROSS JOIN delivery d ON d.id = k.rowid CROSS JOIN message m ON m.uid = d.uid WHERE k.");
+    of = lite_narrow(q, x, first);
+    buf_printf(&q->sql,
+               " CROSS JOIN delivery d ON d.id = k.rowid + %lld CROSS JOIN message m ON m.uid = d.uid WHERE k.",
+               (long long)first);
     put_driving_words(q, x, table, day);
     lite_aside(q, x, day);
-    lite_ids(q, "k.rowid", day_id_at(from_ms), below);
+    lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
     put_filters(q, x, of, "d", "d");
 }
 

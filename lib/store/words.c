@@ -90,10 +90,21 @@ int words_shelf(const struct uuid *domain)
     return (int)((h ^ h >> 16) % WORDS_SHELVES);
 }
 
+/* By hand: it is done for every word that is written. */
+static char *put_hex(char *out, unsigned byte)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    *out++ = digits[byte >> 4 & 15];
+    *out++ = digits[byte & 15];
+    return out;
+}
+
 static void hex(const struct uuid *u, char out[33])
 {
     for (size_t i = 0; i < sizeof u->b; i++)
-        snprintf(out + 2 * i, 3, "%02x", u->b[i]);
+        out = put_hex(out, u->b[i]);
+    *out = '\0';
 }
 
 /* "all d… m…" */
@@ -141,6 +152,9 @@ static void put_scope(const struct words_of *of, char *out, size_t size)
         snprintf(out + strlen(out), size - strlen(out), "%s%s", i ? " " : "", words[i]);
 }
 
+/* Of its day's tables. */
+static struct db_val row_of(const struct words_of *of) { return dbv_i64(of->id - day_first_id(day_of_uid(&of->uid))); }
+
 static struct span head(struct span s) { return span_head(s, utf8_clip(s, WORDS_TEXT_MAX)); }
 
 /* A text as a table is told it: its words, each behind its shelf. */
@@ -150,8 +164,16 @@ static void put_shelved(struct buf *b, int shelf, struct span text)
     size_t      at = 0;
 
     text = head(text);
-    while (next_word(text, &at, &w))
-        buf_printf(b, "%02x%.*s ", shelf, (int)w.n, w.text);
+    while (next_word(text, &at, &w)) {
+        char *room = buf_reserve(b, w.n + 3);
+
+        if (room == NULL)
+            return;
+        room = put_hex(room, (unsigned)shelf);
+        memcpy(room, w.text, w.n);
+        room[w.n] = ' ';
+        b->n += w.n + 3;
+    }
 }
 
 /* Texts that stand in one buffer, behind each other. */
@@ -198,7 +220,7 @@ static int lite_put_message(struct store *s, const char *sql, struct shelved *t,
     shelved_put(t, shelf, m->message_id);
     shelved_put(t, shelf, m->inbound);
     return db_run(s->log, sql,
-                  (struct db_val[]){dbv_i64(m->of.id), dbv_str(scope), shelved_val(t, 0), shelved_val(t, 1),
+                  (struct db_val[]){row_of(&m->of), dbv_str(scope), shelved_val(t, 0), shelved_val(t, 1),
                                     shelved_val(t, 2), shelved_val(t, 3), shelved_val(t, 4)},
                   7, NULL, e);
 }
@@ -268,7 +290,7 @@ static int lite_answers(struct answers_of_day *d, const char *sql, const struct 
     shelved_put(&d->texts, shelf, a->delivery);
     return db_run(
         d->s->log, sql,
-        (struct db_val[]){dbv_i64(a->of.id), dbv_str(scope), shelved_val(&d->texts, 0), shelved_val(&d->texts, 1)}, 4,
+        (struct db_val[]){row_of(&a->of), dbv_str(scope), shelved_val(&d->texts, 0), shelved_val(&d->texts, 1)}, 4,
         NULL, e);
 }
 

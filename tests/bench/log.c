@@ -1,162 +1,43 @@
 /* tests/bench/log.c - the message log at its size: how fast it fills, how large it is, and what a search costs.
  *
- *   bench-log URL N MS        fills an empty store with N deliveries over 90 days, then searches, then forgets days under load
- *   bench-log URL N MS plans  the same, and says how the database goes about each search
+ *   bench-log URL N MS [WORD...]
+ *       fills an empty store with N deliveries over 90 days, then searches, then forgets days while somebody writes
+ *   plans   says how the database goes about each search
+ *   keep    forgets nothing; what is filled already is not filled again, so that it can be searched anew
+ *   check   what holds on a busy machine too: every page is compared with one found by looking at each row, no plan may read a table
+ *           from end to end, and the limit is one of CPU time. Fewer tries, and written without waiting for the disk.
  *
  * One mailbox and one domain have 100,000 of the deliveries each (at most two fifths each); they are spread over the whole time. The
  * searches ask them for what is everywhere, for what is rare, and for what is nowhere, a page of 50 each, from random places too.
+ * Three days are written; those before are copies of the first two of them, table by table, at other times.
  * Ends with 1 when a search's 95th percentile is over MS, or a write waited longer than STALL_US while days were forgotten. */
-#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
+#include <time.h>
 
 #include "base/clock.h"
-#include "store/search.h"
+#include "log_material.h"
+#include "log_truth.h"
+#include "store/day.h"
 
 #define DAYS 90
-#define DAY_MS (86400 * INT64_C(1000))
+#define WRITTEN_DAYS 3
 #define BIG 100000
-#define BATCH 500 /* messages of one transaction */
-#define VOCABULARY 30000
+#define BATCH 500       /* messages of one transaction */
+#define BULK_BATCH 5000 /* of one that is only to fill */
+#define PACED 50000     /* deliveries of the last day that are written as rulesd does, when all else is there */
 #define TRIES 40
+#define CHECK_TRIES 4
 #define PAGE 50
 #define STALL_US 2000000
-#define RARE 20000 /* one in so many has the rare word */
+#define WRITE_EVERY_NS 5000000
+#define LOAD_MS (3600 * INT64_C(1000)) /* a statement that copies a day, or looks at all of them */
 
-static const struct uuid big_box = {{0xb0, 1}}, big_domain = {{0xd0, 1}}, some_rule = {{0x70, 1}},
-                         rare_rule = {{0x70, 2}};
-
-/* ---- Material ----------------------------------------------------------------------------------------------------- */
-
-static uint64_t seed = 88172645463325252u;
-
-static uint64_t dice(uint64_t n)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % n;
-}
-
-/* Few words are frequent and most are rare, as in mail. */
-static size_t word_number(void) { return (size_t)(VOCABULARY * pow((double)dice(1000000) / 1e6, 4)); }
-
-static size_t put_word(char *out, size_t number)
-{
-    static const char *const syllables[] = {"ba", "de", "fi", "go", "ku", "la", "me", "ni",
-                                            "po", "ru", "sa", "te", "vi", "wo", "xu", "za"};
-    size_t                   n = 0;
-
-    for (size_t i = 0, rest = number + 256; i < 4; i++, rest /= 16)
-        n += (size_t)sprintf(out + n, "%s", syllables[rest % 16]);
-    return n;
-}
-
-/* A message with everything that it points to. */
-struct made {
-    struct store_message  m;
-    struct store_delivery to[3];
-    char                  subject[256], from[64], name[32], id[64], queue[24], ip[24], rcpt[3][64];
-    bool                  followed;
+struct job {
+    const char *url;
+    int64_t     n, limit_us, begin_ms;
+    bool        plans, keep, check;
 };
-
-static struct uuid owner(uint8_t kind, uint64_t i)
-{
-    struct uuid u = {{kind, 2}};
-
-    memcpy(u.b + 8, &i, sizeof i);
-    return u;
-}
-
-/* Whose it is: p of all belong to the one mailbox, as many to the one domain. */
-static void address(struct made *x, size_t i, double p)
-{
-    struct store_delivery *d = &x->to[i];
-    double                 u = (double)dice(1000000) / 1e6;
-    uint64_t               box = dice(50000);
-
-    d->has_domain = d->has_mailbox = true;
-    d->domain = u < p ? big_domain : owner(0xd0, box % 500);
-    d->mailbox = u >= p && u < 2 * p ? big_box : owner(0xb0, u < p ? box % 300 : 1000 + box);
-    x->followed = x->followed || u < 2 * p;
-    snprintf(x->rcpt[i], sizeof x->rcpt[i], "user%llu@dom%llu.example", (unsigned long long)box,
-             (unsigned long long)(box % 500));
-    d->recipient = span_of(x->rcpt[i]);
-}
-
-static void judge(struct store_delivery *d)
-{
-    uint64_t u = dice(10000);
-
-    d->verdict = u < 6500   ? DELIVERY_CLEAN
-                 : u < 7500 ? DELIVERY_ALLOWED
-                 : u < 8500 ? DELIVERY_TAGGED
-                 : u < 9500 ? DELIVERY_REJECTED
-                 : u < 9990 ? DELIVERY_BLOCKED
-                            : DELIVERY_QUARANTINED;
-    d->has_rule = d->verdict == DELIVERY_ALLOWED || d->verdict == DELIVERY_BLOCKED;
-    d->rule = dice(2000) == 0 ? rare_rule : some_rule;
-    d->has_score = true;
-    d->score = (double)dice(200) / 10;
-    d->layer = d->has_rule ? SPAN("mailbox") : SPAN_NONE;
-    d->trace =
-        d->has_rule
-            ? SPAN("[{\"id\":\"01a2012c\",\"name\":\"Partner invoices\",\"layer\":\"mailbox\",\"policy\":\"Rules\","
-                   "\"action\":\"allow\",\"applied\":true,\"why\":\"sender billing@partner.example\"}]")
-            : SPAN("[]");
-}
-
-static void make(struct made *x, int64_t at_ms, double p)
-{
-    size_t n = 0, words = 3 + dice(6), nrcpt = dice(10) == 0 ? 2 + dice(2) : 1;
-
-    memset(x, 0, sizeof *x);
-    for (size_t i = 0; i < words; i++) {
-        n += put_word(x->subject + n, word_number());
-        x->subject[n++] = ' ';
-    }
-    if (dice(RARE) == 0)
-        n += (size_t)sprintf(x->subject + n, "sphinx");
-    sprintf(x->from, "sender%llu@from%llu.example", (unsigned long long)dice(5000), (unsigned long long)dice(2000));
-    put_word(x->name, word_number());
-    sprintf(x->id, "<%016llx.%u@from.example>", (unsigned long long)dice(UINT64_MAX), (unsigned)dice(100));
-    sprintf(x->queue, "4%013llX", (unsigned long long)dice(UINT64_MAX) >> 12);
-    sprintf(x->ip, "198.51.%u.%u", (unsigned)dice(256), (unsigned)dice(256));
-    for (size_t i = 0; i < nrcpt; i++) {
-        address(x, i, p);
-        judge(&x->to[i]);
-    }
-    x->m = (struct store_message){
-        .uid = uuid7_make(),
-        .at_us = at_ms * 1000,
-        .direction = dice(20) == 0 ? DIRECTION_LOCAL : DIRECTION_INBOUND,
-        .listener = SPAN("127.0.0.1:11344"),
-        .queue_id = span_of(x->queue),
-        .ip = span_of(x->ip),
-        .helo = SPAN("mx.from.example"),
-        .host = SPAN("mx.from.example"),
-        .tls = SPAN("TLSv1.3 TLS_AES_256_GCM_SHA384"),
-        .sender = span_of(x->from),
-        .from_address = span_of(x->from),
-        .from_name = span_of(x->name),
-        .subject = span_of(x->subject),
-        .message_id = span_of(x->id),
-        .size = (int64_t)dice(100000),
-        .has_score = true,
-        .score = 3.5,
-        .symbols = SPAN("[{\"name\":\"R_SPF_ALLOW\",\"score\":-0.2},{\"name\":\"DMARC_POLICY_ALLOW\",\"score\":-0.5},"
-                        "{\"name\":\"MIME_GOOD\",\"score\":-0.1,\"options\":[\"text/plain\"]}]"),
-        .attachments = SPAN("[]"),
-        .inbound = x->to[0].verdict == DELIVERY_REJECTED ? SPAN("554 5.7.1 Spam message rejected")
-                                                         : SPAN("250 2.0.0 Ok: queued"),
-        .deliveries = x->to,
-        .ndeliveries = nrcpt,
-    };
-    for (size_t i = 0; i < 6; i++)
-        x->m.uid.b[i] = (uint8_t)(at_ms >> (40 - 8 * i));
-}
 
 static _Noreturn void die(const char *doing, const struct err *e)
 {
@@ -166,75 +47,52 @@ static _Noreturn void die(const char *doing, const struct err *e)
 
 /* ---- Filling ------------------------------------------------------------------------------------------------------ */
 
-static size_t passed(const struct made *x, struct store_event *out)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < x->m.ndeliveries; i++) {
-        uint64_t u = dice(100);
-
-        if (x->to[i].verdict > DELIVERY_TAGGED)
-            continue;
-        out[n++] = (struct store_event){
-            .uid = x->m.uid,
-            .n = (int64_t)i + 1,
-            .at_us = x->m.at_us + 1000000,
-            .has_state = true,
-            .state = u == 0  ? STATE_BOUNCED
-                     : u < 4 ? STATE_DEFERRED
-                             : STATE_DELIVERED,
-            .has_attempt = true,
-            .queue_id = x->m.queue_id,
-            .final_recipient = x->to[i].recipient,
-            .host = SPAN("mailbox.inside.example"),
-            .ip = SPAN("192.0.2.25"),
-            .port = 25,
-            .tls = SPAN("TLSv1.3"),
-            .dsn = SPAN("2.0.0"),
-            .code = 250,
-            .response = u == 0  ? SPAN("552 5.2.2 Mailbox full")
-                        : u < 4 ? SPAN("451 4.7.1 Greylisted, please try again")
-                                : SPAN("250 2.1.5 Delivered to the mailbox"),
-        };
-    }
-    return n;
-}
-
 struct filled {
-    int64_t deliveries, messages, events, put_us, events_us, last_us, last; /* last: of the last tenth */
-    int64_t put_cpu_us, events_cpu_us;                                      /* of this thread: all there is on SQLite */
+    int64_t deliveries, messages, events, put_us, events_us;
+    int64_t put_cpu_us, events_cpu_us; /* of this thread: all there is on SQLite */
 };
 
-static void fill(struct store *s, int64_t n, int64_t begin_ms, struct filled *f)
+/* Writes deliveries `from` to `to` of n over some days, `batch` messages a transaction. */
+struct stretch {
+    int64_t from, to, n, begin_ms, days;
+    size_t  batch;
+    double  p;
+};
+
+static size_t make_batch(const struct stretch *w, struct made *x, const struct store_message **all,
+                         struct store_event *v, struct filled *f)
 {
-    struct made                *x = calloc(BATCH, sizeof *x);
-    struct store_event         *v = calloc((size_t)BATCH * 3, sizeof *v);
-    const struct store_message *all[BATCH];
-    double                      p = (double)BIG / (double)n < 0.4 ? (double)BIG / (double)n : 0.4;
-    struct err                  e = ERR_INIT;
+    size_t nv = 0;
 
-    while (f->deliveries < n) {
-        int64_t begun, cpu, us, before = f->deliveries;
-        size_t  nv = 0;
+    for (size_t i = 0; i < w->batch; i++) {
+        double at = (double)(w->from + f->deliveries) / (double)w->n;
 
-        for (size_t i = 0; i < BATCH; i++) {
-            make(&x[i], begin_ms + (int64_t)((double)f->deliveries / (double)n * DAYS * (double)DAY_MS), p);
-            all[i] = &x[i].m;
-            f->deliveries += (int64_t)x[i].m.ndeliveries;
-            if (x[i].followed || dice(10) == 0)
-                nv += passed(&x[i], v + nv);
-        }
+        make(&x[i], w->begin_ms + (int64_t)(at * (double)(w->days * DAY_MS)), w->p);
+        all[i] = &x[i].m;
+        f->deliveries += (int64_t)x[i].m.ndeliveries;
+        if (x[i].followed || dice(10) == 0)
+            nv += passed(&x[i], v + nv);
+    }
+    return nv;
+}
+
+static void fill(struct store *s, const struct stretch *w, struct filled *f)
+{
+    struct made                 *x = calloc(w->batch, sizeof *x);
+    struct store_event          *v = calloc(w->batch * 3, sizeof *v);
+    const struct store_message **all = calloc(w->batch, sizeof(struct store_message *));
+    struct err                   e = ERR_INIT;
+
+    while (w->from + f->deliveries < w->to) {
+        int64_t begun, cpu;
+        size_t  nv = make_batch(w, x, all, v, f);
+
         begun = clock_mono_us();
         cpu = clock_thread_cpu_us();
-        if (store_message_put(s, all, BATCH, &e) < 0)
+        if (store_message_put(s, all, w->batch, &e) < 0)
             die("write messages", &e);
         f->put_cpu_us += clock_thread_cpu_us() - cpu;
-        us = clock_mono_us() - begun;
-        f->put_us += us;
-        if (f->deliveries > n - n / 10) {
-            f->last_us += us;
-            f->last += f->deliveries - before;
-        }
+        f->put_us += clock_mono_us() - begun;
         begun = clock_mono_us();
         cpu = clock_thread_cpu_us();
         if (store_events_put(s, &(struct store_events){.events = v, .nevents = nv}, NULL, &e) < 0)
@@ -242,8 +100,9 @@ static void fill(struct store *s, int64_t n, int64_t begin_ms, struct filled *f)
         f->events_us += clock_mono_us() - begun;
         f->events_cpu_us += clock_thread_cpu_us() - cpu;
         f->events += (int64_t)nv;
-        f->messages += BATCH;
+        f->messages += (int64_t)w->batch;
     }
+    free(all);
     free(x);
     free(v);
 }
@@ -261,6 +120,110 @@ static int64_t ask(struct store *s, const char *sql)
     return n;
 }
 
+static void script(struct store *s, const char *sql)
+{
+    struct err e = ERR_INIT;
+
+    if (db_script(s->log, sql, &e) < 0)
+        die(sql, &e);
+}
+
+/* A day's tables as those of another day, with every time moved. On PostgreSQL the indexes are made at the end, which is several times
+ * faster. */
+static const char copy_pg_sql[] =
+    "DO $$ DECLARE parent text; wanted text; from_day bigint := %lld; to_day bigint := %lld;"
+    " ms bigint := (to_day - from_day) * 86400000; BEGIN"
+    " FOREACH parent IN ARRAY ARRAY['message', 'delivery', 'delivery_mailbox', 'delivery_words', 'delivery_answers', "
+    "'attempt']"
+    " LOOP SELECT string_agg(CASE WHEN column_name = 'uid' THEN format('moved(uid, %%s)', ms)"
+    "   WHEN column_name IN ('at_us', 'updated_us') THEN format('%%I + %%s000', column_name, ms) ELSE "
+    "quote_ident(column_name)"
+    "   END, ', ' ORDER BY ordinal_position) INTO wanted FROM information_schema.columns"
+    "  WHERE table_schema = 'postern_log' AND table_name = parent;"
+    " EXECUTE format('CREATE TABLE %%I (LIKE %%I INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', parent || '_' || to_day, "
+    "parent);"
+    " EXECUTE format('INSERT INTO %%I SELECT %%s FROM %%I', parent || '_' || to_day, wanted, parent || '_' || "
+    "from_day);"
+    " EXECUTE format('ALTER TABLE %%I ATTACH PARTITION %%I FOR VALUES FROM (%%L) TO (%%L)', parent, parent || '_' || "
+    "to_day,"
+    "  least_uid(to_day), least_uid(to_day + 1));"
+    " END LOOP; INSERT INTO log_day (day) VALUES (to_day); END $$";
+static const char moved_pg_sql[] =
+    "CREATE FUNCTION least_uid(day bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT overlay("
+    "lpad(to_hex(day * 86400000), 12, '0') PLACING '-' FROM 9 FOR 0) || '-0000-0000-000000000000' $$;"
+    "CREATE FUNCTION moved(uid text, ms bigint) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT overlay(lpad(to_hex("
+    "('x' || lpad(substr(uid, 1, 8) || substr(uid, 10, 4), 16, '0'))::bit(64)::bigint + ms), 12, '0') PLACING '-' FROM "
+    "9 FOR 0)"
+    " || substr(uid, 14) $$";
+
+static void copy_day_pg(struct store *s, int64_t from_day, int64_t to_day)
+{
+    char sql[sizeof copy_pg_sql + 48];
+
+    snprintf(sql, sizeof sql, copy_pg_sql, (long long)from_day, (long long)to_day);
+    script(s, sql);
+}
+
+/* An id has its UID's time in front. Full-text tables count from the day's first id, so that they are the same on every day. */
+#define MOVED_UID "printf('%%08x-%%04x', (d.id + %2$lld) >> 37, ((d.id + %2$lld) >> 21) & 65535) || substr(d.uid, 14)"
+#define OF_DAY "d.id >= %1$lld AND d.id < %3$lld"
+#define MOVED_MS "+ (%2$lld >> 21) * 1000"
+static const char copy_lite_sql[] =
+    "INSERT INTO message (uid, node_id, at_us, direction, listener, queue_id, ip, helo, host, tls, auth_user, sender,"
+    "  from_address, from_name, subject, message_id, size, score, symbols, attachments, inbound)"
+    " SELECT " MOVED_UID ", m.node_id, m.at_us " MOVED_MS ", m.direction, m.listener, m.queue_id, m.ip, m.helo, m.host,"
+    "  m.tls, m.auth_user, m.sender, m.from_address, m.from_name, m.subject, m.message_id, m.size, m.score, m.symbols,"
+    "  m.attachments, m.inbound FROM delivery d JOIN message m ON m.uid = d.uid WHERE d.n = 1 AND " OF_DAY ";"
+    "INSERT INTO attempt (uid, n, seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response)"
+    " SELECT " MOVED_UID ", a.n, a.seq, a.at_us " MOVED_MS
+    ", a.queue_id, a.final_recipient, a.host, a.ip, a.port, a.tls,"
+    "  a.dsn, a.code, a.response FROM delivery d JOIN attempt a ON a.uid = d.uid AND a.n = d.n WHERE " OF_DAY ";"
+    "INSERT INTO delivery_mailbox (mailbox_id, id, status, rule_id)"
+    " SELECT b.mailbox_id, d.id + %2$lld, b.status, b.rule_id"
+    "  FROM delivery d JOIN delivery_mailbox b ON b.id = d.id WHERE " OF_DAY ";"
+    "INSERT INTO delivery (id, uid, n, recipient, domain_id, verdict, state, status, score, rule_id, layer, trace, "
+    "answer,"
+    "  updated_us) SELECT d.id + %2$lld, " MOVED_UID
+    ", d.n, d.recipient, d.domain_id, d.verdict, d.state, d.status, d.score,"
+    "  d.rule_id, d.layer, d.trace, d.answer, d.updated_us " MOVED_MS " FROM delivery d WHERE " OF_DAY ";";
+static const char copy_words_sql[] = "DELETE FROM %1$s_%3$lld_data; DELETE FROM %1$s_%3$lld_idx;"
+                                     "INSERT INTO %1$s_%3$lld_data SELECT * FROM %1$s_%2$lld_data;"
+                                     "INSERT INTO %1$s_%3$lld_idx SELECT * FROM %1$s_%2$lld_idx;";
+
+static void copy_day_lite(struct store *s, int64_t from_day, int64_t to_day)
+{
+    static const char *const tables[] = {"words", "answers"};
+    char                     sql[sizeof copy_lite_sql + 1024];
+    struct err               e = ERR_INIT;
+
+    if (db_begin(s->log, &e) < 0 || day_make(s, to_day, &e) < 0)
+        die("make a day's tables", &e);
+    snprintf(sql, sizeof sql, copy_lite_sql, (long long)day_first_id(from_day),
+             (long long)(day_first_id(to_day) - day_first_id(from_day)), (long long)day_first_id(from_day + 1));
+    script(s, sql);
+    for (size_t i = 0; i < COUNT(tables); i++) {
+        snprintf(sql, sizeof sql, copy_words_sql, tables[i], (long long)from_day, (long long)to_day);
+        script(s, sql);
+    }
+    if (db_commit(s->log, &e) < 0)
+        die("copy a day", &e);
+}
+
+static void copy_days(struct store *s, int64_t begin_day)
+{
+    bool pg = db_kind(s->log) == DB_PGSQL;
+
+    db_set_timeout(s->log, LOAD_MS);
+    if (pg) {
+        script(s, "SET maintenance_work_mem = '256MB'; SET synchronous_commit = off");
+        script(s, moved_pg_sql);
+    }
+    for (int64_t i = 0; i < DAYS - WRITTEN_DAYS; i++)
+        (pg ? copy_day_pg : copy_day_lite)(s, begin_day + DAYS - WRITTEN_DAYS + i % (WRITTEN_DAYS - 1), begin_day + i);
+    if (pg)
+        script(s, "ANALYZE");
+}
+
 static int64_t bytes_of(struct store *s)
 {
     return db_kind(s->log) == DB_SQLITE
@@ -268,6 +231,69 @@ static int64_t bytes_of(struct store *s)
                : ask(s,
                      "SELECT CAST(SUM(pg_total_relation_size(c.oid)) AS BIGINT) FROM pg_class c WHERE c.relkind = 'r'"
                      " AND c.relnamespace = 'postern_log'::regnamespace");
+}
+
+/* The mailbox and its domain, as far as a search asks for them. */
+static void put_owners(struct store *s)
+{
+    static const char domain_sql[] = "INSERT INTO domain (id, tenant_id, name, kind, state, created_us, updated_us)"
+                                     " SELECT $1, id, 'big.example', 'local', 'active', 0, 0 FROM tenant LIMIT 1",
+                      box_sql[] = "INSERT INTO mailbox (id, domain_id, created_us, updated_us) VALUES ($1, $2, 0, 0)";
+    struct uuid   domain = owner(0xd0, 1);
+    struct db_val ids[] = {{.type = DB_BLOB, .s = span_make((const char *)big_box.b, 16)},
+                           {.type = DB_BLOB, .s = span_make((const char *)domain.b, 16)}};
+    struct err    e = ERR_INIT;
+
+    if (db_run(s->main, domain_sql, &ids[1], 1, NULL, &e) < 0 || db_run(s->main, box_sql, ids, 2, NULL, &e) < 0)
+        die("write domain and mailbox", &e);
+}
+
+static void print_filled(const struct filled *f)
+{
+    printf("%lld deliveries in %lld messages: %.0f deliveries/s; %lld events: %.0f/s\n", (long long)f->deliveries,
+           (long long)f->messages, (double)f->deliveries * 1e6 / (double)f->put_us, (long long)f->events,
+           (double)f->events * 1e6 / (double)f->events_us);
+    printf("CPU time of the writer: %.0f us a delivery, %.0f us an event\n",
+           (double)f->put_cpu_us / (double)f->deliveries, (double)f->events_cpu_us / (double)f->events);
+    fflush(stdout);
+}
+
+/* Three days, then those before, then what is left of the last: with everything there, and as safely as rulesd writes. */
+static void fill_days(struct store *s, const struct job *job, double p)
+{
+    bool           lite = db_kind(s->log) == DB_SQLITE;
+    int64_t        n = job->n * WRITTEN_DAYS / DAYS, paced = n > 4 * PACED ? PACED : 0;
+    struct stretch w = {0, n - paced, n, job->begin_ms + (DAYS - WRITTEN_DAYS) * DAY_MS, WRITTEN_DAYS, BULK_BATCH, p};
+    struct filled  f = {0}, last = {0};
+
+    if (w.to < 10 * BULK_BATCH)
+        w.batch = BATCH;
+    script(s, lite ? "PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -2000000"
+                   : "SET synchronous_commit = off");
+    fill(s, &w, &f);
+    print_filled(&f);
+    copy_days(s, job->begin_ms / DAY_MS);
+    script(s, lite ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384"
+                   : "RESET synchronous_commit");
+    w.from += f.deliveries;
+    w.to = n;
+    w.batch = BATCH;
+    if (paced > 0) {
+        fill(s, &w, &last);
+        print_filled(&last);
+    }
+}
+
+static void fill_all(struct store *s, const struct job *job)
+{
+    double  p = (double)BIG / (double)job->n < 0.4 ? (double)BIG / (double)job->n : 0.4;
+    int64_t begun = clock_mono_us();
+
+    put_owners(s);
+    fill_days(s, job, p);
+    printf("filled in %.0f s; %.0f bytes a delivery\n", (double)(clock_mono_us() - begun) / 1e6,
+           (double)bytes_of(s) / (double)job->n);
+    fflush(stdout);
 }
 
 /* ---- Searching ---------------------------------------------------------------------------------------------------- */
@@ -427,10 +453,16 @@ static const struct search_case {
     {"a day", range},
 };
 
+struct page {
+    struct store_key keys[PAGE];
+    size_t           n;
+};
+
 static int each_row(void *ctx, const struct store_row *r)
 {
-    (void)r;
-    ++*(int64_t *)ctx;
+    struct page *p = ctx;
+
+    p->keys[p->n++] = r->key;
     return 0;
 }
 
@@ -449,76 +481,172 @@ static struct store_search composed(const struct search_case *c, struct store_sc
     return q;
 }
 
-/* The 95th percentile. A search that stops for its time goes on until it has a page, as a person would. */
-static int64_t measure(struct store *s, const struct search_case *c, struct store_scope scope, int64_t *median,
-                       int64_t *cpu, int64_t *rows)
+/* CPU time of this thread and, where a server of this machine does the work, of the process of it that serves us. */
+static int64_t cpu_us(const char *server)
 {
-    int64_t    us[TRIES], cpu_us[TRIES];
-    struct err e = ERR_INIT;
+    FILE   *f = *server ? fopen(server, "r") : NULL;
+    int64_t ns = 0;
 
-    *rows = 0;
-    for (size_t i = 0; i < TRIES; i++) {
-        struct store_search     q = composed(c, scope);
-        struct store_search_end end;
-        int64_t                 begun = clock_mono_us(), begun_cpu = clock_thread_cpu_us(), n = 0;
+    if (f != NULL) {
+        char line[64];
 
-        do {
-            if (store_search(s, &q, each_row, &n, &end, &e) < 0)
-                die(c->name, &e);
-            q.has_before = true;
-            q.before = end.next;
-            q.limit = (size_t)(PAGE - n);
-        } while (end.more && n < PAGE);
-        us[i] = clock_mono_us() - begun;
-        cpu_us[i] = clock_thread_cpu_us() - begun_cpu;
-        *rows += n;
+        if (fgets(line, sizeof line, f) != NULL)
+            ns = strtoll(line, NULL, 10);
+        fclose(f);
     }
-    qsort(us, TRIES, sizeof *us, by_size);
-    qsort(cpu_us, TRIES, sizeof *cpu_us, by_size);
-    *median = us[TRIES / 2];
-    *cpu = cpu_us[TRIES * 95 / 100];
-    return us[TRIES * 95 / 100];
+    return clock_thread_cpu_us() + ns / 1000;
 }
 
-static void plan(struct store *s, const struct search_case *c, struct store_scope scope)
+/* A search that stops for its time goes on until it has a page, as a person would. */
+static void read_page(struct store *s, struct store_search q, struct page *p, const char *name)
+{
+    struct store_search_end end;
+    struct err              e = ERR_INIT;
+
+    p->n = 0;
+    do {
+        if (store_search(s, &q, each_row, p, &end, &e) < 0)
+            die(name, &e);
+        q.has_before = true;
+        q.before = end.next;
+        q.limit = PAGE - p->n;
+    } while (end.more && p->n < PAGE);
+}
+
+static bool is_true(const struct truth *t, const struct store_search *q, const struct page *p)
+{
+    struct store_key keys[PAGE];
+    size_t           n = truth_page(t, q, keys);
+
+    for (size_t i = 0; i < n && i < p->n; i++)
+        if (uuid_cmp(&keys[i].uid, &p->keys[i].uid) != 0 || keys[i].n != p->keys[i].n)
+            return false;
+    return n == p->n;
+}
+
+struct measured {
+    int64_t median_us, p95_us, cpu_median_us, cpu_p95_us, rows;
+    bool    untrue;
+};
+
+static struct measured measure(struct store *s, const struct search_case *c, struct store_scope scope,
+                               const struct truth *t, const char *server)
+{
+    int64_t         us[TRIES], cpu[TRIES];
+    int             tries = t != NULL ? CHECK_TRIES : TRIES;
+    struct measured m = {0};
+
+    for (int i = 0; i < tries; i++) {
+        struct store_search q = composed(c, scope);
+        struct page         p;
+        int64_t             begun = clock_mono_us(), begun_cpu = cpu_us(server);
+
+        read_page(s, q, &p, c->name);
+        us[i] = clock_mono_us() - begun;
+        cpu[i] = cpu_us(server) - begun_cpu;
+        m.rows += (int64_t)p.n;
+        m.untrue = m.untrue || (t != NULL && !is_true(t, &q, &p));
+    }
+    qsort(us, (size_t)tries, sizeof *us, by_size);
+    qsort(cpu, (size_t)tries, sizeof *cpu, by_size);
+    m.median_us = us[tries / 2];
+    m.p95_us = us[tries * 95 / 100];
+    m.cpu_median_us = cpu[tries / 2];
+    m.cpu_p95_us = cpu[tries * 95 / 100];
+    m.rows /= tries;
+    return m;
+}
+
+/* From end to end: SQLite says so of anything but a full-text table, PostgreSQL when it was forbidden to and had no other way. */
+static bool reads_all(enum db_kind kind, struct span line)
+{
+    struct span step = span_trim(line);
+
+    if (kind == DB_PGSQL)
+        return span_find(step, SPAN("Seq Scan")) < step.n;
+    return span_starts(step, SPAN("SCAN ")) && span_find(step, SPAN("VIRTUAL TABLE INDEX")) == step.n;
+}
+
+static bool plan(struct store *s, const struct search_case *c, struct store_scope scope, bool print)
 {
     struct store_search q = composed(c, scope);
     struct buf          b;
     struct err          e = ERR_INIT;
     struct span         rest, line;
+    bool                good = true;
 
     buf_init(&b, 1 << 20);
     if (store_search_plan(s, &q, &b, &e) < 0)
         die("explain", &e);
-    for (rest = buf_span(&b); span_line(&rest, &line);)
-        if (line.n > 0)
-            printf("        %.*s\n", SPAN_ARG(line));
+    for (rest = buf_span(&b); span_line(&rest, &line);) {
+        bool bad = reads_all(db_kind(s->log), line);
+
+        good = good && !bad;
+        if (line.n > 0 && (print || bad))
+            printf("        %.*s%s\n", SPAN_ARG(line), bad ? " !" : "");
+    }
     buf_fini(&b);
+    return good;
 }
 
-static bool search_all(struct store *s, int64_t limit_us, bool plans)
+/* By the wall, as people wait; in a check by CPU time. */
+static bool judge_search(const struct measured *m, const struct job *job)
+{
+    return !m->untrue && (job->check ? m->cpu_p95_us : m->p95_us) <= job->limit_us;
+}
+
+static bool search_case(struct store *s, const struct job *job, const struct search_case *c,
+                        const struct store_scope scopes[2], const struct truth *truths, const char *server)
+{
+    bool good = true;
+
+    printf("%-36s", c->name);
+    for (size_t k = 0; k < 2; k++) {
+        struct measured m = measure(s, c, scopes[k], job->check ? &truths[k] : NULL, server);
+        bool            fine = judge_search(&m, job);
+
+        printf(" %8.2f %8.2f %8.2f %8.2f%s %5lld%s", (double)m.median_us / 1000, (double)m.p95_us / 1000,
+               (double)m.cpu_median_us / 1000, (double)m.cpu_p95_us / 1000, fine ? " " : "!", (long long)m.rows,
+               m.untrue ? " UNTRUE" : "");
+        good = good && fine;
+    }
+    printf("\n");
+    for (size_t k = 0; k < 2; k++)
+        good = ((!job->plans && !job->check) || plan(s, c, scopes[k], job->plans)) && good;
+    fflush(stdout);
+    return good;
+}
+
+static void find_server(struct store *s, char out[64])
+{
+    out[0] = '\0';
+    if (db_kind(s->log) == DB_PGSQL)
+        snprintf(out, 64, "/proc/%lld/schedstat", (long long)ask(s, "SELECT CAST(pg_backend_pid() AS BIGINT)"));
+}
+
+static bool search_all(struct store *s, const struct job *job)
 {
     const struct store_scope scopes[] = {store_scope_mailbox(big_box), store_scope_domain(big_domain)};
+    struct truth             truths[2];
+    struct err               e = ERR_INIT;
+    char                     server[64];
     bool                     good = true;
 
-    printf("\n%-36s %36s %38s\n%-36s", "", "a mailbox", "a domain", "search");
+    find_server(s, server);
+    db_set_timeout(s->log, LOAD_MS);
+    for (size_t k = 0; k < 2 && job->check; k++)
+        if (truth_load(s, scopes[k], &truths[k], &e) < 0)
+            die("read all rows", &e);
+    if (db_kind(s->log) == DB_PGSQL && job->check)
+        script(s, "SET enable_seqscan = off");
+    printf("\n%-36s %42s %42s\n%-36s", "ms", "a mailbox", "a domain", "search");
     for (size_t k = 0; k < COUNT(scopes); k++)
-        printf(" %9s %9s  %9s %6s", "median ms", "p95 ms", "own CPU", "rows");
+        printf(" %8s %8s %8s %8s  %5s", "median", "p95", "CPU", "CPU p95", "rows");
     printf("\n");
-    for (size_t i = 0; i < COUNT(cases); i++) {
-        printf("%-36s", cases[i].name);
-        for (size_t k = 0; k < COUNT(scopes); k++) {
-            int64_t median, cpu, rows, p95 = measure(s, &cases[i], scopes[k], &median, &cpu, &rows);
-
-            printf(" %9.2f %9.2f%s %9.2f %6lld", (double)median / 1000, (double)p95 / 1000, p95 > limit_us ? "!" : " ",
-                   (double)cpu / 1000, (long long)rows / TRIES);
-            good = good && p95 <= limit_us;
-        }
-        printf("\n");
-        for (size_t k = 0; plans && k < COUNT(scopes); k++)
-            plan(s, &cases[i], scopes[k]);
-        fflush(stdout);
-    }
+    for (size_t i = 0; i < COUNT(cases); i++)
+        good = search_case(s, job, &cases[i], scopes, truths, server) && good;
+    for (size_t k = 0; k < 2 && job->check; k++)
+        truth_free(&truths[k]);
     return good;
 }
 
@@ -551,58 +679,87 @@ static void *write_on(void *arg)
         us = clock_mono_us() - begun;
         w->worst_us = us > w->worst_us ? us : w->worst_us;
         w->n++;
+        nanosleep(&(struct timespec){.tv_nsec = WRITE_EVERY_NS}, NULL);
     }
     store_close(&s);
     return NULL;
 }
 
-static bool forget(struct store *s, const char *url, int64_t begin_ms)
+static int64_t count(struct store *s, const char *sql, struct span uid)
 {
-    struct writing    w = {.url = url};
+    struct db_val   bound = {.type = DB_TEXT, .s = uid};
+    struct db_rows *r = NULL;
+    struct err      e = ERR_INIT;
+    int64_t         n;
+
+    if (db_query(s->log, sql, &bound, 1, &r, &e) < 0 || db_next(r, &e) <= 0)
+        die(sql, &e);
+    n = db_i64(r, 0);
+    db_rows_free(&r);
+    return n;
+}
+
+static bool forget(struct store *s, const struct job *job)
+{
+    static const char older_sql[] = "SELECT COUNT(*) FROM delivery WHERE uid < $1",
+                      newer_sql[] = "SELECT COUNT(*) FROM message WHERE uid >= $1";
+    struct writing    w = {.url = job->url};
     struct store_trim done;
     struct err        e = ERR_INIT;
     pthread_t         thread;
-    int64_t           begun = clock_mono_us();
+    struct uuid       first = {{0}};
+    char              bound[UUID_TEXT + 1];
+    int64_t           begun, newer, day = job->begin_ms / DAY_MS + 2;
+    bool              whole;
 
+    for (size_t i = 0; i < 6; i++)
+        first.b[i] = (uint8_t)(day * DAY_MS >> (40 - 8 * i));
+    uuid_format(&first, bound);
+    newer = count(s, newer_sql, span_of(bound));
+    begun = clock_mono_us();
     if (pthread_create(&thread, NULL, write_on, &w) != 0)
         return false;
-    if (store_message_trim(s, begin_ms / DAY_MS + 2, NULL, NULL, &done, &e) < 0)
+    if (store_message_trim(s, day, NULL, NULL, &done, &e) < 0)
         die("forget days", &e);
     atomic_store(&w.stop, true);
     pthread_join(thread, NULL);
-    printf(
-        "\nforgetting %lld days took %.1f s; meanwhile %lld messages were written one by one, the slowest in %.1f ms\n",
-        (long long)done.days, (double)(clock_mono_us() - begun) / 1e6, (long long)w.n, (double)w.worst_us / 1000);
-    return w.worst_us <= STALL_US;
+    whole = count(s, older_sql, span_of(bound)) == 0 && count(s, newer_sql, span_of(bound)) == newer + w.n;
+    printf("\nforgetting %lld days took %.1f s; meanwhile %lld messages were written one by one, the slowest in %.1f "
+           "ms%s\n",
+           (long long)done.days, (double)(clock_mono_us() - begun) / 1e6, (long long)w.n, (double)w.worst_us / 1000,
+           whole ? "" : "; what is left is not what should be");
+    return whole && w.n > 0 && (job->check || w.worst_us <= STALL_US);
 }
 
 int main(int argc, char **argv)
 {
-    int64_t n = argc > 2 ? strtoll(argv[2], NULL, 10) : 0,
-            begin_ms = clock_wall_us() / 1000 / DAY_MS * DAY_MS - (DAYS - 1) * DAY_MS;
-    struct filled f = {0};
+    struct job    job = {.url = argv[1],
+                         .n = argc > 2 ? strtoll(argv[2], NULL, 10) : 0,
+                         .limit_us = argc > 3 ? strtoll(argv[3], NULL, 10) * 1000 : 0,
+                         .begin_ms = clock_wall_us() / 1000 / DAY_MS * DAY_MS - (DAYS - 1) * DAY_MS};
     struct store *s = NULL;
     struct err    e = ERR_INIT;
     bool          good;
 
-    if (n < 1000) {
-        fprintf(stderr, "usage: bench-log URL N MS [plans]\n");
+    for (int i = 4; i < argc; i++) {
+        job.plans = job.plans || strcmp(argv[i], "plans") == 0;
+        job.keep = job.keep || strcmp(argv[i], "keep") == 0;
+        job.check = job.check || strcmp(argv[i], "check") == 0;
+    }
+    if (job.n < 1000 || job.limit_us <= 0) {
+        fprintf(stderr, "usage: bench-log URL N MS [plans] [keep] [check]\n");
         return 64;
     }
-    if (store_open(argv[1], STORE_CREATE, &s, &e) < 0)
+    if (store_open(job.url, STORE_CREATE, &s, &e) < 0)
         die("open", &e);
-    fill(s, n, begin_ms, &f);
-    printf("%lld deliveries in %lld messages: %.0f deliveries/s, in the last tenth %.0f; %lld events: %.0f/s\n",
-           (long long)f.deliveries, (long long)f.messages, (double)f.deliveries * 1e6 / (double)f.put_us,
-           (double)f.last * 1e6 / (double)f.last_us, (long long)f.events, (double)f.events * 1e6 / (double)f.events_us);
-    if (db_kind(s->log) == DB_PGSQL && db_script(s->log, "ANALYZE", &e) < 0)
-        die("analyze", &e);
-    printf("CPU time of the writer: %.0f us a delivery, %.0f us an event\n",
-           (double)f.put_cpu_us / (double)f.deliveries, (double)f.events_cpu_us / (double)f.events);
-    printf("%.0f bytes a delivery\n", (double)bytes_of(s) / (double)f.deliveries);
-    fflush(stdout);
-    good = search_all(s, strtoll(argv[3], NULL, 10) * 1000, argc > 4);
-    good = forget(s, argv[1], begin_ms) && good;
+    if (ask(s, "SELECT COUNT(*) FROM log_day") == 0) {
+        fill_all(s, &job);
+        store_close(&s); /* it may remember tables as they were before days were copied */
+        if (store_open(job.url, STORE_EXISTING, &s, &e) < 0)
+            die("open", &e);
+    }
+    good = search_all(s, &job);
+    good = (job.keep || forget(s, &job)) && good;
     store_close(&s);
     return good ? 0 : 1;
 }
