@@ -206,6 +206,46 @@ struct filter_case {
     size_t              n; /* in first_box: of the four */
 };
 
+/* The store knows the mailbox's domain, and so where its words are; of one that is gone all places are asked. */
+static void a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not(void **state)
+{
+    struct world       *w = world_of(state);
+    struct uuid         domain = add_domain(w, "ours.example"), box = add_mailbox(w, domain, "anna");
+    struct store_words  word = {SEARCH_SUBJECT, SPAN("invoice"), false};
+    struct store_search q = {.scope = store_scope_mailbox(box), .words = &word, .nwords = 1};
+    struct letter       l;
+
+    a_letter(&l);
+    l.to[0].domain = domain;
+    l.to[0].mailbox = box;
+    l.to[0].has_rule = true;
+    l.to[0].rule = first_box;
+    put(w, &l);
+    assert_int_equal(count(w, &q), 1);
+    q.has_rule = true;
+    q.rule = first_box;
+    assert_int_equal(count(w, &q), 1);
+    q.rule = second_box;
+    assert_int_equal(count(w, &q), 0);
+    q.has_rule = false;
+    q.statuses = 1u << STATUS_RECEIVED;
+    assert_int_equal(count(w, &q), 1);
+    q.statuses = 1u << STATUS_SPAM;
+    assert_int_equal(count(w, &q), 0);
+    q.statuses = 0;
+    q.has_domain = true;
+    q.domain = domain;
+    assert_int_equal(count(w, &q), 1);
+    q.domain = second_domain;
+    assert_int_equal(count(w, &q), 0);
+    OK(w, store_mailbox_delete(w->more, &root, box, &w->e));
+    assert_int_equal(count(w, &q), 0);
+    q.domain = domain;
+    assert_int_equal(count(w, &q), 1);
+    q.has_domain = false;
+    assert_int_equal(count(w, &q), 1);
+}
+
 static void every_filter_narrows_in_every_scope(void **state)
 {
     struct world      *w = world_of(state);
@@ -484,6 +524,7 @@ int main(void)
         STORE(a_text_is_found_by_its_words_and_left_out_by_them),
         STORE(answers_are_searched_together_with_the_message),
         STORE(nobody_finds_what_is_not_for_them),
+        STORE(a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not),
         STORE(every_filter_narrows_in_every_scope),
         STORE(pages_are_in_order_and_whole),
         STORE(who_stops_early_can_go_on_from_there),
