@@ -47,7 +47,7 @@ struct copies {
     int64_t       logged_us;
 
     pthread_mutex_t     lock; /* guards what follows */
-    pthread_cond_t      more;
+    pthread_cond_t      more, stop; /* apart, so that who puts one wakes nobody who rests */
     struct waiting     *first, **last;
     struct copies_stats stats;
     bool                stopping;
@@ -100,7 +100,8 @@ void copies_put(struct copies *c, const struct store_message *record, struct spa
     *c->last = x;
     c->last = &x->next;
     c->stats.waiting++;
-    pthread_cond_signal(&c->more);
+    if (c->first == x)
+        pthread_cond_signal(&c->more);
     pthread_mutex_unlock(&c->lock);
 }
 
@@ -265,7 +266,7 @@ static bool rest(struct copies *c, int64_t ms)
     until.tv_sec += until.tv_nsec / 1000000000;
     until.tv_nsec %= 1000000000;
     pthread_mutex_lock(&c->lock);
-    while (!c->stopping && pthread_cond_timedwait(&c->more, &c->lock, &until) != ETIMEDOUT)
+    while (!c->stopping && pthread_cond_timedwait(&c->stop, &c->lock, &until) != ETIMEDOUT)
         ;
     over = c->stopping;
     pthread_mutex_unlock(&c->lock);
@@ -334,7 +335,8 @@ int copies_new(const struct settings *settings, struct custody *custody, struct 
     pthread_mutex_init(&c->lock, NULL);
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-    pthread_cond_init(&c->more, &attr);
+    pthread_cond_init(&c->stop, &attr);
+    pthread_cond_init(&c->more, NULL);
     pthread_condattr_destroy(&attr);
     rc = pthread_create(&c->thread, NULL, run, c);
     c->has_thread = rc == 0;
@@ -356,6 +358,7 @@ void copies_free(struct copies **at)
     pthread_mutex_lock(&c->lock);
     c->stopping = true;
     pthread_cond_signal(&c->more);
+    pthread_cond_signal(&c->stop);
     pthread_mutex_unlock(&c->lock);
     if (c->has_thread)
         pthread_join(c->thread, NULL);
@@ -366,6 +369,7 @@ void copies_free(struct copies **at)
     forget_domains(c);
     map_fini(&c->domains);
     pthread_cond_destroy(&c->more);
+    pthread_cond_destroy(&c->stop);
     pthread_mutex_destroy(&c->lock);
     free(c->url);
     free(c);
