@@ -15,24 +15,21 @@
 /* All of standard input is read, what does not fit too: who writes there gets rid of it. */
 static int read_mail(struct buf *b, bool *too_large_out, struct err *e)
 {
-    char    rest[4096];
-    ssize_t n;
-
     for (;;) {
-        char *to = *too_large_out ? rest : buf_reserve(b, PIECE);
+        char   *to = buf_reserve(b, PIECE);
+        ssize_t n;
 
         if (to == NULL) {
             *too_large_out = true;
+            buf_clear(b);
             continue;
         }
-        n = read(STDIN_FILENO, to, *too_large_out ? sizeof rest : PIECE);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
+        n = read(STDIN_FILENO, to, PIECE);
+        if (n < 0 && errno != EINTR)
             return err_errno(e, "read the mail");
         if (n == 0)
             return 0;
-        b->n += *too_large_out ? 0 : (size_t)n;
+        b->n += n > 0 ? (size_t)n : 0;
     }
 }
 

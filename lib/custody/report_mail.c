@@ -239,7 +239,7 @@ static struct span queue_id(struct message *m)
     while (rest.n > 0) {
         size_t n = 0;
 
-        while (n < rest.n && memchr(" \t\r\n;", rest.p[n], 5) == NULL)
+        while (n < rest.n && span_chr(SPAN(" \t\r\n;"), rest.p[n]) == 5)
             n++;
         word = span_head(rest, n);
         if (n > 0 && span_is_ci(before, "id"))
@@ -289,7 +289,7 @@ static int wait_for_row(const struct taking *t, enum proven *out, struct err *e)
 static int prove(struct taking *t, const char **why_out, struct err *e)
 {
     bool        by_fields = prove_by_fields(t, t->mail->message, t->from);
-    enum proven by_log;
+    enum proven by_log = PROVEN_NO_ROW;
 
     *why_out = NULL;
     if ((by_fields ? prove_by_log : wait_for_row)(t, &by_log, e) < 0)
@@ -450,7 +450,7 @@ static int is_own(const struct taking *t, struct message *m, const struct addres
 }
 
 /* A report stands for what the log has; a copy of the bytes is held unless they are. */
-static int make(const struct taking *t, struct span bytes, struct counterpart *match, struct report_mail_one *one,
+static int make(const struct taking *t, struct span bytes, const struct counterpart *match, struct report_mail_one *one,
                 struct err *e)
 {
     const struct report_site       site = report_site_of(t);
@@ -459,22 +459,24 @@ static int make(const struct taking *t, struct span bytes, struct counterpart *m
                                          .id = t->who.account,
                                          .name = arena_str(t->arena, t->out->mailbox),
                                          .source = "mail"};
+    struct report_said             said = match->said;
     struct store_message           held;
 
-    report_record(&held, at->listener, bytes.n, clock_wall_us());
     one->matched = match->n == 1;
+    report_record(&held, at->listener, bytes.n, clock_wall_us());
     if (!one->matched) {
-        match->said.logged = false;
-        match->said.message = bytes;
-        match->said.record = &held;
-    } else {
-        match->said.body = match->said.has_body ? NULL : &held.uid;
+        said.logged = said.has_body = false;
+        said.message = bytes;
+        said.record = &held;
     }
-    one->uid = match->said.record->uid;
-    if ((!one->matched || !match->said.has_body) && report_keep(at->store, at->vault, &held, bytes, t->arena, e) < 0)
-        return -1;
-    match->said.has_body = true;
-    return report_make(at->store, &site, &by, &match->said, t->arena, &one->made, e);
+    one->uid = said.record->uid;
+    if (!said.has_body) {
+        if (report_keep(at->store, at->vault, &held, bytes, t->arena, e) < 0)
+            return -1;
+        said.body = &held.uid;
+        said.has_body = true;
+    }
+    return report_make(at->store, &site, &by, &said, t->arena, &one->made, e);
 }
 
 static int take_one(const struct taking *t, struct span bytes, struct report_mail_one *one, struct err *e)

@@ -22,7 +22,7 @@ static struct span next_word(struct span *rest)
             break;
     }
     *rest = span_skip(*rest, at);
-    while (n < rest->n && memchr(" \t\r\n(),:", rest->p[n], 8) == NULL)
+    while (n < rest->n && span_chr(SPAN(" \t\r\n(),:"), rest->p[n]) == 8)
         n++;
     word = span_head(*rest, n > 0 ? n : 1);
     *rest = span_skip(*rest, word.n);

@@ -240,7 +240,7 @@ static bool is_clean(struct span line)
 
 static bool obey(struct lmtp_server *s, struct span line, struct buf *out)
 {
-    struct span verb = line;
+    struct span verb;
     size_t      n = 0;
 
     if (!span_ends(line, SPAN("\r\n")) || !is_clean(line = span_head(line, line.n - 2)))

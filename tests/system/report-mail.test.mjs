@@ -36,7 +36,7 @@ function startBackend() {
 
 async function startSite() {
     const own = await makeSite();
-    const recipe = sections(example("report-mail/postern.conf", { "/run/postern/report.sock": join(own.dir, "report.sock") }));
+    const recipe = sections(example("report-mail/postern.conf", { "/run/postern-trainer/report.sock": join(own.dir, "report.sock") }));
 
     lmtp = join(own.dir, "report.sock");
     recipe.trainer.backend = `rspamd+http://127.0.0.1:${backend.port}`;
@@ -57,7 +57,7 @@ async function startMta() {
         .replace(/^#.*\n/, "").replace(/^ {2}-o smtpd_sender_restrictions=.*\n/m, "");
 
     // The recipe over a pipe for one address, over LMTP for the other.
-    writeFileSync(transport, example("report-mail/postern_transport", { "/run/postern/report.sock": lmtp }).replace(/^(spam@\S+).*$/m, "$1 postern-pipe:"));
+    writeFileSync(transport, example("report-mail/postern_transport", { "/run/postern-trainer/report.sock": lmtp }).replace(/^(spam@\S+).*$/m, "$1 postern-pipe:"));
     writeFileSync(aliases, example("report-mail/aliases", { "/usr/bin/postern": join(bin, "report"), "@ours.example": "@local.example" }));
     chmodSync(transport, 0o644);
     execFileSync("chown", ["vmail", aliases]);
