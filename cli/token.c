@@ -58,6 +58,8 @@ static int token_add(struct cli *c, int argc, char **argv, struct err *e)
     struct args_list         scopes = {.n = 0}, domains = {.n = 0}, networks = {.n = 0};
     size_t                   n = 0;
     struct store_api_key     k = {.role = ROLE_USER};
+    const char              *role = NULL;
+    int                      rank = ROLE_USER;
     struct uuid              id;
     int64_t                  ndays = 0;
     char                     text[API_KEY_TEXT + 1];
@@ -65,6 +67,8 @@ static int token_add(struct cli *c, int argc, char **argv, struct err *e)
         {"domain", "NAME", .list = &domains, .help = "for this domain alone"},
         {"from", "NETWORK", .list = &networks, .help = "from there alone: 192.0.2.7, 192.0.2.0/24"},
         {"days", "N", .text = &days, .help = "it ends by itself after that"},
+        {"role", "user|clerk|owner|admin", .text = &role,
+         .help = "as high as it stands in the portal's API; user: nowhere"},
     };
 
     if (args_read(argc, argv, options, COUNT(options), "NAME SCOPE …", 2, COUNT(words), words, &n, e) < 0) {
@@ -72,6 +76,9 @@ static int token_add(struct cli *c, int argc, char **argv, struct err *e)
             explain_scopes();
         return -1;
     }
+    if (role != NULL && cli_word_index(role_words, role, "a role", &rank, e) < 0)
+        return -1;
+    k.role = (enum role)rank;
     if (cli_store(c, e) < 0 || (days != NULL && cli_number(days, "--days", 1, 36500, &ndays, e) < 0))
         return -1;
     for (size_t i = 1; i < n; i++) {
