@@ -187,7 +187,7 @@ system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
