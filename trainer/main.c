@@ -99,7 +99,7 @@ static void end(struct parts *p)
 static int run_with(const struct program_options *o, bool first)
 {
     struct err   e = ERR_INIT;
-    struct parts p = {NULL};
+    struct parts p = {.conf = NULL};
     int          got;
 
     if (begin(o, &p, &e) < 0) {
