@@ -46,7 +46,7 @@ struct copies {
     struct map    domains; /* id -> struct counted */
     int64_t       logged_us;
 
-    pthread_mutex_t     lock; /* guards what follows */
+    pthread_mutex_t     lock;       /* guards what follows */
     pthread_cond_t      more, stop; /* apart, so that who puts one wakes nobody who rests */
     struct waiting     *first, **last;
     struct copies_stats stats;
