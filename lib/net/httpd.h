@@ -18,7 +18,7 @@
  *           keep-alive 30 s, a reply that is not taken 60 s; a second more for each 64 KiB of body that came, 16 KiB of reply that went;
  *           connections, and connections from one address (a /64 of IPv6; not from trusted proxies).
  *           What is beyond is refused with 400, 408, 413, 414, 431 or 503 as application/problem+json, or cut. What libmicrohttpd itself
- *           cannot read (no HTTP at all, a line without end, a damaged chunk) gets its own page with 400, 413, 414, 431 or 505.
+ *           cannot read (no HTTP at all, a line without end, a damaged chunk) gets its own page with 400, 413, 414, 431, 500 or 505.
  * Refused   two Content-Lengths or Hosts, Transfer-Encoding beside Content-Length, a space before a field's colon, HTTP/0.9, and to wait
  *           for anything but 100-continue. */
 #ifndef POSTERN_NET_HTTPD_H
