@@ -236,6 +236,12 @@ DEPS_LINT := git clang-format clang-tidy cppcheck
 
 deps:
 	@.ci/packages "to build" $(DEPS)
+	@$(MAKE) --no-print-directory portal/web/node_modules/.package-lock.json
+
+# What the pages load from npm, exactly as the lock file says.
+portal/web/node_modules/.package-lock.json: portal/web/package-lock.json
+	@.ci/packages "to fetch what the pages load" npm
+	cd portal/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 deps-bench: deps deps-test
 	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl valgrind
@@ -253,6 +259,7 @@ deps-test:
 
 run:
 	@.ci/packages "to build, and to try what is built" $(DEPS) $(DEPS_RUN)
+	@$(MAKE) --no-print-directory portal/web/node_modules/.package-lock.json
 	$(MAKE) -j$(J) --no-print-directory all
 	exec $(BUILD)/postern run --example run
 

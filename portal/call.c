@@ -116,7 +116,7 @@ static void answer_err(struct call *c, const struct err *e)
 
     if (e->code == ERR_LIMIT && c->retry_after_s > 0)
         status = 429;
-    if (e->code == ERR_DENIED && c->who.kind == WHO_NOBODY)
+    if (e->code == ERR_DENIED && c->who.kind == WHO_NOBODY && (c->route == NULL || c->route->deed != DEED_OPEN))
         status = 401;
     answer_problem(c, status, e);
 }

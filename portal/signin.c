@@ -305,7 +305,7 @@ static int enter(struct call *c, const struct store_signin *x, struct err *e)
     struct store_signin_who who;
 
     if (store_signin_who(c->store, span_of(x->login), &who, e) < 0 ||
-        (!who.has_account && store_signin_enrol(c->store, &c->actor, span_of(x->login), &who, e) < 0))
+        store_signin_enrol(c->store, &c->actor, span_of(x->login), &who, e) < 0)
         return -1;
     set_browser_token(c, "");
     return begin_session(c, &who.account, "link", e);
@@ -381,6 +381,8 @@ static int by_password(struct call *c, struct err *e)
         return -1;
     if (right == 0 || !known)
         return err_set(e, ERR_INVALID, "That address and that password do not belong together.");
+    if (store_signin_enrol(c->store, &c->actor, login, &who, e) < 0)
+        return -1;
     return begin_session(c, &who.account, "password", e);
 }
 

@@ -240,27 +240,41 @@ int store_signin_who(struct store *s, struct span login, struct store_signin_who
     return enrols && !shared ? 0 : nobody(e);
 }
 
-int store_signin_enrol(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
+static int add_account(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
                        struct err *e)
 {
     struct store_account a = {.active = true};
-    struct store_mailbox m;
-    bool                 mine;
-    int                  rc;
 
-    if (login.n > STORE_ADDRESS_MAX)
-        return nobody(e);
-    memcpy(a.login, login.p, login.n);
+    snprintf(a.login, sizeof a.login, "%.*s", SPAN_ARG(login));
+    if (store_account_add(s, by, &a, &a.id, e) < 0 || store_account_get(s, a.id, &who->account, e) < 0)
+        return -1;
+    who->has_account = true;
+    return 0;
+}
+
+static int tie_mailbox(struct store *s, const struct actor *by, struct store_signin_who *who, struct err *e)
+{
+    struct store_mailbox m;
+
+    if (store_mailbox_get(s, who->mailbox, &m, e) < 0)
+        return -1;
+    if (m.has_account)
+        return 0;
+    m.has_account = true;
+    m.account = who->account.id;
+    return store_mailbox_set(s, by, &m, e);
+}
+
+int store_signin_enrol(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
+                       struct err *e)
+{
+    bool mine;
+    int  rc;
+
     if (row_begin(s, &mine, e) < 0)
         return -1;
-    rc = store_account_add(s, by, &a, &a.id, e);
-    if (rc == 0 && (rc = store_mailbox_get(s, who->mailbox, &m, e)) == 0) {
-        m.has_account = true;
-        m.account = a.id;
-        rc = store_mailbox_set(s, by, &m, e);
-    }
-    if (rc == 0)
-        rc = store_account_get(s, a.id, &who->account, e);
-    who->has_account = rc == 0;
+    rc = who->has_account ? 0 : add_account(s, by, login, who, e);
+    if (rc == 0 && who->has_mailbox)
+        rc = tie_mailbox(s, by, who, e);
     return row_end(s, mine, rc, e);
 }

@@ -46,11 +46,11 @@ int store_signin_trim(struct store *s, int64_t now_us, struct err *e);
 struct store_signin_who {
     bool                 has_account;
     struct store_account account;
-    bool                 has_mailbox; /* of that address */
+    bool                 has_mailbox; /* of that address, and nobody's yet or the account's own */
     struct uuid          mailbox;
 };
 int store_signin_who(struct store *s, struct span login, struct store_signin_who *out, struct err *e);
-/* The account of a mailbox that had none. */
+/* What the first sign-in makes: the account of a mailbox that had none, and the tie between the two. */
 int store_signin_enrol(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
                        struct err *e);
 

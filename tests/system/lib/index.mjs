@@ -8,3 +8,4 @@ export * from "./mtas.mjs";
 export * from "./ask.mjs";
 export * from "./relay.mjs";
 export * from "./town.mjs";
+export * from "./portal.mjs";
