@@ -14,8 +14,10 @@ import { run } from "node:test";
 
 const UNIT_MINUTES = 10;
 const SYSTEM_MINUTES = 10;
+const LONGEST = 12;
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
+const seconds = new Map(); // what each system test file took
 
 function pass() { total.passed++; }
 
@@ -107,12 +109,20 @@ function runSystem(label, files) {
         const stream = run({ files: files.map((f) => resolve(f)), concurrency: 1, timeout: SYSTEM_MINUTES * 60_000 });
         const named = (t) => `${label}: ${t.file ? `${basename(t.file, ".test.mjs")}: ` : ""}${t.name}`;
 
+        const time = (t) => {
+            const file = basename(t.file ?? "", ".test.mjs");
+
+            if (t.nesting === 0 && file) seconds.set(file, (seconds.get(file) ?? 0) + (t.details?.duration_ms ?? 0) / 1000);
+        };
+
         stream.on("test:pass", (t) => {
+            time(t);
             if (t.details?.type === "suite") return;
             if (t.skip !== undefined || t.todo !== undefined) skip(named(t), t.skip || t.todo);
             else pass();
         });
         stream.on("test:fail", (t) => {
+            time(t);
             const error = t.details?.error;
             if (error?.failureType === "subtestsFailed") return; // the children said it
             fail(named(t), explain(error));
@@ -135,6 +145,11 @@ for (const arg of process.argv.slice(2)) {
 for (const { kind, label, files } of groups) {
     console.log(`== ${label}: ${files.length} files`);
     if (files.length > 0) await (kind === "--unit" ? runUnits : runSystem)(label, files);
+}
+if (seconds.size > 1) {
+    const longest = [...seconds].sort((a, b) => b[1] - a[1]).slice(0, LONGEST).map(([name, s]) => `${name} ${s.toFixed(0)} s`);
+
+    console.log(`the longest: ${longest.join(", ")}`);
 }
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((f) => `  ${f}\n`).join("")}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);
