@@ -15,6 +15,9 @@
 #define TICK_S 1  /* of the keeper */
 #define PURGE_EVERY_US (3600 * INT64_C(1000000))
 #define UPLOAD_EVERY_US (5 * INT64_C(1000000))
+#define GONE_US                                                                                                        \
+    (86400 * INT64_C(1000000)) /* a node that was not seen for that long leaves its objects in the bucket to others */
+#define GONE_MAX 100
 #define RETRY_US (5 * INT64_C(1000000))
 #define COUNTER_US                                                                                                     \
     1000000 /* how long a counter leaves a database alone that is away, and believes in one that was there */
@@ -432,21 +435,64 @@ static int purge_all(struct custody *c, bool copies, int64_t now_us, struct err 
     return rc;
 }
 
+/* Its objects become ours batch by batch as they are due; of several heirs each batch has one. The guard counts them apart from
+ * ours. */
+static int purge_of_gone(struct custody *c, const struct uuid *node, struct purge_facts f, bool allowed, struct err *e)
+{
+    struct store_custody_sum sum;
+    int64_t                  n = 1;
+
+    if (store_custody_sum(c->store, node, false, f.now_us, &sum, e) < 0)
+        return -1;
+    f.count = sum.count;
+    f.due = sum.due_count;
+    if (!allowed && purge_judge(&f) != PURGE_GO) {
+        say_stopped(c, PURGE_MANY, &sum);
+        return 0;
+    }
+    while (n > 0 && !stopping(c)) {
+        if (store_custody_adopt(c->store, node, &c->node, f.now_us, BATCH, &n, e) < 0 ||
+            purge_all(c, true, f.now_us, e) < 0 || purge_all(c, false, f.now_us, e) < 0)
+            return -1;
+        if (n > 0)
+            log_text(LOG_LEVEL_INFO, "held mail past its time of a node that is gone is removed: %lld objects",
+                     (long long)n);
+    }
+    return 0;
+}
+
+static int purge_of_others(struct custody *c, const struct purge_facts *f, bool allowed, struct err *e)
+{
+    struct uuid gone[GONE_MAX];
+    size_t      n;
+
+    if (!vault_has_bucket(c->vault))
+        return 0;
+    if (store_nodes_gone(c->store, f->now_us - GONE_US, gone, GONE_MAX, &n, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (purge_of_gone(c, &gone[i], *f, allowed, e) < 0)
+            return -1;
+    return 0;
+}
+
 /* Copies come in numbers and for hours: how many of them are due says nothing. */
 static int purge_now(struct custody *c, struct err *e)
 {
     struct store_custody_sum sum;
     struct purge_facts       f = {.now_us = clock_wall_us(), .now_mono_us = boot_us()};
     enum purge_verdict       verdict;
+    bool                     allowed;
 
-    if (need_store(c, e) < 0 || store_custody_sum(c->store, &c->node, false, f.now_us, &sum, e) < 0 ||
-        purge_last(c->vault, &f.last_us, e) < 0)
+    if (need_store(c, e) < 0 || store_node_seen(c->store, f.now_us, e) < 0 ||
+        store_custody_sum(c->store, &c->node, false, f.now_us, &sum, e) < 0 || purge_last(c->vault, &f.last_us, e) < 0)
         return -1;
     f.last_us = c->purged_us != 0 ? c->purged_us : f.last_us;
     f.last_mono_us = c->purged_mono_us;
     f.count = sum.count;
     f.due = sum.due_count;
-    verdict = purge_take_leave(c->vault) ? PURGE_GO : purge_judge(&f);
+    allowed = purge_take_leave(c->vault);
+    verdict = allowed ? PURGE_GO : purge_judge(&f);
     if (verdict != PURGE_CLOCK && purge_all(c, true, f.now_us, e) < 0)
         return -1;
     if (verdict != PURGE_GO) {
@@ -454,7 +500,8 @@ static int purge_now(struct custody *c, struct err *e)
         return 0;
     }
     atomic_store(&c->purge_stopped, false);
-    if (purge_all(c, false, f.now_us, e) < 0 || purge_mark(c->vault, f.now_us, e) < 0)
+    if (purge_all(c, false, f.now_us, e) < 0 || purge_of_others(c, &f, allowed, e) < 0 ||
+        purge_mark(c->vault, f.now_us, e) < 0)
         return -1;
     c->purged_us = f.now_us;
     c->purged_mono_us = f.now_mono_us;

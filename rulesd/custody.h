@@ -6,7 +6,8 @@
  * Keeper    one more thread, with a store of its own: it replays at start, moves objects into the bucket (the S3 form; only what
  *           has its row), and purges. Of several nodes each looks after its own spool.
  * Purge     at start and once an hour, what is past its time: the file, then its row. Stops and says so (log, /metrics) when
- *           vault/purge.h does; `postern quarantine purge --yes` goes on. Copies (copies.h) go too, and stop it only with the clock. */
+ *           vault/purge.h does; `postern quarantine purge --yes` goes on. Copies (copies.h) go too, and stop it only with the clock.
+ *           Whoever has a bucket also purges what a node left in it that has not been seen for a day. */
 #ifndef POSTERN_RULESD_CUSTODY_H
 #define POSTERN_RULESD_CUSTODY_H
 

@@ -22,6 +22,9 @@ static const char due_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody W
                                       " AND copy = $3 AND node_id = $4 ORDER BY keep_us LIMIT $2";
 static const char move_sql[] = "UPDATE custody SET place = $2 WHERE uid = $1";
 static const char not_held_sql[] = "DELETE FROM held WHERE uid = $1";
+static const char adopt_sql[] = "UPDATE custody SET node_id = $2 WHERE node_id = $1 AND place = 'store' AND uid IN"
+                                " (SELECT uid FROM custody WHERE node_id = $1 AND place = 'store' AND keep_us < $3"
+                                " ORDER BY keep_us LIMIT $4)";
 static const char keep_sql[] = "UPDATE custody SET keep_us = $2 WHERE uid = $1 AND place <> 'gone'";
 #define SUMS                                                                                                           \
     "SELECT COUNT(*), CAST(COALESCE(SUM(bytes), 0) AS BIGINT),"                                                        \
@@ -146,6 +149,14 @@ int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum 
     if (rc < 0)
         db_rollback(s->log);
     return rc;
+}
+
+int store_custody_adopt(struct store *s, const struct uuid *of, const struct uuid *heir, int64_t now_us, size_t limit,
+                        int64_t *n_out, struct err *e)
+{
+    struct db_val vals[] = {dbv_uuid(of), dbv_uuid(heir), dbv_i64(now_us), dbv_i64((int64_t)page_limit(limit))};
+
+    return db_run(s->log, adopt_sql, vals, 4, n_out, e);
 }
 
 int store_custody_keep(struct store *s, const struct uuid *uid, int64_t keep_us, struct err *e)

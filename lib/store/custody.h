@@ -39,6 +39,10 @@ int store_custody_due(struct store *s, const struct uuid *node, bool copies, int
                       store_custody_fn fn, void *ctx, struct err *e);
 /* In one transaction; what is not there is left out. To GONE also takes them from lists and counts. */
 int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum custody_place place, struct err *e);
+/* Makes `heir` look after what is past its time of another node's, as far as it is in the object store: at most `limit`, each for one
+ * heir alone however many try. */
+int store_custody_adopt(struct store *s, const struct uuid *of, const struct uuid *heir, int64_t now_us, size_t limit,
+                        int64_t *n_out, struct err *e);
 /* Another end of its time. ERR_NOT_FOUND when it is not there any more. */
 int store_custody_keep(struct store *s, const struct uuid *uid, int64_t keep_us, struct err *e);
 

@@ -45,6 +45,9 @@ int store_ping(struct store *s, struct err *e);
 
 /* This machine's row in table node, by host name; made when missing. */
 int store_node(struct store *s, struct uuid *out, struct err *e);
+/* This one is there. For whoever looks after what lost ones left behind: nodes that have not said so since `since_us`, at most max. */
+int store_node_seen(struct store *s, int64_t now_us, struct err *e);
+int store_nodes_gone(struct store *s, int64_t since_us, struct uuid *out, size_t max, size_t *n_out, struct err *e);
 
 /* Groups mutations of the main database. Not nested. */
 int  store_begin(struct store *s, struct err *e);

@@ -450,6 +450,56 @@ static void what_has_its_row_moves_into_the_bucket(void **state)
     office_end(&o);
 }
 
+static void run_sql(struct office *o, enum db_part part, const char *sql, const struct db_val *vals, size_t n)
+{
+    struct db *db;
+
+    OK(o->w, db_open(o->w->url, part, false, &db, &o->w->e));
+    OK(o->w, db_run(db, sql, vals, n, NULL, &o->w->e));
+    db_close(&db);
+}
+
+/* Another node that was last seen then has what this one had, and it is due since a second. */
+static void give_away(struct office *o, const struct uuid *uid, const struct uuid *to, int64_t seen_us)
+{
+    static const char node_sql[] = "INSERT INTO node (id, name, created_us, seen_us) VALUES ($1, $2, 1, $3)";
+    static const char give_sql[] = "UPDATE custody SET node_id = $1, keep_us = $2 WHERE uid = $3";
+    char              text[UUID_TEXT + 1], name[UUID_TEXT + 1];
+
+    uuid_format(uid, text);
+    uuid_format(to, name);
+    struct db_val node[] = {dbv_blob(span_make(to->b, sizeof to->b)), dbv_str(name), dbv_i64(seen_us)};
+    struct db_val give[] = {node[0], dbv_i64(clock_wall_us() - 1000000), dbv_str(text)};
+    run_sql(o, DB_MAIN, node_sql, node, COUNT(node));
+    run_sql(o, DB_LOG, give_sql, give, COUNT(give));
+}
+
+static void what_a_lost_node_left_in_the_bucket_is_purged_by_another(void **state)
+{
+    static const struct uuid lost = {{0x71}}, well = {{0x72}};
+    struct office            o;
+    struct uuid              of_lost, of_well, on_its_disk;
+    int64_t                  now = clock_wall_us();
+
+    office_begin(&o, state, true);
+    of_lost = hold(&o, now + DAY_US, true);
+    of_well = hold(&o, now + DAY_US, true);
+    SOON(SLOW_MS, stats(&o).uploaded == 2);
+    office_close(&o);
+    office_open(&o);
+    on_its_disk = hold(&o, now + DAY_US, true);
+    SOON(SLOW_MS, has_row(&o, &on_its_disk));
+    office_close(&o);
+    give_away(&o, &of_lost, &lost, now - DAY_US - 60000000);
+    give_away(&o, &of_well, &well, now - DAY_US + 600000000);
+    office_open(&o);
+    SOON(SLOW_MS, place(&o, &of_lost) == CUSTODY_GONE);
+    SOON(SLOW_MS, stats(&o).purged == 1);
+    assert_int_equal(place(&o, &of_well), CUSTODY_STORE);
+    assert_int_not_equal(place(&o, &on_its_disk), CUSTODY_GONE);
+    office_end(&o);
+}
+
 static const struct both_test tests[] = {
     {"a held message is on disk before its scan goes on", a_held_message_is_on_disk_before_its_scan_goes_on,
      store_begin_world, store_end_world, ON_SQLITE},
@@ -475,6 +525,8 @@ static const struct both_test tests[] = {
      store_end_world, ON_BOTH},
     {"too much at once stays until somebody allows it", too_much_at_once_stays_until_somebody_allows_it,
      store_begin_world, store_end_world, ON_SQLITE},
+    {"what a lost node left in the bucket is purged by another",
+     what_a_lost_node_left_in_the_bucket_is_purged_by_another, store_begin_world, store_end_world, ON_BOTH},
     {"what has its row moves into the bucket", what_has_its_row_moves_into_the_bucket, store_begin_world,
      store_end_world, ON_SQLITE},
 };
