@@ -253,5 +253,10 @@ test("over TCP only an MTA of ours may come; an address that is none for reports
     // More sessions than there are threads wait, and each is served.
     const all = await Promise.all(Array.from({ length: 20 }, () => said(ports[0], "LHLO x\r\nQUIT\r\n")));
     assert.ok(all.every((text) => /221 2\.0\.0 bye\r\n$/.test(text)));
+    let greeted;
+    const ready = new Promise((done) => { greeted = done; });
+    const open = rawTcp(ports[0], "LHLO x\r\n", { halfClose: false, until: (bytes) => { if (bytes.includes("250 DSN")) greeted(); return false; } });
+    await ready;
     for (const [own, server] of others) { assert.equal(await server.stop(), 0, server.log()); own.remove(); }
+    assert.match((await open).toString(), /\r\n421 4\.4\.2 going down\r\n$/); // whoever is in the middle of something is told
 });
