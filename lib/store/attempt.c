@@ -14,23 +14,23 @@
 
 #define UIDS_MAX 100
 
-/* UIDs with the time of their message; n 0: all its deliveries. SQLite sorts the few that there are several times faster without a
- * limit, and who reads stops; PostgreSQL would send all. */
-#define PG_LIMIT " LIMIT 100"
+/* UIDs with the time of their message; n 0: all its deliveries. Nearly always there is one, and to sort it costs SQLite as much as to
+ * find it; PostgreSQL should not send all where there are thousands. */
+#define PG_NEWEST " ORDER BY 1 DESC LIMIT 100"
 #define BY_QUEUE                                                                                                       \
     "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE queue_id = $1 AND queue_id <> '' AND uid >= $2 AND uid "  \
-    "<= $3 UNION ALL SELECT uid, n, at_us FROM queue_link WHERE queue_id = $1 AND uid >= $2 AND uid <= $3"             \
-    " ORDER BY 1 DESC"
+    "<= $3 UNION ALL SELECT uid, n, at_us FROM queue_link WHERE queue_id = $1 AND uid >= $2 AND uid <= $3"
 #define BY_ID                                                                                                          \
     "SELECT uid, CAST(0 AS BIGINT), at_us FROM message WHERE message_id = $1 AND message_id <> '' AND uid >= $2 AND "  \
-    "uid <= $3 ORDER BY uid DESC"
-static const char by_queue_lite_sql[] = BY_QUEUE, by_queue_pg_sql[] = BY_QUEUE PG_LIMIT;
-static const char by_id_lite_sql[] = BY_ID, by_id_pg_sql[] = BY_ID PG_LIMIT;
+    "uid <= $3"
+static const char by_queue_lite_sql[] = BY_QUEUE, by_queue_pg_sql[] = BY_QUEUE PG_NEWEST;
+static const char by_id_lite_sql[] = BY_ID, by_id_pg_sql[] = BY_ID PG_NEWEST;
 static const char deliveries_sql[] =
     "SELECT n, recipient, verdict, state FROM delivery WHERE uid = $1 AND ($2 = 0 OR n = $2) ORDER BY n";
 
+/* The newest first; of more than there is room for, those. */
 struct uids {
-    struct {
+    struct found {
         struct uuid uid;
         int64_t     n, at_us;
     } at[UIDS_MAX];
@@ -40,12 +40,19 @@ struct uids {
 static int each_uid(void *ctx, struct db_rows *r)
 {
     struct uids *u = ctx;
+    struct found f = {.n = db_i64(r, 1), .at_us = db_i64(r, 2)};
+    size_t       i;
 
-    if (uuid_parse(db_text(r, 0), &u->at[u->n].uid)) {
-        u->at[u->n].n = db_i64(r, 1);
-        u->at[u->n++].at_us = db_i64(r, 2);
-    }
-    return u->n == UIDS_MAX;
+    if (!uuid_parse(db_text(r, 0), &f.uid))
+        return 0;
+    for (i = u->n; i > 0 && uuid_cmp(&u->at[i - 1].uid, &f.uid) < 0; i--)
+        if (i < UIDS_MAX)
+            u->at[i] = u->at[i - 1];
+    if (i == UIDS_MAX)
+        return 0;
+    u->at[i] = f;
+    u->n += u->n < UIDS_MAX;
+    return 0;
 }
 
 /* The newest first. A UID is made when its message comes, so its time bounds the search. */
@@ -103,19 +110,19 @@ static int yield_joins(struct store *s, const struct uids *uids, size_t n, struc
 
 int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store_join_fn fn, void *ctx, struct err *e)
 {
+    struct uuid  near = day_uid_at((at_us - STORE_JOIN_QUEUE_US) / 1000);
     struct joins j = {.fn = fn, .ctx = ctx, .left = STORE_JOIN_MAX};
     const char  *sql = db_kind(s->log) == DB_SQLITE ? by_queue_lite_sql : by_queue_pg_sql;
     struct uids  uids;
-    size_t       n;
+    size_t       n = 0;
 
-    if (find_uids(s, sql, queue_id, at_us - STORE_JOIN_QUEUE_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
+    if (find_uids(s, sql, queue_id, at_us - OLDER_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
         return -1;
-    if ((n = uids.n) == 0) {
-        if (find_uids(s, sql, queue_id, at_us - OLDER_US, at_us, &uids, e) < 0)
-            return -1;
+    while (n < uids.n && uuid_cmp(&uids.at[n].uid, &near) >= 0)
+        n++;
+    if (n == 0)
         while (n < uids.n && uuid_eq(&uids.at[n].uid, &uids.at[0].uid))
             n++;
-    }
     return yield_joins(s, &uids, n, &j, e);
 }
 
@@ -141,14 +148,14 @@ void store_join_end(struct store *s) { db_rollback(s->log); }
  * Events are taken in chunks: first the deliveries of a chunk are read with their attempts, then every event is weighed in memory,
  * then what changed is written, a statement at a time for all. So PostgreSQL is asked a few times a chunk, not a few times an event. */
 
-#define CHUNK 500
+#define CHUNK 1000
 #define ANSWERS_BUF_MAX (1u << 20)
 #define CHUNK_ARENA_MAX ((size_t)512 << 20)
 
 #define NOW_COLUMNS "d.uid, d.n, d.verdict, d.state, d.rule_id, d.domain_id, d.answer, "
 static const char now_lite_sql[] = "SELECT " NOW_COLUMNS
                                    "d.id, (SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)"
-                                   " FROM delivery d WHERE d.uid = $1 AND d.n = $2";
+                                   " FROM delivery d WHERE d.uid = $1 AND d.n >= $2 AND d.n <= $3";
 #define LISTED "unnest(string_to_array($1, ','), CAST(string_to_array($2, ',') AS BIGINT[])) k(uid, n)"
 #define IN_LIST(table) table ".uid = ANY(string_to_array($1, ','))"
 /* In one order for everybody: two that write at once then wait for each other instead of locking each other out. */
@@ -162,7 +169,8 @@ static const char now_pg_sql[] =
     "a.uid, a.n, a.seq, a.at_us, a.queue_id, a.final_recipient, a.host, a.ip, a.port, a.tls, a.dsn, a.code, "          \
     "a.response"
 static const char attempts_lite_sql[] = "SELECT " ATTEMPT_COLUMNS
-                                        " FROM attempt a WHERE a.uid = $1 AND a.n = $2 ORDER BY a.seq";
+                                        " FROM attempt a WHERE a.uid = $1 AND a.n >= $2 AND a.n <= $3"
+                                        " ORDER BY a.n, a.seq";
 static const char attempts_pg_sql[] = "SELECT " ATTEMPT_COLUMNS " FROM " LISTED
                                       " JOIN attempt a ON a.uid = k.uid AND a.n = k.n AND " IN_LIST(
                                           "a") " ORDER BY a.uid, a.n, a.seq";
@@ -205,7 +213,7 @@ struct events {
     bool                      lite;
     struct arena              arena;
     struct map                by_key;
-    struct standing          *first, **end; /* in the order of their first event */
+    struct standing          *first, **end; /* in the order of (uid, n) */
     struct store_events_done *done;
 };
 
@@ -314,14 +322,21 @@ static int each_attempt(void *ctx, struct db_rows *r)
     return keep_attempt(x, now, &a) ? 0 : -1;
 }
 
+/* Those of one message at once: they stand beside each other, in the order of n. */
 static int load_lite(struct events *x, struct err *e)
 {
-    for (struct standing *now = x->first; now != NULL; now = now->next) {
+    for (struct standing *now = x->first, *last; now != NULL; now = last->next) {
         struct day_uid uid = day_uid_text(&now->key.uid);
-        struct db_val  key[] = {dbv_str(uid.text), dbv_i64(now->key.n)};
+        bool           there = false;
 
-        if (row_each(x->s->log, now_lite_sql, key, 2, each_standing, x, e) < 0 ||
-            (now->there && row_each(x->s->log, attempts_lite_sql, key, 2, each_attempt, x, e) < 0))
+        for (last = now; last->next != NULL && uuid_eq(&last->next->key.uid, &now->key.uid);)
+            last = last->next;
+        struct db_val key[] = {dbv_str(uid.text), dbv_i64(now->key.n), dbv_i64(last->key.n)};
+        if (row_each(x->s->log, now_lite_sql, key, COUNT(key), each_standing, x, e) < 0)
+            return -1;
+        for (struct standing *d = now; d != last->next; d = d->next)
+            there |= d->there;
+        if (there && row_each(x->s->log, attempts_lite_sql, key, COUNT(key), each_attempt, x, e) < 0)
             return -1;
     }
     return 0;
@@ -551,24 +566,25 @@ static int write_mailboxes(struct events *x, struct err *e)
     return db_batch_end(x->s->log, e);
 }
 
+/* The full text comes last: SQLite has it write what it gathered before any statement that might have to be undone alone. */
 static int write_chunk(struct events *x, struct err *e)
 {
-    if (add_attempts(x, e) < 0 || put_answers(x, e) < 0 || write_deliveries(x, e) < 0)
+    if (add_attempts(x, e) < 0 || write_deliveries(x, e) < 0 || write_mailboxes(x, e) < 0)
         return -1;
-    return write_mailboxes(x, e);
+    return put_answers(x, e);
 }
 
-static int apply(struct events *x, const struct store_event *events, size_t n, struct err *e)
+static int apply(struct events *x, const struct store_event *const *events, size_t n, struct err *e)
 {
     int rc = 0;
 
     chunk_begin(x);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = want(x, &events[i].uid, events[i].n, e);
+        rc = want(x, &events[i]->uid, events[i]->n, e);
     if (rc == 0)
         rc = load(x, e);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = weigh(x, &events[i], e);
+        rc = weigh(x, events[i], e);
     if (rc == 0)
         rc = write_chunk(x, e);
     map_fini(&x->by_key);
@@ -594,14 +610,42 @@ static int put_position(struct store *s, const struct uuid *node, const struct s
                   7, NULL, e);
 }
 
+/* The order of the tables; of one delivery, the order in which they happened: they stand in one array. */
+static int by_delivery(const void *a, const void *b)
+{
+    const struct store_event *x = *(const struct store_event *const *)a, *y = *(const struct store_event *const *)b;
+    int                       c = uuid_cmp(&x->uid, &y->uid);
+
+    if (c != 0)
+        return c;
+    return x->n != y->n ? (x->n > y->n) - (x->n < y->n) : (x > y) - (x < y);
+}
+
+/* Rows that are written in the order of their tables touch each page once, and full-text tables write what they have gathered
+ * whenever a row does not follow the one before. Also an order that is the same for everybody who locks rows. */
+static int put_events(struct events *x, const struct store_events *all, struct err *e)
+{
+    const struct store_event **sorted = calloc(all->nevents + 1, sizeof *sorted);
+    int                        rc = 0;
+
+    if (sorted == NULL)
+        panic("out of memory");
+    for (size_t i = 0; i < all->nevents; i++)
+        sorted[i] = &all->events[i];
+    qsort(sorted, all->nevents, sizeof *sorted, by_delivery);
+    for (size_t i = 0; i < all->nevents && rc == 0; i += CHUNK)
+        rc = apply(x, sorted + i, all->nevents - i < CHUNK ? all->nevents - i : CHUNK, e);
+    free(sorted);
+    return rc;
+}
+
 static int put_all(struct events *x, const struct uuid *node, const struct store_events *all, struct err *e)
 {
     for (size_t i = 0; i < all->nlinks; i++)
         if (add_link(x->s, &all->links[i], e) < 0)
             return -1;
-    for (size_t i = 0; i < all->nevents; i += CHUNK)
-        if (apply(x, all->events + i, all->nevents - i < CHUNK ? all->nevents - i : CHUNK, e) < 0)
-            return -1;
+    if (put_events(x, all, e) < 0)
+        return -1;
     for (size_t i = 0; i < all->npositions; i++)
         if (put_position(x->s, node, &all->positions[i], e) < 0)
             return -1;

@@ -242,6 +242,38 @@ static void a_delivery_goes_on_and_never_back(void **state)
     assert_true(s.state == STATE_DELIVERED && s.nattempts == 3);
 }
 
+/* More than are taken at once, and against the order of the tables. */
+static void of_many_deliveries_each_goes_its_way_in_the_order_of_its_events(void **state)
+{
+    enum { MANY = 400, STEPS = 3 };
+    static const char *const         said[STEPS] = {"451 first", "451 second", "250 third"};
+    static const enum delivery_state is[STEPS] = {STATE_DEFERRED, STATE_DEFERRED, STATE_DELIVERED};
+    static struct store_event        v[MANY * STEPS];
+    static struct uuid               uids[MANY];
+    struct world                    *w = world_of(state);
+    struct store_events_done         done;
+
+    for (size_t i = 0; i < MANY; i++) {
+        struct letter l;
+
+        a_letter(&l);
+        put(w, &l);
+        uids[i] = l.m.uid;
+        for (size_t k = 0; k < STEPS; k++)
+            v[k * MANY + MANY - 1 - i] = attempt(uids[i], (int64_t)k + 1, is[k], k == 2 ? 250 : 451, said[k]);
+    }
+    done = tell(w, v, COUNT(v));
+    assert_true(done.moved == 2 * MANY && done.attempts == STEPS * MANY && done.known == 0);
+    for (size_t i = 0; i < MANY; i += 57) {
+        struct standing s = look(w, &uids[i]);
+
+        assert_true(s.state == STATE_DELIVERED && s.listed == STATUS_DELIVERED && s.nattempts == STEPS);
+        assert_string_equal(s.answer, "250 third");
+    }
+    done = tell(w, v, COUNT(v));
+    assert_true(done.attempts == 0 && done.known == COUNT(v));
+}
+
 static void of_two_targets_of_an_alias_each_attempt_is_kept(void **state)
 {
     struct world      *w = world_of(state);
@@ -371,6 +403,7 @@ int main(void)
         STORE(without_a_queue_id_message_id_and_recipient_join_within_an_hour),
         STORE(a_further_queue_id_leads_to_what_it_was_tied_to),
         STORE(a_delivery_goes_on_and_never_back),
+        STORE(of_many_deliveries_each_goes_its_way_in_the_order_of_its_events),
         STORE(of_two_targets_of_an_alias_each_attempt_is_kept),
         STORE(what_is_held_is_moved_by_nobodys_word_until_it_is_released),
         STORE(what_is_not_there_or_no_text_is_strange_and_stops_nothing),
