@@ -13,7 +13,7 @@
 #include "logfile.h"
 
 #define TICK_US 100000
-#define ROUND_LINES 10000 /* in one transaction, which has the log for itself for some 100 ms */
+#define ROUND_LINES 15000 /* in one transaction, which has the log for itself for some 100 ms */
 #define PLACE_US 5000000  /* how far a file has been read is written this often where nothing else is */
 #define RETRY_US 1000000
 #define LOG_US 60000000

@@ -11,7 +11,6 @@
 
 #define TEXT_MAX 320 /* of an address or a host; an address that MTAs take is shorter */
 #define FULL_WAIT_US 1000000
-#define STEP_MAX_US 2000000
 #define STAMP_SLACK_US 5000000    /* stamps have whole seconds, and clocks differ */
 #define SAME_MESSAGE_US 600000000 /* a message that is judged several times, once a recipient, is one */
 
@@ -144,10 +143,11 @@ void timeline_take(struct timeline *t, const struct mail_event *ev, unsigned sou
 
 bool timeline_due(const struct timeline *t, int64_t now_mono_us)
 {
-    for (const struct open *o = t->asking; o != NULL; o = o->ask_next)
-        if (o->ask_us <= now_mono_us)
-            return true;
-    return false;
+    bool due = t->due.first != NULL;
+
+    for (size_t i = 0; i < STEPS; i++)
+        due |= t->later[i].first != NULL && t->later[i].first->ask_us <= now_mono_us;
+    return due;
 }
 
 bool timeline_full(const struct timeline *t) { return t->stats.waiting >= TIMELINE_WAITING_MAX; }
@@ -485,45 +485,38 @@ static int say_all(struct batch *b, struct open *o, struct err *e)
     return 0;
 }
 
-/* Those that have waited for long enough are given up. */
-static void give_up(struct batch *b, struct open *o, const struct timeline_write *how)
+/* They are in the order of reading, so the longest waiting come first. */
+static bool is_too_old(const struct batch *b, const struct waiting *w, const struct timeline_write *how)
 {
     int64_t limit = how->give_up ? -1 : timeline_full(b->t) ? FULL_WAIT_US : TIMELINE_WAIT_US;
 
-    for (struct waiting *w = o->first; w != NULL; w = w->next) {
-        if (how->now_mono_us - w->since_us <= limit)
-            continue;
-        w->done = true;
-        b->unknown++;
-    }
+    return w != NULL && how->now_mono_us - w->since_us > limit;
 }
 
-/* What the store does not know yet is asked for again, ever later. */
-static int look(struct batch *b, struct open *o, const struct timeline_write *how, struct err *e)
+/* Those that have waited for long enough are given up. */
+static void give_up(struct batch *b, const struct timeline_write *how)
 {
-    if (o->ask_us <= how->now_mono_us || how->give_up) {
-        if (ask_store(b, o, e) < 0)
-            return -1;
-        if (o->known)
-            return say_all(b, o, e);
-        o->ask_us = how->now_mono_us + o->step_us;
-        o->step_us = o->step_us < STEP_MAX_US / 3 ? 3 * o->step_us : STEP_MAX_US;
+    for (struct waiting *w = b->t->first; is_too_old(b, w, how); w = w->newer) {
+        b->unknown += !w->done;
+        w->done = true;
     }
-    give_up(b, o, how);
-    return 0;
 }
 
 static int build(struct batch *b, const struct timeline_write *how, struct err *e)
 {
     int rc = 0;
 
-    if (b->t->asking == NULL)
+    open_wake(b->t, how->now_mono_us, how->give_up);
+    if (b->t->due.first == NULL)
         return 0;
     if (store_join_begin(b->s, e) < 0)
         return -1;
-    for (struct open *o = b->t->asking; o != NULL && rc == 0; o = o->ask_next)
-        rc = look(b, o, how, e);
+    for (struct open *o = b->t->due.first; o != NULL && rc == 0; o = o->ask_next)
+        if ((rc = ask_store(b, o, e)) == 0 && o->known)
+            rc = say_all(b, o, e);
     store_join_end(b->s);
+    if (rc == 0)
+        give_up(b, how);
     return rc;
 }
 
@@ -549,29 +542,39 @@ static bool is_over(const struct open *o)
     return o->last != NULL && o->last->done && (o->last->ev.kind == MAIL_REMOVED || o->last->ev.kind == MAIL_DELETED);
 }
 
-static void finish(struct batch *b)
+static void let_go(struct timeline *t, struct open *o)
 {
-    for (struct open *o = b->t->asking, *next; o != NULL; o = next) {
-        bool over = is_over(o);
+    if (is_over(o))
+        open_close(t, o);
+    open_sweep(t, o);
+}
 
+static void finish(struct batch *b, int64_t now_us)
+{
+    struct timeline *t = b->t;
+
+    for (struct open *o = t->due.first, *next; o != NULL; o = next) {
         next = o->ask_next;
-        if (over)
-            open_close(b->t, o);
-        open_sweep(b->t, o);
+        open_ask_later(t, o, now_us);
+        let_go(t, o);
     }
-    b->t->stats.joined += b->joined;
-    b->t->stats.unknown += b->unknown;
-    b->t->stats.nobody += b->nobody;
+    while (t->first != NULL && t->first->done) /* given up before they were due */
+        let_go(t, t->first->open);
+    t->stats.joined += b->joined;
+    t->stats.unknown += b->unknown;
+    t->stats.nobody += b->nobody;
 }
 
 /* As if it had not been tried; what was believed to be in the store is asked for again. */
-static void undo(struct timeline *t)
+static void undo(struct batch *b, const struct timeline_write *how)
 {
-    for (struct open *o = t->asking; o != NULL; o = o->ask_next) {
+    for (struct open *o = b->t->due.first; o != NULL; o = o->ask_next) {
         open_forget_joins(o);
         for (struct waiting *w = o->first; w != NULL; w = w->next)
             w->done = false;
     }
+    for (struct waiting *w = b->t->first; is_too_old(b, w, how); w = w->newer)
+        w->done = false;
 }
 
 int timeline_write(struct timeline *t, struct store *s, const struct timeline_write *how, struct err *e)
@@ -584,9 +587,9 @@ int timeline_write(struct timeline *t, struct store *s, const struct timeline_wr
     if (rc == 0)
         rc = put(&b, how, e);
     if (rc == 0)
-        finish(&b);
+        finish(&b, how->now_mono_us);
     else
-        undo(t);
+        undo(&b, how);
     arena_fini(&b.arena);
     free(b.events);
     free(b.links);

@@ -5,8 +5,9 @@
 #include <stdlib.h>
 
 #define MESSAGE_ID_MAX 1000
-#define FIRST_STEP_US 200000
 #define LOOK_MAX 64 /* when room is made: those that events wait for are few */
+
+static const int64_t steps_us[STEPS] = {200000, 600000, 1800000, 2000000};
 
 static void *must(void *p)
 {
@@ -32,28 +33,41 @@ static void link_newest(struct timeline *t, struct open *o)
     t->newest = o;
 }
 
-static void ask(struct timeline *t, struct open *o, int64_t now_us)
+static void leave(struct open *o)
 {
-    o->ask_us = now_us;
-    o->step_us = FIRST_STEP_US;
-    if (o->asking)
+    struct queue *q = o->asking;
+
+    if (q == NULL)
         return;
-    o->asking = true;
-    o->ask_prev = NULL;
-    o->ask_next = t->asking;
-    if (t->asking != NULL)
-        t->asking->ask_prev = o;
-    t->asking = o;
+    *(o->ask_prev != NULL ? &o->ask_prev->ask_next : &q->first) = o->ask_next;
+    *(o->ask_next != NULL ? &o->ask_next->ask_prev : &q->last) = o->ask_prev;
+    o->ask_prev = o->ask_next = NULL;
+    o->asking = NULL;
 }
 
-static void ask_no_more(struct timeline *t, struct open *o)
+static void enter(struct open *o, struct queue *q)
 {
-    if (!o->asking)
-        return;
-    o->asking = false;
-    *(o->ask_prev != NULL ? &o->ask_prev->ask_next : &t->asking) = o->ask_next;
-    if (o->ask_next != NULL)
-        o->ask_next->ask_prev = o->ask_prev;
+    leave(o);
+    o->asking = q;
+    o->ask_prev = q->last;
+    *(q->last != NULL ? &q->last->ask_next : &q->first) = o;
+    q->last = o;
+}
+
+void open_ask_later(struct timeline *t, struct open *o, int64_t now_us)
+{
+    o->ask_us = now_us + steps_us[o->step];
+    enter(o, &t->later[o->step]);
+    o->step += o->step + 1 < STEPS;
+}
+
+void open_wake(struct timeline *t, int64_t now_us, bool all)
+{
+    for (size_t i = 0; i < STEPS; i++)
+        for (struct open *o = t->later[i].first, *next; o != NULL && (all || o->ask_us <= now_us); o = next) {
+            next = o->ask_next;
+            enter(o, &t->due);
+        }
 }
 
 void open_forget_joins(struct open *o)
@@ -73,7 +87,7 @@ static void release(struct timeline *t, struct open *o)
 {
     if (is_in_map(t, o))
         map_del(&t->ids, span_of(o->queue_id));
-    ask_no_more(t, o);
+    leave(o);
     unlink_open(t, o);
     open_forget_joins(o);
     free(o->joins);
@@ -198,17 +212,19 @@ void open_wait(struct timeline *t, struct open *o, const struct mail_event *ev, 
     struct mail_event e = lean(ev);
     struct waiting   *w = must(malloc(sizeof *w + texts_size(&e)));
 
-    *w = (struct waiting){.older = t->last, .source = source, .place = place, .since_us = now_us, .ev = e};
+    *w = (struct waiting){.open = o, .older = t->last, .source = source, .place = place, .since_us = now_us, .ev = e};
     copy_texts(w->text, &w->ev);
     *(o->last != NULL ? &o->last->next : &o->first) = w;
     o->last = w;
     *(t->last != NULL ? &t->last->newer : &t->first) = w;
     t->last = w;
     t->stats.waiting++;
-    if (o->known || !o->asking)
-        ask(t, o, now_us);
-    else if (ev->kind == MAIL_ATTEMPT && o->message_id != NULL)
-        o->ask_us = now_us; /* now there is a recipient to ask for */
+    if (o->known || o->asking == NULL)
+        o->step = 0;
+    if (o->known || o->asking == NULL ||
+        (ev->kind == MAIL_ATTEMPT && o->message_id != NULL)) /* a recipient to ask for */
+        if (o->asking != &t->due)
+            enter(o, &t->due);
 }
 
 static void free_waiting(struct timeline *t, struct waiting *w)
@@ -237,7 +253,7 @@ void open_sweep(struct timeline *t, struct open *o)
     }
     if (o->first != NULL)
         return;
-    ask_no_more(t, o);
+    leave(o);
     if (!is_in_map(t, o))
         release(t, o);
 }

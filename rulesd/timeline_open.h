@@ -9,6 +9,7 @@
 
 /* One event, with a copy of every text in `text`. In two lists: those of its queue id, and all in the order of reading. */
 struct waiting {
+    struct open      *open; /* its queue id */
     struct waiting   *next; /* of the same queue id */
     struct waiting   *older, *newer;
     unsigned          source;
@@ -27,19 +28,25 @@ struct joined {
     struct span         address; /* malloc'd */
 };
 
+/* Queue ids whose events wait, the first to be asked for first. */
+struct queue {
+    struct open *first, *last;
+};
+
 /* One queue id, or (queue_id empty, in no map) one event that has none. Owns what its pointers lead to. In the list of all, the
- * most recently used first; in `asking` while events wait. */
+ * most recently used first; in one of the queues while events wait. */
 struct open {
     struct open    *older, *newer;
     struct open    *ask_prev, *ask_next;
-    bool            asking;
+    struct queue   *asking; /* or NULL */
     char            queue_id[MAILLOG_QUEUE_ID_MAX + 1], parent_id[MAILLOG_QUEUE_ID_MAX + 1];
     char           *message_id; /* with brackets; or NULL */
     struct waiting *first, *last;
     bool            known; /* joins hold what the store has */
     struct joined  *joins;
     size_t          njoins, capjoins;
-    int64_t         ask_us, step_us; /* when to ask again, and how much later the time after */
+    int64_t         ask_us; /* when to ask again */
+    unsigned        step;   /* which of the queues it goes to then */
 };
 
 /* One connection of a process that is encrypted. */
@@ -49,10 +56,13 @@ struct secured {
 };
 #define SECURED_MAX 1024
 
+#define STEPS 4 /* each is asked for ever later */
+
 struct timeline {
     struct map            ids; /* queue id -> struct open */
     struct open          *newest, *oldest;
-    struct open          *asking;
+    struct queue          due;          /* to be asked for at once */
+    struct queue          later[STEPS]; /* not found yet: one queue a step, so that each is in the order of ask_us */
     struct waiting       *first, *last; /* in the order of reading */
     struct secured        secured[SECURED_MAX];
     struct timeline_stats stats;
@@ -70,6 +80,10 @@ void open_wait(struct timeline *t, struct open *o, const struct mail_event *ev, 
                int64_t now_us);
 /* Takes away those that are done. */
 void open_sweep(struct timeline *t, struct open *o);
+/* Was not found: is due again in a while, a longer one each time. */
+void open_ask_later(struct timeline *t, struct open *o, int64_t now_us);
+/* Those whose time has come (`all`: all of them) are due. */
+void open_wake(struct timeline *t, int64_t now_us, bool all);
 
 void        secured_note(struct timeline *t, const struct mail_event *ev);
 struct span secured_tls(struct timeline *t, const struct mail_event *ev);

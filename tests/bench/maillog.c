@@ -4,7 +4,7 @@
  *                                  memory; URL: an empty database), and compares what the store has then with what the log said.
  *                                  Ends with 1 if anything differs.
  *
- * The log has the shape of a real one: sessions beside each other, several recipients, aliases, delays with a second attempt, bounces
+ * The log has the shape of a real one: a hundred messages a second, sessions beside each other, several recipients, aliases, delays with a second attempt, bounces
  * with the messages that they make, and every tenth message none of ours. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,6 +18,14 @@
 #define BESIDE 16 /* sessions at once */
 #define LINES_MAX 24
 #define BATCH 500
+#define A_SECOND 100 /* messages, by the stamps */
+#define DOMAINS 50
+#define MAILBOXES 5000
+/* As many as clean mail gets. */
+#define SYMBOL(n) "{\"name\":\"A_SYMBOL_OF_RSPAMD_" n "\",\"score\":-0.1,\"options\":[\"ext.test\",\"2.7\"]}"
+#define FIVE(n) SYMBOL(n "1") "," SYMBOL(n "2") "," SYMBOL(n "3") "," SYMBOL(n "4") "," SYMBOL(n "5")
+#define SYMBOLS "[" FIVE("0") "," FIVE("1") "," FIVE("2") "," FIVE("3") "]"
+#define AGO_US (6 * 3600 * INT64_C(1000000))
 
 /* ---- messages ---- */
 
@@ -41,6 +49,18 @@ static struct made make(size_t number)
     return m;
 }
 
+static int64_t began_us; /* when the first message came */
+
+static int64_t came_us(const struct made *m) { return began_us + (int64_t)m->number * (1000000 / A_SECOND); }
+
+static void stamp_of(const struct made *m, char out[32])
+{
+    time_t    at = (time_t)(came_us(m) / 1000000);
+    struct tm tm;
+
+    strftime(out, 32, "%b %e %H:%M:%S", localtime_r(&at, &tm));
+}
+
 static void queue_id(const struct made *m, char out[32]) { snprintf(out, 32, "4j%08zXz1c7", m->number); }
 
 static void recipient(const struct made *m, size_t i, char out[64])
@@ -51,12 +71,12 @@ static void recipient(const struct made *m, size_t i, char out[64])
 /* ---- lines ---- */
 
 struct lines {
-    char   text[LINES_MAX][700];
+    char   text[LINES_MAX][700], stamp[32];
     size_t n, next;
 };
 
-#define STAMP "Nov 21 21:28:57 mx postfix/"
-#define ADD(l, ...) snprintf((l)->text[(l)->n++], sizeof(l)->text[0], STAMP __VA_ARGS__)
+#define ADD(l, format, ...)                                                                                            \
+    snprintf((l)->text[(l)->n++], sizeof(l)->text[0], "%s mx postfix/" format, (l)->stamp, ##__VA_ARGS__)
 
 static void add_attempt(struct lines *l, const char *id, const char *to, const char *orig, const char *outcome)
 {
@@ -113,6 +133,7 @@ static void make_lines(struct lines *l, const struct made *m)
     char id[32];
 
     queue_id(m, id);
+    stamp_of(m, l->stamp);
     l->n = l->next = 0;
     ADD(l, "smtpd[3294]: connect from localhost[127.0.0.1]\n");
     ADD(l, "smtpd[3294]: %s: client=localhost[127.0.0.1]\n", id);
@@ -165,15 +186,13 @@ static void must(int rc, const struct err *e)
     }
 }
 
-/* The stamps of the log say when they came. */
-static int64_t log_time_us(void)
+static struct uuid id_of(size_t n)
 {
-    struct maillog_clock clock = {.now_us = clock_wall_us()};
-    struct mail_event    ev;
+    struct uuid id = {{0}};
 
-    if (!maillog_read(SPAN(STAMP "qmgr[1]: 4jX51P6jsYz1c738: removed"), &clock, &ev))
-        panic("a line that cannot be read");
-    return ev.at_us;
+    for (size_t i = 0; i < 4; i++)
+        id.b[i] = (uint8_t)(n >> (24 - 8 * i));
+    return id;
 }
 
 static void put_messages(struct store *s, size_t n)
@@ -182,7 +201,6 @@ static void put_messages(struct store *s, size_t n)
     struct store_delivery       d[BATCH][3];
     char                        ids[BATCH][32], rcpt[BATCH][3][64];
     const struct store_message *list[BATCH];
-    int64_t                     at_us = log_time_us();
     struct err                  e = ERR_INIT;
     size_t                      got = 0;
 
@@ -190,6 +208,8 @@ static void put_messages(struct store *s, size_t n)
         struct made made = make(number);
 
         if (made.ours) {
+            int64_t at_us = came_us(&made);
+
             queue_id(&made, ids[got]);
             m[got] = (struct store_message){.uid = uuid7_make(),
                                             .at_us = at_us,
@@ -197,7 +217,7 @@ static void put_messages(struct store *s, size_t n)
                                             .queue_id = span_of(ids[got]),
                                             .sender = SPAN("sender@ext.test"),
                                             .subject = SPAN("A subject like any other"),
-                                            .symbols = SPAN("[]"),
+                                            .symbols = SPAN(SYMBOLS),
                                             .attachments = SPAN("[]"),
                                             .inbound = SPAN("250"),
                                             .deliveries = d[got],
@@ -206,8 +226,13 @@ static void put_messages(struct store *s, size_t n)
                 m[got].uid.b[i] = (uint8_t)(at_us / 1000 >> (40 - 8 * i));
             for (size_t i = 0; i < made.nrcpt; i++) {
                 recipient(&made, i, rcpt[got][i]);
-                d[got][i] = (struct store_delivery){
-                    .recipient = span_of(rcpt[got][i]), .verdict = DELIVERY_CLEAN, .trace = SPAN("[]")};
+                d[got][i] = (struct store_delivery){.recipient = span_of(rcpt[got][i]),
+                                                    .has_domain = true,
+                                                    .domain = id_of(number % DOMAINS),
+                                                    .has_mailbox = true,
+                                                    .mailbox = id_of(DOMAINS + (number + i) % MAILBOXES),
+                                                    .verdict = DELIVERY_CLEAN,
+                                                    .trace = SPAN("[]")};
             }
             list[got] = &m[got];
             got++;
@@ -328,6 +353,7 @@ int main(int argc, char **argv)
     struct settings settings = {.store = {.url = argc > 2 ? argv[2] : url},
                                 .rulesd = {.maillog = {(const char **)files, 1}}};
 
+    began_us = clock_wall_us() - AGO_US;
     must(store_open(settings.store.url, STORE_CREATE, &s, &e), &e);
     messages = write_log(written, wanted, &lines);
     put_messages(s, messages);

@@ -504,6 +504,69 @@ static void what_is_none_of_ours_is_given_up(void **state)
     follow_end(&f);
 }
 
+/* The log goes on meanwhile: what is looked for ever more rarely neither holds up the others nor is held up by them. */
+static void who_comes_late_is_found_among_many_strangers(void **state)
+{
+    static const char *const lines[] = {ACTIVE, SENT("a@ours.example"), REMOVED, NULL};
+    struct world            *w = world_of(state);
+    struct timeline_stats    stats;
+    struct follow            f;
+    struct uuid              uid;
+
+    follow_begin(&f, w);
+    tell(&f, lines);
+    for (int i = 0; i < 120; i++) {
+        char stranger[200];
+
+        snprintf(stranger, sizeof stranger,
+                 "postfix/qmgr[2]: 4jX5%05dYz1c7: from=<a@b.example>, size=1, nrcpt=1 (queue active)", i);
+        tell(&f, (const char *const[]){stranger, NULL});
+        f.now_us += SECOND / 10;
+        if (i == 60)
+            uid = put_mail(w, &(struct mail){.queue_id = "4jX51P6jsYz1c738", .to = {"a@ours.example"}});
+    }
+    check_outcome(w, "late", uid, 0, "delivered 1");
+    timeline_stats(f.t, &stats);
+    assert_int_equal(stats.joined, 3);
+    assert_in_range(stats.unknown, 10, 25);
+    assert_int_equal(stats.waiting + stats.unknown, 120);
+    wait_and_write(&f, TIMELINE_WAIT_US + SECOND);
+    timeline_stats(f.t, &stats);
+    assert_int_equal(stats.unknown, 120);
+    assert_int_equal(stats.waiting, 0);
+    assert_int_equal(timeline_place(f.t, 0, f.place), f.place);
+    follow_end(&f);
+}
+
+/* A write that fails has done nothing: not even given anything up. */
+static void what_could_not_be_written_is_written_later(void **state)
+{
+    static const char *const lines[] = {ACTIVE, SENT("a@ours.example"), REMOVED, NULL};
+    struct world            *w = world_of(state);
+    struct store            *s = w->more;
+    struct timeline_stats    stats;
+    struct follow            f;
+    struct uuid uid = put_mail(w, &(struct mail){.queue_id = "4jX51P6jsYz1c738", .to = {"a@ours.example"}});
+
+    follow_begin(&f, w);
+    for (const char *const *l = lines; *l != NULL; l++)
+        take(&f, *l);
+    take(&f, "postfix/qmgr[2]: 4jX5strangerYz1c7: removed");
+    OK(w, db_script(s->log, "ALTER TABLE attempt RENAME TO elsewhere", &w->e));
+    f.now_us += TIMELINE_WAIT_US + SECOND;
+    assert_int_equal(timeline_write(f.t, w->more, &(struct timeline_write){.now_mono_us = f.now_us}, &w->e), -1);
+    OK(w, db_script(s->log, "ALTER TABLE elsewhere RENAME TO attempt", &w->e));
+    timeline_stats(f.t, &stats);
+    assert_int_equal(stats.waiting, 4);
+    assert_int_equal(timeline_place(f.t, 0, f.place), 0);
+    check_outcome(w, "not written", uid, 0, "unknown");
+    write_now(&f);
+    check_outcome(w, "written", uid, 0, "delivered 1");
+    timeline_stats(f.t, &stats);
+    assert_true(stats.waiting == 0 && stats.joined == 3 && stats.unknown == 1);
+    follow_end(&f);
+}
+
 static void a_queue_id_that_is_given_again_is_another_message(void **state)
 {
     static const char *const first[] = {ACTIVE, DEFERRED("a@ours.example"), REMOVED, NULL};
@@ -596,6 +659,8 @@ int main(void)
         STORED(the_same_message_id_for_nobody_of_ours_joins_nothing),
         STORED(a_row_that_comes_late_is_waited_for),
         STORED(what_is_none_of_ours_is_given_up),
+        STORED(who_comes_late_is_found_among_many_strangers),
+        STORED(what_could_not_be_written_is_written_later),
         STORED(a_queue_id_that_is_given_again_is_another_message),
         STORED(exim_tells_of_one_of_two_recipients_that_became_the_same),
         STORED(events_without_a_log_are_told_at_once),
