@@ -187,18 +187,18 @@ static int start_listener(struct httpd *d, struct endpoint *ep, struct err *e)
     if (fd < 0)
         return -1;
     errno = 0;
-    d->daemons[d->ndaemons] = MHD_start_daemon(
+    d->listeners[d->nlisteners].daemon = MHD_start_daemon(
         flags, 0, on_accept, d, httpd_on_request, d, MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, pool,
         MHD_OPTION_CONNECTION_LIMIT, limit, MHD_OPTION_CONNECTION_TIMEOUT, 0u, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
         CONNECTION_MEMORY, MHD_OPTION_NOTIFY_CONNECTION, on_connection, d, MHD_OPTION_NOTIFY_COMPLETED,
         httpd_on_completed, d, MHD_OPTION_URI_LOG_CALLBACK, httpd_on_target, d, MHD_OPTION_UNESCAPE_CALLBACK,
         leave_encoded, d, MHD_OPTION_END);
-    if (d->daemons[d->ndaemons] == NULL) {
+    if (d->listeners[d->nlisteners].daemon == NULL) {
         err_errno(e, "serve HTTP on %s", ep->text);
         fd_close(&fd);
         return -1;
     }
-    d->ndaemons++;
+    d->listeners[d->nlisteners++].ep = *ep;
     return 0;
 }
 
@@ -230,7 +230,7 @@ static struct httpd *make(const struct httpd_config *config)
     struct httpd      *d = calloc(1, sizeof *d);
     pthread_condattr_t mono;
 
-    if (d == NULL || (d->daemons = calloc(config->nlisten + 1, sizeof(struct MHD_Daemon *))) == NULL)
+    if (d == NULL || (d->listeners = calloc(config->nlisten + 1, sizeof *d->listeners)) == NULL)
         panic("out of memory for a server");
     d->config = *config;
     fill_defaults(&d->config);
@@ -317,10 +317,10 @@ void httpd_stop(struct httpd **server)
     wait_for_calls(d);
     cut_all(d);
     httpd_workers_stop(d);
-    for (size_t i = 0; i < d->ndaemons; i++) {
-        MHD_stop_daemon(d->daemons[i]);
-        if (d->config.listen[i].is_unix)
-            unlink(((const struct sockaddr_un *)&d->config.listen[i].addr)->sun_path);
+    for (size_t i = 0; i < d->nlisteners; i++) {
+        MHD_stop_daemon(d->listeners[i].daemon);
+        if (d->listeners[i].ep.is_unix)
+            unlink(((const struct sockaddr_un *)&d->listeners[i].ep.addr)->sun_path);
     }
     httpd_watch_stop(d);
     map_fini(&d->peers);
@@ -328,7 +328,7 @@ void httpd_stop(struct httpd **server)
     pthread_cond_destroy(&d->queued);
     pthread_mutex_destroy(&d->queue_lock);
     pthread_mutex_destroy(&d->lock);
-    free(d->daemons);
+    free(d->listeners);
     free(d);
 }
 

@@ -91,6 +91,7 @@ struct httpd_stream *httpd_stream_new(struct httpd *d, size_t queue_max);
 bool httpd_stream_put(struct httpd_stream *s, struct span bytes);
 void httpd_stream_end(struct httpd_stream **s); /* what was put still goes out */
 
+/* Its strings and arrays stay the caller's, and alive until httpd_stop(); `listen` until httpd_start() returns. */
 struct httpd_config {
     struct endpoint       *listen; /* opened by httpd_start(), its text filled in */
     size_t                 nlisten;

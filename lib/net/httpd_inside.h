@@ -99,9 +99,12 @@ struct httpd_peer {
 };
 
 struct httpd {
-    struct httpd_config  config;
-    struct MHD_Daemon  **daemons; /* one a listener */
-    size_t               ndaemons;
+    struct httpd_config config;
+    struct httpd_listener {
+        struct MHD_Daemon *daemon;
+        struct endpoint    ep;
+    } * listeners;
+    size_t               nlisteners;
     atomic_bool          stopping, cutting;
     atomic_uint_fast64_t requests, refused;
     atomic_size_t        bodies; /* bytes of them in memory */

@@ -236,18 +236,22 @@ static struct httpd_config ordinary(void)
                                  .served = served};
 }
 
-static void start_at(const char *address, const struct httpd_config *config)
+static void start_at(const char *address, struct httpd_config *config)
 {
-    struct err e = ERR_INIT;
+    struct endpoint ep;
+    struct err      e = ERR_INIT;
 
-    assert_int_equal(endpoint_parse(address, &w.ep, NULL, &e), 0);
+    assert_int_equal(endpoint_parse(address, &ep, NULL, &e), 0);
     atomic_store(&w.gate, false);
     atomic_store(&w.more_ends, 0);
+    config->listen = &ep;
     if (httpd_start(config, &w.d, &e) < 0)
         fail_msg("%s", e.text);
+    w.ep = ep;
+    memset(&ep, 0xee, sizeof ep); /* it is ours again */
 }
 
-static void start_with(const struct httpd_config *config) { start_at("127.0.0.1:0", config); }
+static void start_with(struct httpd_config *config) { start_at("127.0.0.1:0", config); }
 
 static int start(void **unused)
 {
