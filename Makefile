@@ -9,7 +9,7 @@
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
 #   make bench      how fast, beside Rspamd and spamd
 #   make bench-log  the message log with ten million deliveries (N=200000 for fewer), on both databases
-#   make install    DESTDIR= PREFIX=/usr/local
+#   make install    DESTDIR= PREFIX=/usr/local: programs, manuals, units, examples (docs/install.md); uninstall removes them
 #   make deps       installs the Debian packages that building needs; clean removes what was built
 #
 # What may be set on the command line:
@@ -108,7 +108,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log graph install clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log graph install uninstall clean help
 
 all: $(PROGRAMS)
 
@@ -263,14 +263,28 @@ run:
 	$(MAKE) -j$(J) --no-print-directory all
 	exec $(BUILD)/postern run --example run
 
+SYSTEMD := $(notdir $(wildcard examples/systemd/*.service))
+
 install: all
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/postern)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/postern lib/systemd/system)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
 	install -m 644 docs/man/*.8 $(DESTDIR)$(PREFIX)/share/man/man8/
 	$(OUT)/postern config man > $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
 	$(OUT)/postern config example > $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
 	cp -r README.md LICENSE docs examples $(DESTDIR)$(PREFIX)/share/doc/postern/
+	for unit in $(SYSTEMD); do \
+	    sed 's|=/usr/bin/|=$(PREFIX)/bin/|' examples/systemd/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit && \
+	    chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
+
+# What install put there; settings, keys and data stay.
+uninstall:
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/bin/,$(notdir $(PROGRAMS)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SYSTEMD))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(wildcard docs/man/*.1)))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/postern
 
 clean:
 	rm -rf $(BUILD)

@@ -15,10 +15,10 @@ static const struct check {
     void (*run)(struct doctor *d);
 } checks[] = {
     {"database", doctor_database}, {"clock", doctor_clock},       {"keys", doctor_keys},
-    {"room", doctor_room},         {"rulesd", doctor_rulesd},     {"trust", doctor_trust},
-    {"scanner", doctor_scanner},   {"timeouts", doctor_timeouts}, {"mail", doctor_mail},
-    {"envelope", doctor_envelope}, {"senders", doctor_senders},   {"release", doctor_release},
-    {"lookups", doctor_lookups},   {"trainer", doctor_trainer},
+    {"owners", doctor_owners},     {"room", doctor_room},         {"rulesd", doctor_rulesd},
+    {"trust", doctor_trust},       {"scanner", doctor_scanner},   {"timeouts", doctor_timeouts},
+    {"mail", doctor_mail},         {"envelope", doctor_envelope}, {"senders", doctor_senders},
+    {"release", doctor_release},   {"lookups", doctor_lookups},   {"trainer", doctor_trainer},
 };
 
 static const char *const level_words[] = {"ok", "note", "wrong"};

@@ -1,8 +1,8 @@
 /* cli/doctor.h - postern doctor: what would go wrong, or does, and what to do about it.
  *
  * Each check is a row of the table in doctor.c and a function that adds findings; none of them fails, none changes anything. The
- * checks stand in three files: doctor_site.c looks at this machine and our own data, doctor_peers.c asks the other programs,
- * doctor_mail.c sends one message and follows it. */
+ * checks stand in four files: doctor_site.c looks at this machine and our own data, doctor_owners.c at whose the files are,
+ * doctor_peers.c asks the other programs, doctor_mail.c sends one message and follows it. */
 #ifndef POSTERN_CLI_DOCTOR_H
 #define POSTERN_CLI_DOCTOR_H
 
@@ -44,6 +44,8 @@ void doctor_room(struct doctor *d);
 void doctor_envelope(struct doctor *d);
 void doctor_senders(struct doctor *d);
 void doctor_lookups(struct doctor *d);
+/* doctor_owners.c */
+void doctor_owners(struct doctor *d);
 /* doctor_peers.c */
 void doctor_rulesd(struct doctor *d);
 void doctor_trust(struct doctor *d);

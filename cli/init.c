@@ -3,6 +3,7 @@
 
 #include "cli.h"
 #include "db/migrate.h"
+#include "owner.h"
 #include "store/account.h"
 #include "store/audit.h"
 #include "vault/keyring.h"
@@ -27,12 +28,15 @@ static int add_admin(struct cli *c, const char *login, struct err *e)
 
 int cli_init(struct cli *c, int argc, char **argv, struct err *e)
 {
-    const char              *admin = NULL;
+    const char              *admin = NULL, *user = NULL;
     const struct args_option options[] = {
         {"admin", "ADDRESS", .text = &admin, .help = "the first administrator"},
+        {"user", "NAME", .text = &user,
+         .help = "as root: whom the files are to belong to, since the programs run as them"},
     };
 
     if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 ||
+        (user != NULL && owner_give(c->settings, user, e) < 0) ||
         store_open(c->settings->store.url, STORE_CREATE, &c->store, e) < 0)
         return -1;
     /* The address of a PostgreSQL may hold a password. */

@@ -12,7 +12,7 @@ static const struct command {
     const char *name, *usage, *help;
     int (*run)(struct cli *c, int argc, char **argv, struct err *e);
 } commands[] = {
-    {"init", "[--admin ADDRESS]", "make the database, the keys, and the first administrator", cli_init},
+    {"init", "[--admin ADDRESS] [--user NAME]", "make the database, the keys, and the first administrator", cli_init},
     {"domain", "add|set|list|show|delete|alias …", "the domains whose mail is filtered", cli_domain},
     {"account", "add|list|show|set|delete …", "the people who sign in, and their roles", cli_account},
     {"mailbox", "add|list|set|delete …", "addresses with rules of their own", cli_mailbox},

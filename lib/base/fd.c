@@ -84,13 +84,35 @@ int fd_read_file(const char *path, size_t max, struct buf *b, struct err *e)
     return more;
 }
 
+void fd_inherit(int fd, int dir)
+{
+    struct stat above;
+
+    if (geteuid() == 0 && fstat(dir, &above) == 0 && above.st_uid != 0 && fchown(fd, above.st_uid, above.st_gid) < 0)
+        return; /* a root of few capabilities: it stays root's */
+}
+
+static void inherit_directory(const char *path)
+{
+    int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    int above = fd >= 0 ? openat(fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+
+    if (above >= 0)
+        fd_inherit(fd, above);
+    fd_close(&above);
+    fd_close(&fd);
+}
+
 /* One directory of the way; there already is as good as made. */
 static int make_one(const char *path, unsigned mode, struct err *e)
 {
     struct stat st;
 
-    if (mkdir(path, (mode_t)mode) == 0)
+    if (mkdir(path, (mode_t)mode) == 0) {
+        if (geteuid() == 0)
+            inherit_directory(path);
         return 0;
+    }
     if (errno != EEXIST)
         return err_errno(e, "make directory %s", path);
     if (stat(path, &st) < 0)

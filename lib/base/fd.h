@@ -10,7 +10,10 @@ int  fd_write_all(int fd, struct span bytes, struct err *e);
 int  fd_sync(int fd, struct err *e);
 /* Reads a whole file (or stdin for "-") up to `max` bytes into b (initialised by the caller). */
 int fd_read_file(const char *path, size_t max, struct buf *b, struct err *e);
-/* Creates a directory and its parents, mode for the new ones. Existing is fine. */
+/* What root makes in somebody's directory is to be that somebody's: else root's commands lock the programs out. For what is new at
+ * fd; nothing happens for anybody but root, in a directory of root's, or where that is not permitted. */
+void fd_inherit(int fd, int dir);
+/* Creates a directory and its parents, mode for the new ones, which inherit. Existing is fine. */
 int fd_mkdirs(const char *path, unsigned mode, struct err *e);
 /* Syncs the directories that path goes through, its own name's included: then what was made there is found after a power cut. */
 int fd_sync_way(const char *path, struct err *e);

@@ -440,7 +440,7 @@ static int make_file(const char *path, struct err *e)
 {
     char  dir[PATH_MAX];
     char *slash;
-    int   fd;
+    int   fd, above;
 
     snprintf(dir, sizeof dir, "%s", path);
     if ((slash = strrchr(dir, '/')) != NULL && slash != dir) {
@@ -450,6 +450,10 @@ static int make_file(const char *path, struct err *e)
     }
     if ((fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
         return err_errno(e, "create %s", path);
+    above = open(slash == NULL ? "." : slash == dir ? "/" : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (above >= 0) /* SQLite gives -wal and -shm the owner of the file */
+        fd_inherit(fd, above);
+    fd_close(&above);
     fd_close(&fd);
     return 0;
 }

@@ -117,6 +117,7 @@ static int write_file(int dir, const char *path, const char *name, struct span t
     snprintf(tmp, sizeof tmp, ".%.200s.%08x", name, (unsigned)randombytes_random());
     if ((fd = openat(dir, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
         return err_errno(e, "create %s/%s", path, tmp);
+    fd_inherit(fd, dir);
     if (fchmod(fd, mode) < 0)
         err_errno(e, "set the mode of %s/%s", path, tmp);
     else if (fd_write_all(fd, text, e) < 0 || fd_sync(fd, e) < 0)

@@ -55,10 +55,14 @@ int purge_last(const struct vault *v, int64_t *us_out, struct err *e)
     return rc;
 }
 
-static int write_file(const char *path, struct span text, struct err *e)
+static int write_file(const struct vault *v, const char *path, struct span text, struct err *e)
 {
     int rc, fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    int dir = open(vault_path(v), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
+    if (fd >= 0 && dir >= 0)
+        fd_inherit(fd, dir);
+    fd_close(&dir);
     if (fd < 0)
         return err_errno(e, "write %s", path);
     rc = fd_write_all(fd, text, e) < 0 || fd_sync(fd, e) < 0 ? err_wrap(e, "%s", path) : 0;
@@ -74,7 +78,7 @@ int purge_mark(const struct vault *v, int64_t us, struct err *e)
     path_of(v, "purged.new", now);
     clock_format_utc(us, text);
     strcat(text, "\n");
-    if (write_file(now, span_of(text), e) < 0)
+    if (write_file(v, now, span_of(text), e) < 0)
         return -1;
     return rename(now, path) < 0 ? err_errno(e, "name %s", path) : 0;
 }
@@ -84,7 +88,7 @@ int purge_allow(const struct vault *v, struct err *e)
     char path[PATH_MAX + SUFFIX_MAX];
 
     path_of(v, "purge-allowed", path);
-    return write_file(path, SPAN_NONE, e);
+    return write_file(v, path, SPAN_NONE, e);
 }
 
 bool purge_take_leave(const struct vault *v)

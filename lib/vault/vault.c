@@ -84,6 +84,7 @@ static void take_lock(struct vault *v)
 {
     if ((v->lock = openat(v->root, "lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0644)) < 0)
         return;
+    fd_inherit(v->lock, v->root);
     if (flock(v->lock, LOCK_EX | LOCK_NB) == 0)
         remove_leftovers(v);
     flock(v->lock, LOCK_SH | LOCK_NB);
@@ -189,6 +190,18 @@ static int check_room(struct vault *v, size_t bytes, struct err *e)
                          bytes);
 }
 
+static int make_day(struct vault *v, const char *day)
+{
+    int fd;
+
+    if (mkdirat(v->root, day, 0700) < 0)
+        return errno == EEXIST ? 0 : -1;
+    if ((fd = openat(v->root, day, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)) >= 0)
+        fd_inherit(fd, v->root);
+    fd_close(&fd);
+    return 0;
+}
+
 /* The directory of a day is there, and its name on disk. */
 static int need_day(struct vault *v, const char *day, struct err *e)
 {
@@ -196,7 +209,7 @@ static int need_day(struct vault *v, const char *day, struct err *e)
 
     pthread_mutex_lock(&v->mutex);
     if (strcmp(v->synced, day) != 0) {
-        if (mkdirat(v->root, day, 0700) < 0 && errno != EEXIST)
+        if (make_day(v, day) < 0)
             rc = err_errno(e, "make directory %s/%s", v->path, day);
         else if ((rc = fd_sync(v->root, e)) == 0)
             memcpy(v->synced, day, sizeof v->synced);
@@ -283,6 +296,7 @@ int vault_put(struct vault *v, const struct uuid *uid, struct span head, struct 
     snprintf(tmp, sizeof tmp, "%s.%u", n.uid, atomic_fetch_add(&v->counter, 1));
     if ((fd = openat(v->tmp, tmp, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600)) < 0)
         return err_errno(e, "create %s/tmp/%s", v->path, tmp);
+    fd_inherit(fd, v->root);
     if (object_write(fd, uid, head, message, v->keys, out, e) < 0 || fd_sync(fd, e) < 0)
         rc = err_wrap(e, "%s/tmp/%s", v->path, tmp);
     else

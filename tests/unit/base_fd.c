@@ -105,6 +105,31 @@ static void directories_are_made_with_their_parents(void **state)
     assert_int_equal(fd_mkdirs("", 0700, &e), -1);
 }
 
+static void what_root_makes_in_somebodys_directory_is_theirs(void **state)
+{
+    struct err  e;
+    struct stat st;
+    int         above, fd;
+
+    (void)state;
+    if (geteuid() != 0)
+        skip();
+    assert_int_equal(fd_mkdirs(inside("theirs"), 0700, &e), 0);
+    assert_int_equal(chown(inside("theirs"), 65534, 65533), 0);
+    assert_int_equal(fd_mkdirs(inside("theirs/a/b"), 0700, &e), 0);
+    assert_int_equal(stat(inside("theirs/a/b"), &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    assert_int_equal(st.st_gid, 65533);
+
+    above = open(inside("theirs"), O_RDONLY | O_DIRECTORY);
+    fd = openat(above, "file", O_WRONLY | O_CREAT, 0600);
+    fd_inherit(fd, above);
+    assert_int_equal(fstat(fd, &st), 0);
+    assert_int_equal(st.st_uid, 65534);
+    fd_close(&fd);
+    fd_close(&above);
+}
+
 static void the_way_to_a_file_is_synced_wherever_it_begins(void **state)
 {
     struct err e;
@@ -134,6 +159,7 @@ int main(void)
         cmocka_unit_test(a_file_is_read_up_to_its_limit),
         cmocka_unit_test(writing_goes_on_when_the_reader_is_slow),
         cmocka_unit_test(directories_are_made_with_their_parents),
+        cmocka_unit_test(what_root_makes_in_somebodys_directory_is_theirs),
         cmocka_unit_test(the_way_to_a_file_is_synced_wherever_it_begins),
         cmocka_unit_test(a_local_disk_is_not_a_network),
     };
