@@ -31,6 +31,8 @@ int cli_policy(struct cli *c, int argc, char **argv, struct err *e);
 int cli_rule(struct cli *c, int argc, char **argv, struct err *e);
 int cli_thresholds(struct cli *c, int argc, char **argv, struct err *e);
 int cli_login_link(struct cli *c, int argc, char **argv, struct err *e);
+/* login_link.c: a link that signs in whoever has it, once. `address` is normalised. */
+int cli_make_login_link(struct cli *c, struct span address, struct buf *out, struct err *e);
 int cli_token(struct cli *c, int argc, char **argv, struct err *e);
 int cli_sender(struct cli *c, int argc, char **argv, struct err *e);
 int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);

@@ -31,6 +31,13 @@ static const char conf_text[] = "; Made by `postern run --example`: every path b
                                 "; whoever is on this machine may play the mail server here; elsewhere name your own\n"
                                 "mta_from = 127.0.0.0/8\n"
                                 "mta_users =\n"
+                                "[portal]\n"
+                                "listen = 127.0.0.1:%lld\n"
+                                "public_url = http://127.0.0.1:%lld\n"
+                                "web =\n"
+                                "    %s/portal/web\n"
+                                "modules =\n"
+                                "    %s/portal/web/node_modules\n"
                                 "[log]\n"
                                 "; info: a line for each scan\n"
                                 "level = warning\n";
@@ -38,6 +45,7 @@ static const char conf_text[] = "; Made by `postern run --example`: every path b
 static int write_conf(const struct example *x, const char *path, struct err *e)
 {
     const char *dir = x->dir;
+    char        up[4096], root[4096];
     struct stat st;
     FILE       *f;
     bool        failed;
@@ -46,9 +54,13 @@ static int write_conf(const struct example *x, const char *path, struct err *e)
         return 0;
     if (strlen(dir) > 80)
         return err_set(e, ERR_INVALID, "the name of the example's folder is longer than 80 bytes");
+    snprintf(up, sizeof up, "%s/../..", x->seed);
+    if (realpath(up, root) == NULL)
+        return err_errno(e, "find the project's folder above %s", x->seed);
     if ((f = fopen(path, "wxe")) == NULL)
         return err_errno(e, "create %s", path);
-    fprintf(f, conf_text, dir, dir, dir, dir, (long long)x->spamd_port, dir, (long long)x->http_port, dir);
+    fprintf(f, conf_text, dir, dir, dir, dir, (long long)x->spamd_port, dir, (long long)x->http_port, dir,
+            (long long)x->portal_port, (long long)x->portal_port, root, root);
     failed = ferror(f) != 0;
     failed = fclose(f) != 0 || failed;
     return failed ? err_errno(e, "write %s", path) : 0;
@@ -78,6 +90,8 @@ static int add_people(struct cli *c, struct err *e)
                                   .priority = POLICY_PRIORITY,
                                   .locked = true,
                                   .enabled = true};
+    struct store_account operator= {
+        .login = "operator@elsewhere.example", .name = "Operator", .active = true, .admin = true};
     struct store_setting strict;
     struct span          team[] = {SPAN("anna@ours.example"), SPAN("otto@ours.example")};
     struct uuid          id;
@@ -88,6 +102,7 @@ static int add_people(struct cli *c, struct err *e)
         add_person(c, "anna@ours.example", "Anna", ours.id, ROLE_USER, e) < 0 ||
         add_person(c, "otto@ours.example", "Otto", ours.id, ROLE_OWNER, e) < 0 ||
         add_person(c, "gina@garden.example", "Gina", garden.id, ROLE_OWNER, e) < 0 ||
+        store_account_add(c->store, &c->actor, &operator, & id, e) < 0 ||
         store_address_add(c->store, &c->actor, ours.id, SPAN("team"), ADDRESS_ALIAS, team, COUNT(team), &id, e) < 0 ||
         store_setting_get(c->store, store_scope_domain(garden.id), &strict, e) < 0)
         return -1;
@@ -247,6 +262,19 @@ static int scan_all(const struct example *x, struct err *e)
     return rc;
 }
 
+static int print_link(struct cli *c, const char *address, struct err *e)
+{
+    struct buf link;
+    int        rc;
+
+    buf_init(&link, 4096);
+    rc = cli_make_login_link(c, span_of(address), &link, e);
+    if (rc == 0)
+        printf("  %-22s %.*s\n", address, SPAN_ARG(buf_span(&link)));
+    buf_fini(&link);
+    return rc;
+}
+
 int example_show(struct cli *c, const struct example *x, struct err *e)
 {
     long long   spamd = x->spamd_port, http = x->http_port;
@@ -260,19 +288,26 @@ int example_show(struct cli *c, const struct example *x, struct err *e)
     printf("\nPostern is running, as %s.\n"
            "  spamd protocol     127.0.0.1:%lld and %s/spamd.sock    (spamc, Exim, amavis, SpamAssassin's milter)\n"
            "  Rspamd protocol    127.0.0.1:%lld and %s/http.sock   (rspamc, Rspamd's proxy, Haraka, OpenSMTPD)\n"
+           "  portal             http://127.0.0.1:%lld\n"
            "  settings           %s\n"
            "  database           %s/postern.db, %s/log.db\n"
            "  held mail, keys    %s/quarantine, %s/keys\n"
-           "  people             anna@ours.example, otto@ours.example (owner), gina@garden.example (owner)\n",
-           c->actor_name, spamd, dir, http, dir, conf, dir, dir, dir, dir);
+           "  people             anna@ours.example, otto@ours.example (owner), gina@garden.example (owner),\n"
+           "                     operator@elsewhere.example (admin)\n",
+           c->actor_name, spamd, dir, http, dir, (long long)x->portal_port, conf, dir, dir, dir, dir);
+    printf("\nOpen one of these in a browser: each signs in once, within 10 minutes.\n");
+    if (print_link(c, "anna@ours.example", e) < 0 || print_link(c, "otto@ours.example", e) < 0 ||
+        print_link(c, "operator@elsewhere.example", e) < 0)
+        return -1;
     printf("\nTry next, in another terminal:\n"
+           "  ./build/postern -c %s login-link anna@ours.example\n"
            "  ./build/postern -c %s rule list --scope domain:ours.example\n"
            "  ./build/postern -c %s explain --rcpt anna@ours.example %s/mail/lottery.eml\n"
            "  ./build/postern -c %s rule add --scope domain:ours.example block --subject hello\n"
            "  spamc -p %lld -u anna@ours.example -R < %s/mail/newsletter.eml\n"
            "  curl -s 127.0.0.1:%lld/metrics\n"
            "\nCtrl-C stops it; %s/ can then be removed.\n\n",
-           conf, conf, x->seed, conf, spamd, x->seed, http, dir);
+           conf, conf, conf, x->seed, conf, spamd, x->seed, http, dir);
     fflush(stdout);
     return 0;
 }

@@ -206,7 +206,7 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
     static struct supervisor s;
     struct example           example = {.seed = "examples/quickstart"};
     struct terminal          terminal = {.fd = -1};
-    const char              *spamd = "1783", *http = "11344";
+    const char              *spamd = "1783", *http = "11344", *portal = "8080";
     struct conf             *conf = NULL;
     int                      rc = -1;
     const struct args_option options[] = {
@@ -214,11 +214,13 @@ int cli_run(struct cli *c, int argc, char **argv, struct err *e)
         {"seed", "DIR", .text = &example.seed, .help = "where the example's rules and mail are"},
         {"spamd-port", "N", .text = &spamd, .help = "of the example"},
         {"http-port", "N", .text = &http, .help = "of the example"},
+        {"portal-port", "N", .text = &portal, .help = "of the example"},
     };
 
     if (args_read(argc, argv, options, COUNT(options), "", 0, 0, NULL, NULL, e) < 0 || find_programs(&s, e) < 0 ||
         cli_number(spamd, "--spamd-port", 1, 65535, &example.spamd_port, e) < 0 ||
-        cli_number(http, "--http-port", 1, 65535, &example.http_port, e) < 0)
+        cli_number(http, "--http-port", 1, 65535, &example.http_port, e) < 0 ||
+        cli_number(portal, "--portal-port", 1, 65535, &example.portal_port, e) < 0)
         return -1;
     sigemptyset(&s.signals);
     sigaddset(&s.signals, SIGTERM);

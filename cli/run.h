@@ -8,7 +8,7 @@
 struct example {
     const char *dir;
     const char *seed; /* the folder with rules.jsonl and mail/ */
-    int64_t     spamd_port, http_port;
+    int64_t     spamd_port, http_port, portal_port;
 };
 
 /* example.c. Makes DIR with settings, database, two domains, three people and a dozen rules, unless it is there already; c then

@@ -12,7 +12,7 @@ before(async () => {
     dir = tempDir("quickstart");
     [spamd, http] = [await freePort(), await freePort()];
     server = await start("postern run", program("postern"), ["run", "--example", join(dir, "run"), "--seed", join(root, "examples/quickstart"),
-        "--spamd-port", String(spamd), "--http-port", String(http)], { dir, ready: (p) => p.log().includes("Ctrl-C stops it") });
+        "--spamd-port", String(spamd), "--http-port", String(http), "--portal-port", String(await freePort())], { dir, ready: (p) => p.log().includes("Ctrl-C stops it") });
 });
 after(async () => { await server?.stop(); removeDir(dir); });
 
@@ -84,7 +84,7 @@ test("Ctrl-C in the terminal of `make run` ends it without an error of make's", 
     let shown = "";
 
     writeFileSync(join(own, "example.mk"), `run:\n\texec ${program("postern")} run --example run --seed ${
-        join(root, "examples/quickstart")} --spamd-port ${spamdPort} --http-port ${httpPort}\n`);
+        join(root, "examples/quickstart")} --spamd-port ${spamdPort} --http-port ${httpPort} --portal-port ${await freePort()}\n`);
     typed.stdout.on("data", (bytes) => { shown += bytes; });
     const ended = new Promise((done) => typed.on("exit", done));
     try {
