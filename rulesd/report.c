@@ -6,8 +6,10 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 
 #define ARENA_MAX ((size_t)32 << 20) /* the fields of a hostile message */
+#define PERSON_MAX 320
 
 struct reports {
     struct custody *custody;
@@ -26,7 +28,7 @@ struct report {
     struct arena         arena;
     struct trust        *trust; /* held */
     struct store_message record;
-    char                 who[PEER_TEXT + 8];
+    char                 who[4 * PERSON_MAX + PEER_TEXT + 8]; /* a byte that is none of a text takes four */
     struct report_end    end;
 };
 
@@ -163,6 +165,27 @@ static void end(struct errand *er)
     free(p);
 }
 
+/* "anna (127.0.0.1)": one mail server speaks for many. Upper and lower case are one person. */
+static void put_who(const struct report_ask *ask, const struct peer *peer, char *out, size_t size)
+{
+    char        text[PEER_TEXT];
+    struct span person = span_head(span_trim(ask->person), PERSON_MAX);
+    struct buf  b;
+
+    peer_format(peer, text);
+    buf_init(&b, size - 1);
+    utf8_put_escaped(&b, person, 0);
+    for (size_t i = 0; i < b.n; i++)
+        b.p[i] = (char)(b.p[i] >= 'A' && b.p[i] <= 'Z' ? b.p[i] - 'A' + 'a' : b.p[i]);
+    if (person.n > 0)
+        buf_printf(&b, " (%s)", text);
+    else
+        buf_puts(&b, text);
+    memcpy(out, b.p, b.n);
+    out[b.n] = '\0';
+    buf_fini(&b);
+}
+
 struct errand *report_take(struct reports *r, const struct report_ask *ask, const struct exchange *x)
 {
     struct report *p = calloc(1, sizeof *p);
@@ -175,7 +198,7 @@ struct errand *report_take(struct reports *r, const struct report_ask *ask, cons
     p->end.err = ERR_INIT;
     p->trust = trust_hold(x->trust);
     arena_init(&p->arena, ARENA_MAX);
-    peer_format(&x->client->peer, p->who);
+    put_who(ask, &x->client->peer, p->who, sizeof p->who);
     report_record(&p->record, ask->listener, ask->message.n, clock_wall_us());
     return &p->errand;
 }

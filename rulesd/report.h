@@ -23,7 +23,9 @@ struct report_ask {
     enum report_class class;
     struct span message;   /* borrowed until the errand ends; not empty */
     struct span recipient; /* for whom it is reported: an address, or empty */
-    const char *channel;   /* "tell", "learn" */
+    struct span
+        person; /* who reports it, as the caller calls them; empty: nobody is named, and all of that caller are one */
+    const char *channel; /* "tell", "learn" */
     const char *listener;
     enum answer (*put)(struct errand *er, struct exchange *x, struct scan_request *req,
                        struct buf *out); /* the reply: report_came() */

@@ -302,6 +302,7 @@ static enum answer do_learn(struct exchange *x, struct scan_request *req, struct
     ask.recipient = x->envelope.deliver_to.n > 0 ? x->envelope.deliver_to
                     : x->envelope.rcpt.n > 0     ? x->envelope.rcpt.items[0]
                                                  : SPAN_NONE;
+    ask.person = x->envelope.user.n > 0 ? x->envelope.user : ask.recipient;
     x->errand = report_take(x->server->reports, &ask, x);
     return ANSWER_LATER;
 }

@@ -191,6 +191,7 @@ static enum answer do_tell(struct exchange *x, struct scan_request *req, struct 
                                                                                    : REPORT_HAM,
                              .message = x->spamd.body,
                              .recipient = named_user(x),
+                             .person = x->spamd.has_user ? x->spamd.user : SPAN_NONE,
                              .channel = "tell",
                              .listener = x->client->listener->at.text,
                              .put = put_report};

@@ -51,6 +51,27 @@ test("a login name is nobody's address: what it reports is taken for nobody, or 
     }
 });
 
+test("two people behind one mail server are two, by the name that it gives them", async () => {
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8", user_domain: "ours.example" }, trainer: { backend: `spamd://127.0.0.1:${await freePort()}` } } });
+    await site.must("domain", "add", "ours.example");
+    const who = async () => JSON.parse((await run("sqlite3", ["-json", join(site.dir, "log.db"), "SELECT who, state FROM report WHERE channel <> 'postern' ORDER BY created_us"])).stdout || "[]").map((r) => `${r.who}: ${r.state}`);
+    const says = (user, what) => spamc(["-d", "127.0.0.1", "-p", String(site.spamd), "-u", user, "-L", what], letter(1));
+
+    await says("anna", "spam");
+    await says("Anna", "spam");
+    await says("bob", "spam");
+    assert.deepEqual(await who(), ["anna (127.0.0.1): waiting", "bob (127.0.0.1): waiting"]);
+    await says("bob", "ham");
+    const [anna, , bob] = await who();
+    assert.equal(anna, "anna (127.0.0.1): undecided", "bob's word is not hers");
+    assert.match(bob, /^bob \(127\.0\.0\.1\): /);
+    const learn = (headers) => http(site.http, { path: "/learnspam", headers, body: letter(2) });
+    for (const headers of [{ "Deliver-To": "carl@ours.example" }, { Rcpt: "dora@ours.example" }, { User: "emil", Rcpt: "list@ours.example" }, {}, {}])
+        assert.ok([200, 208].includes((await learn(headers)).status));
+    assert.deepEqual((await who()).slice(-4).map((w) => w.split(":")[0]), ["carl@ours.example (127.0.0.1)", "dora@ours.example (127.0.0.1)", "emil (127.0.0.1)", "127.0.0.1"]);
+    await site.stop();
+});
+
 test("spamc -L and rspamc learn_* reach a real Rspamd, each message once", { skip: cannot("rspamd") }, async () => {
     const redis = await startRedis();
     const filter = await startRspamdScanner({ redis: redis.port });
