@@ -50,18 +50,23 @@ int log_row_read(struct db_rows *r, struct store_row *out, struct err *e)
 
 /* ---- Rows of keys -------------------------------------------------------------------------------------------------- */
 
-#define FROM_CUSTODY ", COALESCE(c.keep_us, 0), COALESCE(c.bytes, 0) FROM "
-static const char one_lite_sql[] = "SELECT " LOG_ROW_LITE FROM_CUSTODY
-                                   "delivery d JOIN message m ON m.uid = d.uid LEFT JOIN custody c ON c.uid = d.uid"
-                                   " WHERE d.uid = $1 AND d.n = $2";
-/* The list of UIDs stands at every table that has partitions. */
-#define IN_LIST(table) table ".uid = ANY(string_to_array($1, ','))"
-static const char many_pg_sql[] = "SELECT " LOG_ROW_(
-    "(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.uid = d.uid AND b.n = d.n AND " IN_LIST("b") " LIMIT 1)")
-    FROM_CUSTODY
-    "unnest(string_to_array($1, ','), CAST(string_to_array($2, ',') AS BIGINT[])) k(uid, n)"
-    " JOIN delivery d ON d.uid = k.uid AND d.n = k.n AND " IN_LIST("d") " JOIN message m ON m.uid = k.uid AND " IN_LIST(
-        "m") " LEFT JOIN custody c ON c.uid = k.uid ORDER BY d.uid DESC, d.n DESC";
+#define HELD_COLUMNS ", COALESCE(c.keep_us, 0), COALESCE(c.bytes, 0)"
+static const char          one_lite_sql[] =
+    "SELECT " LOG_ROW_LITE HELD_COLUMNS
+    " FROM delivery d JOIN message m ON m.uid = d.uid LEFT JOIN custody c ON c.uid = d.uid"
+    " WHERE d.uid = $1 AND d.n = $2";
+/* PostgreSQL: those of one day, elements 2 to 3 of the lists, from the day's partitions; and what is done with them. */
+static const char day_pg_format[] =
+    "SELECT " LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox_%1$lld b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1) "
+                       "AS mailbox_id") " FROM unnest((string_to_array($1, ','))[%2$zu:%3$zu], "
+                                        "(CAST(string_to_array($2, ',') AS BIGINT[]))[%2$zu:%3$zu])"
+                                        " k(uid, n) JOIN delivery_%1$lld d ON d.uid = k.uid AND d.n = k.n JOIN "
+                                        "message_%1$lld m ON m.uid = k.uid";
+static const char days_begin_sql[] = "SELECT r.*" HELD_COLUMNS " FROM (";
+static const char days_end_sql[] = ") r LEFT JOIN custody c ON c.uid = r.uid ORDER BY r.uid DESC, r.n DESC";
+
+#define DAYS_AT_ONCE 32
+#define DAYS_SQL_MAX (64u << 10)
 
 static int yield(struct db_rows *r, log_row_fn fn, void *ctx, struct err *e)
 {
@@ -104,26 +109,93 @@ static int one_by_one(struct store *s, const struct store_key *keys, size_t n, l
     return rc;
 }
 
-int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+/* The keys that one statement is about, and which day's partitions they are in. */
+struct day_keys {
+    const struct store_key *keys;
+    size_t                  n;
+    struct {
+        int64_t day;
+        size_t  first, last; /* counted from 1 */
+    } days[DAYS_AT_ONCE];
+    size_t ndays;
+};
+
+static bool is_among(int64_t day, const int64_t *days, size_t n)
 {
-    struct buf uids, numbers;
+    for (size_t i = 0; i < n; i++)
+        if (days[i] == day)
+            return true;
+    return false;
+}
+
+/* As many keys as lie in DAYS_AT_ONCE days. A day without tables has no rows any more. */
+static int find_days(struct store *s, struct day_keys *k, const struct store_key *keys, size_t n, struct err *e)
+{
+    int64_t there[DAYS_AT_ONCE], newest = day_of_uid(&keys[0].uid), oldest = newest - DAYS_AT_ONCE + 1;
+    size_t  nthere, end;
+
+    *k = (struct day_keys){.keys = keys};
+    if (day_list(s, oldest, newest, true, there, DAYS_AT_ONCE, &nthere, e) < 0)
+        return -1;
+    for (; k->n < n && day_of_uid(&keys[k->n].uid) >= oldest; k->n = end) {
+        int64_t day = day_of_uid(&keys[k->n].uid);
+
+        for (end = k->n + 1; end < n && day_of_uid(&keys[end].uid) == day;)
+            end++;
+        if (!is_among(day, there, nthere))
+            continue;
+        k->days[k->ndays].day = day;
+        k->days[k->ndays].first = k->n + 1;
+        k->days[k->ndays++].last = end;
+    }
+    return 0;
+}
+
+static int ask_days(struct store *s, const struct day_keys *k, log_row_fn fn, void *ctx, struct err *e)
+{
+    struct buf uids, numbers, sql;
     int        rc;
 
-    if (db_kind(s->log) == DB_SQLITE || n == 0)
-        return one_by_one(s, keys, n, fn, ctx, e);
-    buf_init(&uids, n * (UUID_TEXT + 1));
-    buf_init(&numbers, n * 21);
-    for (size_t i = 0; i < n; i++) {
-        struct day_uid uid = day_uid_text(&keys[i].uid);
+    buf_init(&uids, k->n * (UUID_TEXT + 1));
+    buf_init(&numbers, k->n * 21);
+    buf_init(&sql, DAYS_SQL_MAX);
+    for (size_t i = 0; i < k->n; i++) {
+        struct day_uid uid = day_uid_text(&k->keys[i].uid);
 
         buf_printf(&uids, "%s%s", i ? "," : "", uid.text);
-        buf_printf(&numbers, "%s%lld", i ? "," : "", (long long)keys[i].n);
+        buf_printf(&numbers, "%s%lld", i ? "," : "", (long long)k->keys[i].n);
     }
-    rc = ask(s, many_pg_sql, (struct db_val[]){dbv_text(buf_span(&uids)), dbv_text(buf_span(&numbers))}, 2, fn, ctx, e);
-    db_forget(s->log, many_pg_sql); /* a plan for any list has all partitions in it */
+    buf_puts(&sql, days_begin_sql);
+    for (size_t i = 0; i < k->ndays; i++) {
+        buf_puts(&sql, i > 0 ? " UNION ALL " : "");
+        buf_printf(&sql, day_pg_format, (long long)k->days[i].day, k->days[i].first, k->days[i].last);
+    }
+    buf_puts(&sql, days_end_sql);
+    rc = ask(s, sql.p, (struct db_val[]){dbv_text(buf_span(&uids)), dbv_text(buf_span(&numbers))}, 2, fn, ctx, e);
+    db_forget(s->log, sql.p);
     buf_fini(&uids);
     buf_fini(&numbers);
+    buf_fini(&sql);
     return rc;
+}
+
+static int by_days(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+{
+    struct day_keys k;
+    int             rc = 0;
+
+    for (size_t at = 0; at < n && rc == 0; at += k.n) {
+        if (find_days(s, &k, keys + at, n - at, e) < 0)
+            return -1;
+        if (k.ndays > 0)
+            rc = ask_days(s, &k, fn, ctx, e);
+    }
+    return rc;
+}
+
+int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+{
+    return (db_kind(s->log) == DB_SQLITE ? one_by_one : by_days)(s, keys, n, fn, ctx, e);
 }
 
 struct store_attempt attempt_of_row(struct db_rows *r, int column)

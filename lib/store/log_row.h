@@ -1,7 +1,7 @@
 /* lib/store/log_row.h - reading deliveries of the log as struct store_row. For lib/store alone.
  *
- * First the keys are found, then log_rows() has the rows of these: PostgreSQL plans a large table with all its partitions, unless the
- * query itself says which UIDs it is about. */
+ * First the keys are found, then log_rows() has the rows of these: PostgreSQL would look for each of them in every partition, unless the
+ * statement itself names those of its day. */
 #ifndef POSTERN_STORE_LOG_ROW_H
 #define POSTERN_STORE_LOG_ROW_H
 
