@@ -10,7 +10,7 @@ const char *const report_state_words[] = {"waiting", "learnt",     "known",     
 #define COLUMNS                                                                                                        \
     "id, subject, who, recipient, channel, class, domain_id, mailbox_id, body_uid, state, attempts, next_us,"          \
     " created_us, changed_us, answer, sender, why"
-static const char find_sql[] = "SELECT id, state FROM report"
+static const char find_sql[] = "SELECT id, state, body_uid FROM report"
                                " WHERE subject = $1 AND who = $2 AND recipient = $3 AND class = $4";
 static const char add_sql[] =
     "INSERT INTO report (id, subject, who, recipient, channel, class, domain_id, mailbox_id, body_uid,"
@@ -130,8 +130,8 @@ static int say_first(struct store *s, struct store_report *r, int64_t next_us, i
     return db_run(s->log, add_sql, vals, COUNT(vals), NULL, e);
 }
 
-/* 1: there is one of the same class, with its id and state; 0; -1. */
-static int find(struct store *s, const struct db_val keys[4], struct store_report *r, struct err *e)
+/* 1: there is one of the same class, with its id and state, and whether it had a body; 0; -1. */
+static int find(struct store *s, const struct db_val keys[4], struct store_report *r, bool *had_body, struct err *e)
 {
     struct db_rows *rows;
     int             rc = row_first(s->log, find_sql, keys, 4, &rows, e);
@@ -140,6 +140,7 @@ static int find(struct store *s, const struct db_val keys[4], struct store_repor
         return rc;
     r->id = col_uuid(rows, 0);
     r->state = (enum report_state)col_word(rows, 1, report_state_words);
+    *had_body = db_text(rows, 2).n > 0;
     db_rows_free(&rows);
     return 1;
 }
@@ -150,13 +151,17 @@ static int say(struct store *s, struct store_report *r, int64_t next_us, int64_t
     struct db_val keys[] = {dbv_text(r->subject), dbv_text(r->who), dbv_text(text_of(r->recipient)),
                             dbv_word(report_class_words, (int)r->class), dbv_i64(now_us)};
     int64_t       superseded = 0;
+    bool          had_body = false;
     int           there;
 
-    if (db_run(s->log, supersede_sql, keys, COUNT(keys), &superseded, e) < 0 || (there = find(s, keys, r, e)) < 0)
+    if (db_run(s->log, supersede_sql, keys, COUNT(keys), &superseded, e) < 0 ||
+        (there = find(s, keys, r, &had_body, e)) < 0)
         return -1;
     *out = superseded > 0 ? REPORT_TURNED : there ? REPORT_SAID : REPORT_NEW;
     if (!there)
         return say_first(s, r, next_us, now_us, e);
+    if (r->state == REPORT_REFUSED && !had_body && r->has_body) /* it came to be stored since */
+        return say_again(s, r, next_us, now_us, e);
     if (r->state != REPORT_SUPERSEDED)
         return 0;
     *out = REPORT_TURNED;
@@ -205,7 +210,8 @@ static int unlearn(struct store *s, const struct store_report *r, const struct w
     struct db_val       keys[] = {dbv_text(ours.subject), dbv_text(ours.who), dbv_text(ours.recipient),
                                   dbv_word(report_class_words, (int)ours.class)};
     int64_t             next_us = later(now_us, w->lease_us);
-    int                 there = find(s, keys, &ours, e);
+    bool                had_body;
+    int                 there = find(s, keys, &ours, &had_body, e);
 
     if (there < 0)
         return -1;

@@ -12,7 +12,7 @@
  *          neither, and what it may have learnt already it is asked to forget, by a report of our own (REPORT_OURSELVES). When they
  *          agree, or but one still says something, that waits again. Who takes a word back on which others agree
  *          asks the filter for nothing.
- * Gone     a report without a body is refused at once, in the words of store_report_gone().
+ * Gone     a report without a body is refused at once, in the words of store_report_gone(); said again with one, it waits.
  * Claims   one UPDATE; a lease that lapses lets another take it. Who has been overtaken changes nothing.
  * Nothing here needs the main database. */
 #ifndef POSTERN_STORE_REPORT_H

@@ -331,6 +331,24 @@ static void a_report_whose_message_is_gone_says_so_at_once(void **state)
     }
 }
 
+static void what_was_not_stored_yet_is_learnt_when_it_is_said_again(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_report r = {.subject = SPAN("uid:1"), .who = SPAN("anna"), .channel = SPAN("report")};
+    enum report_added   added;
+
+    OK(w, store_report_add(w->more, &r, 1 * US, &added, &w->e));
+    OK(w, store_report_add(w->more, &r, 2 * US, &added, &w->e));
+    assert_true(added == REPORT_SAID && r.state == REPORT_REFUSED);
+    r.has_body = true;
+    r.body = uuid7_make();
+    OK(w, store_report_add(w->more, &r, 3 * US, &added, &w->e));
+    assert_true(added == REPORT_SAID && r.state == REPORT_WAITING);
+    drain(w, 4 * US);
+    OK(w, store_report_add(w->more, &r, 5 * US, &added, &w->e));
+    assert_true(added == REPORT_SAID && r.state == REPORT_LEARNT);
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -346,6 +364,7 @@ int main(void)
         STORE(who_takes_a_word_back_leaves_it_to_the_others),
         STORE(what_is_with_the_filter_is_taken_back_when_its_lease_is_over),
         STORE(for_everybody_or_for_other_domains_there_is_no_other_side),
+        STORE(what_was_not_stored_yet_is_learnt_when_it_is_said_again),
         STORE(a_report_whose_message_is_gone_says_so_at_once),
         STORE(bad_words_are_refused),
     };
