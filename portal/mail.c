@@ -258,6 +258,34 @@ static int list_scope(struct call *c, struct err *e)
     return list(c, &where, e);
 }
 
+/* ---- at a glance ---- */
+
+#define SUMMARY_MAX 1000
+
+static int64_t midnight(int64_t now_us) { return now_us - now_us % (86400 * INT64_C(1000000)); }
+
+static int summary(struct call *c, struct err *e)
+{
+    struct mail_query  last = {0}, today = {.statuses = 1u << STATUS_DELIVERED | 1u << STATUS_RECEIVED};
+    struct mail_query  held = {.statuses = 1u << STATUS_QUARANTINED};
+    struct mail_page   newest, delivered, waiting;
+    struct mail_scopes where;
+    struct buf        *b;
+
+    today.since_us = midnight(c->now_us);
+    if (mail_scopes_of_person(c, &where, e) < 0 || mail_search(c, &where, &last, NULL, 1, &newest, e) < 0 ||
+        mail_search(c, &where, &today, NULL, SUMMARY_MAX, &delivered, e) < 0 ||
+        mail_search(c, &where, &held, NULL, SUMMARY_MAX, &waiting, e) < 0)
+        return -1;
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_time(b, "last", newest.n > 0 ? newest.rows[0].at_us : 0);
+    json_add_i64(b, "delivered_today", (int64_t)delivered.n);
+    json_add_i64(b, "held", (int64_t)waiting.n);
+    json_close(b, '}');
+    return 0;
+}
+
 /* ---- one delivery ---- */
 
 static void put_attempt(struct buf *b, const struct store_attempt *a)
@@ -435,6 +463,9 @@ static int get_delivery(struct call *c, struct err *e)
 static const struct route rows[] = {
     {HTTPD_GET, "/me/mail", DEED_SEE_MAIL, OBJECT_NONE, 0, list_mine, list_fields, NULL, sizeof(struct list_query), 0,
      "Deliveries to all mailboxes of who is signed in, the newest first.", "list:Delivery"},
+    {HTTPD_GET, "/me/summary", DEED_SEE_MAIL, OBJECT_NONE, 0, summary,
+     .summary = "When the last message came, how many were delivered today and are held (up to 1,000).",
+     .reply = "Summary"},
     {HTTPD_GET, "/scopes/{scope}/mail", DEED_SEE_MAIL, OBJECT_SCOPE, 0, list_scope, list_fields, NULL,
      sizeof(struct list_query), 0, "Deliveries to a mailbox, a domain, or everywhere, the newest first.",
      "list:Delivery"},
@@ -451,4 +482,6 @@ const struct route_family mail_family = {
     "\"string\"},\"direction\":{\"type\":\"string\"},\"sender\":{\"type\":\"string\"},\"from\":{\"type\":\"string\"},"
     "\"from_name\":{\"type\":\"string\"},\"subject\":{\"type\":\"string\"},\"recipient\":{\"type\":\"string\"},"
     "\"size\":{\"type\":\"integer\"},\"score\":{\"type\":[\"number\",\"null\"]}}},"
+    "\"Summary\":{\"type\":\"object\",\"properties\":{\"last\":{\"type\":[\"string\",\"null\"]},"
+    "\"delivered_today\":{\"type\":\"integer\"},\"held\":{\"type\":\"integer\"}}},"
     "\"DeliveryDetail\":{\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/components/schemas/Delivery\"}]}"};
