@@ -11,6 +11,7 @@
 #define ROWS_MAX 20 /* of one queue id or Message-ID */
 #define ROW_ARENA_MAX ((size_t)64 << 20)
 #define LOOK_AGAIN_MS 100
+#define NAMED_MAX 100 /* addresses in To that are looked at */
 
 /* One mail at hand. */
 struct taking {
@@ -285,21 +286,48 @@ static int wait_for_row(const struct taking *t, enum proven *out, struct err *e)
     }
 }
 
+/* Is it written to an address for reports? A signature stays good when somebody sends the message on, to whomever, and with a
+ * field more: so it is To that counts, if it stands there once. 1, 0, -1. */
+static int is_to_us(const struct taking *t, struct err *e)
+{
+    size_t               at = 0;
+    const struct header *h = message_header_next(t->message, SPAN("To"), &at);
+    struct address_walk  w = {.arena = t->arena};
+    struct address       to;
+
+    if (h == NULL || message_header_next(t->message, SPAN("To"), &at) != NULL)
+        return 0;
+    w.rest = span_head(h->body, MESSAGE_HEADER_MAX);
+    for (size_t n = 0; n < NAMED_MAX && address_next(&w, &to); n++) {
+        enum report_class class;
+
+        if (report_mail_class(t->site, to.full, t->arena, &class, e) == 0)
+            return 1;
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+    }
+    return 0;
+}
+
 /* Why it is dropped, or NULL: then *out says what proves it. */
 static int prove(struct taking *t, const char **why_out, struct err *e)
 {
     bool        by_fields = prove_by_fields(t, t->mail->message, t->from);
     enum proven by_log = PROVEN_NO_ROW;
+    int         to_us = is_to_us(t, e);
 
     *why_out = NULL;
-    if ((by_fields ? prove_by_log : wait_for_row)(t, &by_log, e) < 0)
+    if (to_us < 0 || (by_fields ? prove_by_log : wait_for_row)(t, &by_log, e) < 0)
         return -1;
     if (by_log == PROVEN_OTHER)
         *why_out = "who was signed in is not its author";
-    else if (by_log == PROVEN_SIGNED_IN || by_log == PROVEN_BY_LOG)
-        t->out->proof = by_log == PROVEN_SIGNED_IN ? "signed in" : "log";
-    else if (by_fields)
-        t->out->proof = "authentication-results";
+    else if (by_log == PROVEN_SIGNED_IN)
+        t->out->proof = "signed in";
+    else if (to_us == 0 && (by_log == PROVEN_BY_LOG || by_fields))
+        *why_out = "it is proven, but was not written to an address for reports";
+    else if (by_log == PROVEN_BY_LOG || by_fields)
+        t->out->proof = by_fields ? "authentication-results" : "log";
     else
         *why_out = "nothing proves that its author sent it";
     return 0;

@@ -3,8 +3,9 @@
  * Class     by the address that it came to: [trainer] report_spam, report_ham.
  * Whose     the From address has to be a mailbox of ours, or lead to one, and it has to be proven: by the log's row of this very message
  *           (queue id of the topmost Received field, else Message-ID, and an address for reports among its recipients), which says that
- *           the mailbox was signed in, or by the scanner's symbols that the sender is who it says; or by Authentication-Results of our
- *           own. Where the row says that somebody else was signed in, nothing else counts. The row may come a little later than the mail.
+ *           the mailbox was signed in; or by the scanner's symbols in that row, or Authentication-Results of our own, that the sender is
+ *           who it says, and then only if To names an address for reports: a signed message can be sent on by anybody. Where the row
+ *           says that somebody else was signed in, nothing else counts. The row may come a little later than the mail.
  * Dropped   whatever else comes: of strangers, unproven, from <>, sent by a program, by Postern itself; without a message in it, with too
  *           many, too deep, too large. Nobody is told, ever: who sent it may be somebody else than who is named. The caller logs it.
  * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has

@@ -4,7 +4,8 @@
 #include "mail/leaf.h"
 
 #define ID "r1@client.example"
-#define HEAD                                                                                                           \
+#define HEAD WAY "To: Reports <Spam@ours.example>\r\n"
+#define WAY                                                                                                            \
     "Received: from client (client [198.51.100.7]) by mx.ours.example (Postfix)\r\n\twith ESMTPSA id Q1;\r\n"          \
     "\tSun, 22 Nov 2026 03:00:00 +0000\r\nMessage-ID: <" ID ">\r\nSubject: Fwd\r\n"
 #define BODY "Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\n\r\nThis one.\r\n"
@@ -189,6 +190,26 @@ static const struct {
      NULL,
      NULL},
     {"our own field counts", PROVES HEAD ANNA ONE, NULL, {NO_ROW}, NULL, NULL},
+    {"a mail of Anna's to a friend, who sends it on",
+     PROVES WAY "To: friend@ext.example\r\n" ANNA ONE,
+     "not written to an address for reports",
+     {{"Q1", ID, "spam@ours.example", "", DKIM_OURS}},
+     NULL,
+     NULL},
+    {"with a field more",
+     PROVES "To: spam@ours.example\r\n" WAY "To: friend@ext.example\r\n" ANNA ONE,
+     "not written to an address for reports",
+     {NO_ROW},
+     NULL,
+     NULL},
+    {"or in copy",
+     PROVES "Cc: spam@ours.example\r\n" WAY "To: friend@ext.example\r\n" ANNA ONE,
+     "not written to an address for reports",
+     {NO_ROW},
+     NULL,
+     NULL},
+    {"who is signed in may write to anybody", WAY ANNA ONE, NULL, {SIGNED_IN}, NULL, NULL},
+    {"among others", PROVES WAY "To: friend@ext.example, ham@ours.example\r\n" ANNA ONE, NULL, {NO_ROW}, NULL, NULL},
     {"nothing proves it", HEAD ANNA ONE, "nothing proves", {NO_ROW}, NULL, NULL},
     {"a row without proof is none",
      HEAD ANNA ONE,
