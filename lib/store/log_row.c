@@ -56,12 +56,12 @@ static const char          one_lite_sql[] =
     " FROM delivery d JOIN message m ON m.uid = d.uid LEFT JOIN custody c ON c.uid = d.uid"
     " WHERE d.uid = $1 AND d.n = $2";
 /* PostgreSQL: those of one day, elements 2 to 3 of the lists, from the day's partitions; and what is done with them. */
-static const char day_pg_format[] =
-    "SELECT " LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox_%1$lld b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1) "
-                       "AS mailbox_id") " FROM unnest((string_to_array($1, ','))[%2$zu:%3$zu], "
-                                        "(CAST(string_to_array($2, ',') AS BIGINT[]))[%2$zu:%3$zu])"
-                                        " k(uid, n) JOIN delivery_%1$lld d ON d.uid = k.uid AND d.n = k.n JOIN "
-                                        "message_%1$lld m ON m.uid = k.uid";
+static const char day_pg_format[] = "SELECT " LOG_ROW_(
+    "(SELECT b.mailbox_id FROM delivery_mailbox_%1$lld b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1) "
+    "AS mailbox_id") " FROM unnest((string_to_array($1, ','))[%2$zu:%3$zu], "
+                     "(CAST(string_to_array($2, ',') AS BIGINT[]))[%2$zu:%3$zu])"
+                     " k(uid, n) JOIN delivery_%1$lld d ON d.uid = k.uid AND d.n = k.n JOIN "
+                     "message_%1$lld m ON m.uid = k.uid";
 static const char days_begin_sql[] = "SELECT r.*" HELD_COLUMNS " FROM (";
 static const char days_end_sql[] = ") r LEFT JOIN custody c ON c.uid = r.uid ORDER BY r.uid DESC, r.n DESC";
 
