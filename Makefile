@@ -9,6 +9,7 @@
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
 #   make bench      how fast, beside Rspamd and spamd
 #   make bench-log  the message log with ten million deliveries (N=200000 for fewer), on both databases
+#   make learning   that reports teach the filter, at full size (docs/trainer.md); tens of minutes
 #   make install    DESTDIR= PREFIX=/usr/local: programs, manuals, units, examples (docs/install.md); uninstall removes them
 #   make deps       installs the Debian packages that building needs; clean removes what was built
 #
@@ -108,7 +109,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log graph install uninstall clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log learning graph install uninstall clean help
 
 all: $(PROGRAMS)
 
@@ -224,6 +225,9 @@ bench: deps-bench all $(BENCHES)
 
 bench-log: deps deps-test $(OUT)/bench-log
 	tests/bench/log.mjs $(N)
+
+learning: deps deps-test all
+	LEARN=200 REPORTS=1000 KILLS=50 SILENT=1 node --test tests/system/bayes.test.mjs tests/system/drain.test.mjs
 
 # ---- Running and installing -------------------------------------------------------------------------------
 

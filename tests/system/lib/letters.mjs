@@ -24,13 +24,20 @@ function dice(seed) {
     return (n) => next() % n;
 }
 
+// People repeat themselves: filters look at words that stand beside each other.
+function phrases(own, seed) {
+    const roll = dice(seed), pick = (from) => from[roll(from.length)];
+    return Array.from({ length: 40 }, () => `${pick(own)} ${pick(SHARED)} ${pick(own)} ${pick(own)} ${pick(SHARED)}`);
+}
+const SAID = { spam: phrases(OF.spam, 1), ham: phrases(OF.ham, 2), all: phrases(SHARED, 3) };
+
 const wrap = (text) => text.replace(/(.{60,72}) /g, "$1\r\n");
 
 // letter("spam", 7): the seventh of its kind, with text and HTML.  to: its recipient  fields: further header lines, on top
 export function letter(kind, n, { to = "anna@ours.example", words = 250, fields = "" } = {}) {
     const roll = dice(n * 2 + (kind === "spam" ? 1 : 0)), own = OF[kind];
-    const word = () => (roll(3) === 0 ? own[roll(own.length)] : SHARED[roll(SHARED.length)]);
-    const text = Array.from({ length: words }, (_, i) => (i % 12 === 11 ? `${word()}.` : word())).join(" ");
+    const word = () => SHARED[roll(SHARED.length)], phrase = (of) => of[roll(of.length)];
+    const text = Array.from({ length: Math.ceil(words / 5) }, () => `${phrase(roll(2) ? SAID[kind] : SAID.all)}${roll(3) ? "" : "."}`).join(" ");
     const subject = `${word()} ${own[roll(own.length)]} ${word()} ${n}`, host = `host${n}.letters.example`, at = "=_letter";
     return `${fields}Received: from ${host} (${host} [192.0.2.${n % 250}]) by mx.ours.example with ESMTPS id L${n}; Sun, 22 Nov 2026 03:00:00 +0000\r
 From: "Sender ${n}" <sender${n}@${host}>\r

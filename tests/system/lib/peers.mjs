@@ -138,7 +138,7 @@ export async function startSpamd({ local = "", args = [], rules } = {}) {
         "-i", "127.0.0.1", "-p", String(port), "-m", "2", "-s", "stderr", "--siteconfigpath", site,
         "--configpath", rules ?? join(unpacked("spamassassin"), "usr/share/spamassassin"), "-H", join(dir, "home"), ...args],
     { dir, user, cwd: dir, env: { PERL5LIB: perl, HOME: join(dir, "home") }, seconds: 180, ready: () => canConnect(port) });
-    return { port, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
+    return { port, dir, pid: server.pid, log: () => server.log(), stop: async () => { await server.stop(); removeDir(dir); } };
 }
 
 // ---- Exim ----

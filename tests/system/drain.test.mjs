@@ -1,0 +1,220 @@
+// postern-trainer under trouble, killed, and measured. At full size: make learning (docs/trainer.md).
+//   REPORTS  reports in the queue (120; 1000)    KILLS  how often the trainer is killed (8; 50)    SILENT  1: also a backend that never answers (30 s)
+import assert from "node:assert/strict";
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import { test } from "node:test";
+
+import { cannot, http, makeSite, program, run, sleep, start, startRedis, startRspamdScanner, startRulesd, startSpamd, tempDir, removeDir, waitFor } from "./lib/index.mjs";
+import { startTeachable } from "./lib/teachable.mjs";
+import { letter } from "./lib/letters.mjs";
+
+const REPORTS = Number(process.env.REPORTS ?? 120), KILLS = Number(process.env.KILLS ?? 8), FULL = REPORTS >= 1000;
+const RCPT = ["--rcpt", "anna@ours.example"];
+const sql = async (site, text) => (await run("sqlite3", ["-json", "-cmd", ".timeout 10000", join(site.dir, "log.db"), text])).stdout;
+const rows = async (site) => JSON.parse(await sql(site, "SELECT subject, class, state, attempts, answer FROM report ORDER BY created_us") || "[]");
+const waiting = async (site) => JSON.parse(await sql(site, "SELECT COUNT(*) AS n FROM report WHERE state = 'waiting'"))[0].n;
+const startTrainer = (site) => start("trainer", program("postern-trainer"), ["-c", site.conf], { dir: site.dir, ready: async () => true });
+const populate = async (site) => { await site.must("domain", "add", "ours.example"); await site.must("mailbox", "add", "anna@ours.example"); };
+
+// Reports of letters 0 … n-1, as learn scripts hand them over.
+async function fill(site, n, words) {
+    for (let at = 0; at < n; at += 20) {
+        await Promise.all(Array.from({ length: Math.min(20, n - at) }, async (_, k) => {
+            const answer = await http(site.http, { path: "/learnspam", headers: { "Deliver-To": "anna@ours.example" }, body: letter("spam", at + k, { words }) });
+            assert.equal(answer.status, 200, answer.text);
+        }));
+    }
+}
+
+// ---- trouble ----
+
+const manners = [
+    { manner: "down", says: /connect/i },
+    { manner: "shut", says: /password is wrong/, most: 1 },
+    { manner: "broken", says: /status 500/ },
+    { manner: "cut", says: /transfer closed|bytes remaining|closed/i },
+    { manner: "nonsense", says: /HTTP\/0\.9|nonsense|weird|unsupported|invalid/i },
+    { manner: "slow" },
+    ...(process.env.SILENT ? [{ manner: "silent", says: /timed out/i, seconds: 40 }] : []),
+];
+
+async function trouble({ manner, says, most = 5, seconds = 5 }) {
+    const n = 8;
+    let backend = await startTeachable({ manner });
+    const site = await makeSite({ trainer: { backend: backend.url, password: "secret" } });
+
+    await site.must("init");
+    await populate(site);
+    for (let i = 0; i < n; i++) await site.must("report", "spam", ...RCPT, "-", { input: letter("spam", i) });
+    if (manner === "down") await backend.stop();
+    let trainer = await startTrainer(site);
+    await sleep(seconds * 1000);
+    if (says) {
+        const now = await rows(site), attempts = now.reduce((sum, r) => sum + r.attempts, 0);
+
+        assert.ok(now.every((r) => r.state === "waiting"), `${manner}: ${JSON.stringify(now)}`);
+        assert.ok(attempts >= 1 && attempts <= most, `${manner}: ${attempts} attempts in ${seconds} s`); // not eight, and no busy loop
+        if (manner !== "down") assert.ok(Math.abs(backend.asked.length - attempts) <= 1, `${manner}: ${backend.asked.length} requests, ${attempts} attempts`);
+        assert.ok(now.filter((r) => r.attempts > 0 && r.answer !== "").every((r) => says.test(r.answer)), `${manner}: ${JSON.stringify(now)}`);
+        assert.ok(now.some((r) => says.test(r.answer)), manner);
+    }
+    if (manner === "down") backend = await startTeachable({ port: backend.port });
+    backend.be("well");
+    if (manner === "shut" || manner === "silent") { await trainer.stop(); trainer = await startTrainer(site); } // a minute's rest, in short
+    const done = await waitFor(`${manner}: all to be learnt`, async () => {
+        await sql(site, "UPDATE report SET next_us = 0 WHERE state = 'waiting' AND lease_by = ''"); // their patience, in short
+        const all = await rows(site);
+        return all.every((r) => r.state !== "waiting") && all;
+    }, { everyMs: 300 });
+    assert.ok(done.every((r) => r.state === "learnt"), `${manner}: ${JSON.stringify(done)}`);
+    assert.equal(backend.known.size, n);
+    await trainer.stop();
+    await backend.stop();
+    await site.remove();
+}
+
+test("a filter that is down, closed, slow, cut off or talks nonsense loses no report, and is not asked in a busy loop", async () => {
+    await Promise.all(manners.map(trouble));
+});
+
+test("a message that the filter chokes on keeps no other from being learnt", async () => {
+    const backend = await startTeachable({ poison: /Message-ID: <spam\.3@/i });
+    const site = await makeSite({ trainer: { backend: backend.url, password: "secret" } });
+
+    await site.must("init");
+    await populate(site);
+    for (let i = 0; i < 8; i++) await site.must("report", "spam", ...RCPT, "-", { input: letter("spam", i) });
+    const trainer = await startTrainer(site);
+    await waitFor("the others", async () => (await waiting(site)) === 1);
+    assert.deepEqual((await rows(site)).map((r) => r.state).sort(), [...Array(7).fill("learnt"), "waiting"]);
+    await trainer.stop();
+    await backend.stop();
+    await site.remove();
+});
+
+// ---- bad input ----
+
+// A message in a message in a message …
+function bomb(depth) {
+    const part = (i) => `From: inner${i}@bombs.example\r\nSubject: ${i}\r\nContent-Type: multipart/mixed; boundary="b${i}"\r\n\r\n--b${i}\r\nContent-Type: message/rfc822\r\n\r\n`;
+    return `Message-ID: <bomb@bombs.example>\r\n${Array.from({ length: depth }, (_, i) => part(i)).join("")}Subject: the end\r\n\r\nx\r\n${Array.from({ length: depth }, (_, i) => `\r\n--b${depth - 1 - i}--\r\n`).join("")}`;
+}
+
+test("what is too large, nobody's, or made to hurt is refused or learnt, and leaves the others alone", async () => {
+    const backend = await startTeachable();
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8", max_message: "1M" }, rules: { authserv_id: "mx.ours.example" }, trainer: { backend: backend.url, password: "secret" } } });
+
+    await populate(site);
+    await site.must("mailbox", "add", "berta@ours.example");
+    const token = /^(pst_\S+)$/m.exec(await site.must("token", "add", "sieve", "report"))[1];
+    const post = (query, body, type = "message/rfc822") => http(site.http, { path: `/report?${query}`, headers: { Authorization: `Bearer ${token}`, "Content-Type": type }, body });
+    const anna = "class=spam&recipient=anna@ours.example", large = letter("spam", 1) + "x".repeat(2 << 20), before = site.log().length;
+    const attached = `${letter("spam", 2).replace("multipart/alternative", "multipart/mixed")}`.replace(/--=_letter--\r\n$/, `--=_letter\r\nContent-Type: application/zip; name="a.zip"\r\nContent-Disposition: attachment\r\n\r\n${"A".repeat(1 << 20)}\r\n--=_letter--\r\n`);
+
+    for (const [status, answer] of [
+        [413, await post(anna, large)], [413, await post(anna, attached)],
+        [404, await post("", JSON.stringify({ class: "spam", recipient: "anna@ours.example", uid: "0192b2f0-0000-7000-8000-000000000000" }), "application/json")],
+        [400, await post("class=spam&recipient=@", letter("spam", 3))],
+    ]) assert.equal(answer.status, status, answer.text);
+    for (const [file, why] of [[large, /at most|large/], ["", /nothing to learn from/]]) {
+        const answer = await site.postern(["report", "spam", ...RCPT, "-"], { input: file });
+        assert.notEqual(answer.code, 0);
+        assert.match(answer.stderr, why);
+    }
+    assert.deepEqual(await rows(site), []);
+    assert.doesNotMatch(site.log().slice(before), /crash|panic/);
+
+    const trainer = await startTrainer(site), began = cpuOf(site.pid);
+    const taken = await post(anna, bomb(4000));
+    assert.equal(taken.status, 200, taken.text);
+    assert.equal(JSON.parse(taken.text).sender, ""); // nobody has proven anything
+    assert.equal((await post(anna, letter("spam", 4))).status, 200);
+    await waitFor("both to be learnt", async () => (await rows(site)).filter((r) => r.state === "learnt").length === 2);
+    assert.ok(cpuOf(site.pid) - began < 5, "a bomb costs little");
+    assert.equal(await trainer.stop(), 0);
+    await backend.stop();
+    await site.stop();
+});
+
+// ---- killed ----
+
+test("killed at any time, the trainer loses no report and ends none twice", async () => {
+    const backend = await startTeachable({ delayMs: FULL ? 6 : 3 });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend: backend.url, password: "secret" } } });
+    let kills = 0, trainer;
+
+    await populate(site);
+    await fill(site, REPORTS);
+    while (kills < KILLS) {
+        const before = backend.asked.length;
+        trainer = await startTrainer(site);
+        await waitFor("it to work", async () => backend.asked.length > before, { everyMs: 1 });
+        await sleep((kills * 37) % 60); // anywhere: between question and answer, before the commit, behind it
+        await trainer.kill();
+        kills++;
+        await sql(site, "UPDATE report SET lease_until_us = 0 WHERE lease_until_us > 0"); // two minutes, in short
+        assert.ok((await waiting(site)) > 0 || kills === KILLS, `drained after ${kills} kills`);
+    }
+    trainer = await startTrainer(site);
+    await waitFor("the rest", async () => (await waiting(site)) === 0, { seconds: 300 });
+    await trainer.stop();
+
+    const all = await rows(site), answered = Map.groupBy ? Map.groupBy(backend.asked, (a) => a.id) : backend.asked.reduce((m, a) => m.set(a.id, [...(m.get(a.id) ?? []), a]), new Map());
+    const known = all.filter((r) => r.state === "known").length, twice = [...answered.values()].filter((a) => a.length > 1);
+    assert.equal(all.length, REPORTS);
+    assert.ok(all.every((r) => r.state === "learnt" || r.state === "known"), JSON.stringify(all.filter((r) => !["learnt", "known"].includes(r.state)).slice(0, 5)));
+    assert.equal(backend.known.size, REPORTS); // each was learnt, and once: the others heard 208
+    for (const asks of answered.values()) assert.deepEqual(asks.map((a) => a.status).filter((s) => s === 200).length, 1);
+    assert.equal(known, twice.length); // "known" only where it was answered, and we died before we wrote it down
+    assert.ok(all.filter((r) => r.state === "known").every((r) => r.attempts > 1));
+    console.log(`# ${REPORTS} reports, ${kills} kills: ${all.length - known} learnt, ${known} known already, ${backend.asked.length} questions`);
+    await backend.stop();
+    await site.stop();
+});
+
+// ---- measured ----
+
+const stat = (pid) => readFileSync(`/proc/${pid}/stat`, "utf8").replace(/^.*\) /s, "").split(" ");
+const cpuOf = (pid) => { // seconds, of all its threads
+    try { return readdirSync(`/proc/${pid}/task`).reduce((sum, t) => sum + Number(readFileSync(`/proc/${pid}/task/${t}/schedstat`, "utf8").split(" ")[0]), 0) / 1e9; } catch { return 0; }
+};
+const childrenOf = (pid) => readdirSync("/proc").filter((p) => { try { return /^\d+$/.test(p) && stat(p)[1] === String(pid); } catch { return false; } });
+const ended = (pid) => { const s = stat(pid); return (Number(s[13]) + Number(s[14])) / 100; }; // its children that are gone
+const cpuOfTree = (pid) => ended(pid) + [pid, ...childrenOf(pid).flatMap((p) => [p, ...childrenOf(p)])].reduce((sum, p) => sum + cpuOf(p), 0);
+
+async function measure(name, site, cpuOfBackend) {
+    await populate(site);
+    await fill(site, REPORTS, 1500);
+    const before = cpuOfBackend(), trainer = await startTrainer(site);
+    await waitFor("all to be learnt", async () => (await waiting(site)) === 0, { seconds: 900, everyMs: 250 });
+    const ours = cpuOf(trainer.pid), theirs = cpuOfBackend() - before, all = await rows(site), share = ours / theirs;
+    await trainer.stop();
+    assert.ok(all.every((r) => r.state === "learnt"), JSON.stringify(all.filter((r) => r.state !== "learnt").slice(0, 3)));
+    console.log(`# ${name}: ${REPORTS} reports of ${(letter("spam", 0, { words: 1500 }).length / 1000).toFixed(0)} kB; CPU of the trainer ${(ours * 1000).toFixed(0)} ms, of the backend ${(theirs * 1000).toFixed(0)} ms: ${(share * 100).toFixed(1)} %`);
+    return share;
+}
+
+// Mail of an ordinary size. What a report costs us hardly depends on that, what it costs a filter does (docs/trainer.md). A short queue is
+// mostly the start of the program.
+test("the trainer costs little beside Rspamd and its Redis", { skip: cannot("rspamd") }, async () => {
+    const redis = await startRedis(), filter = await startRspamdScanner({ redis: redis.port });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend: `rspamd+http://127.0.0.1:${filter.controller}`, password: filter.password } } });
+    const redisPid = Number(/process_id:(\d+)/.exec(await redis.cli("info", "server"))[1]);
+    const share = await measure("Rspamd", site, () => cpuOfTree(filter.pid) + cpuOf(redisPid));
+
+    assert.ok(share < (FULL ? 0.05 : 0.25), `${(share * 100).toFixed(1)} %`);
+    for (const s of [site, filter, redis]) await s.stop();
+});
+
+test("the trainer costs little beside spamd", { skip: !FULL || cannot("spamd", "spamassassin") }, async () => {
+    const bayes = tempDir("bayes");
+    await run("chmod", ["777", bayes]);
+    const filter = await startSpamd({ args: ["--allow-tell"], local: `use_bayes 1\nbayes_auto_learn 0\nbayes_path ${bayes}/bayes\nbayes_file_mode 0666` });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend: `spamd://127.0.0.1:${filter.port}` } } });
+    const share = await measure("spamd", site, () => cpuOfTree(filter.pid));
+
+    assert.ok(share < 0.05, `${(share * 100).toFixed(1)} %`);
+    for (const s of [site, filter]) await s.stop();
+    removeDir(bayes);
+});
