@@ -1,0 +1,76 @@
+// Every call of openapi.json, as everybody: on what is somebody else's each is refused, and the same call by who may is not.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { Browser, http, keyed, makeSite, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
+
+const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example", OLGA = "olga@theirs.example", ROOT = "root@elsewhere.example";
+let site, document, who, objects;
+
+// What a call needs beside its path, where it is not refused before that is looked at. Anything else is sent as {}.
+const REACHED = new Set([200, 201, 202, 204, 400, 409, 415, 422]);
+
+before(async () => {
+    const own = await makeSite();
+    await own.must("init");
+    for (const d of ["ours.example", "theirs.example"]) await own.must("domain", "add", d, "--at-block", "quarantine");
+    for (const a of [ANNA, BOB, CLEO, OWEN, OLGA]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
+    await own.must("account", "set", OWEN, "--owner", "ours.example");
+    await own.must("account", "set", OLGA, "--owner", "theirs.example");
+    await own.must("account", "add", ROOT, "--admin", "on");
+    await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas", "block", "--subject", "wares");
+    const key = async (name, role, ...more) => keyed(own, (await own.must("token", "add", name, "mail:read", "mail:act", "rules:read", "rules:write", "domain:read", "domain:write", "audit:read", "sso", "operate", "--role", role, ...more)).match(/pst_\S+/)[0]);
+    site = await startRulesd({ site: own, init: false });
+    await startPortal(site);
+    const signed = Object.fromEntries(await Promise.all(Object.entries({ anna: ANNA, bob: BOB, cleo: CLEO, owen: OWEN, olga: OLGA, root: ROOT }).map(async ([n, a]) => [n, await signIn(site, a)])));
+    who = { ...signed, nobody: new Browser(site.origin), key_ours: await key("ours", "owner", "--domain", "ours.example"), key_theirs: await key("theirs", "owner", "--domain", "theirs.example"), key_user: await key("user", "user") };
+    for (const [name, one] of Object.entries(who)) if (name.startsWith("key")) one.origin = site.origin;
+
+    await http(site.httpSock, { headers: { From: "<w@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9", Flags: "milter", "Queue-ID": "Q1" }, body: "From: <w@ext.example>\r\nSubject: cheap wares\r\n\r\nBuy.\r\n" });
+    const [row] = await waitFor("the message", async () => { const { body } = await who.anna.get("/me/mail"); return body.items.length > 0 && body.items; });
+    const rule = JSON.parse((await own.must("rule", "export", "--scope", `mailbox:${ANNA}`)).split("\n")[0]);
+    document = (await who.nobody.get("/openapi.json")).body;
+    objects = { mailbox: ANNA, domain: "ours.example", scope: `mailbox:${ANNA}`, uid: row.uid, n: String(row.n), account: ANNA, rule: rule.id, policy: rule.policy_id };
+});
+after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); });
+
+const operations = () => Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, op]) => ({ path, method: method.toUpperCase(), op })));
+// A path with Anna's objects in it; what is not known stands for one that does not exist.
+const fill = (path) => path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(objects[name] ?? "01a00000-0000-7000-8000-000000000000"));
+const ask = (one, { path, method }) => one.call(method, fill(path), { body: method === "GET" || method === "DELETE" ? undefined : {} });
+const standings = ["nobody", "user", "clerk", "owner", "admin"];
+const known = (path) => [...path.matchAll(/\{(\w+)\}/g)].every(([, name]) => objects[name]);
+
+test("nobody without a session gets anywhere but through the doors that are open", async () => {
+    let walked = 0;
+    for (const o of operations()) {
+        walked++;
+        const { status } = await ask(who.nobody, o);
+        if (o.op["x-deed"] !== "open") assert.equal(status, 401, `${o.method} ${o.path}`);
+    }
+    assert.equal(walked, operations().length);
+});
+
+test("what is Anna's is refused to strangers, in every call, as if it were not there", async () => {
+    for (const o of operations().filter((x) => x.op["x-object"] !== "none" && x.op["x-deed"] !== "open")) {
+        for (const name of ["bob", "cleo", "olga", "key_theirs", "key_user"]) {
+            const { status } = await ask(who[name], o);
+            assert.ok(status === 404 || status === 403, `${name}: ${o.method} ${o.path} said ${status}`);
+            if (!name.startsWith("key")) assert.equal(status, 404, `${name}: ${o.method} ${o.path} tells that it is there`);
+        }
+    }
+});
+
+test("who may, may: the same calls on the same objects reach their work", async () => {
+    const reads = operations().filter((x) => x.op["x-object"] !== "none" && x.op["x-deed"] !== "open" && known(x.path)).sort((a, b) => (a.method === "DELETE") - (b.method === "DELETE"));
+    for (const o of reads) {
+        const least = standings.indexOf(o.op["x-least"]);
+        const rightful = [...(least <= 1 ? ["anna"] : []), ...(least <= 3 ? ["owen"] : []), "root"].filter((n) => o.method !== "DELETE" || n === "anna" || (least > 1 && n === "owen") || least > 3);
+        for (const name of rightful.slice(0, o.method === "DELETE" ? 1 : 3)) {
+            const { status, text } = await ask(who[name], o);
+            const needsReason = name === "root" && o.op["x-deed"] === "mail.open" && status === 403;
+            assert.ok(REACHED.has(status) || needsReason, `${name}: ${o.method} ${o.path} said ${status} ${text.slice(0, 200)}`);
+        }
+        if (least > 1 && known(o.path) && o.op["x-object"] !== "global") assert.equal((await ask(who.anna, o)).status === 403 || (await ask(who.anna, o)).status === 404, true, `anna: ${o.method} ${o.path}`);
+    }
+});
