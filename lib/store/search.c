@@ -154,12 +154,14 @@ static bool is_aside(const struct search *x, const struct store_words *one)
     return words_in_answers(one->field) != x->by_answers && words_any(one->text);
 }
 
-static void put_driving_words(struct query *q, const struct search *x, const char *table, int64_t day)
+static struct buf *driving_words(struct query *q, const struct search *x, bool quick)
 {
-    struct buf *text = new_text(q);
+    struct words_where where = x->where;
+    struct buf        *text = new_text(q);
 
-    words_query(text, &x->where, x->what->words, x->what->nwords, x->by_answers, true);
-    put_match(q, x->lite, table, day, text);
+    where.quick = quick;
+    words_query(text, &where, x->what->words, x->what->nwords, x->by_answers, true);
+    return text;
 }
 
 /* ---- One window on SQLite ------------------------------------------------------------------------------------------ */
@@ -216,7 +218,7 @@ static void lite_by_words(struct query *q, const struct search *x, int64_t from_
     buf_printf(&q->sql,
                " CROSS JOIN delivery d ON d.id = k.rowid + %lld CROSS JOIN message m ON m.uid = d.uid WHERE k.",
                (long long)first);
-    put_driving_words(q, x, table, day);
+    put_match(q, true, table, day, driving_words(q, x, false));
     lite_aside(q, x, day);
     lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
     put_filters(q, x, of, "d", "d");
@@ -318,6 +320,19 @@ static void pg_aside(struct query *q, const struct search *x, bool without)
     }
 }
 
+/* A function is not looked up in an index. */
+static void pg_driving_words(struct query *q, const struct search *x)
+{
+    struct buf *quick = driving_words(q, x, true), *all = driving_words(q, x, false);
+
+    put_match(q, false, "w", 0, quick);
+    if (span_eq(buf_span(quick), buf_span(all)))
+        return;
+    put(q, " AND ts_match_vq(w.words, CAST(CAST(");
+    put_param(q, dbv_text(buf_span(all)));
+    put(q, " AS TEXT) AS tsquery))");
+}
+
 /* OFFSET 0 has the words looked up, where one scope's are few: else the planner may read all rows in their order instead. */
 static void pg_by_words(struct query *q, const struct search *x)
 {
@@ -326,7 +341,7 @@ static void pg_by_words(struct query *q, const struct search *x)
 
     put(q, "(SELECT w.uid, w.n FROM ");
     put_partition(q, x->by_answers ? "delivery_answers" : "delivery_words", "w WHERE ");
-    put_driving_words(q, x, "w", 0);
+    pg_driving_words(q, x);
     pg_aside(q, x, false);
     pg_aside(q, x, true);
     put(q, box || domain ? " OFFSET 0) t" : ") t");
@@ -668,7 +683,7 @@ static int find_shelf(struct search *x, struct err *e)
     struct uuid               domain;
     int                       rc;
 
-    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ANY_SHELF};
+    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ANY_SHELF, false};
     x->by_domain = x->what->has_domain;
     if (scope->kind == SCOPE_DOMAIN)
         x->where.shelf = words_shelf(&scope->id);

@@ -410,27 +410,40 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
     return db_kind(s->log) == DB_SQLITE ? lite_put_answers(s, rows, n, e) : pg_put_answers(s, rows, n, e);
 }
 
+static void put_word_on(struct buf *b, enum db_kind kind, int shelf, char letter, const struct word *w, bool first)
+{
+    if (kind == DB_SQLITE)
+        buf_printf(b, "%s%02x%.*s", first ? "" : " ", shelf, (int)w->n, w->text);
+    else
+        buf_printf(b, "%s'%02x%c%.*s'", first ? "" : " <-> ", shelf, letter, (int)w->n, w->text);
+}
+
 /* Words side by side: "3fa 3fb" * in FTS5, '3fsa' <-> '3fsb':* in a tsquery. The words are ours, so nothing in them needs
- * quoting. */
-static void put_phrase_on(struct buf *b, enum db_kind kind, int shelf, char letter, struct span asked)
+ * quoting. PostgreSQL's index collects all that begins like a word before it looks at any other: quickly, such a last word
+ * of several is left out. */
+static void put_phrase_on(struct buf *b, const struct words_where *where, int shelf, char letter, struct span asked)
 {
     struct span text = span_head(asked, utf8_clip(asked, WORDS_ASKED_MAX));
-    struct word w;
-    size_t      at = 0, last_chars = 0;
+    struct word w, next;
+    size_t      at = 0;
+    bool        more = next_word(text, &at, &w), begins = false;
 
-    buf_puts(b, kind == DB_SQLITE ? "\"" : "(");
-    for (int i = 0; i < WORDS_ASKED && next_word(text, &at, &w); i++) {
-        if (kind == DB_SQLITE)
-            buf_printf(b, "%s%02x%.*s", i ? " " : "", shelf, (int)w.n, w.text);
+    buf_puts(b, where->kind == DB_SQLITE ? "\"" : "(");
+    for (int i = 0; more; i++) {
+        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
+        begins = !more && (w.chars >= PREFIX_MIN || text.n < asked.n); /* cut, perhaps within a word */
+        if (begins && where->quick && i > 0)
+            begins = false;
         else
-            buf_printf(b, "%s'%02x%c%.*s'", i ? " <-> " : "", shelf, letter, (int)w.n, w.text);
-        last_chars = w.chars;
+            put_word_on(b, where->kind, shelf, letter, &w, i == 0);
+        if (more)
+            w = next;
     }
-    if (kind == DB_SQLITE)
+    if (where->kind == DB_SQLITE)
         buf_putc(b, '"');
-    if (last_chars >= PREFIX_MIN || text.n < asked.n) /* cut, perhaps within a word */
-        buf_puts(b, kind == DB_SQLITE ? " *" : ":*");
-    if (kind == DB_PGSQL)
+    if (begins)
+        buf_puts(b, where->kind == DB_SQLITE ? " *" : ":*");
+    if (where->kind == DB_PGSQL)
         buf_putc(b, ')');
 }
 
@@ -448,7 +461,7 @@ static void put_phrase(struct buf *b, const struct words_where *at, const struct
         for (const char *letter = letters; *letter; letter++) {
             if (shelf > first || letter > letters)
                 buf_puts(b, lite ? " OR " : " | ");
-            put_phrase_on(b, at->kind, shelf, *letter, one->text);
+            put_phrase_on(b, at, shelf, *letter, one->text);
         }
     }
     buf_putc(b, ')');
@@ -494,7 +507,7 @@ void words_query(struct buf *b, const struct words_where *at, const struct store
         put_phrase(b, at, &words[i]);
     }
     buf_putc(b, ')');
-    for (size_t i = 0; without && i < n; i++)
+    for (size_t i = 0; without && !at->quick && i < n; i++)
         if (asks(&words[i], answers, true))
             put_without(b, at, &words[i]);
 }

@@ -56,6 +56,8 @@ struct words_where {
     enum db_kind       kind;
     struct store_scope scope;
     int                shelf;
+    bool
+        quick; /* PostgreSQL: only what its index says quickly, which finds too much; the rest is asked of these rows */
 };
 /* What a search asks of one set, in the database's own words, appended to b, within the scope.
  * words_query: what the filters of the set want and (`without` too) do not want. words_query_one: one filter's phrase. */
