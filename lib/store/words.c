@@ -418,9 +418,11 @@ static void put_word_on(struct buf *b, enum db_kind kind, int shelf, char letter
         buf_printf(b, "%s'%02x%c%.*s'", first ? "" : " <-> ", shelf, letter, (int)w->n, w->text);
 }
 
+static bool is_of_address(char letter) { return letter == 'f' || letter == 't' || letter == 'm'; }
+
 /* Words side by side: "3fa 3fb" * in FTS5, '3fsa' <-> '3fsb':* in a tsquery. The words are ours, so nothing in them needs
- * quoting. PostgreSQL's index collects all that begins like a word before it looks at any other: quickly, such a last word
- * of several is left out. */
+ * quoting. PostgreSQL's index collects all that begins like a word before it looks at any other: quickly, the last word of an
+ * address is left out, which many have. */
 static void put_phrase_on(struct buf *b, const struct words_where *where, int shelf, char letter, struct span asked)
 {
     struct span text = span_head(asked, utf8_clip(asked, WORDS_ASKED_MAX));
@@ -432,7 +434,7 @@ static void put_phrase_on(struct buf *b, const struct words_where *where, int sh
     for (int i = 0; more; i++) {
         more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
         begins = !more && (w.chars >= PREFIX_MIN || text.n < asked.n); /* cut, perhaps within a word */
-        if (begins && where->quick && i > 0)
+        if (begins && where->quick && i > 0 && is_of_address(letter))
             begins = false;
         else
             put_word_on(b, where->kind, shelf, letter, &w, i == 0);
