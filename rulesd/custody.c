@@ -417,15 +417,6 @@ static void say_stopped(struct custody *c, enum purge_verdict why, const struct 
     log_end(&l);
 }
 
-/* As the monotonic clock, but for the time that the machine slept. */
-static int64_t boot_us(void)
-{
-    struct timespec t = {0};
-
-    clock_gettime(CLOCK_BOOTTIME, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
 static int purge_all(struct custody *c, bool copies, int64_t now_us, struct err *e)
 {
     int rc;
@@ -480,7 +471,7 @@ static int purge_of_others(struct custody *c, const struct purge_facts *f, bool 
 static int purge_now(struct custody *c, struct err *e)
 {
     struct store_custody_sum sum;
-    struct purge_facts       f = {.now_us = clock_wall_us(), .now_mono_us = boot_us()};
+    struct purge_facts       f = {.now_us = clock_wall_us(), .now_mono_us = clock_boot_us()};
     enum purge_verdict       verdict;
     bool                     allowed;
 

@@ -88,8 +88,9 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
         return -1;
     if (sending_new(s, &t->sending, e) < 0 || bypasses_new(s, &t->bypasses, e) < 0)
         return -1;
-    if (s->rulesd.message_log && (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0 ||
-                                 copies_new(s, t->custody, t->journal, &t->copies, e) < 0))
+    if (s->rulesd.message_log &&
+        (journal_new(s, &t->journal, e) < 0 || custody_new(s, t->journal, &t->custody, e) < 0 ||
+         copies_new(s, t->custody, t->journal, &t->copies, e) < 0))
         return -1;
     t->allowance = allowance_new();
     t->limited = limited_rules_new();
@@ -285,7 +286,8 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
         listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)
         return -1;
-    if (s->rulesd.message_log && (follower_new(s, &sv->follower, e) < 0 || retention_new(s, &sv->retention, e) < 0))
+    if (s->rulesd.message_log &&
+        (follower_new(s, &sv->follower, e) < 0 || retention_new(s, &RETENTION_CLOCK, &sv->retention, e) < 0))
         return -1;
     return start_loops(sv, n, trust, e);
 }

@@ -13,12 +13,13 @@
 
 #define DAY_US (86400 * INT64_C(1000000))
 #define STEP_US (3600 * INT64_C(1000000)) /* of the wall clock, that is not believed */
-#define LOOK_S 600                        /* how often a new day is looked for, and a failure tried again */
 
 struct retention {
+    struct retention_clock clock;
+
     char       *url;
     int64_t     days;
-    int64_t     wall_us, mono_us; /* of the start */
+    int64_t     wall_us, boot_us; /* of the start */
     int64_t     done_day;         /* that was trimmed for; -1: none yet */
     bool        told;             /* that the clock is not believed */
     pthread_t   thread;
@@ -32,12 +33,15 @@ static bool is_stopping(void *arg) { return atomic_load(&((struct retention *)ar
 
 static bool clock_is_believed(struct retention *r, int64_t wall_us)
 {
-    int64_t off = (wall_us - r->wall_us) - (clock_mono_us() - r->mono_us);
+    int64_t off = (wall_us - r->wall_us) - (r->clock.boot_us() - r->boot_us);
 
-    if (off > -STEP_US && off < STEP_US)
+    if (off > -STEP_US && off < STEP_US) {
+        r->told = false;
         return true;
+    }
     if (!r->told)
-        log_text(LOG_LEVEL_WARNING, "the clock has stepped by %lld s: the message log forgets nothing until a restart",
+        log_text(LOG_LEVEL_WARNING,
+                 "the clock has stepped by %lld s: the message log forgets nothing until it is right, or a restart",
                  (long long)(off / 1000000));
     r->told = true;
     return false;
@@ -72,7 +76,7 @@ static int lapse(struct retention *r, int64_t now_us, struct err *e)
 
 static void look(struct retention *r)
 {
-    int64_t           now = clock_wall_us(), today = now / DAY_US;
+    int64_t           now = r->clock.wall_us(), today = now / DAY_US;
     struct store_trim done = {0};
     struct err        e = ERR_INIT;
 
@@ -97,7 +101,8 @@ static void *run(void *arg)
         pthread_mutex_unlock(&r->lock);
         look(r);
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec += LOOK_S;
+        until.tv_sec += r->clock.look_ms / 1000 + (until.tv_nsec + r->clock.look_ms % 1000 * 1000000) / 1000000000;
+        until.tv_nsec = (until.tv_nsec + r->clock.look_ms % 1000 * 1000000) % 1000000000;
         pthread_mutex_lock(&r->lock);
         while (!is_stopping(r) && pthread_cond_timedwait(&r->wake, &r->lock, &until) != ETIMEDOUT)
             ;
@@ -125,7 +130,8 @@ static void init_wake(struct retention *r)
     pthread_mutex_init(&r->lock, NULL);
 }
 
-int retention_new(const struct settings *settings, struct retention **out, struct err *e)
+int retention_new(const struct settings *settings, const struct retention_clock *clock, struct retention **out,
+                  struct err *e)
 {
     struct retention *r = calloc(1, sizeof *r);
     int               rc;
@@ -135,8 +141,9 @@ int retention_new(const struct settings *settings, struct retention **out, struc
         panic("out of memory");
     r->url = span_strdup(span_of(settings->store.url));
     r->days = settings->log.retention_days;
-    r->wall_us = clock_wall_us();
-    r->mono_us = clock_mono_us();
+    r->clock = *clock;
+    r->wall_us = clock->wall_us();
+    r->boot_us = clock->boot_us();
     r->done_day = -1;
     init_wake(r);
     if ((rc = pthread_create(&r->thread, NULL, run, r)) != 0) {

@@ -22,6 +22,7 @@ static int64_t read_us(clockid_t which)
 int64_t clock_wall_us(void) { return read_us(CLOCK_REALTIME); }
 
 int64_t clock_mono_us(void) { return read_us(CLOCK_MONOTONIC); }
+int64_t clock_boot_us(void) { return read_us(CLOCK_BOOTTIME); }
 
 int64_t clock_thread_cpu_us(void) { return read_us(CLOCK_THREAD_CPUTIME_ID); }
 

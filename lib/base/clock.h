@@ -9,6 +9,7 @@
 
 int64_t clock_wall_us(void);
 int64_t clock_mono_us(void);
+int64_t clock_boot_us(void);       /* as clock_mono_us(), and goes on while the machine sleeps */
 int64_t clock_thread_cpu_us(void); /* CPU time of the calling thread */
 
 /* RFC 9562 UUID; sorts by bytes, and its text sorts alike. */
