@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { makeSite, run, sleep, startPostgres, startRulesd } from "./lib/index.mjs";
+import { cannot, makeSite, run, sleep, spamc, startPostgres, startRulesd, startSpamd, waitFor } from "./lib/index.mjs";
 
 let postgres, site;
 
@@ -37,6 +37,27 @@ test("SpamAssassin's role reads the preferences by the query that the command pr
     assert.deepEqual((await preferences("Anna+tag@Ours.Example")).sort(), ["blocklist_from|news@shop.example",
         "required_score|5.5", "required_score|6", "unwelcomelist_auth|news@shop.example"]);
     assert.deepEqual(await preferences("bob@ours.example"), ["required_score|6", "required_score|5.5"]);
+});
+
+test("a real spamd reads them, by DBI", { skip: cannot("spamassassin", "spamd", "libdbd-pg-perl") }, async () => {
+    const lines = (await site.must("lookup", "spamassassin")).replace("host=/run/postgresql", `host=127.0.0.1;port=${postgres.port}`);
+    const spamd = await startSpamd({ local: `${lines}\ndns_available no\nskip_rbl_checks 1\n`, args: ["-q", "-u", "debian-spamd"], modules: ["libdbd-pg-perl"] });
+    const ask = async (user, from) => {
+        const message = `From: ${from}\nTo: ${user}\nSubject: hello\nDate: Sun, 22 Nov 2026 03:00:00 +0000\nMessage-ID: <${Math.random()}@x.example>\n\nHello.\n`;
+        const [, score, required] = /^(-?[\d.]+)\/([\d.]+)/.exec((await spamc(["-d", "127.0.0.1", "-p", String(spamd.port), "-u", user, "-R"], message)).stdout) ?? [];
+        return [Number(score) > 50 ? "blocked" : "not blocked", Number(required)];
+    };
+
+    try {
+        assert.deepEqual(await ask("anna@ours.example", "news@shop.example"), ["blocked", 5.5]);
+        assert.deepEqual(await ask("Anna+tag@Ours.Example", "news@shop.example"), ["blocked", 5.5]);
+        assert.deepEqual(await ask("bob@ours.example", "news@shop.example"), ["not blocked", 5.5]);
+        assert.deepEqual(await ask("eve@elsewhere.example", "news@shop.example"), ["not blocked", 6]);
+        await site.must("rule", "add", "--scope", "domain:ours.example", "--name", "Nobody", "--sender", "x@nobody.example", "block");
+        await waitFor("the rule to hold", async () => (await ask("bob@ours.example", "x@nobody.example"))[0] === "blocked");
+    } finally {
+        await spamd.stop();
+    }
 });
 
 test("Postfix's role reads who may not send", async () => {

@@ -121,8 +121,8 @@ export async function startRspamdScanner({ local = {}, redis, port, ports = [], 
 // ---- SpamAssassin ----
 
 // spamd 4.0 without network tests: { port, log(), stop() }. local: lines for local.cf; args: for spamd;
-// rules: a folder to take instead of SpamAssassin's own rules and plugins.
-export async function startSpamd({ local = "", args = [], rules } = {}) {
+// rules: a folder to take instead of SpamAssassin's own rules and plugins; modules: packages of Perl modules of this processor's.
+export async function startSpamd({ local = "", args = [], rules, modules = [] } = {}) {
     const dir = tempDir("spamd"), port = await freePort(), perl = join(unpacked("spamassassin"), "usr/share/perl5");
     const site = join(dir, "site");
 
@@ -134,7 +134,9 @@ export async function startSpamd({ local = "", args = [], rules } = {}) {
             writeFileSync(join(site, plugins), `include ${join(unpacked("spamassassin"), "etc/spamassassin", plugins)}\n`);
     const user = isRoot ? "debian-spamd" : undefined;
     if (user) for (const path of [dir, join(dir, "home")]) chownSync(path, userOf(user).uid, userOf(user).gid);
-    const server = await start("spamd", "perl", ["-T", "-I", perl, join(unpacked("spamd"), "usr/sbin/spamd"), "-L", "-x", "-4",
+    const folder = modules.length > 0 ? execFileSync("perl", ["-MConfig", "-e", "print $Config{vendorarch}"]).toString() : "";
+    const more = modules.flatMap((peer) => ["-I", join(unpacked(peer), folder)]);
+    const server = await start("spamd", "perl", ["-T", "-I", perl, ...more, join(unpacked("spamd"), "usr/sbin/spamd"), "-L", "-x", "-4",
         "-i", "127.0.0.1", "-p", String(port), "-m", "2", "-s", "stderr", "--siteconfigpath", site,
         "--configpath", rules ?? join(unpacked("spamassassin"), "usr/share/spamassassin"), "-H", join(dir, "home"), ...args],
     { dir, user, cwd: dir, env: { PERL5LIB: perl, HOME: join(dir, "home") }, seconds: 180, ready: () => canConnect(port) });
