@@ -1102,13 +1102,14 @@ static int64_t cpu_us(void)
     return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * INT64_C(1000000) + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
 }
 
-/* A loop that waits for nothing would take all that it gets, for ever. */
+/* A loop that waits for nothing would take as much as one of ours, however busy the machine is. */
 static bool is_quiet(void)
 {
-    int64_t before = cpu_us();
+    int64_t all = cpu_us(), ours = clock_thread_cpu_us();
 
-    usleep(300000);
-    return cpu_us() - before < 60000;
+    while (clock_thread_cpu_us() - ours < 100000)
+        ;
+    return cpu_us() - all - (clock_thread_cpu_us() - ours) < 30000;
 }
 
 static void waiting_costs_no_processor_whatever_is_waited_for(void **unused)
