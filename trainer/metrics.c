@@ -31,7 +31,7 @@ static void put_reports(struct buf *out, const struct metrics_view *v)
     double waits = v->oldest_us == INT64_MAX ? 0 : (double)(v->now_us - v->oldest_us) / 1e6;
 
     head(out, "reports", "gauge", "Reports, by state.");
-    for (size_t i = 0; report_state_words[i] != NULL && i < METRICS_STATES_MAX; i++)
+    for (size_t i = 0; i < METRICS_STATES_MAX && report_state_words[i] != NULL; i++)
         buf_printf(out, NAME "reports{state=\"%s\"} %" PRId64 "\n", report_state_words[i], v->reports[i]);
     put_one(out, "oldest_waiting_seconds", "gauge", "For how long the oldest report has waited; 0: none waits.", waits);
 }

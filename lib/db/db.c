@@ -90,10 +90,7 @@ void db_close(struct db **db)
 enum db_kind db_kind(const struct db *db) { return db->driver->kind; }
 bool         db_in_transaction(const struct db *db) { return db->in_transaction; }
 
-int db_keep_files(struct db *db, struct err *e)
-{
-    return db_kind(db) == DB_SQLITE ? db_sqlite_keep_files(db, e) : 0;
-}
+int db_keep_files(struct db *db, struct err *e) { return db_kind(db) == DB_SQLITE ? db_sqlite_keep_files(db, e) : 0; }
 
 void db_set_timeout(struct db *db, int64_t ms)
 {

@@ -112,9 +112,11 @@ static void put_value(struct buf *b, const struct member *m, const void *at)
 
 static bool has(const struct member *m, const char *base)
 {
+    const void *at = base + m->offset;
+
     if (m->has != NO_HAS && !*(const bool *)(base + m->has))
         return false;
-    return m->kind != F64 || isfinite(*(const double *)(base + m->offset));
+    return m->kind != F64 || isfinite(*(const double *)at);
 }
 
 static void put_members(struct buf *b, const struct member *members, size_t n, const void *base)

@@ -35,7 +35,7 @@ struct digest {
 
 static struct digest digest_of(struct span text)
 {
-    struct digest d;
+    struct digest d = {{0}};
 
     secret_hash(text, d.b);
     return d;
@@ -47,7 +47,7 @@ static struct db_val dbv_digest(const struct digest *d) { return dbv_bytes(d->b,
 static struct digest code_digest(struct span browser_digest, struct span code)
 {
     const struct span parts[] = {browser_digest, code};
-    struct digest     d;
+    struct digest     d = {{0}};
 
     secret_hash_parts(parts, COUNT(parts), d.b);
     return d;

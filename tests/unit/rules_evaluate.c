@@ -1262,12 +1262,17 @@ static void what_came_of_a_rule_is_said_in_one_sentence(void **state)
     }
 }
 
-static const struct { const char *sender, *says; } breadths[] = {
-    {"bob@partner.example", "condition 1 (sender): entry 1, \"bob@partner.example\", matches the sender \"bob@partner.example\""},
-    {"b*@partner.example", "condition 1 (sender): entry 1, \"b*@partner.example\", matches the sender \"bob@partner.example\"; the "
-                           "address that was reported was made for one message: what stays of it counts"},
-    {"*@partner.example", "condition 1 (sender): entry 1, \"*@partner.example\", matches the sender \"bob@partner.example\"; the "
-                          "address that was reported was made for one message: its domain counts"},
+static const struct {
+    const char *sender, *says;
+} breadths[] = {
+    {"bob@partner.example",
+     "condition 1 (sender): entry 1, \"bob@partner.example\", matches the sender \"bob@partner.example\""},
+    {"b*@partner.example",
+     "condition 1 (sender): entry 1, \"b*@partner.example\", matches the sender \"bob@partner.example\"; the "
+     "address that was reported was made for one message: what stays of it counts"},
+    {"*@partner.example",
+     "condition 1 (sender): entry 1, \"*@partner.example\", matches the sender \"bob@partner.example\"; the "
+     "address that was reported was made for one message: its domain counts"},
 };
 
 static void a_learned_sender_says_why_it_is_wider_than_an_address(void **state)
