@@ -1,27 +1,17 @@
 /* lib/mail/date.c - see date.h. Words are taken one by one; comments and blanks are what stands between. */
 #include "mail/date.h"
 
+#include "mail/text.h"
+
 #define US INT64_C(1000000)
 
 /* The next word: letters, digits, signs; or one other character. Empty at the end. */
 static struct span next_word(struct span *rest)
 {
     struct span word;
-    size_t      n = 0, depth = 0, at = 0;
+    size_t      n = 0;
 
-    for (; at < rest->n; at++) {
-        char c = rest->p[at];
-
-        if (depth > 0 && c == '\\')
-            at++;
-        else if (c == '(')
-            depth++;
-        else if (c == ')' && depth > 0)
-            depth--;
-        else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            break;
-    }
-    *rest = span_skip(*rest, at);
+    *rest = text_skip_comments(*rest, NULL);
     while (n < rest->n && span_chr(SPAN(" \t\r\n(),:"), rest->p[n]) == 8)
         n++;
     word = span_head(*rest, n > 0 ? n : 1);

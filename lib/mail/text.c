@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/base64.h"
 #include "base/err.h"
 #include "base/utf8.h"
 
@@ -590,17 +591,6 @@ static bool decode_q(struct buf *b, struct span s)
     return clean;
 }
 
-static int base64_value(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
-}
-
 static bool decode_b(struct buf *b, struct span s)
 {
     uint32_t bits = 0;
@@ -608,7 +598,7 @@ static bool decode_b(struct buf *b, struct span s)
     bool     clean = true;
 
     for (size_t i = 0; i < s.n; i++) {
-        int v = base64_value(s.p[i]);
+        int v = base64_digit(s.p[i]);
 
         if (v < 0) {
             clean &= s.p[i] == '=' || s.p[i] == ' ' || s.p[i] == '\t' || s.p[i] == '\r' || s.p[i] == '\n';
@@ -718,4 +708,27 @@ struct span text_decode_header(struct span body, size_t max, struct arena *a, bo
         return s;
     }
     return decode_words(s, a, clean_out);
+}
+
+/* ---- comments ---- */
+
+struct span text_skip_comments(struct span s, bool *closed_out)
+{
+    size_t depth = 0, i = 0;
+
+    for (; i < s.n; i++) {
+        char c = s.p[i];
+
+        if (depth > 0 && c == '\\')
+            i++;
+        else if (c == '(')
+            depth++;
+        else if (c == ')' && depth > 0)
+            depth--;
+        else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
+            break;
+    }
+    if (closed_out != NULL)
+        *closed_out = depth == 0;
+    return span_skip(s, i);
 }

@@ -27,6 +27,10 @@ struct span text_decode_header(struct span body, size_t max, struct arena *a, bo
  * that mail uses: no other converter of the C library ever sees a stranger's bytes. None or us-ascii: UTF-8, else
  * windows-1252 and not clean. Unknown charset: the same, and never clean unless all is ASCII. A leading BOM is dropped. */
 struct span text_from_charset(struct span bytes, struct span charset, struct arena *a, bool *clean_out);
+/* Behind the white space and the comments (nested, RFC 5322 3.2.2) at the front. *closed_out (may be NULL) is false when a comment has
+ * no end: then nothing is left. */
+struct span text_skip_comments(struct span s, bool *closed_out);
+
 /* The value of a hexadecimal digit, or -1. */
 int text_hex_value(char c);
 /* What a byte of windows-1252 means; U+FFFD for its five holes. */

@@ -1,4 +1,5 @@
 /* lib/net/rspamd.c - see rspamd.h. Reading is a table of fields; writing follows the order of keys of Rspamd itself. */
+#include "base/base64.h"
 #include "base/ip.h"
 #include "base/utf8.h"
 #include "net/rspamd.h"
@@ -74,17 +75,6 @@ static void read_flags(struct rspamd_envelope *env, struct span list)
         env->body_block |= span_is_ci(flag, "body_block");
         env->no_log |= span_is_ci(flag, "no_log");
     }
-}
-
-static int base64_digit(char c)
-{
-    if (c >= 'A' && c <= 'Z')
-        return c - 'A';
-    if (c >= 'a' && c <= 'z')
-        return c - 'a' + 26;
-    if (c >= '0' && c <= '9')
-        return c - '0' + 52;
-    return c == '+' ? 62 : c == '/' ? 63 : -1;
 }
 
 /* Padding may be missing; anything else that is no base64 gives {NULL, 0}. */

@@ -2,6 +2,7 @@
 #include "rules/origin.h"
 
 #include "base/conf.h"
+#include "mail/text.h"
 
 #define RECEIVED_MAX 50
 #define AUTHRES_FIELDS_MAX 50
@@ -65,22 +66,10 @@ struct field {
 /* White space and comments (nested, RFC 5322 3.2.2). */
 static void skip_cfws(struct field *f)
 {
-    size_t depth = 0, i = 0;
+    bool closed;
 
-    for (; i < f->rest.n; i++) {
-        char c = f->rest.p[i];
-
-        if (depth > 0 && c == '\\')
-            i++;
-        else if (c == '(')
-            depth++;
-        else if (c == ')' && depth > 0)
-            depth--;
-        else if (depth == 0 && c != ' ' && c != '\t' && c != '\r' && c != '\n')
-            break;
-    }
-    f->damaged = f->damaged || depth > 0;
-    f->rest = span_skip(f->rest, i);
+    f->rest = text_skip_comments(f->rest, &closed);
+    f->damaged = f->damaged || !closed;
 }
 
 /* At a quote: what stands inside, escapes left as they are. */

@@ -68,8 +68,10 @@ int store_account_find(struct store *s, struct span login, struct store_account 
                                                  : -1;
 }
 
-static void put_payload(struct buf *b, const char *key, const struct store_account *a)
+static void put_payload(struct buf *b, const char *key, const void *row)
 {
+    const struct store_account *a = row;
+
     payload_open(b, key);
     payload_str(b, "login", a->login);
     payload_str(b, "name", a->name);
@@ -83,19 +85,9 @@ static void put_payload(struct buf *b, const char *key, const struct store_accou
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
                 const struct store_account *before, const struct store_account *after, struct err *e)
 {
-    struct buf b;
-    int        rc;
+    struct payload_change c = {action, "account", id, put_payload, before, after};
 
-    buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    if (before != NULL)
-        put_payload(&b, "before", before);
-    if (after != NULL)
-        put_payload(&b, "after", after);
-    payload_close(&b);
-    rc = store_audit_note(s, by, action, "account", &id, STORE_SCOPE_GLOBAL, buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+    return payload_note(s, by, STORE_SCOPE_GLOBAL, &c, e);
 }
 
 static int check(const struct store_account *a, struct err *e)

@@ -70,8 +70,10 @@ int store_domain_find(struct store *s, struct span name, struct store_domain *ou
 
 /* ---- changing ---- */
 
-static void put_payload(struct buf *b, const char *key, const struct store_domain *d)
+static void put_payload(struct buf *b, const char *key, const void *row)
 {
+    const struct store_domain *d = row;
+
     payload_open(b, key);
     payload_str(b, "name", d->name);
     payload_str(b, "kind", domain_kind_words[d->kind]);
@@ -85,19 +87,9 @@ static void put_payload(struct buf *b, const char *key, const struct store_domai
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
                 const struct store_domain *before, const struct store_domain *after, struct err *e)
 {
-    struct buf b;
-    int        rc;
+    struct payload_change c = {action, "domain", id, put_payload, before, after};
 
-    buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    if (before != NULL)
-        put_payload(&b, "before", before);
-    if (after != NULL)
-        put_payload(&b, "after", after);
-    payload_close(&b);
-    rc = store_audit_note(s, by, action, "domain", &id, store_scope_domain(id), buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+    return payload_note(s, by, store_scope_domain(id), &c, e);
 }
 
 static int check(const struct store_domain *d, struct err *e)

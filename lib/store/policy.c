@@ -97,8 +97,10 @@ int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn
 
 /* ---- changing ---- */
 
-static void put_payload(struct buf *b, const char *key, const struct store_policy *p)
+static void put_payload(struct buf *b, const char *key, const void *row)
 {
+    const struct store_policy *p = row;
+
     payload_open(b, key);
     payload_str(b, "name", p->name);
     payload_i64(b, "priority", p->priority);
@@ -112,19 +114,9 @@ static int note(struct store *s, const struct actor *by, const char *action, con
                 const struct store_policy *after, struct err *e)
 {
     const struct store_policy *p = after ? after : before;
-    struct buf                 b;
-    int                        rc;
+    struct payload_change      c = {action, "policy", p->id, put_payload, before, after};
 
-    buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    if (before != NULL)
-        put_payload(&b, "before", before);
-    if (after != NULL)
-        put_payload(&b, "after", after);
-    payload_close(&b);
-    rc = store_audit_note(s, by, action, "policy", &p->id, p->scope, buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+    return payload_note(s, by, p->scope, &c, e);
 }
 
 static int check(const struct actor *by, const struct store_policy *p, struct err *e)

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/utf8.h"
+#include "store/audit.h"
 
 struct uuid col_uuid(struct db_rows *r, int column)
 {
@@ -187,3 +188,21 @@ void payload_open(struct buf *b, const char *key)
 }
 
 void payload_close(struct buf *b) { buf_putc(b, '}'); }
+
+int payload_note(struct store *s, const struct actor *by, struct store_scope scope, const struct payload_change *c,
+                 struct err *e)
+{
+    struct buf b;
+    int        rc;
+
+    buf_init(&b, 3 * PAYLOAD_MAX);
+    payload_open(&b, NULL);
+    if (c->before != NULL)
+        c->put(&b, "before", c->before);
+    if (c->after != NULL)
+        c->put(&b, "after", c->after);
+    payload_close(&b);
+    rc = store_audit_note(s, by, c->action, c->kind, &c->id, scope, buf_span(&b), e);
+    buf_fini(&b);
+    return rc;
+}

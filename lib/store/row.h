@@ -72,4 +72,15 @@ void payload_uuid(struct buf *b, const char *key, const struct uuid *value);
 void payload_open(struct buf *b, const char *key); /* key NULL: the outermost */
 void payload_close(struct buf *b);
 
+/* What a change did to one object. Each of before and after may be NULL; put() writes one of them, under its key. */
+struct payload_change {
+    const char *action, *kind; /* "rule.set", "rule" */
+    struct uuid id;
+    void (*put)(struct buf *b, const char *key, const void *row);
+    const void *before, *after;
+};
+/* Notes it in the audit log. */
+int payload_note(struct store *s, const struct actor *by, struct store_scope scope, const struct payload_change *c,
+                 struct err *e);
+
 #endif

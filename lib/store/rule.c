@@ -264,8 +264,10 @@ static int check_quota(struct store *s, const struct actor *by, struct store_sco
 
 /* ---- changing ---- */
 
-static void put_payload(struct buf *b, const char *key, const struct store_rule *r)
+static void put_payload(struct buf *b, const char *key, const void *row)
 {
+    const struct store_rule *r = row;
+
     payload_open(b, key);
     payload_text(b, "name", r->name);
     payload_str(b, "action", action_words[r->action]);
@@ -284,19 +286,9 @@ static void put_payload(struct buf *b, const char *key, const struct store_rule 
 static int note(struct store *s, const struct actor *by, const char *action, struct store_scope scope, struct uuid id,
                 const struct store_rule *before, const struct store_rule *after, struct err *e)
 {
-    struct buf b;
-    int        rc;
+    struct payload_change c = {action, "rule", id, put_payload, before, after};
 
-    buf_init(&b, 3 * PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    if (before != NULL)
-        put_payload(&b, "before", before);
-    if (after != NULL)
-        put_payload(&b, "after", after);
-    payload_close(&b);
-    rc = store_audit_note(s, by, action, "rule", &id, scope, buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+    return payload_note(s, by, scope, &c, e);
 }
 
 #define RULE_VALUES 13
