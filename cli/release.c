@@ -92,14 +92,15 @@ static int release_message(struct releasing *x, const char *text, struct err *e)
     return found > 0 ? 0 : err_set(e, ERR_NOT_FOUND, "%s: it was not held for anybody", text);
 }
 
-static void each_unfinished(void *ctx, const struct store_release *r, const struct err *why)
+static int each_unfinished(void *ctx, const struct store_release *r, const struct err *why)
 {
     say(ctx, &r->uid, SPAN_NONE, r, why);
+    return 0;
 }
 
 static int release_all(struct releasing *x, const char *const *texts, size_t n, bool unfinished, struct err *e)
 {
-    if (unfinished && release_unfinished(&x->how, &x->c->actor, each_unfinished, x, e) < 0)
+    if (unfinished && release_unfinished(&x->how, &x->c->actor, 0, each_unfinished, x, e) < 0)
         return -1;
     for (size_t i = 0; i < n; i++)
         if (release_message(x, texts[i], e) < 0)

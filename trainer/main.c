@@ -1,6 +1,7 @@
-/* trainer/main.c - postern-trainer: teaches the filter what people report, and takes reports by mail (lmtp.h).
+/* trainer/main.c - postern-trainer: teaches the filter what people report, takes reports by mail (lmtp.h), and sees to
+ * it that released mail whose sender died leaves after all (resume.h).
  *
- * One thread, and those of lmtp.h and health.h. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read
+ * One thread, and those of lmtp.h, resume.h and health.h. SIGTERM and SIGINT: finish the report at hand, give back the others, leave. SIGHUP: read
  * the settings again. Several may run at once, here and on other machines. */
 #include <malloc.h>
 #include <signal.h>
@@ -13,6 +14,7 @@
 #include "health.h"
 #include "lmtp.h"
 #include "mail/leaf.h"
+#include "resume.h"
 
 #define PROGRAM "postern-trainer"
 #define IDLE_MS 500
@@ -70,6 +72,7 @@ static int serve(struct drain *d, bool idle)
 struct parts {
     struct conf   *conf;
     struct drain  *drain;
+    struct resume *resume;
     struct lmtp   *lmtp;
     struct health *health;
 };
@@ -85,6 +88,8 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
     if (drain_new(s, &counts, &p->drain, e) < 0)
         return -1;
     log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
+    if (resume_start(s, &p->resume, e) < 0)
+        return -1;
     return lmtp_start(s, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
 }
 
@@ -92,6 +97,7 @@ static void end(struct parts *p)
 {
     health_stop(&p->health);
     lmtp_stop(&p->lmtp);
+    resume_stop(&p->resume);
     drain_free(&p->drain);
     conf_free(&p->conf);
 }

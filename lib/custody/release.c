@@ -12,6 +12,7 @@
 #include "scan/wait.h"
 #include "store/audit.h"
 #include "store/bypass.h"
+#include "store/custody.h"
 #include "store/setting.h"
 
 #define HEAD_MAX 1000
@@ -355,19 +356,66 @@ int release_send(const struct release_how *how, const struct actor *by, struct u
 struct unfinished {
     struct store_release *rows;
     size_t                n;
+    int64_t               before_us; /* what was requested later is somebody's who is about to send it */
 };
 
 static int collect(void *ctx, const struct store_release *r)
 {
     struct unfinished *u = ctx;
 
-    u->rows[u->n++] = *r;
+    if (r->state != RELEASE_REQUESTED || r->changed_us <= u->before_us)
+        u->rows[u->n++] = *r;
     return 0;
 }
 
-int release_unfinished(const struct release_how *how, const struct actor *by, release_fn fn, void *ctx, struct err *e)
+/* Does its body lie on a disk that is not ours? Here it would seem to be gone. */
+static int is_elsewhere(struct store *s, const struct uuid *node, const struct uuid *uid, bool *out, struct err *e)
 {
-    struct unfinished u = {0};
+    struct arena         a;
+    struct store_custody c;
+    struct err           why = ERR_INIT;
+    int                  rc;
+
+    arena_init(&a, 64 << 10);
+    rc = store_custody_get(s, uid, &a, &c, &why);
+    *out = rc == 0 && c.place == CUSTODY_SPOOL && !uuid_eq(&c.node, node);
+    arena_fini(&a);
+    if (rc == 0 || why.code == ERR_NOT_FOUND)
+        return 0;
+    *e = why;
+    return -1;
+}
+
+static int go_on_with(const struct release_how *how, const struct actor *by, struct unfinished *u, release_fn fn,
+                      void *ctx, struct err *e)
+{
+    struct uuid node;
+    int         taken = 0;
+
+    if (store_node(how->store, &node, e) < 0)
+        return -1;
+    for (size_t i = 0; i < u->n; i++) {
+        struct store_release *r = &u->rows[i];
+        struct err            why = ERR_INIT;
+        bool                  elsewhere;
+
+        if (is_elsewhere(how->store, &node, &r->uid, &elsewhere, e) < 0)
+            return -1;
+        if (elsewhere)
+            continue;
+        int sent = claim_and_send(how, by, r->uid, r->n, r, &why);
+        taken++;
+        if (fn(ctx, r, sent < 0 ? &why : NULL) != 0)
+            break;
+    }
+    return taken;
+}
+
+int release_unfinished(const struct release_how *how, const struct actor *by, int64_t quiet_us, release_fn fn,
+                       void *ctx, struct err *e)
+{
+    int64_t           now_us = clock_wall_us();
+    struct unfinished u = {.before_us = now_us - quiet_us};
     struct arena      a;
     int               rc;
 
@@ -375,13 +423,9 @@ int release_unfinished(const struct release_how *how, const struct actor *by, re
         return -1;
     arena_init(&a, (UNFINISHED_MAX + 1) * sizeof *u.rows);
     u.rows = arena_array(&a, UNFINISHED_MAX, sizeof *u.rows);
-    rc = store_release_open(how->store, clock_wall_us(), UNFINISHED_MAX, collect, &u, e);
-    for (size_t i = 0; rc == 0 && i < u.n; i++) {
-        struct err why = ERR_INIT;
-        int        sent = claim_and_send(how, by, u.rows[i].uid, u.rows[i].n, &u.rows[i], &why);
-
-        fn(ctx, &u.rows[i], sent < 0 ? &why : NULL);
-    }
+    rc = store_release_open(how->store, now_us, UNFINISHED_MAX, collect, &u, e);
+    if (rc == 0)
+        rc = go_on_with(how, by, &u, fn, ctx, e);
     arena_fini(&a);
-    return rc < 0 ? -1 : (int)u.n;
+    return rc;
 }

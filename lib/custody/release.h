@@ -36,10 +36,12 @@ int release_check(const char *url, struct err *e);
 int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n, bool again,
                  struct store_release *out, struct err *e);
 
-/* Goes on with what was requested and never left: its sender died, or the MTA could not be reached. fn hears of each: err is NULL
- * where it was sent. Returns how many there were, or -1 when the store fails. */
-typedef void (*release_fn)(void *ctx, const struct store_release *r, const struct err *err);
-int release_unfinished(const struct release_how *how, const struct actor *by, release_fn fn, void *ctx, struct err *e);
+/* Goes on with what was requested and never left: its sender died, or the MTA could not be reached. What was requested less than
+ * quiet_us ago is left to who requested it, and what lies on the disk of another node to that node. fn hears of each: err is NULL
+ * where it was sent; other than 0 ends it. Returns how many were taken, or -1 when the store fails. */
+typedef int (*release_fn)(void *ctx, const struct store_release *r, const struct err *err);
+int release_unfinished(const struct release_how *how, const struct actor *by, int64_t quiet_us, release_fn fn,
+                       void *ctx, struct err *e);
 
 /* Was this recipient's copy held, rather than delivered, refused or deferred? */
 bool release_held(enum delivery_verdict v);

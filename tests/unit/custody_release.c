@@ -65,10 +65,11 @@ static size_t times_heard(struct site *x, const char *text)
     return n;
 }
 
-static void on_unfinished(void *ctx, const struct store_release *r, const struct err *why)
+static int on_unfinished(void *ctx, const struct store_release *r, const struct err *why)
 {
     (void)r;
     *(int *)ctx += why == NULL;
+    return 0;
 }
 
 /* What the next one does that goes on with what was left, once every lease has lapsed. */
@@ -77,7 +78,7 @@ static int finish(struct site *x)
     int sent = 0;
 
     OK(x->w, db_run(x->how.store->log, "UPDATE release SET lease_until_us = 0", NULL, 0, NULL, &x->w->e));
-    OK(x->w, release_unfinished(&x->how, &root, on_unfinished, &sent, &x->w->e));
+    OK(x->w, release_unfinished(&x->how, &root, 0, on_unfinished, &sent, &x->w->e));
     return sent;
 }
 
@@ -275,6 +276,29 @@ static void who_dies_while_sending_loses_nothing_and_doubles_nothing(void **stat
     }
 }
 
+static void what_is_not_ours_to_finish_is_left_alone(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_release r;
+    struct site          x;
+    struct uuid          uid;
+    struct err           e = ERR_INIT;
+    int                  sent = 0;
+
+    open_site(&x, w, (const struct answer[]){{"MAIL", NULL, 1}, {NULL, NULL, 0}}, "");
+    uid = hold(&x);
+    assert_int_equal(release_send(&x.how, &root, uid, 1, false, &r, &e), -1);
+    assert_int_equal(state_of(&x, uid), RELEASE_REQUESTED);
+    assert_int_equal(release_unfinished(&x.how, &root, INT64_C(3600000000), on_unfinished, &sent, &w->e), 0);
+    CHECK("who asked a moment ago may be about to send it", sent == 0);
+    OK(w, db_run(x.how.store->log, "UPDATE custody SET place = 'spool', node_id = $1",
+                 (struct db_val[]){dbv_blob(SPAN("sixteen bytes of"))}, 1, NULL, &w->e));
+    CHECK("it lies on the disk of another node", finish(&x) == 0 && state_of(&x, uid) == RELEASE_REQUESTED);
+    OK(w, db_run(x.how.store->log, "UPDATE custody SET place = 'store'", NULL, 0, NULL, &w->e));
+    CHECK("now everybody can read it", finish(&x) == 1 && state_of(&x, uid) == RELEASE_SENT);
+    close_site(&x);
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -283,6 +307,7 @@ int main(void)
         STORE_SQLITE(only_what_was_held_is_released),
         STORE_SQLITE(after_a_fault_it_is_sent_once_or_nobody_knows),
         STORE(who_dies_while_sending_loses_nothing_and_doubles_nothing),
+        STORE(what_is_not_ours_to_finish_is_left_alone),
     };
 
     signal(SIGPIPE, SIG_IGN); /* as every program of ours does */

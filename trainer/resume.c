@@ -1,0 +1,219 @@
+/* trainer/resume.c - see resume.h. A round opens what is missing, has release_unfinished() do the work, and says what came of it. */
+#include "resume.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/log.h"
+#include "custody/release.h"
+
+static const struct actor trainer = {.kind = ACTOR_SYSTEM, .name = "postern-trainer", .source = "trainer"};
+
+struct resume {
+    const struct settings *settings;
+    struct store          *store;
+    struct keyring        *ring;
+    struct vault          *vault;
+    struct scanner        *scanner;
+    char                   said[512]; /* why nothing can be done, as it was said last */
+    size_t                 waiting;   /* of this round: that could not leave */
+
+    pthread_t       thread;
+    pthread_mutex_t lock; /* guards what follows */
+    pthread_cond_t  wake;
+    bool            stopping;
+};
+
+static void close_all(struct resume *r)
+{
+    scanner_free(&r->scanner);
+    vault_close(&r->vault);
+    keyring_close(&r->ring);
+    store_close(&r->store);
+}
+
+/* ---- what it takes ---- */
+
+static int current_opens(void *ctx, const struct key_info *key)
+{
+    *(bool *)ctx |= key->current && key->can_open;
+    return 0;
+}
+
+/* Who cannot open would end each release with that for a reason. */
+static int open_ring(struct resume *r, struct err *e)
+{
+    bool opens = false;
+
+    if (r->ring == NULL && keyring_open(r->settings->quarantine.keys, &r->ring, e) < 0)
+        return -1;
+    if (keyring_refresh(r->ring, false, e) < 0)
+        return -1;
+    keyring_each(r->ring, current_opens, &opens);
+    if (opens)
+        return 0;
+    keyring_close(&r->ring); /* read anew each time: somebody may put it there */
+    return err_set(e, ERR_DENIED, "the secret half of the current key is not in %s, or not for us to read",
+                   r->settings->quarantine.keys);
+}
+
+static int open_all(struct resume *r, struct err *e)
+{
+    const struct settings *s = r->settings;
+
+    if (r->store == NULL && store_open(s->store.url, STORE_EXISTING, &r->store, e) < 0)
+        return -1;
+    if (r->vault == NULL && open_ring(r, e) < 0)
+        return -1;
+    const struct vault_how how = {s->quarantine.url, r->ring, s->quarantine.min_free};
+    if (r->vault == NULL && vault_open(&how, &r->vault, e) < 0)
+        return -1;
+    return r->scanner != NULL ? 0 : scanner_new(&s->rulesd.scanner, s->rulesd.scanner_timeout_ms, &r->scanner, e);
+}
+
+/* ---- a round ---- */
+
+static bool is_stopping(struct resume *r)
+{
+    bool stopping;
+
+    pthread_mutex_lock(&r->lock);
+    stopping = r->stopping;
+    pthread_mutex_unlock(&r->lock);
+    return stopping;
+}
+
+/* What waits on is said once a round, as one: a mail server that is away would fill the log. */
+static int each_one(void *ctx, const struct store_release *row, const struct err *why)
+{
+    struct resume  *r = ctx;
+    struct log_line line;
+    char            uid[UUID_TEXT + 1];
+
+    if (why != NULL && row->state == RELEASE_REQUESTED) {
+        r->waiting++;
+        return is_stopping(r);
+    }
+    uuid_format(&row->uid, uid);
+    log_begin(&line, why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
+              why == NULL ? "released what was left" : "not released");
+    log_str(&line, "uid", uid);
+    log_i64(&line, "recipient", row->n);
+    log_str(&line, "asked_by", row->requested_by);
+    log_str(&line, "state", release_state_words[row->state]);
+    log_str(&line, "reply", why == NULL ? row->reply : why->text);
+    log_end(&line);
+    return is_stopping(r);
+}
+
+static int go_on(struct resume *r, struct err *e)
+{
+    const struct settings   *s = r->settings;
+    const struct release_how how = {.store = r->store,
+                                    .vault = r->vault,
+                                    .keys = s->quarantine.keys,
+                                    .url = s->delivery.url,
+                                    .scanner = r->scanner,
+                                    .protected_symbols = &s->rules.protected_symbols,
+                                    .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
+                                    .message_max = (size_t)s->rulesd.max_message + (1 << 20)};
+
+    r->waiting = 0;
+    if (release_unfinished(&how, &trainer, RESUME_QUIET_US, each_one, r, e) < 0)
+        return -1;
+    return r->waiting == 0 ? 0
+                           : err_set(e, ERR_BUSY, "%zu could not leave; `postern trace` says why of each", r->waiting);
+}
+
+static void round_of(struct resume *r)
+{
+    struct err e = ERR_INIT;
+
+    if (open_all(r, &e) == 0 && go_on(r, &e) == 0) {
+        r->said[0] = '\0';
+        return;
+    }
+    if (strcmp(r->said, e.text) != 0)
+        log_err(LOG_LEVEL_WARNING, "releases wait", &e);
+    memcpy(r->said, e.text, sizeof r->said);
+}
+
+/* False: it is time to stop. */
+static bool rest(struct resume *r)
+{
+    struct timespec until;
+    bool            on;
+
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_sec += RESUME_EVERY_MS / 1000;
+    pthread_mutex_lock(&r->lock);
+    while (!r->stopping && pthread_cond_timedwait(&r->wake, &r->lock, &until) == 0)
+        ;
+    on = !r->stopping;
+    pthread_mutex_unlock(&r->lock);
+    return on;
+}
+
+static void *run(void *arg)
+{
+    struct resume *r = arg;
+
+    do
+        round_of(r);
+    while (rest(r));
+    return NULL;
+}
+
+/* ---- start and stop ---- */
+
+static void release(struct resume *r)
+{
+    close_all(r);
+    pthread_cond_destroy(&r->wake);
+    pthread_mutex_destroy(&r->lock);
+    free(r);
+}
+
+int resume_start(const struct settings *settings, struct resume **out, struct err *e)
+{
+    pthread_condattr_t monotonic;
+    struct resume     *r;
+    int                rc;
+
+    *out = NULL;
+    if (settings->delivery.url == NULL || settings->delivery.url[0] == '\0')
+        return 0;
+    if (release_check(settings->delivery.url, e) < 0)
+        return -1;
+    if ((r = calloc(1, sizeof *r)) == NULL)
+        panic("out of memory");
+    r->settings = settings;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&r->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&r->lock, NULL);
+    if ((rc = pthread_create(&r->thread, NULL, run, r)) != 0) {
+        release(r);
+        return err_set(e, ERR_IO, "start a thread: %s", strerror(rc));
+    }
+    *out = r;
+    return 0;
+}
+
+void resume_stop(struct resume **at)
+{
+    struct resume *r = *at;
+
+    *at = NULL;
+    if (r == NULL)
+        return;
+    pthread_mutex_lock(&r->lock);
+    r->stopping = true;
+    pthread_cond_signal(&r->wake);
+    pthread_mutex_unlock(&r->lock);
+    pthread_join(r->thread, NULL);
+    release(r);
+}

@@ -1,0 +1,26 @@
+/* trainer/resume.h - takes up releases that were asked for and never left: whoever sent them died, or the mail server was away.
+ *
+ * When      At the start, and every RESUME_EVERY_MS. A request that is younger than RESUME_QUIET_US is left to who made it; one whose
+ *           sender died before the final dot is taken when its lease has lapsed (store/release.h).
+ * Once      Each is claimed first, so several trainers and the command never send the same. One of which nobody knows whether the mail
+ *           server has it stays as it is: only a person sends that again.
+ * Here      and not in rulesd, although that holds the store and [delivery]: to release is to open a body, and rulesd, which reads
+ *           what strangers send, has the public keys alone. The trainer has the secret ring already, and listens to no stranger.
+ * Trouble   Without a secret key that opens, without [delivery] url: said once, and nothing is touched. A message that lies on the
+ *           disk of another node is left to that node.
+ * Threads   One of its own. resume_start() with signals blocked, as they shall stay there. */
+#ifndef POSTERN_TRAINER_RESUME_H
+#define POSTERN_TRAINER_RESUME_H
+
+#include "base/conf.h"
+
+#define RESUME_EVERY_MS 60000
+#define RESUME_QUIET_US (30 * INT64_C(1000000))
+
+struct resume;
+/* settings are borrowed. Nowhere to send to: *out is NULL. */
+int resume_start(const struct settings *settings, struct resume **out, struct err *e);
+/* Waits for the one that is on its way. NULL is fine. */
+void resume_stop(struct resume **r);
+
+#endif
