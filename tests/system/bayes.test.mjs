@@ -49,7 +49,8 @@ async function scores(site) {
     return out;
 }
 
-const line = (what, s) => console.log(`# ${what}: spam ${s.spam.score.toFixed(2)} (${s.spam.symbols || "-"}), ham ${s.ham.score.toFixed(2)} (${s.ham.symbols || "-"})`);
+const one = (s) => `${s.score.toFixed(2)} (${s.symbols ? `${s.symbols} ${s.bayes.toFixed(2)}` : "-"})`;
+const line = (what, s) => console.log(`# ${what}: spam ${one(s.spam)}, ham ${one(s.ham)}`);
 
 function actsAndVanishes(name, before, learnt, undone) {
     for (const [what, s] of [["before", before], ["learnt", learnt], ["undone", undone]]) line(`${name}, ${what}`, s);
