@@ -302,17 +302,35 @@ static void pg_bounds(struct query *q, const struct search *x)
     put(q, ")");
 }
 
-/* What the other set of words says is put together with what the driving one has found, and not asked of each row. */
-static void pg_aside(struct query *q, const struct search *x, bool without)
+/* What the other set of words wants is looked up too. What it does not want is asked of each row that is left, since most rows
+ * have what people leave out; OFFSET 0 keeps the planner from looking it up. */
+static void pg_without(struct query *q, const struct search *x)
 {
     for (size_t i = 0; i < x->what->nwords; i++) {
         const struct store_words *one = &x->what->words[i];
         struct buf               *text;
 
-        if (!is_aside(x, one) || one->without != without)
+        if (!is_aside(x, one) || !one->without)
             continue;
-        put(q, without ? " EXCEPT" : " INTERSECT");
-        put(q, " SELECT w.uid, w.n FROM ");
+        put(q, " AND NOT EXISTS (SELECT 1 FROM ");
+        put_partition(q, words_in_answers(one->field) ? "delivery_answers" : "delivery_words", "a");
+        put(q, " WHERE a.uid = w.uid AND a.n = w.n AND ts_match_vq(a.words, CAST(CAST(");
+        text = new_text(q);
+        words_query_one(text, &x->where, one);
+        put_param(q, dbv_text(buf_span(text)));
+        put(q, " AS TEXT) AS tsquery)) OFFSET 0)");
+    }
+}
+
+static void pg_aside(struct query *q, const struct search *x)
+{
+    for (size_t i = 0; i < x->what->nwords; i++) {
+        const struct store_words *one = &x->what->words[i];
+        struct buf               *text;
+
+        if (!is_aside(x, one) || one->without)
+            continue;
+        put(q, " INTERSECT SELECT w.uid, w.n FROM ");
         put_partition(q, words_in_answers(one->field) ? "delivery_answers" : "delivery_words", "w WHERE ");
         text = new_text(q);
         words_query_one(text, &x->where, one);
@@ -342,8 +360,8 @@ static void pg_by_words(struct query *q, const struct search *x)
     put(q, "(SELECT w.uid, w.n FROM ");
     put_partition(q, x->by_answers ? "delivery_answers" : "delivery_words", "w WHERE ");
     pg_driving_words(q, x);
-    pg_aside(q, x, false);
-    pg_aside(q, x, true);
+    pg_without(q, x);
+    pg_aside(q, x);
     put(q, box || domain ? " OFFSET 0) t" : ") t");
     if (w->statuses != 0 || w->has_rule || x->by_domain) {
         pg_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f", true);
