@@ -108,15 +108,20 @@ static int yield_joins(struct store *s, const struct uids *uids, size_t n, struc
     return 0;
 }
 
+/* SQLite has one index, and is asked once for all times; PostgreSQL has one a day, and is asked for the few that will do first. */
 int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store_join_fn fn, void *ctx, struct err *e)
 {
+    bool         lite = db_kind(s->log) == DB_SQLITE;
     struct uuid  near = day_uid_at((at_us - STORE_JOIN_QUEUE_US) / 1000);
     struct joins j = {.fn = fn, .ctx = ctx, .left = STORE_JOIN_MAX};
-    const char  *sql = db_kind(s->log) == DB_SQLITE ? by_queue_lite_sql : by_queue_pg_sql;
+    const char  *sql = lite ? by_queue_lite_sql : by_queue_pg_sql;
     struct uids  uids;
     size_t       n = 0;
 
-    if (find_uids(s, sql, queue_id, at_us - OLDER_US, at_us + STORE_JOIN_QUEUE_US, &uids, e) < 0)
+    if (find_uids(s, sql, queue_id, at_us - (lite ? OLDER_US : STORE_JOIN_QUEUE_US), at_us + STORE_JOIN_QUEUE_US, &uids,
+                  e) < 0)
+        return -1;
+    if (!lite && uids.n == 0 && find_uids(s, sql, queue_id, at_us - OLDER_US, at_us, &uids, e) < 0)
         return -1;
     while (n < uids.n && uuid_cmp(&uids.at[n].uid, &near) >= 0)
         n++;
