@@ -1,7 +1,8 @@
 /* portal/families.c - every file of calls, once. */
 #include "route.h"
 
-extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family;
+extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
+    decide_family;
 
-const struct route_family *const route_families[] = {&session_family,  &signin_family,    &mail_family,
-                                                     &mail_act_family, &mail_body_family, NULL};
+const struct route_family *const route_families[] = {&session_family,   &signin_family, &mail_family, &mail_act_family,
+                                                     &mail_body_family, &decide_family, NULL};

@@ -412,12 +412,15 @@ static void put_custody(struct buf *b, const struct store_timeline *t)
     json_close(b, '}');
 }
 
-static const struct store_timeline_delivery *own_delivery(const struct store_timeline *t, int64_t n)
+int mail_find(struct call *c, struct mail_delivery *out, struct err *e)
 {
-    for (size_t i = 0; i < t->ndeliveries; i++)
-        if (t->deliveries[i].n == n)
-            return &t->deliveries[i];
-    return NULL;
+    if (store_timeline(c->store, &c->delivery.uid, c->scope, c->arena, &out->t, e) < 0)
+        return -1;
+    out->d = NULL;
+    for (size_t i = 0; i < out->t.ndeliveries; i++)
+        if (out->t.deliveries[i].n == c->delivery.n)
+            out->d = &out->t.deliveries[i];
+    return out->d != NULL ? 0 : err_set(e, ERR_NOT_FOUND, "There is no such message.");
 }
 
 static int put_delivery(struct call *c, struct buf *b, const struct store_timeline *t,
@@ -450,14 +453,9 @@ static int put_delivery(struct call *c, struct buf *b, const struct store_timeli
 
 static int get_delivery(struct call *c, struct err *e)
 {
-    struct store_timeline                 t;
-    const struct store_timeline_delivery *d;
+    struct mail_delivery m;
 
-    if (store_timeline(c->store, &c->delivery.uid, c->scope, c->arena, &t, e) < 0)
-        return -1;
-    if ((d = own_delivery(&t, c->delivery.n)) == NULL)
-        return err_set(e, ERR_NOT_FOUND, "There is no such message.");
-    return put_delivery(c, call_reply(c, 200), &t, d, e);
+    return mail_find(c, &m, e) < 0 ? -1 : put_delivery(c, call_reply(c, 200), &m.t, m.d, e);
 }
 
 static const struct route rows[] = {

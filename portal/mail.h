@@ -24,6 +24,13 @@ struct mail_page {
 int mail_search(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
                 const struct store_key *before, size_t limit, struct mail_page *out, struct err *e);
 
+/* The delivery that the call is about, with its message. */
+struct mail_delivery {
+    struct store_timeline                 t;
+    const struct store_timeline_delivery *d;
+};
+int mail_find(struct call *c, struct mail_delivery *out, struct err *e);
+
 /* A row of a list: schema Delivery. */
 void mail_put_row(struct buf *b, const char *key, const struct store_row *r);
 

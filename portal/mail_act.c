@@ -4,32 +4,13 @@
 #include "mail.h"
 #include "route.h"
 #include "scan/findings.h"
-#include "store/search.h"
 
 #define MESSAGE_SPARE ((size_t)1 << 20)
-
-/* ---- the delivery at hand ---- */
-
-struct held_delivery {
-    struct store_timeline                 t;
-    const struct store_timeline_delivery *d;
-};
-
-static int find(struct call *c, struct held_delivery *out, struct err *e)
-{
-    if (store_timeline(c->store, &c->delivery.uid, c->scope, c->arena, &out->t, e) < 0)
-        return -1;
-    out->d = NULL;
-    for (size_t i = 0; i < out->t.ndeliveries; i++)
-        if (out->t.deliveries[i].n == c->delivery.n)
-            out->d = &out->t.deliveries[i];
-    return out->d != NULL ? 0 : err_set(e, ERR_NOT_FOUND, "There is no such message.");
-}
 
 /* ---- release ---- */
 
 /* By whose hand may it go? What the person's own rule, or the score alone, held is theirs to let go. */
-static enum finding_kind why_held(const struct call *c, const struct held_delivery *h)
+static enum finding_kind why_held(const struct call *c, const struct mail_delivery *h)
 {
     struct scanner_answer        answer = {0};
     const struct conf_list      *scanner = &c->portal->settings->rulesd.scanner;
@@ -81,7 +62,7 @@ static int release(struct call *c, struct err *e)
 {
     const struct release_body *in = c->body;
     const struct settings     *s = c->portal->settings;
-    struct held_delivery       h;
+    struct mail_delivery       h;
     struct store_release       row = {0};
     struct release_how         how = {.store = c->store,
                                       .keys = s->quarantine.keys,
@@ -91,7 +72,7 @@ static int release(struct call *c, struct err *e)
                                       .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
                                       .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
 
-    if (find(c, &h, e) < 0 || permit(c->store, &c->who, deed_of(why_held(c, &h)), &c->scope, "message", e) < 0)
+    if (mail_find(c, &h, e) < 0 || permit(c->store, &c->who, deed_of(why_held(c, &h)), &c->scope, "message", e) < 0)
         return -1;
     if (!release_held(h.d->delivery.verdict) || !h.t.has_custody || h.t.custody.place == CUSTODY_GONE)
         return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
@@ -121,7 +102,7 @@ static int report(struct call *c, struct err *e)
 {
     const struct report_body *in = c->body;
     const struct settings    *s = c->portal->settings;
-    struct held_delivery      h;
+    struct mail_delivery      h;
     struct origin_trust       trust;
     struct report_site        site = {&s->rulesd.scanner, &trust};
     struct report_said        said = {.class = (enum report_class)in->class,
@@ -129,7 +110,7 @@ static int report(struct call *c, struct err *e)
                                       .channel = c->who.kind == WHO_KEY ? SPAN("api") : SPAN("portal")};
     struct report_made        made;
 
-    if (find(c, &h, e) < 0 ||
+    if (mail_find(c, &h, e) < 0 ||
         origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, c->arena, &trust, e) < 0)
         return -1;
     said.recipient = h.d->delivery.recipient;

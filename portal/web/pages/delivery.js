@@ -105,7 +105,7 @@ function Breadth({ path, action, onClose, onDone }) {
 
     return html`<${Dialog} title=${t(`breadth.${action}`)} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} disabled=${!choice} onClick=${save}>${t(`breadth.${action}_do`)}</${Button}>`}>
         ${problem ? html`<p class="problem" role="alert">${problem.message}</p>` : !value ? html`<${Waiting} rows=${3} />` : html`<fieldset class="choices"><legend class="unseen">${t(`breadth.${action}`)}</legend>
-            ${value.items.map((b) => html`<label class="choice"><input type="radio" name="breadth" value=${b.sender} checked=${b.sender === choice} onChange=${() => pick(b.sender)} /><span><bdi>${b.sender}</bdi><br /><span class="quiet">${t(`breadth.${b.kind}`)} · ${t("breadth.would", { n: b.messages })}</span></span></label>`)}</fieldset>
+            ${value.items.map((b) => html`<label class="choice"><input type="radio" name="breadth" value=${b.sender} checked=${b.sender === choice} onChange=${() => pick(b.sender)} /><span><bdi>${b.sender}</bdi><br /><span class="quiet">${t(`breadth.${b.kind}`)} · ${t(value.more ? "breadth.would_more" : "breadth.would", { n: b.messages })}</span></span></label>`)}</fieldset>
             ${value.warning && html`<p class="hint">${value.warning}</p>`}`}
         ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
     </${Dialog}>`;

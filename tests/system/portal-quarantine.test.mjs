@@ -1,0 +1,106 @@
+// What is pressed beside a message and in the quarantine: it takes effect, or says what prevents it.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { http, makeSite, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+
+const ANNA = "anna@ours.example", BOB = "bob@ours.example", OWEN = "owen@ours.example", ROOT = "root@elsewhere.example";
+let site, sink, anna, bob, owen, root;
+
+const letter = (from, subject, body = "Hello there.") => `From: <${from}>\r\nTo: x@ours.example\r\nSubject: ${subject}\r\nMessage-ID: <${Math.random().toString(36).slice(2)}@ext.example>\r\n\r\n${body}\r\n`;
+const scan = (to, from, subject, body) => http(site.httpSock, { headers: { From: `<${from}>`, Rcpt: `<${to}>`, IP: "192.0.2.9", Helo: "mx.ext.example", Flags: "milter", "Queue-ID": `Q${Math.random().toString(36).slice(2)}` }, body: letter(from, subject, body) });
+const list = async (who, q = "", path = "/me/mail") => (await who.get(`${path}?limit=200&q=${encodeURIComponent(q)}`)).body.items;
+const arrive = async (to, from, subject, who = anna, path) => { await scan(to, from, subject); return (await waitFor(`${subject} in the log`, async () => { const rows = await list(who, `subject:"${subject}"`, path); return rows.length > 0 && rows; }))[0]; };
+const at = (row) => `/deliveries/${row.uid}/${row.n}`;
+const add = (scope, name, action, ...more) => site.must("rule", "add", "--scope", scope, "--name", name, action, ...more);
+// What a message from there gets now, as soon as rulesd has heard of the change.
+const verdictOf = (to, from, wanted, who = anna, path) => waitFor(`${from} to be ${wanted}`, async () => {
+    const row = await arrive(to, from, `try ${Math.random().toString(36).slice(2)}`, who, path);
+    return row.status === wanted && row;
+}, { timeout: 15000 });
+
+before(async () => {
+    sink = await startSmtpSink();
+    const own = await makeSite({ delivery: { url: `smtp://127.0.0.1:${sink.port}` } });
+    await own.must("init");
+    await own.must("domain", "add", "ours.example", "--at-block", "quarantine");
+    for (const a of [ANNA, BOB, OWEN]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
+    await own.must("account", "set", OWEN, "--owner", "ours.example");
+    await own.must("account", "add", ROOT, "--admin", "on");
+    await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Wares", "block", "--subject", "wares");
+    await own.must("rule", "add", "--scope", "domain:ours.example", "--name", "No lotteries", "block", "--subject", "lottery");
+    site = await startRulesd({ site: own, init: false });
+    await startPortal(site);
+    [anna, bob, owen, root] = [await signIn(site, ANNA), await signIn(site, BOB), await signIn(site, OWEN), await signIn(site, ROOT)];
+});
+after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); await sink?.stop(); });
+
+// ---- deciding about a sender ----
+
+test("breadths say how far a rule may reach, and how much past mail each would have caught", async () => {
+    await arrive(ANNA, "deals@ext.example", "first deal");
+    await arrive(ANNA, "other@ext.example", "second deal");
+    await arrive(ANNA, "x@news.ext.example", "third deal");
+    const row = await arrive(ANNA, "news+a81723@ext.example", "fourth deal");
+    const { status, body } = await anna.get(`${at(row)}/breadths?action=block`);
+    assert.equal(status, 200);
+    assert.deepEqual(body.items, [
+        { kind: "address", sender: "news+a81723@ext.example", messages: 1 },
+        { kind: "stable", sender: "news+*@ext.example", messages: 1 },
+        { kind: "domain", sender: "*@ext.example", messages: 3 },
+        { kind: "subdomains", sender: "ext.example", messages: 4 }]);
+    assert.equal(body.more, false);
+    assert.equal(body.warning, null);
+    assert.match((await anna.get(`${at(row)}/breadths?action=allow`)).body.warning, /Nothing here can prove/);
+});
+
+test("of a free-mail house only the address is offered, and the page is told why", async () => {
+    const row = await arrive(ANNA, "somebody@gmail.com", "from the free house");
+    const { body } = await anna.get(`${at(row)}/breadths?action=block`);
+    assert.deepEqual(body.items.map((b) => b.sender), ["somebody@gmail.com"]);
+    assert.match(body.warning, /Anybody may have an address/);
+    assert.equal((await anna.post(`${at(row)}/decide`, { action: "block", sender: "*@gmail.com" })).status, 400);
+});
+
+test("what is pressed takes effect, though a rule of the mailbox let it through before", async () => {
+    await add(`mailbox:${ANNA}`, "Let in", "allow", "--sender", "pals.example", "--no-proof");
+    const row = await verdictOf(ANNA, "joe@pals.example", "received");
+    const { status, body } = await anna.post(`${at(row)}/decide`, { action: "block", sender: "joe@pals.example" });
+    assert.equal(status, 200, JSON.stringify(body));
+    assert.equal(body.note, null);
+    assert.ok(body.priority < 100);
+    await verdictOf(ANNA, "joe@pals.example", "quarantined");
+    const again = await anna.post(`${at(row)}/decide`, { action: "block", sender: "joe@pals.example" });
+    assert.equal(again.body.rule, body.rule, "pressed twice is one rule");
+});
+
+test("changing one's mind works: the later press goes ahead of the earlier, which the message itself never met", async () => {
+    const row = await arrive(ANNA, "sue@mind.example", "on second thought");
+    const first = (await anna.post(`${at(row)}/decide`, { action: "allow", sender: "sue@mind.example" })).body;
+    assert.match(first.note, /can prove/);
+    const second = (await anna.post(`${at(row)}/decide`, { action: "block", sender: "*@mind.example" })).body;
+    assert.ok(second.priority < first.priority);
+    await verdictOf(ANNA, "sue@mind.example", "quarantined");
+    const rules = (await site.must("rule", "export", "--scope", `mailbox:${ANNA}`)).split("\n").filter(Boolean).map((l) => JSON.parse(l));
+    assert.equal(rules.find((r) => r.name === "sue@mind.example").require_proof ?? true, true);
+});
+
+test("where a rule above decides first, it is saved, and the answer names that rule", async () => {
+    await site.must("rule", "add", "--scope", "global", "--policy", await lockedPolicy(), "--name", "Bank stays in", "allow", "--sender", "bank.example", "--no-proof");
+    const row = await arrive(ANNA, "info@bank.example", "statement");
+    const { body } = await anna.post(`${at(row)}/decide`, { action: "block", sender: "*@bank.example" });
+    assert.match(body.note, /Bank stays in/);
+});
+async function lockedPolicy() {
+    await site.must("policy", "add", "global", "Guard", "--locked", "on");
+    return "Guard";
+}
+
+test("a decision is the mailbox's own: nobody else's mail is touched, and nobody else may decide", async () => {
+    const row = await arrive(ANNA, "private@solo.example", "only for anna");
+    assert.equal((await bob.post(`${at(row)}/decide`, { action: "block", sender: "private@solo.example" })).status, 404);
+    assert.equal((await bob.get(`${at(row)}/breadths?action=block`)).status, 404);
+    assert.equal((await owen.post(`${at(row)}/decide`, { action: "block", sender: "private@solo.example" })).status, 200);
+    await verdictOf(ANNA, "private@solo.example", "quarantined");
+    assert.notEqual((await arrive(BOB, "private@solo.example", "for bob", bob)).status, "quarantined");
+});
