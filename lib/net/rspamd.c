@@ -222,7 +222,7 @@ static void put_field(struct buf *out, struct span s)
     for (size_t i = 0; i <= s.n; i++) {
         if (i < s.n && s.p[i] != '\r' && s.p[i] != '\n' && s.p[i] != '\0')
             continue;
-        json_put_chars(out, span_make(s.p + at, i - at));
+        json_put_chars(out, span_head(span_skip(s, at), i - at));
         if (i < s.n && s.p[i] == '\n' && i > 0 && folds(span_skip(s, i)))
             buf_put(out, SPAN("\\n"));
         at = i + 1;
