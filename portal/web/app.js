@@ -28,7 +28,7 @@ const places = [
 const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
 
 function Side({ me, path, open, onClose, brand, held }) {
-    return html`<div class="side" hidden=${!open} onClick=${onClose}>
+    return html`<aside class="side" aria-label=${brand.name} hidden=${!open} onClick=${onClose}>
         <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>
         <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
             <${Link} to=${p.path} aria-current=${p.path === path || (p.path !== "/" && path.startsWith(`${p.path}/`)) ? "page" : undefined}>
@@ -36,7 +36,7 @@ function Side({ me, path, open, onClose, brand, held }) {
         </nav>
         <div class="whoami"><bdi>${me.account.name || me.account.login}</bdi><br />
             <${Button} kind="bare" icon="out" onClick=${() => del("/session").finally(() => location.assign("/"))}>${t("signout")}</${Button}></div>
-    </div>`;
+    </aside>`;
 }
 
 function Frame({ me, brand }) {
@@ -54,10 +54,10 @@ function Frame({ me, brand }) {
     useKeys({ "?": () => go("/settings#keys") });
     return html`<div class="frame">
         <a class="skip" href="#main">${t("skip")}</a>
-        <div class="topbar"><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></div>
+        <header class="topbar"><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></header>
         <${Side} me=${me} path=${path} open=${open} brand=${brand} onClose=${(e) => narrow.matches && e.target.closest("a") && setOpen(false)} />
         <div>
-            ${me.staff && html`<div class="banner" role="note">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
+            ${me.staff && html`<div class="banner" role="status">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
             <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")}>${t("missing.text")}</${Empty}>`}</main>
         </div>
     </div>`;

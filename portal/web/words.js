@@ -5,7 +5,7 @@ const catalogues = { en: () => Promise.resolve({ default: en }), de: () => impor
 export const languages = [["en", "English"], ["de", "Deutsch"]];
 const rightToLeft = new Set(["ar", "fa", "he", "ur"]);
 
-let words = en, language = "en", zone;
+let words = en, language = "en", region = "en", zone; // region: the same language as it is written where the reader is
 let plural = new Intl.PluralRules("en");
 
 export async function speak(wanted) {
@@ -13,6 +13,7 @@ export async function speak(wanted) {
 
     words = (await catalogues[found]()).default;
     language = found;
+    region = navigator.languages.find((l) => l.toLowerCase().split("-")[0] === found) ?? found;
     plural = new Intl.PluralRules(found);
     document.documentElement.lang = found;
     document.documentElement.dir = rightToLeft.has(found) ? "rtl" : "ltr";
@@ -29,7 +30,7 @@ export function t(key, values = {}) {
     });
 }
 
-export const number = (n, options) => new Intl.NumberFormat(language, options).format(n);
+export const number = (n, options) => new Intl.NumberFormat(region, options).format(n);
 export const score = (n) => number(n, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 export function size(bytes) {
@@ -37,14 +38,14 @@ export function size(bytes) {
     let i = 0, n = bytes;
 
     while (n >= 1000 && i < steps.length - 1) { n /= 1000; i++; }
-    return number(n, { style: "unit", unit: steps[i], unitDisplay: "short", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 });
+    return number(n, { style: "unit", unit: steps[i], unitDisplay: i > 0 ? "short" : "long", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 });
 }
 
 const format = (date, options) => {
     try {
-        return new Intl.DateTimeFormat(language, { timeZone: zone, ...options }).format(date);
+        return new Intl.DateTimeFormat(region, { timeZone: zone, ...options }).format(date);
     } catch {
-        return new Intl.DateTimeFormat(language, options).format(date);
+        return new Intl.DateTimeFormat(region, options).format(date);
     }
 };
 const day = (date) => format(date, { year: "numeric", month: "2-digit", day: "2-digit" });

@@ -6,10 +6,12 @@ import { clock, moment, score, size, t } from "../words.js";
 
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
+// From which score mail is held: the lower of the two at which this domain holds it.
+const heldFrom = (d) => ["add_header", "reject"].filter((name) => d.dispositions?.[name] === "quarantine").map((name) => threshold(d, name)).find((v) => v !== undefined) ?? threshold(d, "add_header");
 
 // The verdict as a sentence, from the facts and nothing else.
 export function sentence(d) {
-    const values = { score: d.score === null ? "" : score(d.score), rule: d.rule?.name ?? t("rule.gone"), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0) };
+    const values = { score: d.score === null ? "" : score(d.score), rule: d.rule?.name ?? t("rule.gone"), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0), held: score(heldFrom(d) ?? 0) };
     const by = d.rule ? "rule" : d.score === null ? "plain" : "score";
 
     if (d.state === "released") return t("why.released");
@@ -20,12 +22,12 @@ function Why({ d }) {
     const symbols = [...d.symbols].filter((s) => s.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score));
     const plus = symbols.reduce((n, s) => n + Math.max(0, s.score), 0), minus = symbols.reduce((n, s) => n + Math.max(0, -s.score), 0);
     const reject = threshold(d, "reject"), tag = threshold(d, "add_header");
-    const span = Math.max(plus, minus, reject ?? 0, 10) * 1.1, x = (v) => 50 + (v / span) * 50;
+    const right = Math.max(plus, reject ?? 0, 10) * 1.05, left = Math.max(minus * 1.05, right * 0.06), x = (v) => ((left + v) / (left + right)) * 100;
 
     return html`
         ${d.scanner_score !== null && html`<figure class="score"><figcaption>${t("score.caption", { score: score(d.scanner_score), plus: score(plus), minus: score(minus) })}</figcaption>
-            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="ham-part" x=${x(-minus)} y="2.5" width=${50 - x(-minus)} height="5" /><rect class="spam-part" x="50" y="2.5" width=${x(plus) - 50} height="5" />
-                <line class="axis" x1="50" x2="50" y1="0" y2="10" stroke-width=".3" />${[tag, reject].map((v) => v !== undefined && html`<line class="mark" x1=${x(v)} x2=${x(v)} y1="0" y2="10" stroke-width=".4" />`)}</svg></figure>`}
+            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="ham-part" x=${x(-minus)} y="2.5" width=${x(0) - x(-minus)} height="5" /><rect class="spam-part" x=${x(0)} y="2.5" width=${x(plus) - x(0)} height="5" />
+                <line class="axis" x1=${x(0)} x2=${x(0)} y1="0" y2="10" stroke-width=".3" />${[tag, reject].map((v) => v !== undefined && html`<line class="mark" x1=${x(v)} x2=${x(v)} y1="0" y2="10" stroke-width=".4" />`)}</svg></figure>`}
         ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
             <tbody>${d.matches.map((m) => html`<tr><td><${Their} text=${m.name} or=${m.id} /></td><td>${m.layer}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet">${m.why}</span>`}</td></tr>`)}</tbody></table></section>`}
         ${symbols.length > 0 ? html`<section><h3>${t("symbols.title")}</h3><table class="table"><thead><tr><th>${t("symbols.name")}</th><th>${t("symbols.detail")}</th><th class="number">${t("symbols.score")}</th></tr></thead>
@@ -120,7 +122,7 @@ export function Delivery({ id, me, onClose, onChange }) {
     const changed = () => get(path).then((fresh) => { load.set(fresh); onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
 
     useTrap(ref, onClose);
-    return html`<aside class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
+    return html`<section class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
         <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
             ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> → <bdi>${d.recipient}</bdi></span></div>`}</div>
         <div class="drawer-body">
@@ -132,8 +134,8 @@ export function Delivery({ id, me, onClose, onChange }) {
                     <dt>${t("fact.to")}</dt><dd><bdi>${d.recipient}</bdi></dd><dt>${t("fact.at")}</dt><dd>${moment(d.at)}</dd><dt>${t("fact.size")}</dt><dd>${size(d.size)}</dd>
                     ${d.held?.there && html`<dt>${t(d.held.copy ? "fact.copy" : "fact.held")}</dt><dd>${moment(d.held.until)}</dd>`}</dl>
                 <${Tabs} label=${t("tabs")} current=${tab} onPick=${setTab} tabs=${[["timeline", t("tab.timeline")], ["why", t("tab.why")], ...(d.held?.there ? [["preview", t("tab.preview")], ["headers", t("tab.headers")]] : []), ["attachments", t("tab.attachments")]]} />
-                <div role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">
+                <div class="panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">
                     ${tab === "timeline" && html`<${Timeline} d=${d} />`}${tab === "why" && html`<${Why} d=${d} />`}${tab === "preview" && html`<${Preview} path=${path} />`}
                     ${tab === "headers" && html`<${Headers} path=${path} />`}${tab === "attachments" && html`<${Attachments} d=${d} path=${path} />`}</div>`}
-        </div></aside>`;
+        </div></section>`;
 }

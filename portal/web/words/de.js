@@ -17,7 +17,7 @@ export default {
     "why.allowed.rule": "Durchgelassen: die Regel „{rule}“ erlaubt es.", "why.allowed.score": "Durchgelassen.", "why.allowed.plain": "Durchgelassen.",
     "why.clean.rule": "Durchgelassen: {score} Punkte, mit der Regel „{rule}“.", "why.clean.score": "Durchgelassen: {score} Punkte; als Spam markiert wird ab {tag}.", "why.clean.plain": "Durchgelassen: keine Regel sprach dagegen.",
     "why.tagged.rule": "Als Spam markiert durch die Regel „{rule}“.", "why.tagged.score": "Als Spam markiert: {score} Punkte; markiert wird ab {tag}.", "why.tagged.plain": "Als Spam markiert.",
-    "why.quarantined.rule": "Zurückgehalten: die Regel „{rule}“ sperrt es, und Gesperrtes wird hier aufbewahrt.", "why.quarantined.score": "Zurückgehalten: {score} Punkte; zurückgehalten wird ab {tag}.", "why.quarantined.plain": "Zurückgehalten.",
+    "why.quarantined.rule": "Zurückgehalten: die Regel „{rule}“ sperrt es, und Gesperrtes wird hier aufbewahrt.", "why.quarantined.score": "Zurückgehalten: {score} Punkte; zurückgehalten wird ab {held}.", "why.quarantined.plain": "Zurückgehalten.",
     "why.blocked.rule": "Gesperrt durch die Regel „{rule}“.", "why.blocked.score": "Gesperrt.", "why.blocked.plain": "Gesperrt.",
     "why.rejected.rule": "Abgelehnt: {score} Punkte.", "why.rejected.score": "Abgelehnt: {score} Punkte; abgelehnt wird ab {reject}.", "why.rejected.plain": "Abgelehnt.",
     "why.deferred.rule": "Aufgeschoben: der Absender soll es noch einmal versuchen.", "why.deferred.score": "Aufgeschoben: der Absender soll es noch einmal versuchen.", "why.deferred.plain": "Aufgeschoben: der Absender soll es noch einmal versuchen.",

@@ -17,7 +17,7 @@ export default {
     "why.allowed.rule": "Let through: the rule “{rule}” allows it.", "why.allowed.score": "Let through.", "why.allowed.plain": "Let through.",
     "why.clean.rule": "Let through: score {score}, with the rule “{rule}”.", "why.clean.score": "Let through: score {score}; mail is marked as spam from {tag}.", "why.clean.plain": "Let through: no rule was against it.",
     "why.tagged.rule": "Marked as spam by the rule “{rule}”.", "why.tagged.score": "Marked as spam: score {score}; mail is marked from {tag}.", "why.tagged.plain": "Marked as spam.",
-    "why.quarantined.rule": "Held: the rule “{rule}” blocks it, and blocked mail is kept here.", "why.quarantined.score": "Held: score {score}; mail is held from {tag}.", "why.quarantined.plain": "Held.",
+    "why.quarantined.rule": "Held: the rule “{rule}” blocks it, and blocked mail is kept here.", "why.quarantined.score": "Held: score {score}; mail is held from {held}.", "why.quarantined.plain": "Held.",
     "why.blocked.rule": "Blocked by the rule “{rule}”.", "why.blocked.score": "Blocked.", "why.blocked.plain": "Blocked.",
     "why.rejected.rule": "Refused: score {score}.", "why.rejected.score": "Refused: score {score}; mail is refused from {reject}.", "why.rejected.plain": "Refused.",
     "why.deferred.rule": "Put off: the sender was asked to try again.", "why.deferred.score": "Put off: the sender was asked to try again.", "why.deferred.plain": "Put off: the sender was asked to try again.",

@@ -5,8 +5,8 @@ import { program } from "./postern.mjs";
 import { canConnect, freePort, root, start } from "./process.mjs";
 
 // All of the site, and { port, origin, portalLog(), stopPortal() }.
-export async function startPortal(site, { settings = {}, env } = {}) {
-    const port = await freePort();
+export async function startPortal(site, { settings = {}, env, port: wanted } = {}) {
+    const port = wanted ?? await freePort();
     const origin = `http://127.0.0.1:${port}`;
 
     site.configure({ portal: { listen: `127.0.0.1:${port}`, public_url: origin, web: `${root}/portal/web`, modules: `${root}/portal/web/node_modules`, ...settings } });
