@@ -36,6 +36,7 @@ int cli_make_login_link(struct cli *c, struct span address, struct buf *out, str
 int cli_token(struct cli *c, int argc, char **argv, struct err *e);
 int cli_sender(struct cli *c, int argc, char **argv, struct err *e);
 int cli_lookup(struct cli *c, int argc, char **argv, struct err *e);
+int cli_backtest(struct cli *c, int argc, char **argv, struct err *e);
 int cli_explain(struct cli *c, int argc, char **argv, struct err *e);
 int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);

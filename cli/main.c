@@ -24,6 +24,8 @@ static const struct command {
     {"sender", "list|limit|block|unblock …", "how much people may send, and who may not any more", cli_sender},
     {"lookup", "spamassassin|postfix|sql …", "what other programs read of our data, and how", cli_lookup},
     {"explain", "--rcpt ADDRESS … FILE", "why a message gets its verdict", cli_explain},
+    {"backtest", "RULE | --json FILE --scope SCOPE", "what a rule would have done to the mail of the last 30 days",
+     cli_backtest},
     {"key", "list|rotate", "the keys that held mail is sealed with", cli_key},
     {"quarantine", "list|show|release|delete|verify|purge …", "what is held, and how it gets out", cli_quarantine},
     {"report", "spam|ham|forget|list|show …", "what is spam and what is not, and what came of saying so", cli_report},

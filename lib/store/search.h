@@ -87,6 +87,10 @@ struct store_timeline {
 int store_timeline(struct store *s, const struct uuid *uid, struct store_scope scope, struct arena *a,
                    struct store_timeline *out, struct err *e);
 
+/* The message alone, without its deliveries: one row. ERR_NOT_FOUND. */
+int store_message_read(struct store *s, const struct uuid *uid, struct arena *a, struct store_message *out,
+                       struct err *e);
+
 /* Messages by what an administrator has in hand: a UID, a queue id (of the scan or a link) or a Message-ID (with or
  * without its brackets); the newest first. */
 typedef int (*store_uid_fn)(void *ctx, const struct uuid *uid);

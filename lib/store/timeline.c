@@ -225,29 +225,46 @@ static int read_rows(struct store *s, const struct day_uid *uid, struct store_sc
     return row_each(s->log, links_sql, key, 1, each_link, x, e);
 }
 
+static int read_head(struct store *s, const struct day_uid *uid, struct reading *x, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->log, message_sql, (struct db_val[]){dbv_str(uid->text)}, 1, &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "message");
+    rc = read_message(x, r);
+    db_rows_free(&r);
+    return rc < 0 ? err_set(e, ERR_CORRUPT, "message %s has words that this release does not know", uid->text) : 0;
+}
+
 int store_timeline(struct store *s, const struct uuid *uid, struct store_scope scope, struct arena *a,
                    struct store_timeline *out, struct err *e)
 {
-    struct day_uid  text = day_uid_text(uid);
-    struct reading  x = {.arena = a,
-                         .out = out,
-                         .deliveries.size = sizeof(struct store_timeline_delivery),
-                         .attempts.size = sizeof(struct numbered_attempt),
-                         .links.size = sizeof(struct store_queue_link)};
-    struct db_rows *r;
-    int             rc;
+    struct day_uid text = day_uid_text(uid);
+    struct reading x = {.arena = a,
+                        .out = out,
+                        .deliveries.size = sizeof(struct store_timeline_delivery),
+                        .attempts.size = sizeof(struct numbered_attempt),
+                        .links.size = sizeof(struct store_queue_link)};
 
     *out = (struct store_timeline){.message.uid = *uid};
-    if ((rc = row_first(s->log, message_sql, (struct db_val[]){dbv_str(text.text)}, 1, &r, e)) <= 0)
-        return no_such(rc, e, "message");
-    rc = read_message(&x, r);
-    db_rows_free(&r);
-    if (rc < 0)
-        return err_set(e, ERR_CORRUPT, "message %s has words that this release does not know", text.text);
-    if (read_rows(s, &text, scope, &x, e) < 0 || read_custody(s, uid, &x, e) < 0)
+    if (read_head(s, &text, &x, e) < 0 || read_rows(s, &text, scope, &x, e) < 0 || read_custody(s, uid, &x, e) < 0)
         return -1;
     tie(&x);
     keep_links(&x, scope);
+    return a->full ? err_set(e, ERR_LIMIT, "message %s needs too much memory", text.text) : 0;
+}
+
+int store_message_read(struct store *s, const struct uuid *uid, struct arena *a, struct store_message *out,
+                       struct err *e)
+{
+    struct day_uid        text = day_uid_text(uid);
+    struct store_timeline t = {.message.uid = *uid};
+    struct reading        x = {.arena = a, .out = &t};
+
+    if (read_head(s, &text, &x, e) < 0)
+        return -1;
+    *out = t.message;
     return a->full ? err_set(e, ERR_LIMIT, "message %s needs too much memory", text.text) : 0;
 }
 
