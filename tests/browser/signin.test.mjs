@@ -1,0 +1,137 @@
+// Signing in, as people do it: by a link in the same browser, in another with a code, and by a password.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, PASSWORD, settled, waitFor } from "./lib.mjs";
+
+let house, browser;
+before(async () => { house = await openHouse({ mail: [] }); browser = await openBrowser(house); });
+after(async () => { await browser?.close(); await house?.close(); });
+
+const linkTo = async (address, seen) => {
+    const mail = await waitFor(`a link for ${address}`, () => house.sink.messages.slice(seen).find((m) => m.rcpts.includes(address)));
+    return mail.data.replace(/=\r\n/g, "").replace(/=3D/g, "=").match(/https?:\/\/\S+\/signin#\S+/)[0];
+};
+async function ask(page, address) {
+    const seen = house.sink.messages.length;
+
+    await page.at("/");
+    await page.getByLabel("Your email address").fill(address);
+    await page.getByRole("button", { name: "Send me a sign-in link" }).click();
+    await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
+    return linkTo(address, seen);
+}
+const isIn = (page, name) => page.locator(".whoami", { hasText: name }).waitFor({ state: "attached" });
+
+test("the link, opened in the browser that asked for it, takes one press, and no more than one", async () => {
+    const page = await browser.stranger(), link = await ask(page, ANNA);
+
+    assert.deepEqual(await barriers(page), []);
+    await page.goto("about:blank");
+    await page.goto(link);
+    await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await isIn(page, "Anna Berg");
+    assert.equal(new URL(page.url()).pathname, "/");
+    assert.ok(!page.url().includes("#"), "the link's secret has left the address bar");
+    await page.reload();
+    await isIn(page, "Anna Berg");
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByLabel("Your email address").waitFor();
+    await page.goto("about:blank");
+    await page.goto(link);
+    await page.getByRole("heading", { name: "This link does not work any more" }).waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("opened elsewhere it shows a code, which lets in the browser that asked, and not the other", async () => {
+    const first = await browser.stranger(), second = await browser.stranger({ width: 390, height: 844, scheme: "dark" });
+
+    await second.goto(await ask(first, OTTO));
+    await second.getByRole("heading", { name: "Is this you?" }).waitFor();
+    await second.getByText("Never read this code to anybody").waitFor();
+    assert.match(await second.locator(".facts").innerText(), /127\.0\.0\.1/);
+    await second.getByRole("button", { name: "Show the code" }).click();
+    const code = (await second.locator(".code").innerText()).replace(/\D/g, "");
+    assert.match(code, /^\d{6}$/);
+    assert.deepEqual(await barriers(second), []);
+    assert.equal(await overhang(second), 0);
+    const field = first.getByLabel("Opened the link in another browser?");
+    await field.fill(code === "111111" ? "222222" : "111111");
+    await first.getByRole("button", { name: "Sign in" }).click();
+    await first.getByRole("alert").filter({ hasText: "4 more" }).waitFor();
+    assert.equal(await field.inputValue(), "", "a wrong code is not left standing");
+    await field.fill(`${code.slice(0, 3)} ${code.slice(3)}`);
+    await first.getByRole("button", { name: "Sign in" }).click();
+    await isIn(first, "Otto Lind");
+    await second.goto(`${house.origin}/`);
+    await second.getByLabel("Your email address").waitFor();
+    assert.deepEqual([...first.wrong, ...second.wrong], []);
+    await first.done();
+    await second.done();
+});
+
+test("a password signs in; a wrong one is told in words, beside its field", async () => {
+    const page = await browser.stranger();
+
+    await page.at("/");
+    await page.getByRole("button", { name: "Use a password instead" }).click();
+    await page.getByLabel("Your email address").fill(ANNA);
+    const field = page.getByLabel("Password", { exact: true });
+    await field.fill("not the right one");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    const said = page.getByRole("alert");
+    await said.waitFor();
+    assert.match(await said.innerText(), /^[A-Z].+\.$/, "a sentence");
+    assert.equal(await field.getAttribute("aria-invalid"), "true");
+    assert.equal(await field.getAttribute("aria-describedby"), await said.getAttribute("id"));
+    assert.deepEqual(await barriers(page), []);
+    await field.fill(PASSWORD);
+    await page.keyboard.press("Enter");
+    await isIn(page, "Anna Berg");
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("an address that nobody has gets the same page as one that somebody has", async () => {
+    const page = await browser.stranger();
+    const shown = async (address) => {
+        await page.at("/");
+        await page.getByLabel("Your email address").fill(address);
+        await page.getByRole("button", { name: "Send me a sign-in link" }).click();
+        await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
+        return (await page.locator("main").innerText()).replace(address, "");
+    };
+
+    assert.equal(await shown("nobody@ours.example"), await shown(EVA));
+    await page.done();
+});
+
+test("who opens a page deep inside signs in and is where they wanted to be", async () => {
+    const page = await browser.stranger();
+
+    await page.at("/quarantine?q=wares");
+    await page.getByRole("button", { name: "Use a password instead" }).click();
+    await page.getByLabel("Your email address").fill(ANNA);
+    await page.getByLabel("Password", { exact: true }).fill(PASSWORD);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await settled(page);
+    assert.equal(new URL(page.url()).pathname, "/quarantine");
+    assert.equal(await page.getByLabel("Search mail").inputValue(), "wares");
+    await page.done();
+});
+
+test("a German browser is spoken to in German, from the door to the list", async () => {
+    const page = await browser.stranger({ locale: "de-DE" });
+
+    await page.at("/");
+    await page.getByRole("button", { name: "Anmeldelink schicken" }).waitFor();
+    assert.equal(await page.locator("html").getAttribute("lang"), "de");
+    await page.context().addCookies(await house.cookies(EVA));
+    await page.reload();
+    await page.getByRole("heading", { name: "Noch keine Post" }).waitFor();
+    assert.deepEqual(await barriers(page), []);
+    await page.done();
+});
