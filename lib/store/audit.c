@@ -34,6 +34,24 @@ static const char list_sql[] = "SELECT " COLUMNS " FROM audit WHERE at_us < $1 O
 static const char list_scope_sql[] = "SELECT " COLUMNS
                                      " FROM audit WHERE scope_kind = $3 AND scope_id = $4 AND at_us < $1"
                                      " ORDER BY at_us DESC, seq DESC LIMIT $2";
+/* $1 … $3 where the last page ended, $4 part of the actor's name, $5 action, $6 since, $7 until, $8 how many. Text is looked for in a way
+ * that both databases have: what is gone when it is replaced was there. */
+#define FOUND                                                                                                          \
+    " (at_us < $1 OR (at_us = $1 AND (seq < $2 OR (seq = $2 AND node_id < $3))))"                                      \
+    " AND ($4 = '' OR replace(lower(actor_name), $4, '') <> lower(actor_name))"                                        \
+    " AND ($5 = '' OR action = $5 OR substr(action, 1, length($5) + 1) = $5 || '.')"                                   \
+    " AND at_us >= $6 AND at_us < $7 ORDER BY at_us DESC, seq DESC, node_id DESC LIMIT $8"
+#define MAILBOXES "scope_kind = 'mailbox' AND scope_id IN (SELECT id FROM mailbox WHERE "
+static const char find_all_sql[] = "SELECT " COLUMNS " FROM audit WHERE" FOUND;
+static const char find_mailbox_sql[] = "SELECT " COLUMNS
+                                       " FROM audit WHERE scope_kind = 'mailbox' AND scope_id = $9 AND" FOUND;
+static const char find_domain_sql[] = "SELECT " COLUMNS " FROM audit WHERE ((scope_kind = 'domain' AND scope_id = $9)"
+                                      " OR (" MAILBOXES "domain_id = $9))) AND" FOUND;
+static const char find_person_sql[] = "SELECT " COLUMNS " FROM audit WHERE ((" MAILBOXES "account_id = $9))"
+                                      " OR actor_id = $9 OR object_id = $9) AND" FOUND;
+static const char find_looked_sql[] = "SELECT " COLUMNS " FROM audit WHERE " MAILBOXES "account_id = $9)"
+                                      " AND (action = 'body.open' OR substr(action, 1, 11) = 'quarantine.')"
+                                      " AND actor_kind <> 'system' AND actor_id <> $9 AND" FOUND;
 static const char chain_sql[] = "SELECT " COLUMNS " FROM audit WHERE node_id = $1 AND seq <= $2 ORDER BY seq";
 static const char erase_sql[] = "UPDATE audit SET payload = NULL WHERE node_id = $1 AND seq = $2";
 
@@ -336,6 +354,29 @@ int store_audit_list(struct store *s, const struct store_scope *scope, int64_t b
     vals[2] = dbv_word(scope_kind_words, (int)scope->kind);
     vals[3] = dbv_uuid(&scope->id);
     return row_each(s->main, list_scope_sql, vals, 4, each_row, &l, e);
+}
+
+int store_audit_find(struct store *s, const struct store_audit_query *q, store_audit_fn fn, void *ctx, struct err *e)
+{
+    static const char *const of_scope[] = {
+        [SCOPE_GLOBAL] = find_all_sql, [SCOPE_DOMAIN] = find_domain_sql, [SCOPE_MAILBOX] = find_mailbox_sql};
+    const char *const sql[] = {[AUDIT_ALL] = find_all_sql,
+                               [AUDIT_SCOPE] = of_scope[q->scope.kind],
+                               [AUDIT_PERSON] = find_person_sql,
+                               [AUDIT_LOOKED] = find_looked_sql};
+    struct audit_list l = {fn, ctx};
+    struct db_val     vals[] = {dbv_i64(q->before_us > 0 ? q->before_us : INT64_MAX),
+                                dbv_i64(q->before_seq),
+                                dbv_uuid(&q->before_node),
+                                dbv_text(q->actor.n > 0 ? q->actor : SPAN("")),
+                                dbv_text(q->action.n > 0 ? q->action : SPAN("")),
+                                dbv_i64(q->since_us),
+                                dbv_i64(q->until_us > 0 ? q->until_us : INT64_MAX),
+                                dbv_i64((int64_t)page_limit(q->limit)),
+                                dbv_uuid(q->where == AUDIT_SCOPE ? &q->scope.id : &q->of)};
+    bool              all = sql[q->where] == find_all_sql;
+
+    return row_each(s->main, sql[q->where], vals, COUNT(vals) - all, each_row, &l, e);
 }
 
 /* ---- proving ---- */

@@ -32,6 +32,27 @@ int store_audit_head(struct store *s, int64_t *seq_out, uint8_t hash_out[32], st
 int store_audit_list(struct store *s, const struct store_scope *scope, int64_t before_us, size_t limit,
                      store_audit_fn fn, void *ctx, struct err *e);
 
+/* What somebody looks for. Of `where` and `of`:
+ *   AUDIT_ALL      everything
+ *   AUDIT_SCOPE    what concerns `scope`: a mailbox; a domain with its mailboxes; global is everything
+ *   AUDIT_PERSON   what concerns the account `of`: its mailboxes, itself, and all that it did
+ *   AUDIT_LOOKED   who else opened or let go of mail in the mailboxes of the account `of` */
+enum audit_where { AUDIT_ALL, AUDIT_SCOPE, AUDIT_PERSON, AUDIT_LOOKED };
+struct store_audit_query {
+    enum audit_where   where;
+    struct store_scope scope;
+    struct uuid        of;
+    struct span        actor;              /* part of the name, in lower case; empty: any */
+    struct span        action;             /* "rule.add", or "rule" for all of them; empty: any */
+    int64_t            since_us, until_us; /* 0: from the start, to the end */
+    /* Where the page before ended; before_us 0: the first. */
+    int64_t     before_us, before_seq;
+    struct uuid before_node;
+    size_t      limit;
+};
+/* Newest first. */
+int store_audit_find(struct store *s, const struct store_audit_query *q, store_audit_fn fn, void *ctx, struct err *e);
+
 struct store_audit_verified {
     int64_t nodes, rows, erased; /* looked at */
     char    broken[160];         /* "" or the first fault: node, number and what does not fit */

@@ -11,6 +11,7 @@ const struct thresholds store_thresholds_built_in = {.reject = 15, .add_header =
 const char *const       disposition_words[] = {"tag", "quarantine", "discard", "reject", NULL};
 const enum action       disposition_actions[] = {ACTION_TAG, ACTION_QUARANTINE, ACTION_DISCARD, ACTION_REJECT};
 enum { DISPOSE_TAG, DISPOSE_REJECT = 3 }; /* indexes of the two */
+const char *const enrol_words[] = {"listed", "delivered", "closed", NULL};
 
 static const struct store_setting built_in = {
     .reject = 15,
@@ -24,22 +25,24 @@ static const struct store_setting built_in = {
     .mailbox_thresholds = 0,
     .rules_max = 5000,
     .mailbox_rules_max = 500,
+    .enrol = ENROL_LISTED,
 };
 
 #define COLUMNS                                                                                                        \
     "reject, add_header, greylist, at_block, at_reject, at_add_header, greylisting, regex_role, mailbox_thresholds, "  \
-    "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max, copies"
+    "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max, copies, enrol"
 static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
 static const char put_sql[] =
     "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
-    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)"
+    " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
     " ON CONFLICT (scope_kind, scope_id) DO UPDATE SET reject = excluded.reject, add_header = excluded.add_header,"
     " greylist = excluded.greylist, at_block = excluded.at_block, at_reject = excluded.at_reject,"
     " at_add_header = excluded.at_add_header, greylisting = excluded.greylisting,"
     " regex_role = excluded.regex_role, mailbox_thresholds = excluded.mailbox_thresholds,"
     " rules_max = excluded.rules_max, mailbox_rules_max = excluded.mailbox_rules_max,"
     " retention_days = excluded.retention_days, held_max = excluded.held_max,"
-    " mailbox_held_max = excluded.mailbox_held_max, copies = excluded.copies, updated_us = excluded.updated_us";
+    " mailbox_held_max = excluded.mailbox_held_max, copies = excluded.copies, enrol = excluded.enrol,"
+    " updated_us = excluded.updated_us";
 static const char domain_sql[] = "SELECT name, state, route FROM domain WHERE id = $1";
 static const char assigned_sql[] =
     "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
@@ -86,6 +89,7 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
         .held_max = col_i64(r, 12),
         .mailbox_held_max = col_i64(r, 13),
         .copies = col_bool(r, 14),
+        .enrol = col_word(r, 15, enrol_words),
     };
     db_rows_free(&r);
     return 0;
@@ -113,11 +117,11 @@ static struct store_setting over(struct store_setting base, const struct store_s
     base.held_max = over_i64(base.held_max, own->held_max);
     base.mailbox_held_max = over_i64(base.mailbox_held_max, own->mailbox_held_max);
     base.copies = over_int(base.copies, own->copies);
+    base.enrol = over_int(base.enrol, own->enrol);
     return base;
 }
 
-/* Built in, global, and the domain's when there is one. */
-static int effective(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e)
+int store_setting_holds(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e)
 {
     struct store_setting own;
 
@@ -196,7 +200,7 @@ int store_domain_view(struct store *s, const struct uuid *domain, struct arena *
     *out = (struct store_domain_view){.active = true};
     if (domain != NULL && (read_domain(s, domain, out, e) < 0 || read_assigned(s, domain, a, out, e) < 0))
         return -1;
-    if (effective(s, domain, &x, e) < 0)
+    if (store_setting_holds(s, domain, &x, e) < 0)
         return -1;
     out->thresholds = thresholds_of(&x);
     out->dispositions = (struct dispositions){.at_block = disposition_actions[x.at_block],
@@ -226,7 +230,8 @@ int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbo
     out->domain = col_uuid(r, 0);
     out->enabled = db_i64(r, 1) != 0;
     db_rows_free(&r);
-    if (effective(s, &out->domain, &x, e) < 0 || store_setting_get(s, store_scope_mailbox(mailbox), &own, e) < 0)
+    if (store_setting_holds(s, &out->domain, &x, e) < 0 ||
+        store_setting_get(s, store_scope_mailbox(mailbox), &own, e) < 0)
         return -1;
     if (x.mailbox_thresholds == 1)
         x = over(x, &own);
@@ -245,7 +250,7 @@ int store_may_regex(struct store *s, const struct actor *by, struct store_scope 
         return 0;
     if (scope.kind == SCOPE_MAILBOX && store_mailbox_view(s, scope.id, &mailbox, e) < 0)
         return -1;
-    if (effective(s, &mailbox.domain, &x, e) < 0 || store_role_of(s, by->id, mailbox.domain, &role, e) < 0)
+    if (store_setting_holds(s, &mailbox.domain, &x, e) < 0 || store_role_of(s, by->id, mailbox.domain, &role, e) < 0)
         return -1;
     *out = (int)role >= x.regex_role;
     return 0;
@@ -283,6 +288,8 @@ static void put_payload(struct buf *b, const char *key, const struct store_setti
         payload_i64(b, "mailbox_held_max", x->mailbox_held_max);
     if (x->copies >= 0)
         payload_bool(b, "copies", x->copies == 1);
+    if (x->enrol >= 0)
+        payload_str(b, "enrol", enrol_words[x->enrol]);
     payload_close(b);
 }
 
@@ -345,7 +352,7 @@ static int check_order(struct store *s, struct store_scope scope, struct err *e)
     struct thresholds         t;
     struct store_mailbox_view view;
 
-    if (effective(s, NULL, &h.global, e) < 0)
+    if (store_setting_holds(s, NULL, &h.global, e) < 0)
         return -1;
     t = thresholds_of(&h.global);
     if (thresholds_check(&t, e) < 0)
@@ -370,9 +377,9 @@ static int check_mailbox(struct store *s, struct uuid mailbox, const struct stor
 
     if (to->at_block >= 0 || to->at_reject >= 0 || to->at_add_header >= 0 || to->greylisting >= 0 ||
         to->regex_role >= 0 || to->mailbox_thresholds >= 0 || to->rules_max >= 0 || to->mailbox_rules_max >= 0 ||
-        to->retention_days >= 0 || to->held_max >= 0 || to->mailbox_held_max >= 0 || to->copies >= 0)
+        to->retention_days >= 0 || to->held_max >= 0 || to->mailbox_held_max >= 0 || to->copies >= 0 || to->enrol >= 0)
         return err_set(e, ERR_INVALID, "a mailbox has thresholds of its own, and no other settings");
-    if (store_mailbox_view(s, mailbox, &view, e) < 0 || effective(s, &view.domain, &domain, e) < 0)
+    if (store_mailbox_view(s, mailbox, &view, e) < 0 || store_setting_holds(s, &view.domain, &domain, e) < 0)
         return -1;
     if (domain.mailbox_thresholds != 1 && !(isnan(to->reject) && isnan(to->add_header) && isnan(to->greylist)))
         return err_set(
@@ -405,6 +412,7 @@ static int set_in(struct store *s, const struct actor *by, struct store_scope sc
                int_or_null(to->held_max),
                int_or_null(to->mailbox_held_max),
                int_or_null(to->copies),
+               dbv_word(enrol_words, to->enrol),
                dbv_i64(clock_wall_us()),
     };
 

@@ -29,11 +29,17 @@ struct store_setting {
     int64_t held_max;           /* bytes held for the domain, as they are stored. Built in: 0, no limit */
     int64_t mailbox_held_max;   /* and for each mailbox. Built in: 0, no limit */
     int     copies;             /* 0, 1: are delivered messages kept for [copies] delivered_hours. Built in: no */
+    int     enrol;              /* index of enrol_words: who may sign in without an account. Built in: listed */
 };
+/* Those whose mailbox is listed; those who were delivered to lately; nobody. */
+enum enrol { ENROL_LISTED, ENROL_DELIVERED, ENROL_CLOSED };
+extern const char *const enrol_words[]; /* "listed", "delivered", "closed", NULL */
 #define STORE_SETTING_NONE                                                                                             \
     ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1, -1, -1,   \
-                            -1, -1, -1, -1})
+                            -1, -1, -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
+/* What holds where it is set nowhere below: built in, global, and the domain's (NULL: without). */
+int store_setting_holds(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e);
 /* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, copies,
  * and what is global, are the operator's to change. */
 int store_setting_set(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *to,

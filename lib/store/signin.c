@@ -7,9 +7,7 @@
 #include "store/address.h"
 #include "store/mailbox.h"
 #include "store/row.h"
-
-static const char *const enrol_words[] = {"listed", "delivered", "closed", NULL};
-enum { ENROL_CLOSED = 2 };
+#include "store/setting.h"
 
 #define COLUMNS "id, login, known, device, ip, created_us, expires_us"
 #define OPEN "used_us IS NULL AND known = 1 AND expires_us > $2 AND wrong < 5"
@@ -23,9 +21,6 @@ static const char typed_sql[] = "SELECT " COLUMNS ", code_sha256, wrong FROM sig
                                 " ORDER BY created_us DESC LIMIT 1";
 static const char wrong_sql[] = "UPDATE signin SET wrong = wrong + 1 WHERE id = $1";
 static const char trim_sql[] = "DELETE FROM signin WHERE expires_us < $1";
-static const char enrol_sql[] =
-    "SELECT COALESCE((SELECT enrol FROM setting WHERE scope_kind = 'domain' AND scope_id = $1),"
-    " (SELECT enrol FROM setting WHERE scope_kind = 'global'), 'listed')";
 
 _Static_assert(SIGNIN_WRONG_MAX == 5, "OPEN says the same");
 
@@ -179,13 +174,11 @@ int store_signin_trim(struct store *s, int64_t now_us, struct err *e)
 
 static int may_enrol(struct store *s, const struct uuid *domain, bool *out, struct err *e)
 {
-    const struct db_val vals[] = {dbv_uuid(domain)};
-    struct db_rows     *r = NULL;
+    struct store_setting holds;
 
-    if (row_first(s->main, enrol_sql, vals, COUNT(vals), &r, e) < 0)
+    if (store_setting_holds(s, domain, &holds, e) < 0)
         return -1;
-    *out = r != NULL && col_word(r, 0, enrol_words) != ENROL_CLOSED;
-    db_rows_free(&r);
+    *out = holds.enrol != ENROL_CLOSED;
     return 0;
 }
 

@@ -46,6 +46,100 @@ static void a_change_leaves_who_what_before_and_after(void **state)
     assert_int_equal(seen.n, 5); /* the domain, its two policies, the rule, the switch */
 }
 
+/* The actions of what is found, newest first, as one text. */
+static int each_action(void *ctx, const struct store_audit_row *r)
+{
+    struct seen *seen = ctx;
+
+    seen->n++;
+    snprintf(seen->text + strlen(seen->text), sizeof seen->text - strlen(seen->text), "%.*s ", SPAN_ARG(r->action));
+    return 0;
+}
+
+static const char *found(struct world *w, struct store_audit_query q)
+{
+    static struct seen seen;
+
+    seen = (struct seen){0};
+    OK(w, store_audit_find(w->more, &q, each_action, &seen, &w->e));
+    return seen.text;
+}
+
+static void each_is_found_by_whom_it_concerns(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store        *s = w->more;
+    struct store_account person = {.login = "anna@ours.example", .active = true};
+    struct uuid          ours, theirs, account, mailbox, other;
+    struct actor         anna = {.kind = ACTOR_ACCOUNT, .name = "Anna@ours.example", .source = "192.0.2.2"};
+
+    ours = add_domain(w, "ours.example");
+    theirs = add_domain(w, "theirs.example");
+    OK(w, store_account_add(s, &root, &person, &account, &w->e));
+    OK(w, store_mailbox_add(s, &root, ours, SPAN("anna"), &account, &mailbox, &w->e));
+    OK(w, store_mailbox_add(s, &root, theirs, SPAN("cleo"), NULL, &other, &w->e));
+    anna.id = account;
+    OK(w, store_audit_note(s, &owner, "body.open", "message", NULL, store_scope_mailbox(mailbox), SPAN_NONE, &w->e));
+    OK(w, store_audit_note(s, &anna, "body.open", "message", NULL, store_scope_mailbox(mailbox), SPAN_NONE, &w->e));
+    OK(w, store_audit_note(s, &owner, "body.open", "message", NULL, store_scope_mailbox(other), SPAN_NONE, &w->e));
+    OK(w, store_audit_note(s, &anna, "export.start", "export", NULL, STORE_SCOPE_GLOBAL, SPAN_NONE, &w->e));
+
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_LOOKED, .of = account}), "body.open ");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_SCOPE, .scope = store_scope_mailbox(other)}),
+                        "body.open policy.add ");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_SCOPE,
+                                                            .scope = store_scope_domain(theirs),
+                                                            .action = SPAN("body")}),
+                        "body.open ");
+    assert_null(strstr(found(w, (struct store_audit_query){.where = AUDIT_SCOPE, .scope = store_scope_domain(theirs)}),
+                       "export"));
+    assert_string_equal(
+        found(w, (struct store_audit_query){.where = AUDIT_PERSON, .of = account, .action = SPAN("export")}),
+        "export.start ");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_PERSON, .of = account, .limit = 3}),
+                        "export.start body.open body.open ");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_ALL, .actor = SPAN("anna@")}),
+                        "export.start body.open ");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_ALL, .action = SPAN("bod")}), "");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_ALL, .since_us = INT64_MAX - 1}), "");
+    assert_string_equal(found(w, (struct store_audit_query){.where = AUDIT_ALL, .until_us = 1}), "");
+}
+
+struct last {
+    struct store_audit_query *next;
+    int                       n;
+};
+
+static int keep_last(void *ctx, const struct store_audit_row *r)
+{
+    struct last *l = ctx;
+
+    l->n++;
+    l->next->before_us = r->at_us;
+    l->next->before_seq = r->seq;
+    l->next->before_node = r->node;
+    return 0;
+}
+
+static void pages_of_what_is_found_have_no_gap_and_no_double(void **state)
+{
+    struct world            *w = world_of(state);
+    struct store_audit_query q = {.where = AUDIT_ALL, .limit = 2};
+    struct last              all = {.n = 0};
+
+    for (char name[] = "a.example"; name[0] <= 'd'; name[0]++)
+        add_domain(w, name);
+    for (int before = -1; before != all.n;) {
+        struct store_audit_query next = q;
+
+        all.next = &next;
+        before = all.n;
+        OK(w, store_audit_find(w->more, &q, keep_last, &all, &w->e));
+        q = next;
+    }
+    assert_int_equal(all.n, 12); /* four domains with two policies each */
+}
+
 static void what_was_rolled_back_was_never_done(void **state)
 {
     struct world *w = world_of(state);
@@ -177,9 +271,16 @@ static void two_processes_write_one_chain(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(a_change_leaves_who_what_before_and_after), STORE(what_was_rolled_back_was_never_done),
-        STORE(the_chain_of_untouched_rows_holds),         STORE(every_forgery_breaks_the_chain),
-        STORE(an_erased_payload_leaves_the_chain_whole),  STORE(two_processes_write_one_chain),
+        STORE(a_change_leaves_who_what_before_and_after),
+        STORE(what_was_rolled_back_was_never_done),
+        STORE(each_is_found_by_whom_it_concerns),
+        STORE(what_was_rolled_back_was_never_done),
+        STORE(pages_of_what_is_found_have_no_gap_and_no_double),
+        STORE(what_was_rolled_back_was_never_done),
+        STORE(the_chain_of_untouched_rows_holds),
+        STORE(every_forgery_breaks_the_chain),
+        STORE(an_erased_payload_leaves_the_chain_whole),
+        STORE(two_processes_write_one_chain),
     };
 
     return run_on_both(tests, COUNT(tests));

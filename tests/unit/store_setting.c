@@ -43,6 +43,25 @@ static void nothing_set_is_what_is_built_in(void **state)
     assert_true(view_of(w, NULL).thresholds.reject == 15);
 }
 
+static void who_may_enrol_is_inherited_like_the_rest(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store        *s = w->more;
+    struct uuid          ours = add_domain(w, "ours.example"), theirs = add_domain(w, "theirs.example");
+    struct store_setting closed = STORE_SETTING_NONE, own = closed, got;
+
+    OK(w, store_setting_holds(s, &ours, &got, &w->e));
+    assert_int_equal(got.enrol, ENROL_LISTED);
+    closed.enrol = ENROL_CLOSED;
+    own.enrol = ENROL_DELIVERED;
+    OK(w, store_setting_set(s, &root, STORE_SCOPE_GLOBAL, &closed, &w->e));
+    OK(w, store_setting_set(s, &root, store_scope_domain(ours), &own, &w->e));
+    OK(w, store_setting_holds(s, &ours, &got, &w->e));
+    assert_int_equal(got.enrol, ENROL_DELIVERED);
+    OK(w, store_setting_holds(s, &theirs, &got, &w->e));
+    assert_int_equal(got.enrol, ENROL_CLOSED);
+}
+
 static void a_domain_inherits_what_it_has_not_set(void **state)
 {
     struct world            *w = world_of(state);
@@ -271,6 +290,7 @@ int main(void)
     static const struct both_test tests[] = {
         STORE(nothing_set_is_what_is_built_in),
         STORE(a_domain_inherits_what_it_has_not_set),
+        STORE(who_may_enrol_is_inherited_like_the_rest),
         STORE(thresholds_keep_their_order_inherited_ones_included),
         STORE(a_change_from_above_does_not_break_the_order_below),
         STORE(a_mailbox_has_its_own_where_the_domain_permits),
