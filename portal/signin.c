@@ -8,58 +8,19 @@
 #include "base/secret.h"
 #include "challenge.h"
 #include "identify.h"
+#include "limit.h"
 #include "mail/address.h"
 #include "mail/compose.h"
 #include "route.h"
 #include "store/credential.h"
 #include "store/outbox.h"
-#include "store/sending.h"
 #include "store/session.h"
 
 #define ASK_COOKIE "postern_ask"
-#define SLOT_US (10 * 60 * INT64_C(1000000))
 #define LINKS_PER_ADDRESS 8 /* in ten minutes; from one network: */
 #define LINKS_FROM_NETWORK 30
-#define TRIES_PER_PERSON 10 /* passwords for one address from one network */
 #define TRIES_FROM_NETWORK 60
 #define HARD_FROM 20 /* tries from a network, from which on work is harder */
-
-/* ---- how often ---- */
-
-static void subject_of(const struct call *c, const char *kind, struct span who, bool network, char out[120])
-{
-    struct ip   net = ip_network(&c->ip, ip_is_v4(&c->ip) ? 24 : 56);
-    struct span parts[] = {who, network ? span_make(net.b, sizeof net.b) : SPAN_NONE};
-    uint8_t     hash[SECRET_HASH];
-    char        text[SECRET_TOKEN_TEXT + 1];
-
-    secret_hash_parts(parts, COUNT(parts), hash);
-    secret_text(span_make(hash, sizeof hash), text);
-    snprintf(out, 120, "%s:%s", kind, text);
-}
-
-/* Counts one, and says how many there were in these ten minutes. */
-static int count(struct call *c, const char *kind, struct span who, bool network, int64_t *total, struct err *e)
-{
-    char                 subject[120];
-    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = 1};
-
-    subject_of(c, kind, who, network, subject);
-    row.subject = span_of(subject);
-    return store_counters_add(c->store, &row, 1, total, e);
-}
-
-static int limit(struct call *c, const char *kind, struct span who, bool network, int64_t most, struct err *e)
-{
-    int64_t total;
-
-    if (count(c, kind, who, network, &total, e) < 0)
-        return -1;
-    if (total <= most)
-        return 0;
-    return call_slow_down(c, (SLOT_US - c->now_us % SLOT_US) / 1000000, e,
-                          "That was tried too often. Please wait a few minutes.");
-}
 
 /* ---- the challenge ---- */
 
@@ -70,7 +31,7 @@ static int get_challenge(struct call *c, struct err *e)
     struct buf *b;
     unsigned    bits;
 
-    if (count(c, "challenge", SPAN_NONE, true, &total, e) < 0)
+    if (limit_count(c, "challenge", SPAN_NONE, true, &total, e) < 0)
         return -1;
     bits = total > HARD_FROM ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
     challenge_make(c->portal, bits, c->now_us, text);
@@ -251,8 +212,8 @@ static int ask_link(struct call *c, struct err *e)
     int               rc;
 
     if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
-        limit(c, "link", login, false, LINKS_PER_ADDRESS, e) < 0 ||
-        limit(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0)
+        limit_check(c, "link", login, false, LINKS_PER_ADDRESS, e) < 0 ||
+        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0)
         return -1;
     secret_token(browser);
     if (store_begin(c->store, e) < 0)
@@ -369,8 +330,8 @@ static int by_password(struct call *c, struct err *e)
     int                     right;
 
     if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
-        limit(c, "password", login, true, TRIES_PER_PERSON, e) < 0 ||
-        limit(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
+        limit_check(c, "password", login, true, LIMIT_TRIES_PER_PERSON, e) < 0 ||
+        limit_check(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
         return -1;
     known = store_signin_who(c->store, login, &who, e) == 0 && who.has_account;
     if (!known && e->code != ERR_NONE && e->code != ERR_NOT_FOUND)
@@ -400,7 +361,7 @@ static int elevate(struct call *c, struct err *e)
     char                    token[SESSION_TOKEN_TEXT + 1];
     int                     right;
 
-    if (limit(c, "elevate", span_of(c->who.account.login), false, TRIES_PER_PERSON, e) < 0 ||
+    if (limit_check(c, "elevate", span_of(c->who.account.login), false, LIMIT_TRIES_PER_PERSON, e) < 0 ||
         (right = store_password_check(c->store, c->who.account.id, in->password, e)) < 0)
         return -1;
     if (right == 0)

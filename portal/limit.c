@@ -1,0 +1,43 @@
+/* portal/limit.c - see limit.h. */
+#include "limit.h"
+
+#include <stdio.h>
+
+#include "base/secret.h"
+#include "store/sending.h"
+
+#define SLOT_US (10 * 60 * INT64_C(1000000))
+
+static void subject_of(const struct call *c, const char *kind, struct span who, bool network, char out[120])
+{
+    struct ip   net = ip_network(&c->ip, ip_is_v4(&c->ip) ? 24 : 56);
+    struct span parts[] = {who, network ? span_make(net.b, sizeof net.b) : SPAN_NONE};
+    uint8_t     hash[SECRET_HASH];
+    char        text[SECRET_TOKEN_TEXT + 1];
+
+    secret_hash_parts(parts, COUNT(parts), hash);
+    secret_text(span_make(hash, sizeof hash), text);
+    snprintf(out, 120, "%s:%s", kind, text);
+}
+
+int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t *total, struct err *e)
+{
+    char                 subject[120];
+    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = 1};
+
+    subject_of(c, kind, who, network, subject);
+    row.subject = span_of(subject);
+    return store_counters_add(c->store, &row, 1, total, e);
+}
+
+int limit_check(struct call *c, const char *kind, struct span who, bool network, int64_t most, struct err *e)
+{
+    int64_t total;
+
+    if (limit_count(c, kind, who, network, &total, e) < 0)
+        return -1;
+    if (total <= most)
+        return 0;
+    return call_slow_down(c, (SLOT_US - c->now_us % SLOT_US) / 1000000, e,
+                          "That was tried too often. Please wait a few minutes.");
+}
