@@ -1,5 +1,5 @@
 // The page: who is signed in, where they are, and the frame around it.
-import { html, render, useEffect, useState } from "./modules/preact.js";
+import { html, render, useEffect, useMemo, useRef, useState } from "./modules/preact.js";
 import { del, get, onSignedOut, session } from "./api.js";
 import { follow, go, useHere } from "./router.js";
 import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
@@ -27,8 +27,14 @@ const places = [
 ];
 const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
 
-function Side({ me, path, open, onClose, brand, held }) {
-    return html`<aside class="side" aria-label=${brand.name} hidden=${!open} onClick=${onClose}>
+// Beside the page where there is room; over it, until one picks or turns away, where there is not.
+function Side({ me, path, open, narrow, onClose, brand, held }) {
+    const ref = useRef();
+    const key = (e) => { if (narrow && e.key === "Escape") { e.stopPropagation(); onClose(); } };
+
+    useEffect(() => { if (open && narrow) ref.current.querySelector("nav a")?.focus(); }, [open, narrow]);
+    return html`${open && narrow && html`<div class="side-veil" onClick=${onClose}></div>`}<aside class="side" aria-label=${brand.name} hidden=${!open} ref=${ref} onKeyDown=${key} onClick=${(e) => narrow && e.target.closest("a") && onClose()}>
+        ${narrow && html`<${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} />`}
         <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>
         <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
             <${Link} to=${p.path} aria-current=${p.path === path || (p.path !== "/" && path.startsWith(`${p.path}/`)) ? "page" : undefined}>
@@ -41,21 +47,24 @@ function Side({ me, path, open, onClose, brand, held }) {
 
 function Frame({ me, brand }) {
     const { path } = useHere();
-    const narrow = matchMedia("(max-width: 900px)");
-    const [open, setOpen] = useState(!narrow.matches);
+    const media = useMemo(() => matchMedia("(max-width: 900px)"), []);
+    const [narrow, setNarrow] = useState(media.matches);
+    const [open, setOpen] = useState(!narrow);
+    const menu = useRef();
+    const shut = () => { setOpen(false); menu.current?.querySelector("button").focus(); };
     const place = places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))) ?? (path === "/" || path.startsWith("/mail/") ? places[0] : null);
 
     useEffect(() => {
-        const on = () => setOpen(!narrow.matches);
-        narrow.addEventListener("change", on);
-        return () => narrow.removeEventListener("change", on);
+        const on = () => { setNarrow(media.matches); setOpen(!media.matches); };
+        media.addEventListener("change", on);
+        return () => media.removeEventListener("change", on);
     }, []);
     useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [path]);
     useKeys({ "?": () => go("/settings#keys") });
     return html`<div class="frame">
         <a class="skip" href="#main">${t("skip")}</a>
-        <header class="topbar"><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></header>
-        <${Side} me=${me} path=${path} open=${open} brand=${brand} onClose=${(e) => narrow.matches && e.target.closest("a") && setOpen(false)} />
+        <header class="topbar" ref=${menu}><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></header>
+        <${Side} me=${me} path=${path} open=${open} brand=${brand} narrow=${narrow} onClose=${shut} />
         <div>
             ${me.staff && html`<div class="banner" role="status">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
             <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")}>${t("missing.text")}</${Empty}>`}</main>

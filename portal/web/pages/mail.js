@@ -25,22 +25,23 @@ function Row({ row, to, current, onOpen }) {
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
 function Search({ q, onSearch }) {
     const [text, setText] = useState(q);
-    const box = useRef();
+    const box = useRef(), typing = useRef(false);
+    // What is typed in one go is one step back; the next search is a step of its own.
+    const search = () => { if (text !== q) { onSearch(text, { replace: typing.current }); typing.current = true; } };
+    const rest = () => { typing.current = false; };
 
     useEffect(() => setText(q), [q]);
     useEffect(() => {
-        if (text === q) return;
-        const timer = setTimeout(() => onSearch(text), 140);
+        const timer = setTimeout(search, 140);
         return () => clearTimeout(timer);
     }, [text]);
     useKeys({ "/": () => box.current.focus() });
-    return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); onSearch(text); }}>
-        <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => setText(e.target.value)} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
+    return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); search(); rest(); }}>
+        <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => setText(e.target.value)} onBlur=${rest} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
     </form>`;
 }
 
 const scopesOf = (me) => [
-    ...(me.mailboxes.length > 1 || me.mailboxes.length === 0 ? [] : []),
     ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address]),
     ...me.domains.map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
     ...(me.account.admin ? [["global", t("scope.global")]] : []),
@@ -62,9 +63,15 @@ export function Mail({ me, held }) {
     const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => {
         const at = rows.findIndex((r) => idOf(r) === open), row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
-        if (row) { show(row); document.querySelector(`[data-id="${idOf(row)}"]`)?.scrollIntoView({ block: "nearest" }); }
+        if (row) { show(row); document.querySelector(`[data-id="${CSS.escape(idOf(row))}"]`)?.scrollIntoView({ block: "nearest" }); }
     };
     useKeys({ j: () => step(1), k: () => step(-1) });
+    // Who closes a message is back at its row, however far they went on from the one that they opened first.
+    const last = useRef(open);
+    useEffect(() => {
+        if (!open && last.current) document.querySelector(`[data-id="${CSS.escape(last.current)}"]`)?.focus();
+        last.current = open;
+    }, [open]);
     const load = async () => { const page = await get(pathOf(scope), { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); };
     const change = (row) => list.set({ ...list.value, items: list.value.items.map((r) => (idOf(r) === idOf(row) ? { ...r, ...row } : r)) });
 
@@ -73,14 +80,14 @@ export function Mail({ me, held }) {
             ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
                 ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}
                 ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
-        <${Search} q=${words} onSearch=${(text) => go(withQuery({ q: text, open: null }), { replace: true })} />
+        <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div>`}
+        ${list.problem && list.value && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} />`
             : html`<ul class="rows" aria-busy=${list.loading}>${rows.map((row) => html`<${Row} key=${idOf(row)} row=${row} to=${wide} current=${idOf(row) === open} onOpen=${show} />`)}</ul>
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
-        ${list.problem && list.value && html`<p class="problem" role="alert">${list.problem.offline ? t("offline.text") : list.problem.message}</p>`}
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
 }
 
