@@ -399,6 +399,58 @@ static int put_release(struct call *c, struct buf *b, struct err *e)
     return 0;
 }
 
+static int put_request(struct call *c, struct buf *b, const struct store_request **out, struct err *e)
+{
+    struct store_request *r = arena_zalloc(c->arena, sizeof *r);
+    int                   rc = r != NULL ? store_request_get(c->store, &c->delivery, c->arena, r, e) : 0;
+
+    *out = rc > 0 ? r : NULL;
+    if (rc <= 0) {
+        json_add_null(b, "request");
+        return rc;
+    }
+    mail_put_request(b, "request", r);
+    return 0;
+}
+
+void mail_put_request(struct buf *b, const char *key, const struct store_request *r)
+{
+    json_open(b, key, '{');
+    json_add_str(b, "state", request_state_words[r->state]);
+    json_add_text(b, "who", r->who);
+    json_add_text(b, "why", r->why);
+    json_add_time(b, "asked", r->asked_us);
+    json_add_text(b, "answer", r->answer);
+    json_add_text(b, "answered_by", r->answered_by);
+    json_add_time(b, "answered", r->answered_us);
+    json_close(b, '}');
+}
+
+static bool may(const struct call *c, enum deed deed)
+{
+    return permit(c->store, &c->who, deed, &c->scope, "message", NULL) == 0;
+}
+
+/* What a page shall offer; each call decides for itself again. */
+static void put_can(struct call *c, struct buf *b, const struct mail_delivery *m, const struct store_request *asked)
+{
+    enum deed deed = mail_release_deed(c, m);
+    bool      held = mail_is_held(m) && m->d->delivery.state != STATE_RELEASED, release = held && may(c, deed);
+
+    json_open(b, "can", '{');
+    json_add_bool(b, "release", release);
+    json_add_bool(b, "confirm_virus", release && deed == DEED_RELEASE_VIRUS);
+    json_add_bool(b, "ask",
+                  held && !release && deed == DEED_DECIDE_RELEASE && asked == NULL && m->d->delivery.has_domain &&
+                      may(c, DEED_ACT_ON_MAIL));
+    json_add_bool(b, "report", may(c, DEED_ACT_ON_MAIL));
+    json_add_bool(b, "open", m->t.has_custody && m->t.custody.place != CUSTODY_GONE && may(c, DEED_OPEN_BODY));
+    json_add_bool(b, "decide",
+                  c->scope.kind != SCOPE_GLOBAL && m->t.message.direction != DIRECTION_OUTBOUND &&
+                      may(c, DEED_WRITE_RULES));
+    json_close(b, '}');
+}
+
 static void put_custody(struct buf *b, const struct store_timeline *t)
 {
     if (!t->has_custody) {
@@ -423,9 +475,12 @@ int mail_find(struct call *c, struct mail_delivery *out, struct err *e)
     return out->d != NULL ? 0 : err_set(e, ERR_NOT_FOUND, "There is no such message.");
 }
 
-static int put_delivery(struct call *c, struct buf *b, const struct store_timeline *t,
-                        const struct store_timeline_delivery *d, struct err *e)
+static int put_delivery(struct call *c, struct buf *b, const struct mail_delivery *m, struct err *e)
 {
+    const struct store_timeline          *t = &m->t;
+    const struct store_timeline_delivery *d = m->d;
+    const struct store_request           *asked;
+
     json_open(b, NULL, '{');
     json_add_uuid(b, "uid", &c->delivery.uid);
     json_add_i64(b, "n", c->delivery.n);
@@ -445,8 +500,10 @@ static int put_delivery(struct call *c, struct buf *b, const struct store_timeli
     json_close(b, ']');
     put_custody(b, t);
     json_add_str(b, "standing", standing_words[c->standing]);
-    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 || put_release(c, b, e) < 0)
+    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 || put_release(c, b, e) < 0 ||
+        put_request(c, b, &asked, e) < 0)
         return -1;
+    put_can(c, b, m, asked);
     json_close(b, '}');
     return 0;
 }
@@ -455,7 +512,7 @@ static int get_delivery(struct call *c, struct err *e)
 {
     struct mail_delivery m;
 
-    return mail_find(c, &m, e) < 0 ? -1 : put_delivery(c, call_reply(c, 200), &m.t, m.d, e);
+    return mail_find(c, &m, e) < 0 ? -1 : put_delivery(c, call_reply(c, 200), &m, e);
 }
 
 static const struct route rows[] = {

@@ -3,7 +3,10 @@
 #define POSTERN_PORTAL_MAIL_H
 
 #include "call.h"
+#include "custody/report.h"
 #include "mail_query.h"
+#include "store/release.h"
+#include "store/request.h"
 
 /* The scopes that a caller asks about at once: one, or all mailboxes of a person. */
 #define MAIL_SCOPES_MAX 64
@@ -31,8 +34,21 @@ struct mail_delivery {
 };
 int mail_find(struct call *c, struct mail_delivery *out, struct err *e);
 
+/* By whose hand may it go, for the reason for which it is held? */
+enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m);
+bool      mail_is_held(const struct mail_delivery *m);
+/* Lets the call's delivery go, if who calls may. 0 also when it cannot leave yet: it goes on by itself. A request for it that waits
+ * is granted by it. */
+struct mail_release_how {
+    bool again, confirmed_virus;
+};
+int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e);
+int mail_report(struct call *c, enum report_class class, struct report_made *made, struct err *e);
+
 /* A row of a list: schema Delivery. */
 void mail_put_row(struct buf *b, const char *key, const struct store_row *r);
+
+void mail_put_request(struct buf *b, const char *key, const struct store_request *r);
 
 struct span mail_cursor(struct call *c, const struct store_key *key);
 int         mail_cursor_read(struct call *c, struct span text, struct store_key *out, struct err *e);

@@ -4,6 +4,7 @@
 #include "mail.h"
 #include "route.h"
 #include "scan/findings.h"
+#include "store/request.h"
 
 #define MESSAGE_SPARE ((size_t)1 << 20)
 
@@ -27,13 +28,70 @@ static enum finding_kind why_held(const struct call *c, const struct mail_delive
     return worst;
 }
 
-static enum deed deed_of(enum finding_kind why)
+enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m)
 {
     static const enum deed of[] = {[FINDING_NONE] = DEED_ACT_ON_MAIL,
                                    [FINDING_POLICY] = DEED_DECIDE_RELEASE,
                                    [FINDING_ATTACHMENT] = DEED_DECIDE_RELEASE,
                                    [FINDING_VIRUS] = DEED_RELEASE_VIRUS};
-    return of[why];
+    return of[why_held(c, m)];
+}
+
+bool mail_is_held(const struct mail_delivery *m)
+{
+    return release_held(m->d->delivery.verdict) && m->t.has_custody && m->t.custody.place != CUSTODY_GONE &&
+           !m->t.custody.copy;
+}
+
+static int may_release(struct call *c, const struct mail_delivery *m, bool confirmed_virus, struct err *e)
+{
+    enum deed deed = mail_release_deed(c, m);
+
+    if (permit(c->store, &c->who, deed, &c->scope, "message", e) < 0)
+        return -1;
+    if (deed != DEED_RELEASE_VIRUS || confirmed_virus)
+        return 0;
+    return err_set(e, ERR_CONFLICT, "The filter found a virus in this message. Say once more that it shall be sent.");
+}
+
+/* Who waits for an answer of the owners has it by this. */
+static int grant(struct call *c, struct err *e)
+{
+    if (store_request_answer(c->store, &c->delivery, REQUEST_WAITING, REQUEST_GRANTED, span_of(c->actor.name), SPAN(""),
+                             c->now_us, e) == 0)
+        return 0;
+    if (e->code != ERR_CONFLICT)
+        return -1;
+    *e = ERR_INIT;
+    return 0;
+}
+
+int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e)
+{
+    const struct settings *s = c->portal->settings;
+    struct mail_delivery   m;
+    struct release_how     how = {.store = c->store,
+                                  .keys = s->quarantine.keys,
+                                  .url = s->delivery.url,
+                                  .scanner = c->portal->scanner,
+                                  .protected_symbols = &s->rules.protected_symbols,
+                                  .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
+                                  .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
+
+    *row = (struct store_release){0};
+    if (mail_find(c, &m, e) < 0 || may_release(c, &m, asked->confirmed_virus, e) < 0)
+        return -1;
+    if (!mail_is_held(&m))
+        return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
+    if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
+        return -1;
+    if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, asked->again, row, e) == 0)
+        return grant(c, e);
+    if (row->state == RELEASE_REQUESTED && (e->code == ERR_LOST || e->code == ERR_BUSY || e->code == ERR_TIMEOUT)) {
+        *e = ERR_INIT;
+        return grant(c, e);
+    }
+    return -1;
 }
 
 static int put_release(struct call *c, const struct store_release *r)
@@ -51,40 +109,22 @@ static int put_release(struct call *c, const struct store_release *r)
 
 struct release_body {
     uint64_t given;
-    bool     again;
+    bool     again, confirmed_virus;
 };
-static const struct field release_fields[] = {{"again", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct release_body, again),
-                                               "Also where nobody knows whether it arrived: it may come twice."},
-                                              FIELDS_END};
+static const struct field release_fields[] = {
+    {"again", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct release_body, again),
+     "Also where nobody knows whether it arrived: it may come twice."},
+    {"confirmed_virus", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct release_body, confirmed_virus),
+     "Although the filter found a virus in it: the operator alone can say so."},
+    FIELDS_END};
 
-/* What was asked for and could not leave yet is no failure: it goes on by itself. */
 static int release(struct call *c, struct err *e)
 {
     const struct release_body *in = c->body;
-    const struct settings     *s = c->portal->settings;
-    struct mail_delivery       h;
-    struct store_release       row = {0};
-    struct release_how         how = {.store = c->store,
-                                      .keys = s->quarantine.keys,
-                                      .url = s->delivery.url,
-                                      .scanner = c->portal->scanner,
-                                      .protected_symbols = &s->rules.protected_symbols,
-                                      .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
-                                      .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
+    struct mail_release_how    how = {.again = in->again, .confirmed_virus = in->confirmed_virus};
+    struct store_release       row;
 
-    if (mail_find(c, &h, e) < 0 || permit(c->store, &c->who, deed_of(why_held(c, &h)), &c->scope, "message", e) < 0)
-        return -1;
-    if (!release_held(h.d->delivery.verdict) || !h.t.has_custody || h.t.custody.place == CUSTODY_GONE)
-        return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
-    if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
-        return -1;
-    if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, in->again, &row, e) == 0)
-        return put_release(c, &row);
-    if (row.state == RELEASE_REQUESTED && (e->code == ERR_LOST || e->code == ERR_BUSY || e->code == ERR_TIMEOUT)) {
-        *e = ERR_INIT;
-        return put_release(c, &row);
-    }
-    return -1;
+    return mail_release(c, &how, &row, e) < 0 ? -1 : put_release(c, &row);
 }
 
 /* ---- reports ---- */
@@ -98,26 +138,34 @@ static const struct field report_fields[] = {{"class", FIELD_WORD, FIELD_REQUIRE
                                               "spam, ham (not spam), or forget what was said."},
                                              FIELDS_END};
 
+int mail_report(struct call *c, enum report_class class, struct report_made *made, struct err *e)
+{
+    const struct settings *s = c->portal->settings;
+    struct mail_delivery   m;
+    struct origin_trust    trust;
+    struct report_site     site = {&s->rulesd.scanner, &trust};
+    struct report_said     said = {.class = class,
+                                   .who = span_of(c->actor.name),
+                                   .channel = c->who.kind == WHO_KEY ? SPAN("api") : SPAN("portal")};
+
+    if (mail_find(c, &m, e) < 0 ||
+        origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, c->arena, &trust, e) < 0)
+        return -1;
+    said.recipient = m.d->delivery.recipient;
+    return report_find(c->store, &c->delivery.uid, c->arena, &said, e) < 0 ||
+                   report_make(c->store, &site, &c->actor, &said, c->arena, made, e) < 0
+               ? -1
+               : 0;
+}
+
 static int report(struct call *c, struct err *e)
 {
     const struct report_body *in = c->body;
-    const struct settings    *s = c->portal->settings;
-    struct mail_delivery      h;
-    struct origin_trust       trust;
-    struct report_site        site = {&s->rulesd.scanner, &trust};
-    struct report_said        said = {.class = (enum report_class)in->class,
-                                      .who = span_of(c->actor.name),
-                                      .channel = c->who.kind == WHO_KEY ? SPAN("api") : SPAN("portal")};
     struct report_made        made;
 
-    if (mail_find(c, &h, e) < 0 ||
-        origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, c->arena, &trust, e) < 0)
+    if (mail_report(c, (enum report_class)in->class, &made, e) < 0)
         return -1;
-    said.recipient = h.d->delivery.recipient;
-    if (report_find(c->store, &c->delivery.uid, c->arena, &said, e) < 0 ||
-        report_make(c->store, &site, &c->actor, &said, c->arena, &made, e) < 0)
-        return -1;
-    report_put_json(call_reply(c, 200), said.class, &made);
+    report_put_json(call_reply(c, 200), (enum report_class)in->class, &made);
     return 0;
 }
 

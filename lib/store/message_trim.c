@@ -29,6 +29,7 @@ static const char releases[] =
     "DELETE FROM release WHERE (uid, n) IN (SELECT r.uid, r.n FROM release r WHERE r.uid < $1 AND NOT EXISTS"
     " (SELECT 1 FROM custody c WHERE c.uid = r.uid AND c.place <> 'gone') ORDER BY r.uid LIMIT $2)";
 
+static const char requests[] = OLDEST("release_request", "uid, n");
 static const char observations[] = OLDEST("observed", "uid");
 /* What waits is not forgotten, however long it does. */
 static const char reports[] = "DELETE FROM report WHERE id IN (SELECT id FROM report WHERE state <> 'waiting' AND"
@@ -37,17 +38,23 @@ static const char reports[] = "DELETE FROM report WHERE id IN (SELECT id FROM re
 static const struct step {
     const char *sql;
     enum { BY_UID, BY_ID, BY_TIME } by;
-} steps[2][9] = {
+} steps[2][10] = {
     [DB_SQLITE] = {{mailboxes_lite, BY_ID},
                    {deliveries_lite, BY_ID},
                    {messages, BY_UID},
                    {attempts, BY_UID},
                    {links, BY_UID},
                    {releases, BY_UID},
+                   {requests, BY_UID},
                    {gone, BY_UID},
                    {observations, BY_UID},
                    {reports, BY_TIME}},
-    [DB_PGSQL] = {{links, BY_UID}, {releases, BY_UID}, {gone, BY_UID}, {observations, BY_UID}, {reports, BY_TIME}},
+    [DB_PGSQL] = {{links, BY_UID},
+                  {releases, BY_UID},
+                  {requests, BY_UID},
+                  {gone, BY_UID},
+                  {observations, BY_UID},
+                  {reports, BY_TIME}},
 };
 
 struct trimming {

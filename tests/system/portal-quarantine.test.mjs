@@ -104,3 +104,55 @@ test("a decision is the mailbox's own: nobody else's mail is touched, and nobody
     await verdictOf(ANNA, "private@solo.example", "quarantined");
     assert.notEqual((await arrive(BOB, "private@solo.example", "for bob", bob)).status, "quarantined");
 });
+
+// ---- release by reason, and asking for it ----
+
+const detail = async (who, row) => (await who.get(at(row))).body;
+
+test("what the domain's rule holds a person asks for, and an owner grants it: it arrives, and the person reads the answer", async () => {
+    const row = await arrive(ANNA, "draw@lots.example", "lottery for the office");
+    assert.deepEqual((({ release, ask, confirm_virus }) => ({ release, ask, confirm_virus }))((await detail(anna, row)).can), { release: false, ask: true, confirm_virus: false });
+    assert.equal((await anna.post(`${at(row)}/release`)).status, 403);
+    const asked = await anna.post(`${at(row)}/ask`, { why: "It is our <own> raffle." });
+    assert.equal(asked.status, 200, asked.text);
+    assert.equal(asked.body.state, "waiting");
+    assert.equal((await anna.post(`${at(row)}/ask`, { why: "again" })).body.why, "It is our <own> raffle.", "asked twice is asked once");
+    assert.equal((await detail(anna, row)).can.ask, false);
+    const queue = (await owen.get("/domains/ours.example/requests")).body.items;
+    assert.equal(queue.length, 1);
+    assert.equal(queue[0].delivery.subject, "lottery for the office");
+    assert.equal(queue[0].request.who, ANNA);
+    for (const who of [anna, bob]) assert.equal((await who.get("/domains/ours.example/requests")).status, 404);
+    assert.equal((await anna.post(`/domains/ours.example/requests/${row.uid}/${row.n}`, { grant: true })).status, 404);
+    const seen = sink.messages.length;
+    const granted = await owen.post(`/domains/ours.example/requests/${row.uid}/${row.n}`, { grant: true, answer: "Good luck." });
+    assert.equal(granted.status, 200, granted.text);
+    await waitFor("the released message", () => sink.messages.slice(seen).find((m) => m.rcpts.includes(ANNA)));
+    const after = await detail(anna, row);
+    assert.equal(after.request.state, "granted");
+    assert.equal(after.request.answer, "Good luck.");
+    assert.equal(after.state, "released");
+    assert.equal((await owen.get("/domains/ours.example/requests")).body.items.length, 0);
+    assert.equal((await owen.post(`/domains/ours.example/requests/${row.uid}/${row.n}`, { grant: true })).status, 409);
+});
+
+test("an owner refuses, and it stays held; who may release needs not ask", async () => {
+    const row = await arrive(ANNA, "draw@lots.example", "lottery of strangers");
+    await anna.post(`${at(row)}/ask`, {});
+    assert.equal((await owen.post(`${at(row)}/ask`, {})).status, 409);
+    assert.equal((await owen.post(`/domains/ours.example/requests/${row.uid}/${row.n}`, { grant: false, answer: "No." })).status, 200);
+    const now = await detail(anna, row);
+    assert.equal(now.request.state, "refused");
+    assert.equal(now.status, "quarantined");
+    assert.equal((await anna.post(`${at(row)}/ask`, {})).status, 409);
+    assert.equal((await bob.post(`${at(row)}/ask`, {})).status, 404);
+    const own = await arrive(ANNA, "shop@lots.example", "wares by the dozen");
+    assert.equal((await detail(anna, own)).can.release, true, "held by her own rule: hers to release");
+});
+
+test("an owner who just releases it has answered who asked", async () => {
+    const row = await arrive(ANNA, "draw@lots.example", "lottery at noon");
+    await anna.post(`${at(row)}/ask`, {});
+    assert.equal((await owen.post(`${at(row)}/release`)).status, 200);
+    assert.equal((await detail(anna, row)).request.state, "granted");
+});

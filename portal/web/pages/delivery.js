@@ -1,7 +1,7 @@
 // One delivery, beside the list or over it: what was decided, what became of it, why, and what one can do.
 import { html, useRef, useState } from "../modules/preact.js";
 import { get, post } from "../api.js";
-import { Button, Chip, Dialog, Failed, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
+import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
 import { clock, moment, score, size, t } from "../words.js";
 
 const OFF = 999;
@@ -77,19 +77,40 @@ function Actions({ d, path, changed }) {
         catch (problem) { note(problem.offline ? t("offline.text") : problem.message); }
         finally { setBusy(""); }
     };
-    const release = () => act("release", () => post(`${path}/release`), (a) => t(`released.${a.state}`));
+    const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`));
+    const release = () => (d.can.confirm_virus ? setAsk("virus") : send());
     const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(`reported.${a.added}`), a.why].filter(Boolean).join(" "));
-    const held = d.held?.there && !d.held.copy && d.state !== "released";
+    const held = d.can.release;
 
-    useKeys({ r: () => held && release(), b: () => setAsk("block"), a: () => setAsk("allow") });
+    useKeys({ r: () => (held ? release() : d.can.ask && setAsk("ask")), b: () => d.can.decide && setAsk("block"), a: () => d.can.decide && setAsk("allow") });
     return html`<div class="actions">
         ${held && html`<${Button} kind="primary" busy=${busy === "release"} onClick=${release}>${t("act.release")}</${Button}>`}
-        <${Button} busy=${busy === "spam"} onClick=${() => report("spam")}>${t("act.spam")}</${Button}>
-        <${Button} busy=${busy === "ham"} onClick=${() => report("ham")}>${t("act.ham")}</${Button}>
-        ${held && html`<${Button} onClick=${() => setAsk("allow")}>${t("act.release_allow")}</${Button}>`}
-        <${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>
-        ${ask && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
+        ${d.can.ask && html`<${Button} kind="primary" onClick=${() => setAsk("ask")}>${t("act.ask")}</${Button}>`}
+        ${d.can.report && html`<${Button} busy=${busy === "spam"} onClick=${() => report("spam")}>${t("act.spam")}</${Button}>
+        <${Button} busy=${busy === "ham"} onClick=${() => report("ham")}>${t("act.ham")}</${Button}>`}
+        ${held && d.can.decide && !d.can.confirm_virus && html`<${Button} onClick=${() => setAsk("allow")}>${t("act.release_allow")}</${Button}>`}
+        ${d.can.decide && html`<${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>`}
+        ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
+        ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}
+        ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p></${Dialog}>`}
+        ${(ask === "allow" || ask === "block") && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
     </div>`;
+}
+
+// Who may not release it asks who may.
+function Ask({ path, onClose, onDone }) {
+    const [why, setWhy] = useState("");
+    const [busy, setBusy] = useState(false);
+    const [wrong, setWrong] = useState();
+    const send = async () => {
+        setBusy(true);
+        try { await post(`${path}/ask`, { why }); note(t("released.asked")); onDone(); }
+        catch (p) { setWrong(p.offline ? t("offline.text") : p.message); setBusy(false); }
+    };
+
+    return html`<${Dialog} title=${t("act.ask")} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} onClick=${send}>${t("ask.send")}</${Button}>`}>
+        <${Field} label=${t("ask.why")} hint=${t("ask.hint")} problem=${wrong}>${(field) => html`<textarea rows="3" maxlength="900" autofocus value=${why} onInput=${(e) => setWhy(e.target.value)} ...${field}></textarea>`}</${Field}>
+    </${Dialog}>`;
 }
 
 // How far an allow or a block shall reach; each with how much past mail it would have caught.
