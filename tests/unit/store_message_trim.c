@@ -172,6 +172,8 @@ static void what_was_observed_and_reports_that_ended_go_with_their_days(void **s
     struct store_trim           done;
 
     a_letter(&l);
+    r.has_body = true; /* without one it would have ended at once */
+    r.body = l.m.uid;
     l.m.observed = true;
     l.m.ours = SPAN("reject");
     l.m.theirs = SPAN("pass");
