@@ -4,6 +4,7 @@
 #include "base/fd.h"
 #include "base/utf8.h"
 #include "cli.h"
+#include "store/compile.h"
 #include "store/hit.h"
 #include "store/policy.h"
 
@@ -191,27 +192,15 @@ void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span
     };
 }
 
-static int count_slow(void *ctx, const struct store_rule *row)
-{
-    size_t      *slow = ctx;
-    struct rule  r = {0};
-    struct arena a;
-
-    arena_init(&a, 64 << 20);
-    if (rule_conditions_from_json(row->conditions, &a, NULL, &r, NULL) == 0)
-        *slow += rule_slow_regexes(&r);
-    arena_fini(&a);
-    return 0;
-}
-
 int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e)
 {
-    size_t slow = more;
+    size_t slow;
 
     if (more == 0)
         return 0;
-    if (store_scope_load(c->store, scope, count_slow, &slow, e) < 0)
+    if (store_scope_slow(c->store, scope, NULL, &slow, e) < 0)
         return -1;
+    slow += more;
     if (slow > SCOPE_SLOW_REGEX_MAX)
         return err_set(e, ERR_LIMIT,
                        "the scope would have %zu regular expressions without a fixed text of at least 3 bytes, and %d "

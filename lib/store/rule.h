@@ -38,6 +38,10 @@ int store_rule_add(struct store *s, const struct actor *by, const struct store_r
 int store_rule_set(struct store *s, const struct actor *by, const struct store_rule *r, struct err *e);
 int store_rule_enable(struct store *s, const struct actor *by, struct uuid id, bool on, struct err *e);
 int store_rule_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
+/* In front of another rule of its policy, or behind all of them (before NULL): the priorities are numbered anew where there is no room
+ * between two, below RULE_PRIORITY, so that what comes later comes last. Nothing else of a rule changes. ERR_CONFLICT: `before` is in
+ * another policy. */
+int store_rule_move(struct store *s, const struct actor *by, struct uuid id, const struct uuid *before, struct err *e);
 int store_rule_get(struct store *s, struct uuid id, struct arena *a, struct store_rule *out, struct err *e);
 /* For a person who types an id: the whole one, or the eight digits that replies and lists show (rule_short_id()).
  * ERR_CONFLICT when those fit several. */

@@ -172,6 +172,64 @@ static void rules_are_listed_by_age_a_page_at_a_time(void **state)
     assert_int_equal(count_rules(w, scope), 5);
 }
 
+/* The names in the order in which they decide. */
+struct ordered {
+    struct {
+        char    name[8];
+        int32_t priority;
+    } rules[16];
+    int n;
+};
+
+static int each_ordered(void *ctx, const struct store_rule *r)
+{
+    struct ordered *o = ctx;
+    int             i = o->n++;
+
+    for (; i > 0 && o->rules[i - 1].priority > r->priority; i--)
+        o->rules[i] = o->rules[i - 1];
+    snprintf(o->rules[i].name, sizeof o->rules[i].name, "%.*s", SPAN_ARG(r->name));
+    o->rules[i].priority = r->priority;
+    return 0;
+}
+
+static const char *order_of(struct world *w, struct uuid policy, struct store_scope scope)
+{
+    static char    text[128];
+    struct ordered o = {.n = 0};
+
+    OK(w, store_rule_list(w->more, scope, &policy, NULL, 0, each_ordered, &o, &w->e));
+    text[0] = 0;
+    for (int i = 0; i < o.n; i++)
+        strcat(text, o.rules[i].name);
+    return text;
+}
+
+static void a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order(void **state)
+{
+    struct world      *w = world_of(state);
+    struct store_scope scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct uuid        rules = policy_id(w, scope, POLICY_RULES), id[5], other;
+
+    for (int i = 0; i < 5; i++)
+        id[i] = add_rule(w, rules, (char[]){(char)('a' + i), 0});
+    other = add_rule(w, policy_id(w, scope, POLICY_ENFORCED), "x");
+    OK(w, store_rule_move(w->more, &root, id[4], &id[0], &w->e));
+    assert_string_equal(order_of(w, rules, scope), "eabcd");
+    OK(w, store_rule_move(w->more, &root, id[0], NULL, &w->e));
+    assert_string_equal(order_of(w, rules, scope), "ebcda");
+    OK(w, store_rule_move(w->more, &root, id[2], &id[1], &w->e));
+    assert_string_equal(order_of(w, rules, scope), "ecbda");
+    for (int i = 0; i < 20; i++) { /* until there is no room between two any more */
+        OK(w, store_rule_move(w->more, &root, id[i % 2 ? 1 : 2], &id[i % 2 ? 2 : 1], &w->e));
+        assert_string_equal(order_of(w, rules, scope), i % 2 ? "ebcda" : "ecbda");
+    }
+    add_rule(w, rules, "n");
+    assert_string_equal(order_of(w, rules, scope), "ebcdan");
+    REFUSED(w, ERR_CONFLICT, store_rule_move(w->more, &root, id[0], &other, &w->e));
+    assert_string_equal(order_of(w, rules, scope), "ebcdan");
+}
+
 static void the_quota_stops_people_and_not_the_operator(void **state)
 {
     struct world        *w = world_of(state);
@@ -393,6 +451,7 @@ int main(void)
         STORE(a_changed_rule_stays_where_it_is),
         STORE(a_rule_is_found_by_the_eight_digits_that_people_see),
         STORE(rules_are_listed_by_age_a_page_at_a_time),
+        STORE(a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order),
         STORE(the_quota_stops_people_and_not_the_operator),
         STORE(an_owner_can_block_but_not_allow_in_what_is_enforced),
         STORE(global_rules_are_the_operators),
