@@ -30,6 +30,9 @@ async function call(method, path, { query, body, key, signal, quiet } = {}) {
     const url = new URL(base + path, location.origin);
     const headers = { Accept: "application/json" };
 
+    // A piece of an address that somebody made up ("..") leads nowhere, rather than to another call.
+    if (url.pathname.split("/").length !== (base + path).split("/").length) throw new Problem({ code: "not_found" }, 404);
+
     for (const [name, value] of Object.entries(query ?? {}))
         for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
     if (body !== undefined) headers["Content-Type"] = "application/json";

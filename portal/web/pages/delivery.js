@@ -144,10 +144,10 @@ export function Delivery({ id, me, onClose, onChange }) {
 
     useTrap(ref, onClose);
     return html`<section class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
-        <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
+        <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : load.problem ? t("message") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
             ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> → <bdi>${d.recipient}</bdi></span></div>`}</div>
         <div class="drawer-body">
-            ${load.problem ? html`<${Failed} problem=${load.problem} again=${load.again} />` : !d ? html`<${Waiting} rows=${5} />` : html`
+            ${load.problem ? html`<${Failed} problem=${load.problem} again=${load.problem.status === 404 ? undefined : load.again} />` : !d ? html`<${Waiting} rows=${5} />` : html`
                 <p class="verdict ${d.status}">${sentence(d)}</p>
                 <${Actions} d=${d} path=${path} me=${me} changed=${changed} />
                 <dl class="facts"><dt>${t("fact.from")}</dt><dd><bdi>${d.from_name ? `${d.from_name} ` : ""}${d.from ? `<${d.from}>` : ""}</bdi></dd>
