@@ -72,7 +72,7 @@ static int spend(struct call *c, struct span text, struct err *e)
     return store_idempotency_end(c->store, &uuid_zero, text, 204, SPAN(""), e);
 }
 
-int challenge_check(struct call *c, struct span text, struct span answer, struct err *e)
+int challenge_check(struct call *c, struct span text, struct span answer, unsigned least, struct err *e)
 {
     char        mac[SECRET_TOKEN_TEXT + 1];
     size_t      dot = span_rchr(text, '.');
@@ -83,7 +83,7 @@ int challenge_check(struct call *c, struct span text, struct span answer, struct
     if (text.n >= CHALLENGE_TEXT || dot == text.n || !secret_eq(span_skip(text, dot + 1), span_of(mac)))
         return again(e);
     if (!span_next(&rest, '.', &until) || !span_next(&rest, '.', &bits) || !span_u64(until, &us) ||
-        !span_u64(bits, &wanted) || (int64_t)us < c->now_us || !worked(text, answer, wanted))
+        !span_u64(bits, &wanted) || (int64_t)us < c->now_us || wanted < least || !worked(text, answer, wanted))
         return again(e);
     return spend(c, text, e);
 }

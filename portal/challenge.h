@@ -15,7 +15,7 @@
 /* Makes the key that signs, once, at start. */
 void challenge_init(struct portal *p);
 void challenge_make(const struct portal *p, unsigned bits, int64_t now_us, char out[CHALLENGE_TEXT]);
-/* 0: answered, and spent now. ERR_DENIED with a sentence else. */
-int challenge_check(struct call *c, struct span text, struct span answer, struct err *e);
+/* 0: answered, and spent now; it was of at least so many bits. ERR_DENIED with a sentence else. */
+int challenge_check(struct call *c, struct span text, struct span answer, unsigned least, struct err *e);
 
 #endif

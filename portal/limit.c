@@ -20,10 +20,11 @@ static void subject_of(const struct call *c, const char *kind, struct span who, 
     snprintf(out, 120, "%s:%s", kind, text);
 }
 
-int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t *total, struct err *e)
+int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t more, int64_t *total,
+                struct err *e)
 {
     char                 subject[120];
-    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = 1};
+    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = more};
 
     subject_of(c, kind, who, network, subject);
     row.subject = span_of(subject);
@@ -34,7 +35,7 @@ int limit_check(struct call *c, const char *kind, struct span who, bool network,
 {
     int64_t total;
 
-    if (limit_count(c, kind, who, network, &total, e) < 0)
+    if (limit_count(c, kind, who, network, 1, &total, e) < 0)
         return -1;
     if (total <= most)
         return 0;

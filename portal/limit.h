@@ -7,8 +7,9 @@
 
 #define LIMIT_TRIES_PER_PERSON 10 /* of a secret, in ten minutes */
 
-/* Counts one, and says how many there were in these ten minutes. network: of this address's network alone. */
-int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t *total, struct err *e);
+/* Counts so many more, and says how many there were in these ten minutes. network: of this address's network alone. */
+int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t more, int64_t *total,
+                struct err *e);
 /* Counts one; -1 with ERR_LIMIT, 429, when that makes more than `most`. */
 int limit_check(struct call *c, const char *kind, struct span who, bool network, int64_t most, struct err *e);
 

@@ -20,20 +20,51 @@
 #define LINKS_PER_ADDRESS 8 /* in ten minutes; from one network: */
 #define LINKS_FROM_NETWORK 30
 #define TRIES_FROM_NETWORK 60
-#define HARD_FROM 20 /* tries from a network, from which on work is harder */
+#define HARD_FROM 20 /* challenges for a network, from which on work is harder */
+#define HARD_FOR 30  /* passwords tried for one address, from wherever, from which on all who try work harder */
+
+/* The address in the form that rows have; what is none goes on as it is, and nobody is found. */
+static struct span login_of(struct call *c, struct span typed)
+{
+    struct address a;
+
+    return address_parse_path(typed, c->arena, &a, NULL) == 0 && a.full.n > 0 ? a.full : span_trim(typed);
+}
 
 /* ---- the challenge ---- */
 
+/* Many machines that guess one person's password each have to work for it, and so has the person: but nobody is locked out. */
+static int bits_for(struct call *c, struct span login, int64_t more, unsigned *out, struct err *e)
+{
+    int64_t total;
+
+    if (limit_count(c, "tries", login, false, more, &total, e) < 0)
+        return -1;
+    *out = total > HARD_FOR ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
+    return 0;
+}
+
+struct challenge_query {
+    uint64_t    given;
+    struct span address;
+};
+static const struct field challenge_fields[] = {{"address", FIELD_TEXT, 0, 0, STORE_ADDRESS_MAX, NULL,
+                                                 offsetof(struct challenge_query, address),
+                                                 "The address that one will sign in with."},
+                                                FIELDS_END};
+
 static int get_challenge(struct call *c, struct err *e)
 {
-    char        text[CHALLENGE_TEXT];
-    int64_t     total;
-    struct buf *b;
-    unsigned    bits;
+    const struct challenge_query *in = c->query;
+    char                          text[CHALLENGE_TEXT];
+    int64_t                       total;
+    struct buf                   *b;
+    unsigned                      bits;
 
-    if (limit_count(c, "challenge", SPAN_NONE, true, &total, e) < 0)
+    if (limit_count(c, "challenge", SPAN_NONE, true, 1, &total, e) < 0 ||
+        bits_for(c, login_of(c, in->address), 0, &bits, e) < 0)
         return -1;
-    bits = total > HARD_FROM ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
+    bits = total > HARD_FROM ? CHALLENGE_BITS_HARD : bits;
     challenge_make(c->portal, bits, c->now_us, text);
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
@@ -162,14 +193,6 @@ static const struct field password_fields[] = {ASK_FIELDS,
                                                 offsetof(struct ask, password), "The password."},
                                                FIELDS_END};
 
-/* The address in the form that rows have; what is none goes on as it is, and nobody is found. */
-static struct span login_of(struct call *c, struct span typed)
-{
-    struct address a;
-
-    return address_parse_path(typed, c->arena, &a, NULL) == 0 && a.full.n > 0 ? a.full : span_trim(typed);
-}
-
 static struct span browser_token(const struct call *c) { return httpd_cookie(c->request, ASK_COOKIE); }
 
 static void set_browser_token(struct call *c, const char *token)
@@ -211,7 +234,7 @@ static int ask_link(struct call *c, struct err *e)
     struct buf       *b;
     int               rc;
 
-    if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
+    if (challenge_check(c, in->challenge, in->answer, CHALLENGE_BITS, e) < 0 ||
         limit_check(c, "link", login, false, LINKS_PER_ADDRESS, e) < 0 ||
         limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0)
         return -1;
@@ -326,10 +349,11 @@ static int by_password(struct call *c, struct err *e)
     const struct ask       *in = c->body;
     struct span             login = login_of(c, in->address);
     struct store_signin_who who;
+    unsigned                bits;
     bool                    known;
     int                     right;
 
-    if (challenge_check(c, in->challenge, in->answer, e) < 0 ||
+    if (bits_for(c, login, 1, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
         limit_check(c, "password", login, true, LIMIT_TRIES_PER_PERSON, e) < 0 ||
         limit_check(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
         return -1;
@@ -378,8 +402,9 @@ static int elevate(struct call *c, struct err *e)
         method, path, DEED_OPEN, OBJECT_NONE, ROUTE_NO_REPLAY, run, NULL, fields, 0, sizeof(type), summary, reply      \
     }
 static const struct route rows[] = {
-    {HTTPD_GET, "/signin/challenge", DEED_OPEN, OBJECT_NONE, 0, get_challenge,
-     .summary = "The piece of work to be done before asking to sign in.", .reply = "Challenge"},
+    {HTTPD_GET, "/signin/challenge", DEED_OPEN, OBJECT_NONE, 0, get_challenge, .query = challenge_fields,
+     .query_size = sizeof(struct challenge_query), .summary = "The piece of work to be done before asking to sign in.",
+     .reply = "Challenge"},
     OPEN(HTTPD_POST, "/signin/link", ask_link, link_fields, struct ask, "Mails a sign-in link, if the address is one.",
          "Sent"),
     OPEN(HTTPD_POST, "/signin/link/look", look_at_link, token_fields, struct by_token,

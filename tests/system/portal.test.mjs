@@ -29,7 +29,7 @@ before(async () => {
     await own.must("address", "add", "sales@ours.example", "--kind", "alias", "--to", ANNA);
     await own.must("rule", "add", "--scope", "mailbox:" + ANNA, "--name", "Wares", "block", "--subject", "wares");
     site = await startRulesd({ site: own, init: false });
-    await startPortal(site);
+    await startPortal(site, { settings: { trusted_proxies: "127.0.0.1" } });
     [anna, bob, cleo, owen, root] = [await signIn(site, ANNA), await signIn(site, BOB), await signIn(site, CLEO), await signIn(site, OWEN), await signIn(site, ROOT)];
 });
 after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); await sink?.stop(); });
@@ -107,6 +107,17 @@ test("a password signs in, a wrong one does not, and who tries often has to wait
     assert.equal(last.status, 429);
     assert.ok(Number(last.headers.get("retry-after")) > 0);
     assert.equal((await new Browser(site.origin).password(ANNA, PASSWORD)).status, 200, "others are not locked out");
+});
+
+test("many who guess one person's password have to work harder for it, and the person still gets in", async () => {
+    const from = (ip) => new Browser(site.origin, { headers: { "X-Forwarded-For": ip } });
+    const bits = async () => (await from("203.0.113.7").get(`/signin/challenge?address=${OWEN}`)).body.bits;
+    const before = await bits(), easy = await from("203.0.113.7").proof();
+    await site.must("account", "set", OWEN, "--password-stdin", { input: `${PASSWORD}\n` });
+    for (let i = 0; i < 31; i++) await from(`198.51.${i}.1`).post("/signin/password", { address: OWEN, password: "guessed", challenge: "none", answer: "0" });
+    assert.ok(await bits() > before);
+    assert.equal((await from("203.0.113.7").post("/signin/password", { address: OWEN, password: PASSWORD, ...easy })).status, 403);
+    assert.equal((await from("203.0.113.7").password(OWEN, PASSWORD)).status, 200);
 });
 
 test("signing in gives a new session each time, and a planted cookie is worth nothing", async () => {

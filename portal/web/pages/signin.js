@@ -7,7 +7,7 @@ import { go } from "../router.js";
 import { Button, Field, Icon } from "../ui.js";
 import { moment, t } from "../words.js";
 
-const challenge = async () => prove(await get("/signin/challenge", {}, { quiet: true }));
+const challenge = async (address) => prove(await get("/signin/challenge", { address }, { quiet: true }));
 const token = () => (location.pathname === "/signin" && location.hash.length > 20 ? location.hash.slice(1) : "");
 
 const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
@@ -29,7 +29,7 @@ function Ask({ brand, onSignedIn }) {
         setBusy(true);
         setProblem(undefined);
         try {
-            const proof = await challenge();
+            const proof = await challenge(address);
             if (way === "link") { await post("/signin/link", { address, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); setSent(true); }
             else { await post("/signin/password", { address, password, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); onSignedIn(); }
         } catch (p) {

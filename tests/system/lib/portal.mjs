@@ -45,8 +45,8 @@ export class Browser {
         return body;
     }
     // The piece of work that a page does before it asks to sign in.
-    async proof() {
-        const { body } = await this.get("/signin/challenge");
+    async proof(address = "") {
+        const { body } = await this.get(`/signin/challenge?address=${encodeURIComponent(address)}`);
         for (let n = 0; ; n++) {
             const hash = createHash("sha256").update(`${body.words}:${n}`).digest();
             let bits = 0;
@@ -54,7 +54,7 @@ export class Browser {
             if (bits >= body.bits) return { challenge: body.id, answer: String(n) };
         }
     }
-    async password(address, password) { return this.post("/signin/password", { address, password, ...await this.proof() }); }
+    async password(address, password) { return this.post("/signin/password", { address, password, ...await this.proof(address) }); }
 }
 
 // Signed in by the link that `postern login-link` prints.
