@@ -28,6 +28,7 @@ const struct deed_row deed_rows[DEEDS] = {
     [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, true,  "domain:write", OWNERS},
     [DEED_WRITE_DOMAIN]   = {"domain.write",   STANDING_OWNER, true,  "domain:write", OWNERS},
     [DEED_SEE_AUDIT]      = {"audit.see",      STANDING_USER,  true,  "audit:read",   PERSON},
+    [DEED_EXPORT_AUDIT]   = {"audit.export",   STANDING_USER,  false, "audit:read",   "Staff cannot export."},
     [DEED_HAND_OFF]       = {"hand-off",       STANDING_OWNER, false, "sso",          "Only an API key with the scope sso makes hand-offs."},
     [DEED_OPERATE]        = {"operate",        STANDING_ADMIN, false, "operate",      OPERATOR},
 };

@@ -34,6 +34,7 @@ enum deed {
     DEED_WRITE_PEOPLE,    /* accounts, mailboxes, addresses of a domain */
     DEED_WRITE_DOMAIN,    /* the domain itself */
     DEED_SEE_AUDIT,
+    DEED_EXPORT_AUDIT,
     DEED_HAND_OFF,        /* SSO: keys alone */
     DEED_OPERATE,         /* everything that is the operator's: global rules, brands, keys, hosts that we connect to */
     DEEDS

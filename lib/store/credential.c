@@ -68,6 +68,17 @@ int store_password_clear(struct store *s, const struct actor *by, struct uuid ac
     return row_end(s, own, clear_in(s, by, account, e), e);
 }
 
+int store_password_there(struct store *s, struct uuid account, bool *out, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->main, get_sql, (struct db_val[]){dbv_uuid(&account)}, 1, &r, e);
+
+    *out = rc > 0;
+    if (rc > 0)
+        db_rows_free(&r);
+    return rc < 0 ? -1 : 0;
+}
+
 int store_password_check(struct store *s, struct uuid account, struct span password, struct err *e)
 {
     char            hash[crypto_pwhash_STRBYTES] = "";

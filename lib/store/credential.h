@@ -14,6 +14,8 @@ int store_password_set(struct store *s, const struct actor *by, struct uuid acco
                        struct err *e);
 /* 1 right, 0 wrong, or without a password, or no such account (in the same time), -1. */
 int store_password_check(struct store *s, struct uuid account, struct span password, struct err *e);
+/* Is there one? */
+int store_password_there(struct store *s, struct uuid account, bool *out, struct err *e);
 int store_password_clear(struct store *s, const struct actor *by, struct uuid account, struct err *e);
 
 #endif
