@@ -2,8 +2,8 @@
 #include "route.h"
 
 extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
-    decide_family, request_family, me_family, audit_family;
+    decide_family, request_family, export_family;
 
 const struct route_family *const route_families[] = {
-    &session_family, &signin_family,  &mail_family, &mail_act_family, &mail_body_family,
-    &decide_family,  &request_family, &me_family,   &audit_family,    NULL};
+    &session_family,   &signin_family, &mail_family,    &mail_act_family,
+    &mail_body_family, &decide_family, &request_family, &export_family, NULL};

@@ -156,3 +156,33 @@ test("an owner who just releases it has answered who asked", async () => {
     assert.equal((await owen.post(`${at(row)}/release`)).status, 200);
     assert.equal((await detail(anna, row)).request.state, "granted");
 });
+
+// ---- a search as CSV ----
+
+test("a search is exported as CSV that no spreadsheet computes with, and the export is written down", async () => {
+    const evil = ["=cmd|' /C calc'!A0", "+1+1", "-2+3", "@SUM(A1)", 'a "quoted", cell'];
+    for (const [i, subject] of evil.entries()) await scan(ANNA, `csv${i}@sheet.example`, subject);
+    await waitFor("all five", async () => (await list(anna, "from:sheet.example")).length === evil.length);
+    const { status, headers, bytes, text } = await anna.get(`/me/mail.csv?q=${encodeURIComponent("from:sheet.example")}`);
+    assert.equal(status, 200);
+    assert.equal(headers.get("content-type"), "text/csv; charset=utf-8");
+    assert.match(headers.get("content-disposition"), /^attachment/);
+    assert.deepEqual([...bytes.subarray(0, 3)], [0xef, 0xbb, 0xbf]);
+    const lines = text.replace(/^\ufeff/, "").trimEnd().split("\r\n");
+    assert.equal(lines.length, evil.length + 1);
+    for (const subject of evil.slice(0, 4)) assert.ok(text.includes(`,"'${subject}",`), `${subject} in ${text}`);
+    assert.ok(text.includes(',"a ""quoted"", cell",'));
+    assert.equal(/(^|,)"?[=+@]/m.test(text), false);
+    assert.equal((await bob.get(`/scopes/mailbox:${ANNA}/mail.csv`)).status, 404);
+    assert.equal((await owen.get("/scopes/domain:ours.example/mail.csv?q=from:sheet.example")).text.trimEnd().split("\r\n").length, evil.length + 1);
+    assert.equal((await anna.get("/me/mail.csv?q=status:nothing")).status, 400);
+    assert.match(await site.must("audit", "list"), /export\.start/);
+});
+
+test("a list of many pages is exported whole, each message once", async () => {
+    await Promise.all(Array.from({ length: 4 }, async (_, k) => { for (let i = 0; i < 160; i++) await scan(BOB, `many${k}x${i}@ext.example`, `many ${k} ${i}`); }));
+    await waitFor("all of them", async () => { const page = await bob.get("/me/mail.csv?q=subject:many"); return page.text.trimEnd().split("\r\n").length === 641; }, { timeout: 20000 });
+    const { text } = await bob.get("/me/mail.csv?q=subject:many");
+    const ids = text.trimEnd().split("\r\n").slice(1).map((l) => l.split(",").at(-2));
+    assert.equal(new Set(ids).size, 640);
+});
