@@ -5,6 +5,8 @@
 #   make check      installs what tests need, and runs them all: unit, the same under sanitizers, system
 #   make unit       the unit tests alone             make unit T=rules_     those whose name has this in it
 #   make system     the system tests alone           make system T=spamd    the same
+#   make browser    the pages in Chromium            make browser T=mail    the same
+#   make screenshots  of each page, into docs/screenshots
 #   make lint       formatting, static analysis, and who may include whom (make graph prints that)
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
 #   make bench      how fast, beside Rspamd and spamd
@@ -109,7 +111,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system lint format fuzz bench bench-log learning graph install uninstall clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system browser screenshots lint format fuzz bench bench-log learning graph install uninstall clean help
 
 all: $(PROGRAMS)
 
@@ -187,6 +189,16 @@ $(OUT)/shim/%.so: tests/shim/%.c
 system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
+BROWSER_TESTS  := $(wildcard tests/browser/*.test.mjs)
+BROWSER_WANTED := $(call wanted,$(BROWSER_TESTS))
+
+browser: all
+	@tests/run.mjs --system "browser" $(BROWSER_WANTED)
+
+screenshots: deps deps-test all
+	@.ci/packages "to make pictures small" pngquant
+	node tests/browser/screenshots.mjs docs/screenshots
+
 # What runs in several threads is run under ThreadSanitizer too.
 THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
 
@@ -198,7 +210,8 @@ check: deps deps-test
 	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \
 	               --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
 	               --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
-	               --system "system" $(SYSTEM_WANTED)
+	               --system "system" $(SYSTEM_WANTED) \
+	               --system "browser" $(BROWSER_WANTED)
 
 graph:
 	@tests/graph
@@ -235,7 +248,7 @@ DEPS := gcc make pkg-config libinih-dev libxxhash-dev libsqlite3-dev libpq-dev l
         libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev libpcre2-dev \
         libcjson-dev libsodium-dev
 DEPS_RUN  := spamc curl
-DEPS_TEST := nodejs libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
+DEPS_TEST := nodejs npm chromium fonts-dejavu-core libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
 DEPS_LINT := git clang-format clang-tidy cppcheck
 
 deps:
@@ -246,6 +259,10 @@ deps:
 portal/web/node_modules/.package-lock.json: portal/web/package-lock.json
 	@.ci/packages "to fetch what the pages load" npm
 	cd portal/web && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
+# What drives the browser, from npm, exactly as the lock file says.
+tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
+	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
 deps-bench: deps deps-test
 	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl valgrind
@@ -259,6 +276,7 @@ deps-lint: deps
 
 deps-test:
 	@.ci/packages "to test" $(DEPS_TEST)
+	@$(MAKE) --no-print-directory tests/browser/node_modules/.package-lock.json
 	@tests/peers
 
 run:

@@ -5,7 +5,7 @@
 //
 //   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
 //
-// Unit tests are cmocka programs that speak TAP, two at a time; system tests are node:test files. A program that
+// Unit tests are cmocka programs that speak TAP, two at a time; system and browser tests are node:test files. A program that
 // crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";

@@ -1,6 +1,6 @@
 // The page: who is signed in, where they are, and the frame around it.
 import { html, render, useEffect, useMemo, useRef, useState } from "./modules/preact.js";
-import { del, get, onSignedOut, session } from "./api.js";
+import { del, get, onSignedOut, Problem, session } from "./api.js";
 import { follow, go, useHere } from "./router.js";
 import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
 import { setZone, speak, t } from "./words.js";
@@ -11,9 +11,11 @@ import { Mail } from "./pages/mail.js";
 const later = (load, name) => {
     let Page;
     return (props) => {
-        const [, again] = useState(0);
+        const [failed, set] = useState(false);
+        const fetch = () => load().then((m) => { Page = m[name]; set(null); }, () => set(true));
 
-        useEffect(() => { if (!Page) load().then((m) => { Page = m[name]; again(1); }); }, []);
+        useEffect(() => { if (!Page) fetch(); }, []);
+        if (failed) return html`<${Failed} problem=${new Problem({}, 0)} again=${() => session().then(() => location.reload(), () => {})} top />`;
         return Page ? html`<${Page} ...${props} />` : html`<${Waiting} />`;
     };
 };
@@ -67,7 +69,7 @@ function Frame({ me, brand }) {
         <${Side} me=${me} path=${path} open=${open} brand=${brand} narrow=${narrow} onClose=${shut} />
         <div>
             ${me.staff && html`<div class="banner" role="status">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
-            <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")}>${t("missing.text")}</${Empty}>`}</main>
+            <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")} top>${t("missing.text")}</${Empty}>`}</main>
         </div>
     </div>`;
 }
@@ -81,7 +83,7 @@ function App() {
     }, (problem) => set({ problem }));
 
     useEffect(() => { look(); return onSignedOut(look); }, []);
-    if (state.problem) return html`<${Failed} problem=${state.problem} again=${look} />`;
+    if (state.problem) return html`<main id="main"><${Failed} problem=${state.problem} again=${look} top /></main>`;
     if (!state.me) return null;
     return html`${state.me.signed_in ? html`<${Frame} ...${state} />` : html`<${SignIn} brand=${state.brand} onSignedIn=${look} />`}<${Notes} />`;
 }

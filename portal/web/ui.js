@@ -42,14 +42,15 @@ export function Field({ label, hint, problem, children, ...input }) {
 
 // ---- states of a page: each says what is, and what one can do ----
 
-export const Empty = ({ title, children, action }) => html`<div class="empty"><h2>${title}</h2>${children && html`<p>${children}</p>`}${action}</div>`;
+// top: it is all that the page has, and its heading the page's.
+export const Empty = ({ title, children, action, top }) => html`<div class="empty"><${top ? "h1" : "h2"}>${title}</${top ? "h1" : "h2"}>${children && html`<p>${children}</p>`}${action}</div>`;
 export const Waiting = ({ rows = 8 }) => html`<div class="waiting" role="status"><span class="unseen">${t("loading")}</span>${Array.from({ length: rows }, () => html`<div class="bone"></div>`)}</div>`;
 
-export function Failed({ problem, again }) {
+export function Failed({ problem, again, top }) {
     const [title, text] = problem.offline ? [t("offline.title"), t("offline.text")]
         : problem.status === 403 ? [t("forbidden.title"), problem.message] : problem.status === 404 ? [t("missing.title"), t("missing.text")] : [problem.title || t("failed.title"), problem.message];
 
-    return html`<div class="empty" role="alert"><h2>${title}</h2><p>${text}</p>${again && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}</div>`;
+    return html`<div class="empty" role="alert"><${top ? "h1" : "h2"}>${title}</${top ? "h1" : "h2"}><p>${text}</p>${again && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}</div>`;
 }
 
 // Loads when its inputs change; keeps showing what was there until the new is.

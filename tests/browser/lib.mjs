@@ -64,6 +64,7 @@ export async function openHouse({ mail = letters } = {}) {
     await site.must("account", "set", ANNA, "--password-stdin", { input: `${PASSWORD}\n` });
     await site.must("rule", "add", "--scope", "domain:ours.example", "--name", "No lotteries", "block", "--subject", "lottery", "--subject", "you have won");
     await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Garden weekly", "--no-proof", "allow", "--sender", "weekly@garden.example");
+    await site.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "No raffles", "block", "--subject", "raffle");
     await startRulesd({ site, init: false });
     await startPortal(site);
 

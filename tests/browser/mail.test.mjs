@@ -1,0 +1,319 @@
+// Mail and the drawer, as people work with them: searching, keys, releasing, reporting, and what they see when there is nothing, no
+// right, no such thing, or no server.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
+
+let house, browser, anna;
+before(async () => {
+    house = await openHouse();
+    browser = await openBrowser(house);
+    anna = await browser.person(ANNA);
+    // The mail log is read by and by: everything has its end before anybody looks.
+    await waitFor("the deliveries", async () => { await anna.at("/"); await settled(anna); return await anna.locator(".chip-received").count() === 0; });
+});
+after(async () => { await browser?.close(); await house?.close(); });
+
+const q = (page) => new URL(page.url()).searchParams.get("q");
+const open = (page) => new URL(page.url()).searchParams.get("open");
+const subjects = (page) => page.locator(".row .subject").allInnerTexts();
+const shows = (page, ...wanted) => waitFor(wanted.join(", "), async () => JSON.stringify(await subjects(page)) === JSON.stringify(wanted));
+const drawer = (page) => page.getByRole("dialog");
+const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
+
+test("the list has each message with its status in a word, the newest first", async () => {
+    await anna.at("/");
+    await settled(anna);
+    const rows = await anna.locator(".row").allInnerTexts();
+
+    assert.match(rows[0], /Delivered\s+Anton Reiter\s+Re: The blue chairs are ready/);
+    assert.match(rows[1], /Quarantined\s+Parcel Service/);
+    assert.ok(rows.some((r) => /^Spam\s+Talent Desk/.test(r)), rows.join("\n"));
+    assert.ok(!rows.some((r) => /Invoice 4711/.test(r)), "Otto's mail is Otto's");
+});
+
+test("what is typed is searched for, stands in the address, and back goes back", async () => {
+    await anna.at("/");
+    await settled(anna);
+    const all = await subjects(anna);
+    await anna.getByLabel("Search mail").pressSequentially("parcel", { delay: 30 });
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+    assert.equal(q(anna), "parcel");
+    await anna.keyboard.press("Enter");
+    await anna.getByLabel("Search mail").fill("from:garden.example");
+    await shows(anna, "What to plant before the first frost");
+    await anna.goBack();
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+    assert.equal(await anna.getByLabel("Search mail").inputValue(), "parcel");
+    await anna.goBack();
+    await shows(anna, ...all);
+    await anna.goForward();
+    await anna.reload();
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+});
+
+test("a word that the search does not know is told, and what was there stays", async () => {
+    await anna.at("/?q=parcel");
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+    await anna.getByLabel("Search mail").fill("status:nonsense");
+    await anna.getByRole("alert").filter({ hasText: "status" }).waitFor();
+    await anna.getByLabel("Search mail").fill("parcel");
+    await anna.getByRole("alert").waitFor({ state: "detached" });
+});
+
+test("the filters above the list are searches too", async () => {
+    await anna.at("/");
+    await anna.getByRole("link", { name: "Tagged as spam" }).click();
+    await shows(anna, "Remote work, 400 per day, no experience", "LAST CHANCE: 70% OFF EVERYTHING");
+    assert.equal(q(anna), "status:spam");
+    assert.equal(await anna.getByRole("link", { name: "Tagged as spam" }).getAttribute("aria-current"), "true");
+    await anna.getByRole("group", { name: "Filters" }).getByRole("link", { name: "All", exact: true }).click();
+    await row(anna, "The ladder you lent me").waitFor();
+    assert.equal(q(anna), null);
+});
+
+test("an owner sees their own mail first, and the domain's when they ask; the person does not", async () => {
+    const otto = await browser.person(OTTO);
+
+    await otto.at("/");
+    await row(otto, "Invoice 4711").waitFor();
+    assert.ok(!(await subjects(otto)).includes("The ladder you lent me"));
+    await otto.getByLabel("Whose mail").selectOption({ label: "All of ours.example" });
+    await row(otto, "The ladder you lent me").waitFor();
+    assert.equal(new URL(otto.url()).searchParams.get("in"), "domain:ours.example");
+    assert.ok((await otto.locator(".row .to").allInnerTexts()).includes(ANNA));
+    assert.deepEqual(otto.wrong, []);
+    await otto.done();
+    await anna.at("/");
+    await settled(anna);
+    assert.equal(await anna.getByLabel("Whose mail").count(), 0);
+});
+
+test("by keys alone: to the search and away, down and up the list, into a message and out, back at its row", async () => {
+    await anna.at("/");
+    await settled(anna);
+    const [first, second] = await anna.locator(".row").evaluateAll((rows) => rows.map((r) => r.dataset.id));
+    await anna.keyboard.press("/");
+    assert.equal(await anna.evaluate(() => document.activeElement.type), "search");
+    await anna.keyboard.type("jk");
+    assert.equal(open(anna), null, "letters are text there");
+    await anna.getByLabel("Search mail").fill("");
+    await row(anna, "The ladder").waitFor();
+    await anna.keyboard.press("Escape");
+    await anna.keyboard.press("j");
+    await drawer(anna).locator(".verdict").waitFor();
+    assert.equal(open(anna), first);
+    await anna.keyboard.press("j");
+    await waitFor("the second", () => open(anna) === second);
+    await anna.keyboard.press("k");
+    await waitFor("the first again", () => open(anna) === first);
+    await anna.keyboard.press("j");
+    await waitFor("the second again", () => open(anna) === second);
+    await drawer(anna).locator(".verdict").waitFor();
+    await anna.keyboard.press("Escape");
+    await drawer(anna).waitFor({ state: "detached" });
+    await waitFor("the focus", () => anna.evaluate((id) => document.activeElement.dataset.id === id, second));
+    await anna.keyboard.press("Enter");
+    await drawer(anna).locator(".verdict").waitFor();
+    assert.equal(open(anna), second);
+});
+
+test("a message has an address of its own, which opens it", async () => {
+    await anna.at("/?q=parcel");
+    await row(anna, "Your parcel").click();
+    await drawer(anna).locator(".verdict").waitFor();
+    const page = await browser.person(ANNA);
+    await page.goto(anna.url());
+    await drawer(page).getByText("Held: score 15.5; mail is held from 15.0.").first().waitFor();
+    await page.getByRole("button", { name: "Close" }).click();
+    await drawer(page).waitFor({ state: "detached" });
+    assert.equal(q(page), "parcel", "the search is still there");
+    await page.done();
+});
+
+test("the tabs say what happened, why, what is in it and what it says of itself", async () => {
+    await anna.at("/?q=bank");
+    await row(anna, "Unusual sign-in").click();
+    await drawer(anna).getByText("Received from mx.bank-secure.example [192.0.2.9]").waitFor();
+    await anna.getByRole("tab", { name: "Timeline" }).focus();
+    await anna.keyboard.press("ArrowRight");
+    await drawer(anna).getByText("Reads like spam that was reported").waitFor();
+    assert.match(await drawer(anna).locator("table").innerText(), /PHISHING\s+bank\.example->login-update\.example\s+\+7\.5/);
+    await anna.getByRole("tab", { name: "Preview" }).click();
+    await drawer(anna).getByText("somebody signed in from a new device").waitFor();
+    await anna.getByRole("tab", { name: "Headers" }).click();
+    await drawer(anna).getByRole("rowheader", { name: "Message-ID" }).waitFor();
+    await anna.getByRole("tab", { name: "Attachments" }).click();
+    await drawer(anna).getByText("No attachments.").waitFor();
+    await anna.at("/?q=ladder");
+    await row(anna, "The ladder").click();
+    await drawer(anna).getByText("Delivered to anna@ours.example at mx.ours.example").waitFor();
+    await drawer(anna).getByText("250 2.0.0 <anna@ours.example> Saved").waitFor();
+});
+
+test("what is released from the drawer arrives, as it was sent, and the row says so", async () => {
+    const bytes = await house.letter({ from: "ticket@fair.example", name: "The Fair", subject: "Raffle: two tickets", body: "See you at the gate." });
+
+    await anna.at("/quarantine");
+    await waitFor("the row", async () => { await anna.reload(); await settled(anna); return await row(anna, "two tickets").count() > 0; });
+    await row(anna, "two tickets").click();
+    const seen = house.sink.messages.length;
+    await drawer(anna).getByRole("button", { name: "Release", exact: true }).click();
+    await note(anna, "Released: it is on its way");
+    const mail = await waitFor("the message", () => house.sink.messages.slice(seen).find((m) => m.rcpts.includes(ANNA)));
+    assert.ok(mail.data.endsWith(bytes), mail.data);
+    await drawer(anna).getByText("Released: it was held at first").first().waitFor();
+    assert.equal(await drawer(anna).getByRole("button", { name: "Release", exact: true }).count(), 0, "once");
+    assert.equal(house.sink.messages.length, seen + 1);
+});
+
+test("r releases what is open", async () => {
+    await house.letter({ from: "ticket@fair.example", subject: "Raffle: a third ticket" });
+    await anna.at("/");
+    await waitFor("the row", async () => { await anna.reload(); await settled(anna); return await row(anna, "third ticket").count() > 0; });
+    await row(anna, "third ticket").click();
+    await drawer(anna).getByRole("button", { name: "Release", exact: true }).waitFor();
+    const seen = house.sink.messages.length;
+    await anna.keyboard.press("r");
+    await waitFor("the message", () => house.sink.messages.length > seen);
+    await note(anna, "Released");
+});
+
+test("a report is thanked for; said the other way it is turned; said twice it is known", async () => {
+    await anna.at("/?q=remote");
+    await row(anna, "Remote work").click();
+    await drawer(anna).getByRole("button", { name: "Report spam" }).click();
+    await note(anna, "the filter will learn");
+    await drawer(anna).getByRole("button", { name: "Report not spam" }).click();
+    await note(anna, "what was said before is undone");
+    await drawer(anna).getByRole("button", { name: "Report not spam" }).click();
+    await note(anna, "You have said so before");
+});
+
+test("a sender is blocked as far as one says, and their next message is held", async () => {
+    await anna.at("/?q=chance");
+    await row(anna, "LAST CHANCE").click();
+    await drawer(anna).getByRole("button", { name: "Block the sender" }).click();
+    const dialog = anna.getByRole("dialog", { name: "Block which sender?" });
+    await dialog.getByText("this address").waitFor();
+    assert.match(await dialog.innerText(), /\d+ messages? in 30 days/);
+    assert.deepEqual(await barriers(anna), []);
+    await dialog.getByRole("button", { name: "Block", exact: true }).click();
+    await dialog.waitFor({ state: "detached" });
+    await waitFor("the next one held", async () => {
+        await house.letter({ from: "offers@deals.example", subject: "One more chance" });
+        await anna.at("/?q=one more");
+        await settled(anna);
+        return await anna.locator(".chip-quarantined").count() > 0;
+    }, { everyMs: 500 });
+});
+
+// ---- when there is nothing, no right, no such thing, no server ----
+
+test("an empty list says what is, and what will be", async () => {
+    const eva = await browser.person(EVA, { width: 390, height: 844 });
+
+    await eva.at("/");
+    await eva.getByRole("heading", { name: "No mail yet" }).waitFor();
+    await eva.at("/quarantine");
+    await eva.getByRole("heading", { name: "Nothing quarantined" }).waitFor();
+    assert.deepEqual(await barriers(eva), []);
+    await eva.at("/?q=nothing has this");
+    await eva.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await house.letter({ to: EVA, from: "kurt@neighbours.example", subject: "Hello Eva" });
+    await waitFor("the summary", async () => { await eva.at("/quarantine"); await settled(eva); return /Last message checked/.test(await eva.locator("main").innerText()); });
+    await eva.done();
+});
+
+test("what is not there, or not theirs, gets the same words and no message", async () => {
+    await anna.at("/?q=parcel");
+    await row(anna, "Your parcel").click();
+    await drawer(anna).locator(".verdict").waitFor();
+    const eva = await browser.person(EVA);
+    for (const path of [new URL(anna.url()).search, "?open=0190a000-0000-7000-8000-000000000000/1", "?open=nonsense", "?open=../session", "?open=../../session"]) {
+        await eva.at(`/${path}`);
+        await drawer(eva).getByRole("heading", { name: "There is nothing here" }).waitFor();
+        assert.ok(!(await drawer(eva).innerText()).includes("parcel"));
+    }
+    for (const path of ["/?in=domain:ours.example", "/?in=..", "/?in=global", "/nonsense", "/people"]) {
+        await eva.at(path);
+        await eva.getByRole("heading", { name: "There is nothing here" }).waitFor();
+    }
+    assert.deepEqual(await barriers(eva), []);
+    assert.deepEqual(eva.wrong, []);
+    await eva.done();
+});
+
+test("the operator sees that there is mail, but opens none without saying why", async () => {
+    const operator = await browser.person(ROOT);
+
+    await operator.at("/?q=parcel");
+    await row(operator, "Your parcel").click();
+    await drawer(operator).locator(".verdict").waitFor();
+    await operator.getByRole("tab", { name: "Preview" }).click();
+    await drawer(operator).getByRole("heading", { name: "This is not yours to see" }).waitFor();
+    assert.ok(!(await drawer(operator).innerText()).includes("could not be delivered"));
+    assert.deepEqual(operator.wrong, []);
+    await operator.done();
+});
+
+test("without the server the page says so and keeps what it shows; with it back, one press goes on", async () => {
+    await anna.at("/");
+    await settled(anna);
+    await house.down();
+    await anna.getByLabel("Search mail").fill("ladder");
+    await anna.getByRole("alert").filter({ hasText: "cannot be reached" }).waitFor();
+    assert.ok(await anna.locator(".row").count() > 5, "what was there");
+    await anna.getByRole("link", { name: "Quarantine", exact: true }).click();
+    await anna.getByRole("heading", { name: "No connection" }).waitFor();
+    assert.deepEqual(await barriers(anna), []);
+    await house.up();
+    await anna.getByRole("button", { name: "Try again" }).click();
+    await row(anna, "Your parcel").waitFor();
+});
+
+test("a session that ended elsewhere leads to the door, and from there back", async () => {
+    const page = await browser.person(EVA);
+
+    await page.at("/");
+    await settled(page);
+    await page.context().clearCookies();
+    await page.getByLabel("Search mail").fill("hello");
+    await page.getByLabel("Your email address").waitFor();
+    await page.done();
+});
+
+// ---- on a phone ----
+
+test("on a phone the menu opens, closes by a press beside it or Escape, and leads on", async () => {
+    const page = await browser.person(ANNA, { width: 390, height: 844, hasTouch: true, isMobile: true });
+    const menu = page.getByRole("button", { name: "Menu" }), side = page.locator(".side");
+
+    await page.at("/");
+    await settled(page);
+    assert.ok(!await side.isVisible());
+    await menu.click();
+    assert.ok(await side.isVisible());
+    assert.equal(await page.locator("header button").getAttribute("aria-expanded"), "true");
+    assert.deepEqual(await barriers(page), []);
+    await page.keyboard.press("Escape");
+    await side.waitFor({ state: "hidden" });
+    assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Menu");
+    await menu.click();
+    await page.mouse.click(380, 600);
+    await side.waitFor({ state: "hidden" });
+    await menu.click();
+    await side.getByRole("link", { name: "Quarantine" }).click();
+    await side.waitFor({ state: "hidden" });
+    assert.equal(new URL(page.url()).pathname, "/quarantine");
+    await row(page, "Your parcel").click();
+    await drawer(page).locator(".verdict").waitFor();
+    const box = await drawer(page).boundingBox();
+    assert.deepEqual([box.x, box.width], [0, 390], "the message has the whole screen");
+    assert.equal(await overhang(page), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("nothing went wrong in Anna's window all the while", () => assert.deepEqual(anna.wrong, []));
