@@ -3,7 +3,16 @@
 
 extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
     decide_family, request_family, export_family;
+extern const struct route_family me_family, audit_family;
 
-const struct route_family *const route_families[] = {
-    &session_family,   &signin_family, &mail_family,    &mail_act_family,
-    &mail_body_family, &decide_family, &request_family, &export_family, NULL};
+const struct route_family *const route_families[] = {&session_family,
+                                                     &signin_family,
+                                                     &mail_family,
+                                                     &mail_act_family,
+                                                     &mail_body_family,
+                                                     &decide_family,
+                                                     &request_family,
+                                                     &export_family,
+                                                     &me_family,
+                                                     &audit_family,
+                                                     NULL};
