@@ -32,7 +32,6 @@ struct drain {
     struct store          *store;
     struct keyring        *ring;
     struct vault          *vault;
-    struct learner        *learner;
     struct scanner_health  health[BACKENDS_MAX];
     size_t                 n;
     char                   name[128]; /* whose lease it is */
@@ -63,7 +62,6 @@ int drain_new(const struct settings *s, struct drain_counts *counts, struct drai
     d->settings = s;
     d->counts = counts;
     d->n = s->trainer.backend.n;
-    d->learner = learner_new();
     d->hand.want = 1;
     arena_init(&d->hand.arena, 1 << 20);
     buf_init(&d->message, (size_t)s->rulesd.max_message + (1 << 20));
@@ -146,7 +144,7 @@ static enum learn_answer teach(struct drain *d, const struct store_report *r)
         ask.url = d->settings->trainer.backend.items[at];
         ask.timeout_ms = least(LEARN_MS, (until - clock_mono_us()) / 1000 + 1);
         atomic_fetch_add(&d->counts->attempts, 1);
-        answer = learn(d->learner, &ask, &d->words);
+        answer = learn(&ask, &d->words);
         weigh(d, at, trial, answer);
     }
     return answer;
@@ -337,7 +335,6 @@ void drain_free(struct drain **dp)
     give_back(d);
     if (d->store != NULL && settle(d, &e) < 0)
         log_err(LOG_LEVEL_WARNING, "reports in hand wait for their leases to lapse", &e);
-    learner_free(&d->learner);
     vault_close(&d->vault);
     keyring_close(&d->ring);
     store_close(&d->store);

@@ -1,19 +1,15 @@
-/* lib/net/learn.c - see learn.h. libcurl carries both: HTTP as such, and spamd's bytes over a connection that it only opens. */
+/* lib/net/learn.c - see learn.h. */
 #include "net/learn.h"
 
 #include <cjson/cJSON.h>
-#include <curl/curl.h>
-#include <poll.h>
-#include <stdio.h>
-#include <stdlib.h>
 
 #include "base/clock.h"
 #include "base/utf8.h"
-#include "net/filter_url.h"
+#include "net/filter_ask.h"
 
 #define ANSWER_MAX ((size_t)64 << 10)
 #define WORDS_MAX 300
-#define CONNECT_MS 5000
+#define QUESTION_MAX 8192
 
 /* ---- what came back ---- */
 
@@ -123,120 +119,137 @@ static enum learn_answer of_tell(struct span in, struct buf *words)
     return LEARN_KNOWN;
 }
 
+/* ---- HTTP ---- */
+
+struct answer {
+    long        status;
+    struct span reason, body;
+    bool        has_length, whole; /* whole: nothing is missing, unless only the end tells */
+};
+
+static bool read_status(struct span line, struct answer *out)
+{
+    struct span word;
+    uint64_t    status;
+
+    if (!span_starts(line, SPAN("HTTP/1.")) || !span_next(&line, ' ', &word) || !span_next(&line, ' ', &word) ||
+        !span_u64(word, &status) || status < 100 || status > 999)
+        return false;
+    out->status = (long)status;
+    out->reason = span_head(span_trim(line), WORDS_MAX);
+    return true;
+}
+
+/* False: it is no answer, or ends in its head. A question in HTTP/1.0 is not answered in chunks. */
+static bool read_answer(struct span in, struct answer *out)
+{
+    struct span line, name;
+    uint64_t    length = 0;
+    bool        ended = false;
+
+    *out = (struct answer){.reason = SPAN_NONE};
+    if (!span_line(&in, &line) || !read_status(line, out))
+        return false;
+    while (!ended && span_line(&in, &line)) {
+        ended = line.n == 0;
+        if (span_next(&line, ':', &name) && span_is_ci(name, "Content-Length") && !out->has_length &&
+            !(out->has_length = span_u64(span_trim(line), &length)))
+            return false;
+    }
+    if (out->status == 204) { /* has no body, even where one follows */
+        out->has_length = true;
+        length = 0;
+    }
+    out->body = out->has_length ? span_head(in, length < in.n ? (size_t)length : in.n) : in;
+    out->whole = ended && (!out->has_length || in.n >= length);
+    return ended;
+}
+
+static bool is_whole_http(struct span in)
+{
+    struct answer a;
+
+    return read_answer(in, &a) && a.has_length && a.whole;
+}
+
+/* What cannot break the line. */
+static void put_bare(struct buf *out, struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] > ' ' && s.p[i] != 0x7f)
+            buf_putc(out, s.p[i]);
+}
+
+static void put_field(struct buf *out, const char *name, struct span value)
+{
+    if (value.n == 0)
+        return;
+    buf_printf(out, "%s: ", name);
+    put_bare(out, value);
+    buf_puts(out, "\r\n");
+}
+
 /* ---- the conversation ---- */
 
 struct talk {
     const struct learn_ask *ask;
     struct filter_url       at;
-    CURL                   *easy;
-    struct buf              in, reason;
+    struct buf              in;
     int64_t                 until_us;
-    char                    fault[CURL_ERROR_SIZE];
 };
 
-static size_t on_body(char *p, size_t size, size_t n, void *ctx)
+static void put_request(const struct talk *t, const char *method, const char *path, struct buf *out)
 {
-    struct talk *t = ctx;
+    struct span target = span_skip(span_of(t->at.base), sizeof "http://" - 1);
+    size_t      slash = span_chr(target, '/');
 
-    buf_put(&t->in, span_make(p, size * n));
-    return t->in.failed ? 0 : size * n;
+    buf_printf(out, "%s %.*s%s HTTP/1.0\r\n", method, SPAN_ARG(span_skip(target, slash)), path);
+    put_field(out, "Host", span_head(target, slash));
+    put_field(out, "Password", span_of(t->ask->password));
 }
 
-/* What stands behind the status: with 204, which has no body, it is all that the filter says. */
-static size_t on_field(char *p, size_t size, size_t n, void *ctx)
+/* Sends the question, and reads what comes. */
+static int ask_http(struct talk *t, struct buf *question, struct answer *out, struct err *e)
 {
-    struct talk *t = ctx;
-    struct span  line = span_trim(span_make(p, size * n)), word;
+    const struct span parts[] = {buf_span(question), t->ask->message};
 
-    if (span_starts(line, SPAN("HTTP/")) && span_next(&line, ' ', &word) && span_next(&line, ' ', &word)) {
-        buf_clear(&t->reason);
-        buf_put(&t->reason, span_head(line, WORDS_MAX));
-    }
-    return size * n;
-}
-
-static long left_ms(const struct talk *t)
-{
-    int64_t us = t->until_us - clock_mono_us();
-
-    return us > 1000 ? (long)(us / 1000) : 0;
-}
-
-static void prepare(struct talk *t)
-{
-    long ms = left_ms(t) + 1;
-
-    curl_easy_setopt(t->easy, CURLOPT_URL, t->at.base);
-    curl_easy_setopt(t->easy, CURLOPT_UNIX_SOCKET_PATH, t->at.socket);
-    curl_easy_setopt(t->easy, CURLOPT_PROTOCOLS_STR, "http");
-    curl_easy_setopt(t->easy, CURLOPT_PROXY, "");
-    curl_easy_setopt(t->easy, CURLOPT_NOSIGNAL, 1L);
-    curl_easy_setopt(t->easy, CURLOPT_ERRORBUFFER, t->fault);
-    curl_easy_setopt(t->easy, CURLOPT_TIMEOUT_MS, ms);
-    curl_easy_setopt(t->easy, CURLOPT_CONNECTTIMEOUT_MS, ms < CONNECT_MS ? ms : (long)CONNECT_MS);
-}
-
-static enum learn_answer lost(struct talk *t, CURLcode code, struct buf *words)
-{
-    say(words, span_of(t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code)));
-    return LEARN_LATER;
-}
-
-static struct curl_slist *add_field(struct curl_slist *list, const char *name, struct span value)
-{
-    struct buf         b;
-    struct curl_slist *more = NULL;
-
-    buf_init(&b, 4096);
-    buf_printf(&b, "%s: ", name);
-    for (size_t i = 0; i < value.n; i++)
-        if ((unsigned char)value.p[i] > ' ' && value.p[i] != 0x7f)
-            buf_putc(&b, value.p[i]);
-    if (!b.failed)
-        more = curl_slist_append(list, b.p);
-    buf_fini(&b);
-    return more != NULL ? more : list;
+    if (question->failed)
+        return err_set(e, ERR_LIMIT, "the question is too long");
+    if (filter_ask(&t->at, parts, COUNT(parts), is_whole_http, t->until_us, &t->in, e) < 0)
+        return -1;
+    if (t->in.n == 0)
+        return err_set(e, ERR_LOST, "closed without an answer");
+    if (!span_starts(buf_span(&t->in), SPAN("HTTP/1.")))
+        return err_set(e, ERR_PROTOCOL, "no answer in HTTP");
+    if (!read_answer(buf_span(&t->in), out) || !out->whole)
+        return err_set(e, ERR_LOST, "an answer that is cut");
+    return 0;
 }
 
 static enum learn_answer by_rspamd(struct talk *t, struct buf *words)
 {
     static const char *const paths[] = {[LEARN_SPAM] = "/learnspam", [LEARN_HAM] = "/learnham"};
     const struct learn_ask  *ask = t->ask;
-    struct curl_slist       *fields = curl_slist_append(NULL, "Content-Type: message/rfc822");
-    struct buf               url;
-    long                     status = 0;
-    CURLcode                 code;
+    struct err               e = ERR_INIT;
+    struct answer            a;
+    struct buf               question;
+    int                      rc;
 
     if (ask->class == LEARN_FORGET) {
-        curl_slist_free_all(fields);
         say(words, SPAN("Rspamd cannot forget a message; report it as the other kind instead"));
         return LEARN_REFUSED;
     }
-    buf_init(&url, 4096);
-    buf_printf(&url, "%s%s", t->at.base, paths[ask->class]);
-    prepare(t);
-    fields = curl_slist_append(fields, "Expect:");
-    if (ask->password[0] != '\0')
-        fields = add_field(fields, "Password", span_of(ask->password));
-    if (ask->deliver_to.n > 0)
-        fields = add_field(fields, "Deliver-To", ask->deliver_to);
-    curl_easy_setopt(t->easy, CURLOPT_URL, url.p);
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, fields);
-    curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
-    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, ask->message.n > 0 ? ask->message.p : "");
-    curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)ask->message.n);
-    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-    curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_field);
-    curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
-    code = curl_easy_perform(t->easy);
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(fields);
-    buf_fini(&url);
-    if (code != CURLE_OK)
-        return lost(t, code, words);
-    return of_status(status, t->in.n > 0 ? error_of(buf_span(&t->in)) : buf_span(&t->reason),
-                     is_success(buf_span(&t->in)), words);
+    buf_init(&question, QUESTION_MAX);
+    put_request(t, "POST", paths[ask->class], &question);
+    put_field(&question, "Deliver-To", ask->deliver_to);
+    buf_printf(&question, "Content-Type: message/rfc822\r\nContent-Length: %zu\r\n\r\n", ask->message.n);
+    rc = ask_http(t, &question, &a, &e);
+    buf_fini(&question);
+    if (rc < 0) {
+        say(words, span_of(e.text));
+        return LEARN_LATER;
+    }
+    return of_status(a.status, a.body.n > 0 ? error_of(a.body) : a.reason, is_success(a.body), words);
 }
 
 /* ---- what it knows ---- */
@@ -269,80 +282,25 @@ static int read_known(struct span json, struct learn_known *out, struct err *e)
 
 static int ask_stat(struct talk *t, struct learn_known *out, struct err *e)
 {
-    struct curl_slist *fields = NULL;
-    struct buf         url;
-    long               status = 0;
-    CURLcode           code;
+    struct answer a;
+    struct buf    question;
+    int           rc;
 
-    buf_init(&url, 4096);
-    buf_printf(&url, "%s/stat", t->at.base);
-    prepare(t);
-    if (t->ask->password[0] != '\0')
-        fields = add_field(fields, "Password", span_of(t->ask->password));
-    curl_easy_setopt(t->easy, CURLOPT_URL, url.p);
-    curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, fields);
-    curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
-    curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-    code = curl_easy_perform(t->easy);
-    curl_easy_getinfo(t->easy, CURLINFO_RESPONSE_CODE, &status);
-    curl_slist_free_all(fields);
-    buf_fini(&url);
-    if (code != CURLE_OK)
-        return err_set(e, ERR_LOST, "%s", t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code));
-    if (status == 401 || status == 403)
+    buf_init(&question, QUESTION_MAX);
+    put_request(t, "GET", "/stat", &question);
+    buf_puts(&question, "\r\n");
+    rc = ask_http(t, &question, &a, e);
+    buf_fini(&question);
+    if (rc < 0)
+        return -1;
+    if (a.status == 401 || a.status == 403)
         return err_set(e, ERR_DENIED, "the password is wrong");
-    if (status != 200)
-        return err_set(e, ERR_PROTOCOL, "its /stat was answered with status %ld", status);
-    return read_known(buf_span(&t->in), out, e);
+    if (a.status != 200)
+        return err_set(e, ERR_PROTOCOL, "its /stat was answered with status %ld", a.status);
+    return read_known(a.body, out, e);
 }
 
 /* ---- spamd ---- */
-
-static bool wait_for(struct talk *t, short events)
-{
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    struct pollfd p;
-
-    curl_easy_getinfo(t->easy, CURLINFO_ACTIVESOCKET, &fd);
-    p = (struct pollfd){.fd = fd, .events = events};
-    return left_ms(t) > 0 && poll(&p, 1, (int)left_ms(t)) > 0;
-}
-
-static CURLcode send_all(struct talk *t, struct span bytes)
-{
-    while (bytes.n > 0) {
-        size_t   n = 0;
-        CURLcode code = curl_easy_send(t->easy, bytes.p, bytes.n, &n);
-
-        if (code != CURLE_OK && code != CURLE_AGAIN)
-            return code;
-        bytes = span_skip(bytes, n);
-        if (code == CURLE_AGAIN && !wait_for(t, POLLOUT))
-            return CURLE_OPERATION_TIMEDOUT;
-    }
-    return CURLE_OK;
-}
-
-/* To its end: spamd closes behind its answer. */
-static CURLcode receive_all(struct talk *t)
-{
-    for (;;) {
-        char     bytes[4096];
-        size_t   n = 0;
-        CURLcode code = curl_easy_recv(t->easy, bytes, sizeof bytes, &n);
-
-        if (code == CURLE_AGAIN) {
-            if (!wait_for(t, POLLIN))
-                return CURLE_OPERATION_TIMEDOUT;
-            continue;
-        }
-        if (code != CURLE_OK || n == 0)
-            return code == CURLE_GOT_NOTHING || code == CURLE_RECV_ERROR ? CURLE_OK : code;
-        buf_put(&t->in, span_make(bytes, n));
-        if (t->in.failed)
-            return CURLE_FILESIZE_EXCEEDED;
-    }
-}
 
 static void put_tell(const struct learn_ask *ask, bool end, struct buf *out)
 {
@@ -353,89 +311,31 @@ static void put_tell(const struct learn_ask *ask, bool end, struct buf *out)
     };
 
     buf_printf(out, "TELL SPAMC/1.5\r\n%s", heads[ask->class]);
-    if (ask->deliver_to.n > 0) {
-        buf_puts(out, "User: ");
-        for (size_t i = 0; i < ask->deliver_to.n; i++)
-            if ((unsigned char)ask->deliver_to.p[i] > ' ' && ask->deliver_to.p[i] != 0x7f)
-                buf_putc(out, ask->deliver_to.p[i]);
-        buf_puts(out, "\r\n");
-    }
+    put_field(out, "User", ask->deliver_to);
     buf_printf(out, "Content-length: %zu\r\n\r\n", ask->message.n + (end ? 1 : 0));
-}
-
-static CURLcode connect_only(struct talk *t)
-{
-    prepare(t);
-    curl_easy_setopt(t->easy, CURLOPT_CONNECT_ONLY, 1L);
-    return curl_easy_perform(t->easy);
 }
 
 static enum learn_answer by_spamd(struct talk *t, struct buf *words)
 {
     struct span message = t->ask->message;
     bool        end = message.n == 0 || message.p[message.n - 1] != '\n'; /* spamd reads lines */
+    struct err  e = ERR_INIT;
     struct buf  head;
-    CURLcode    code;
+    int         rc;
 
-    if ((code = connect_only(t)) != CURLE_OK)
-        return lost(t, code, words);
-    buf_init(&head, 8192);
+    buf_init(&head, QUESTION_MAX);
     put_tell(t->ask, end, &head);
-    code = send_all(t, buf_span(&head));
+    const struct span parts[] = {buf_span(&head), message, SPAN("\n")};
+    rc = head.failed ? err_set(&e, ERR_LIMIT, "the question is too long")
+                     : filter_ask(&t->at, parts, end ? 3 : 2, NULL, t->until_us, &t->in, &e);
     buf_fini(&head);
-    if (code == CURLE_OK)
-        code = send_all(t, message);
-    if (code == CURLE_OK && end)
-        code = send_all(t, SPAN("\n"));
-    if (code == CURLE_OK)
-        code = receive_all(t);
-    return code != CURLE_OK ? lost(t, code, words) : of_tell(buf_span(&t->in), words);
+    if (rc == 0)
+        return of_tell(buf_span(&t->in), words);
+    say(words, span_of(e.text));
+    return LEARN_LATER;
 }
 
-struct learner {
-    CURL *easy; /* for HTTP; what speaks to spamd opens a connection and nothing else, and is used once */
-};
-
-struct learner *learner_new(void)
-{
-    struct learner *l = calloc(1, sizeof *l);
-
-    if (l == NULL || (l->easy = curl_easy_init()) == NULL)
-        panic("out of memory");
-    return l;
-}
-
-void learner_free(struct learner **l)
-{
-    if (*l != NULL)
-        curl_easy_cleanup((*l)->easy);
-    free(*l);
-    *l = NULL;
-}
-
-static enum learn_answer ask_rspamd(struct learner *l, struct talk *t, struct buf *words)
-{
-    enum learn_answer answer;
-
-    t->easy = l->easy;
-    answer = by_rspamd(t, words);
-    curl_easy_reset(l->easy); /* what it points to ends here; its connections stay */
-    return answer;
-}
-
-static enum learn_answer ask_spamd(struct talk *t, struct buf *words)
-{
-    enum learn_answer answer = LEARN_LATER;
-
-    if ((t->easy = curl_easy_init()) == NULL)
-        say(words, SPAN("libcurl does not start"));
-    else
-        answer = by_spamd(t, words);
-    curl_easy_cleanup(t->easy);
-    return answer;
-}
-
-enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct buf *words_out)
+enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out)
 {
     struct talk       t = {.ask = ask, .until_us = clock_mono_us() + ask->timeout_ms * 1000};
     struct err        e = ERR_INIT;
@@ -443,13 +343,11 @@ enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct b
 
     buf_clear(words_out);
     buf_init(&t.in, ANSWER_MAX);
-    buf_init(&t.reason, WORDS_MAX);
     if (filter_url_read(ask->url, &t.at, &e) < 0)
         say(words_out, span_of(e.text));
     else
-        answer = t.at.spamd ? ask_spamd(&t, words_out) : ask_rspamd(l, &t, words_out);
+        answer = t.at.spamd ? by_spamd(&t, words_out) : by_rspamd(&t, words_out);
     buf_fini(&t.in);
-    buf_fini(&t.reason);
     filter_url_fini(&t.at);
     return answer;
 }
@@ -458,15 +356,11 @@ enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct b
 
 static int ask_ping(struct talk *t, struct learn_known *unused, struct err *e)
 {
-    CURLcode code = connect_only(t);
+    const struct span question = SPAN("PING SPAMC/1.5\r\n\r\n");
 
     (void)unused;
-    if (code == CURLE_OK)
-        code = send_all(t, SPAN("PING SPAMC/1.5\r\n\r\n"));
-    if (code == CURLE_OK)
-        code = receive_all(t);
-    if (code != CURLE_OK)
-        return err_set(e, ERR_LOST, "%s", t->fault[0] != '\0' ? t->fault : curl_easy_strerror(code));
+    if (filter_ask(&t->at, &question, 1, NULL, t->until_us, &t->in, e) < 0)
+        return -1;
     struct span in = buf_span(&t->in);
     return span_starts(in, SPAN("SPAMD/")) && span_find(in, SPAN("PONG")) < in.n
                ? 0
@@ -483,12 +377,9 @@ static int visit(const struct learn_ask *ask, bool                              
     if (rc == 0 && t.at.spamd != spamd)
         rc = err_set(e, ERR_INVALID,
                      "spamd has no question for it; [trainer] bayes_command tells, as \"sa-learn --dump magic\" does");
-    if (rc == 0 && (t.easy = curl_easy_init()) == NULL)
-        rc = err_set(e, ERR_LIMIT, "libcurl does not start");
     if (rc == 0) {
         buf_init(&t.in, ANSWER_MAX);
         rc = what(&t, out, e);
-        curl_easy_cleanup(t.easy);
         buf_fini(&t.in);
     }
     filter_url_fini(&t.at);

@@ -1,7 +1,7 @@
 /* lib/net/learn.h - teaching a filter: Rspamd's controller by HTTP, or spamd by TELL (protocols.md 1.4, 1.9, 2.11).
  *
  * One question at a time, blocking, within a time limit for all of it. What comes back is hostile: bounded, and never more than words.
- * A learner keeps what a question needs for the next: libcurl's handle, and the connection where the filter keeps it open. One thread.
+ * A connection a question (filter_ask.h), for neither of the two keeps one open.
  * Every answer that the two are known to give has its meaning in one table of learn.c; whatever else comes is LEARN_LATER. */
 #ifndef POSTERN_NET_LEARN_H
 #define POSTERN_NET_LEARN_H
@@ -28,11 +28,8 @@ struct learn_ask {
     struct span message;
     int64_t     timeout_ms;
 };
-struct learner;
-struct learner *learner_new(void);
-void            learner_free(struct learner **l);
 /* What the filter said goes to words_out in a line for people, escaped and cut. */
-enum learn_answer learn(struct learner *l, const struct learn_ask *ask, struct buf *words_out);
+enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out);
 /* How many messages Bayes has learnt. */
 struct learn_known {
     int64_t spam, ham;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <sodium.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 #define PIECE ((size_t)64 << 10)
 #define SEALED_PIECE (PIECE + crypto_secretstream_xchacha20poly1305_ABYTES)
 #define LEVEL 3
-#define WINDOW_LOG_MAX 24 /* what level 3 asks for at most is 21 */
+#define BENCH_MAX ((size_t)1 << 20) /* of libzstd's, beyond which it is not kept */
+#define WINDOW_LOG_MAX 24           /* what level 3 asks for at most is 21 */
 
 static const char magic[MAGIC_BYTES] = {'P', 'O', 'S', 'T', 'E', 'R', 'N', 1};
 static const char tail_magic[MAGIC_BYTES] = {1, 'N', 'R', 'E', 'T', 'S', 'O', 'P'};
@@ -272,14 +274,44 @@ int object_head(int fd, const struct uuid *uid, struct buf *head, struct vault_k
 
 /* ---- opening the body ---------------------------------------------------------------------------------------------- */
 
+/* What opening takes; making it takes longer than opening a letter on it (libzstd asks the processor for its kind each time, which is
+ * dear in a virtual machine). One that nobody uses just now is kept for the next, whoever that is. */
+struct bench {
+    ZSTD_DCtx    *zstd;
+    unsigned char sealed[SEALED_PIECE], plain[PIECE];
+};
+static _Atomic(struct bench *) idle_bench;
+
+static struct bench *take_bench(void)
+{
+    struct bench *b = atomic_exchange(&idle_bench, NULL);
+
+    if (b != NULL)
+        return b;
+    if ((b = malloc(sizeof *b)) == NULL || (b->zstd = ZSTD_createDCtx()) == NULL)
+        panic("out of memory");
+    ZSTD_DCtx_setParameter(b->zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    return b;
+}
+
+static void leave_bench(struct bench *b)
+{
+    struct bench *none = NULL;
+
+    ZSTD_DCtx_reset(b->zstd, ZSTD_reset_session_only);
+    if (ZSTD_sizeof_DCtx(b->zstd) <= BENCH_MAX && atomic_compare_exchange_strong(&idle_bench, &none, b))
+        return;
+    ZSTD_freeDCtx(b->zstd);
+    free(b);
+}
+
 /* The way back: read, opened into `plain`, unpacked to the end of `message`. */
 struct opener {
     int                                         fd;
     uint64_t                                    at, left; /* of the body */
     const uint8_t                              *bound;
     crypto_secretstream_xchacha20poly1305_state stream;
-    ZSTD_DCtx                                  *zstd;
-    unsigned char                              *sealed, *plain;
+    struct bench                               *bench;
     struct buf                                 *message;
     uint64_t                                    size;  /* that it may grow by */
     bool                                        ended; /* the frame of zstd */
@@ -288,7 +320,7 @@ struct opener {
 /* Unpacks what is in `plain`. One byte of room more than the size shows what would grow beyond it. */
 static int unpack(struct opener *o, size_t n, struct err *e)
 {
-    ZSTD_inBuffer in = {o->plain, n, 0};
+    ZSTD_inBuffer in = {o->bench->plain, n, 0};
     size_t        before, rc, room;
     bool          stuck;
 
@@ -301,7 +333,7 @@ static int unpack(struct opener *o, size_t n, struct err *e)
             return err_set(e, ERR_LIMIT, "the message is larger than %zu bytes", o->message->max);
         ZSTD_outBuffer out = {to, room > 0 ? room : 1, 0};
         before = in.pos;
-        rc = ZSTD_decompressStream(o->zstd, &out, &in);
+        rc = ZSTD_decompressStream(o->bench->zstd, &out, &in);
         if (ZSTD_isError(rc))
             return err_set(e, ERR_CORRUPT, "its message does not unpack: %s", ZSTD_getErrorName(rc));
         if (out.pos > o->size)
@@ -323,10 +355,10 @@ static int open_piece(struct opener *o, struct err *e)
     unsigned char      tag;
     bool               last = n == o->left;
 
-    if (read_at(o->fd, o->at, o->sealed, n, e) < 0)
+    if (read_at(o->fd, o->at, o->bench->sealed, n, e) < 0)
         return -1;
-    if (crypto_secretstream_xchacha20poly1305_pull(&o->stream, o->plain, &plain, &tag, o->sealed, n, o->bound,
-                                                   o->bound != NULL ? PREFIX : 0) != 0)
+    if (crypto_secretstream_xchacha20poly1305_pull(&o->stream, o->bench->plain, &plain, &tag, o->bench->sealed, n,
+                                                   o->bound, o->bound != NULL ? PREFIX : 0) != 0)
         return err_set(e, ERR_CORRUPT, "its message does not open at byte %llu: it, its head or its name was changed",
                        (unsigned long long)o->at);
     if (last != (tag == crypto_secretstream_xchacha20poly1305_TAG_FINAL))
@@ -367,20 +399,13 @@ static int open_with(int fd, struct span all, uint64_t body, const uint8_t data_
     if (o.size > message->max - message->n)
         return err_set(e, ERR_LIMIT, "its message has %llu bytes, at most %zu", (unsigned long long)o.size,
                        message->max - message->n);
-    o.zstd = ZSTD_createDCtx();
-    o.sealed = malloc(SEALED_PIECE);
-    o.plain = malloc(PIECE);
-    if (o.zstd == NULL || o.sealed == NULL || o.plain == NULL)
-        panic("out of memory");
-    ZSTD_DCtx_setParameter(o.zstd, ZSTD_d_windowLogMax, WINDOW_LOG_MAX);
+    o.bench = take_bench();
     if (crypto_secretstream_xchacha20poly1305_init_pull(&o.stream, front + AT_STREAM, data_key) != 0)
         err_set(e, ERR_CORRUPT, "its message does not begin as it should");
     else
         rc = open_body(&o, front, e);
     sodium_memzero(&o.stream, sizeof o.stream);
-    free(o.plain);
-    free(o.sealed);
-    ZSTD_freeDCtx(o.zstd);
+    leave_bench(o.bench);
     return rc;
 }
 

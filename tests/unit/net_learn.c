@@ -144,19 +144,17 @@ struct told {
 
 static struct told tell(struct fake *f, struct learn_ask ask)
 {
-    struct learner *l = learner_new();
-    struct told     t;
-    struct buf      words;
+    struct told t;
+    struct buf  words;
 
     buf_init(&words, sizeof t.words - 1);
     ask.url = f->url;
     ask.password = ask.password != NULL ? ask.password : "";
     ask.message = ask.message.p != NULL ? ask.message : SPAN(MAIL);
     ask.timeout_ms = ask.timeout_ms > 0 ? ask.timeout_ms : 5000;
-    t.answer = learn(l, &ask, &words);
+    t.answer = learn(&ask, &words);
     snprintf(t.words, sizeof t.words, "%.*s", SPAN_ARG(buf_span(&words)));
     buf_fini(&words);
-    learner_free(&l);
     return t;
 }
 
@@ -203,8 +201,13 @@ static const struct heard {
         {"a way elsewhere, which is not gone",
          "HTTP/1.1 302 x\r\nLocation: http://127.0.0.1:9/\r\nContent-Length: 0\r\n\r\n", LEARN_LATER, "302"},
         {"cut in the body", "HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":true", LEARN_LATER, ""},
-        {"cut in the head", "HTTP/1.1 20", LEARN_LATER, ""},
-        {"no HTTP", "SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\n\r\n\r\n", LEARN_LATER, ""},
+        {"cut in the body, in another way", "HTTP/1.1 200 OK\r\nContent-Length: 17\r\n\r\n{\"success\":true}",
+         LEARN_LATER, "cut"},
+        {"a length that is none", "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n{\"success\":true}", LEARN_LATER,
+         "cut"},
+        {"cut in the head", "HTTP/1.1 20", LEARN_LATER, "cut"},
+        {"no status", "HTTP/1.1 OK\r\n\r\n", LEARN_LATER, "cut"},
+        {"no HTTP", "SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\n\r\n\r\n", LEARN_LATER, "no answer in HTTP"},
         {"words that would colour a terminal",
          "HTTP/1.1 400 x\r\nConnection: close\r\n\r\n{\"error\":\"\x1b[31mred\r\nline\"}", LEARN_REFUSED, "red"},
 },
@@ -297,6 +300,31 @@ static void nobody_there_is_later_and_no_address_is_closed(void **unused)
     buf_fini(&f.asked);
 }
 
+static void a_host_with_a_name_is_found(void **unused)
+{
+    static const char *const schemes[] = {"rspamd+http", "spamd"};
+    static const char *const answers[] = {"HTTP/1.1 200 OK\r\nContent-Length: 16\r\n\r\n{\"success\":true}",
+                                          "SPAMD/1.1 0 EX_OK\r\nDidSet: local\r\n\r\n\r\n"};
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT(schemes); i++) {
+        struct fake f;
+
+        start_fake(&f, schemes[i], ANSWERS, answers[i], false);
+        char port[8];
+        snprintf(port, sizeof port, "%.7s", strrchr(f.url, ':') + 1);
+        snprintf(f.url, sizeof f.url, "%s://localhost:%s", schemes[i], port);
+        struct told t = tell(&f, (struct learn_ask){.class = LEARN_SPAM});
+        if (t.answer != LEARN_DONE)
+            fail_msg("%s: %d \"%s\"", f.url, (int)t.answer, t.words);
+        snprintf(f.url, sizeof f.url, "%s://nobody.invalid:%s", schemes[i], port);
+        t = tell(&f, (struct learn_ask){.class = LEARN_SPAM});
+        CHECK("and one that is not is later", t.answer == LEARN_LATER && strstr(t.words, "nobody.invalid") != NULL);
+        stop_fake(&f);
+        buf_fini(&f.asked);
+    }
+}
+
 /* ---- what it is asked ---- */
 
 static void check_asked(struct fake *f, const char *const *parts, const char *never)
@@ -318,7 +346,7 @@ static const struct {
     {"spam",
      "rspamd+http",
      {.class = LEARN_SPAM},
-     {"POST /learnspam HTTP/1.1\r\n", "Content-Length: 31\r\n", "\r\n\r\n" MAIL},
+     {"POST /learnspam HTTP/1.0\r\n", "Content-Length: 31\r\n", "\r\n\r\n" MAIL},
      "Password:"},
     {"ham, with a password, for a domain",
      "rspamd+http",
@@ -478,6 +506,7 @@ int main(void)
         cmocka_unit_test(every_answer_to_tell_has_its_meaning),
         cmocka_unit_test(who_hangs_up_floods_or_is_silent_is_asked_again_later),
         cmocka_unit_test(nobody_there_is_later_and_no_address_is_closed),
+        cmocka_unit_test(a_host_with_a_name_is_found),
         cmocka_unit_test(the_question_says_what_how_and_for_whom),
         cmocka_unit_test(a_large_message_arrives_whole_over_a_unix_socket),
         cmocka_unit_test(what_bayes_knows_is_read_from_rspamd),
