@@ -12,7 +12,7 @@
 #   make bench      how fast, beside Rspamd and spamd
 #   make bench-log  the message log with ten million deliveries (N=200000 for fewer), on both databases
 #   make learning   that reports teach the filter, at full size (docs/trainer.md); tens of minutes
-#   make install    DESTDIR= PREFIX=/usr/local: programs, manuals, units, examples (docs/install.md); uninstall removes them
+#   make install    DESTDIR= PREFIX=/usr/local: programs, pages, manuals, units, examples (docs/install.md); uninstall removes them
 #   make deps       installs the Debian packages that building needs; clean removes what was built
 #
 # What may be set on the command line:
@@ -286,8 +286,11 @@ run:
 	exec $(BUILD)/postern run --example run
 
 SYSTEMD := $(notdir $(wildcard examples/systemd/*.service))
+# The portal's pages, and of what npm fetched the one file that they import, with its licence.
+WEB     := $(shell find portal/web -name node_modules -prune -o -type f ! -name 'package*' ! -name '.*' -printf '%P ')
+MODULES := htm/preact/standalone.module.js htm/LICENSE
 
-install: all
+install: all portal/web/node_modules/.package-lock.json
 	install -d $(addprefix $(DESTDIR)$(PREFIX)/,bin share/man/man1 share/man/man5 share/man/man8 share/doc/postern lib/systemd/system)
 	install -m 755 $(PROGRAMS) $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 docs/man/*.1 $(DESTDIR)$(PREFIX)/share/man/man1/
@@ -295,6 +298,8 @@ install: all
 	$(OUT)/postern config man > $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
 	$(OUT)/postern config example > $(DESTDIR)$(PREFIX)/share/doc/postern/postern.conf
 	cp -r README.md LICENSE docs examples $(DESTDIR)$(PREFIX)/share/doc/postern/
+	for f in $(WEB); do install -D -m 644 portal/web/$$f $(DESTDIR)$(PREFIX)/share/postern/web/$$f || exit 1; done
+	for f in $(MODULES); do install -D -m 644 portal/web/node_modules/$$f $(DESTDIR)$(PREFIX)/share/postern/web/modules/$$f || exit 1; done
 	for unit in $(SYSTEMD); do \
 	    sed 's|=/usr/bin/|=$(PREFIX)/bin/|' examples/systemd/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit && \
 	    chmod 644 $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit || exit 1; done
@@ -306,7 +311,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man1/,$(notdir $(wildcard docs/man/*.1)))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/man8/,$(notdir $(wildcard docs/man/*.8)))
 	rm -f $(DESTDIR)$(PREFIX)/share/man/man5/postern.conf.5
-	rm -rf $(DESTDIR)$(PREFIX)/share/doc/postern
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/postern $(DESTDIR)$(PREFIX)/share/postern
 
 clean:
 	rm -rf $(BUILD)

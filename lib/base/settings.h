@@ -56,8 +56,8 @@ struct settings {
         const char *url, *from;
     } smtp;
     struct {
-        const char      *listen, *public_url, *web, *modules;
-        struct conf_list trusted_proxies;
+        const char      *listen, *public_url, *name, *web, *modules;
+        struct conf_list trusted_proxies, metrics_from;
     } portal;
     struct {
         int     target, level; /* enum log_target, enum log_level */

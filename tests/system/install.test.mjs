@@ -6,7 +6,7 @@ import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync,
 import { join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 
-import { freePort, ini, removeDir, root, run, tempDir, waitFor } from "./lib/index.mjs";
+import { canConnect, freePort, ini, makeSite, removeDir, root, run, start, tempDir, waitFor } from "./lib/index.mjs";
 
 const out = resolve(root, process.env.OUT || "build");
 const page = readFileSync(join(root, "docs/install.md"), "utf8");
@@ -105,6 +105,27 @@ after(async () => { await machine?.off(); removeDir(dir); });
 const here = { get skip() { return possible ? false : "needs root, namespaces and overlays, and a machine without a user postern"; } };
 const step = (name, fn) => test(name, async (t) => { if (here.skip) t.skip(here.skip); else await fn(t); });
 
+// The installed portal with the installed pages: both are found where they were put.
+async function portalRuns(prefix) {
+    const site = await makeSite();
+    const port = await freePort();
+    const web = join(prefix, "share/postern/web");
+    let portal;
+
+    try {
+        await site.must("init");
+        site.configure({ portal: { listen: `127.0.0.1:${port}`, public_url: `http://127.0.0.1:${port}`, web, modules: join(web, "modules") } });
+        portal = await start("portal", join(prefix, "bin/postern-portal"), ["-c", site.conf], { dir: site.dir, ready: () => canConnect(`127.0.0.1:${port}`) });
+        const page = await (await fetch(`http://127.0.0.1:${port}/`)).text();
+        const [, app] = /src="([^"]*app\.js)"/.exec(page);
+        assert.equal((await fetch(`http://127.0.0.1:${port}${app}`)).status, 200);
+        assert.equal((await fetch(`http://127.0.0.1:${port}${app.replace("app.js", "modules/preact.js")}`)).status, 200);
+    } finally {
+        await portal?.stop();
+        site.remove?.();
+    }
+}
+
 test("make install puts its files below DESTDIR, none of them for a user of ours, and uninstall takes them all", async () => {
     const tree = join(dir, "tree");
     const all = () => readdirSync(tree, { recursive: true }).map((f) => join(tree, f));
@@ -112,10 +133,13 @@ test("make install puts its files below DESTDIR, none of them for a user of ours
 
     await make("install");
     for (const f of ["bin/postern", "bin/postern-rulesd", "bin/postern-trainer", "share/man/man1/postern.1", "share/man/man5/postern.conf.5",
-        "share/man/man8/postern-rulesd.8", "share/doc/postern/postern.conf", "share/doc/postern/docs/install.md", "lib/systemd/system/postern-rulesd.service",
+        "share/man/man8/postern-rulesd.8", "bin/postern-portal", "share/man/man8/postern-portal.8", "lib/systemd/system/postern-portal.service",
+        ...["index.html", "app.js", "pages/mail.js", "words/de.js", "modules/htm/preact/standalone.module.js", "modules/htm/LICENSE"].map((f) => `share/postern/web/${f}`), "share/doc/postern/postern.conf", "share/doc/postern/docs/install.md", "lib/systemd/system/postern-rulesd.service",
         "share/doc/postern/examples/rspamd-proxy/main.cf"]) assert.ok(existsSync(join(tree, "usr", f)), f);
     for (const f of all()) assert.equal(lstatSync(f).uid, process.getuid(), f);
     assert.deepEqual(readdirSync(tree), ["usr"], "no settings, no data");
+    assert.ok(!existsSync(join(tree, "usr/share/postern/web/node_modules")) && !existsSync(join(tree, "usr/share/postern/web/package.json")), "what only building needs");
+    await portalRuns(join(tree, "usr"));
     assert.match(readFileSync(join(tree, "usr/lib/systemd/system/postern-rulesd.service"), "utf8"), /^ExecStart=\/usr\/bin\/postern-rulesd /m);
     await make("uninstall");
     assert.deepEqual(all().filter((f) => !lstatSync(f).isDirectory()), []);
