@@ -39,7 +39,7 @@ static int look(struct cli *c, struct status *st, struct err *e)
     st->needed = s->trainer.bayes_needed;
     if (store_report_sums(c->store, each_sum, st, e) < 0 || store_report_oldest(c->store, &st->oldest_us, e) < 0)
         return -1;
-    st->nviews = bayes_look(s, st->views);
+    st->nviews = bayes_look(s, -1, st->views);
     if (s->trainer.bayes_redis[0] == '\0')
         return 0;
     if ((st->people = arena_array(&c->arena, BAYES_PEOPLE_MAX, sizeof *st->people)) == NULL)

@@ -72,7 +72,7 @@ static void *watch(void *arg)
     if (found == NULL)
         panic("out of memory");
     do {
-        size_t n = bayes_look(h->settings, found);
+        size_t n = bayes_look(h->settings, h->stop, found);
 
         pthread_mutex_lock(&h->lock);
         memcpy(h->bayes, found, n * sizeof *found);

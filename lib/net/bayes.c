@@ -227,17 +227,28 @@ static int spawn(char *const *words, pid_t *pid_out, int *fd_out, struct err *e)
     return err_errno(e, "run %s", words[0]);
 }
 
-static int read_all(int fd, int64_t until_us, struct buf *out, struct err *e)
+static bool is_over(int stop)
+{
+    struct pollfd p = {.fd = stop, .events = POLLIN};
+
+    return poll(&p, 1, 0) > 0;
+}
+
+static int read_all(int fd, int stop, int64_t until_us, struct buf *out, struct err *e)
 {
     for (;;) {
-        struct pollfd p = {.fd = fd, .events = POLLIN};
+        struct pollfd p[] = {{.fd = fd, .events = POLLIN}, {.fd = stop, .events = POLLIN}};
         int64_t       left = until_us - clock_mono_us();
         char         *to = buf_reserve(out, 4096);
 
         if (to == NULL)
             return err_set(e, ERR_LIMIT, "it prints without end");
-        if (left <= 0 || poll(&p, 1, (int)(left / 1000) + 1) == 0)
+        if (left <= 0 || poll(p, COUNT(p), (int)(left / 1000) + 1) == 0)
             return err_set(e, ERR_TIMEOUT, "it took longer than %d s", COMMAND_MS / 1000);
+        if (p[1].revents != 0)
+            return err_set(e, ERR_LOST, "it was ended, since this program stops");
+        if (p[0].revents == 0)
+            continue;
         ssize_t n = read(fd, to, 4096);
         if (n < 0 && errno != EINTR)
             return err_errno(e, "read what it prints");
@@ -248,19 +259,19 @@ static int read_all(int fd, int64_t until_us, struct buf *out, struct err *e)
 }
 
 /* It may have closed what it prints to and still go on: then not for ever. */
-static int reap(pid_t pid, int64_t until_us)
+static int reap(pid_t pid, int stop, int64_t until_us)
 {
     int status = 0;
 
     while (waitpid(pid, &status, WNOHANG) == 0) {
-        if (clock_mono_us() > until_us)
+        if (clock_mono_us() > until_us || is_over(stop))
             kill(-pid, SIGKILL);
         poll(NULL, 0, 10);
     }
     return status;
 }
 
-static int run(char *const *words, struct buf *printed, struct err *e)
+static int run(char *const *words, int stop, struct buf *printed, struct err *e)
 {
     const int64_t until = clock_mono_us() + COMMAND_MS * INT64_C(1000);
     pid_t         pid;
@@ -268,15 +279,15 @@ static int run(char *const *words, struct buf *printed, struct err *e)
 
     if (spawn(words, &pid, &fd, e) < 0)
         return -1;
-    int rc = read_all(fd, until, printed, e);
+    int rc = read_all(fd, stop, until, printed, e);
     close(fd);
-    status = reap(pid, rc < 0 ? 0 : until);
+    status = reap(pid, stop, rc < 0 ? 0 : until);
     if (rc == 0 && !(WIFEXITED(status) && WEXITSTATUS(status) == 0))
         return err_set(e, ERR_IO, "%s failed", words[0]);
     return rc;
 }
 
-static int look_by_command(const char *command, struct learn_known *out, struct err *e)
+static int look_by_command(const char *command, int stop, struct learn_known *out, struct err *e)
 {
     char      *text = span_strdup(span_of(command)), *words[COMMAND_WORDS_MAX + 1];
     struct buf printed;
@@ -286,7 +297,7 @@ static int look_by_command(const char *command, struct learn_known *out, struct 
     buf_init(&printed, PRINTED_MAX);
     if (split(text, words) == 0)
         err_set(e, ERR_INVALID, "the command is empty");
-    else if (run(words, &printed, e) == 0)
+    else if (run(words, stop, &printed, e) == 0)
         rc = bayes_read_magic(buf_span(&printed), out, e);
     buf_fini(&printed);
     free(text);
@@ -312,19 +323,19 @@ static void seen(struct bayes_view *v, const char *from, int rc)
     v->up = v->counted = rc == 0;
 }
 
-size_t bayes_look(const struct settings *s, struct bayes_view out[BAYES_VIEWS_MAX])
+size_t bayes_look(const struct settings *s, int stop, struct bayes_view out[BAYES_VIEWS_MAX])
 {
     size_t n = 0;
 
     memset(out, 0, BAYES_VIEWS_MAX * sizeof *out);
-    for (size_t i = 0; i < s->trainer.backend.n && n < BAYES_VIEWS_MAX - 2; i++)
+    for (size_t i = 0; i < s->trainer.backend.n && n < BAYES_VIEWS_MAX - 2 && !is_over(stop); i++)
         look_at_backend(s->trainer.backend.items[i], s->trainer.password, &out[n++]);
-    if (s->trainer.bayes_redis[0] != '\0') {
+    if (s->trainer.bayes_redis[0] != '\0' && !is_over(stop)) {
         seen(&out[n], "Redis", look_in_redis(s->trainer.bayes_redis, &out[n].known, &out[n].why));
         n++;
     }
-    if (s->trainer.bayes_command[0] != '\0') {
-        seen(&out[n], "command", look_by_command(s->trainer.bayes_command, &out[n].known, &out[n].why));
+    if (s->trainer.bayes_command[0] != '\0' && !is_over(stop)) {
+        seen(&out[n], "command", look_by_command(s->trainer.bayes_command, stop, &out[n].known, &out[n].why));
         n++;
     }
     return n;

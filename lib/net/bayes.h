@@ -25,8 +25,9 @@ struct bayes_view {
     struct err         why; /* where it did not */
 };
 #define BAYES_VIEWS_MAX 18
-/* Looks everywhere that the settings name. How many views there are. */
-size_t bayes_look(const struct settings *s, struct bayes_view out[BAYES_VIEWS_MAX]);
+/* Looks everywhere that the settings name. How many views there are. stop: a descriptor that is readable when nobody wants to know any
+ * more: the command is ended at once, and nothing more is looked at; -1: there is none. */
+size_t bayes_look(const struct settings *s, int stop, struct bayes_view out[BAYES_VIEWS_MAX]);
 
 /* One for whom Rspamd learns. */
 struct bayes_person {

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "check.h"
 #include "net/bayes.h"
 
@@ -81,7 +82,7 @@ static void a_command_that_does_not_tell_says_why(void **unused)
         const struct settings    s = {.trainer = {.bayes_redis = "", .bayes_command = commands[i].command}};
         static struct bayes_view views[BAYES_VIEWS_MAX];
 
-        CHECK(commands[i].holds, bayes_look(&s, views) == 1);
+        CHECK(commands[i].holds, bayes_look(&s, -1, views) == 1);
         CHECK(commands[i].holds, !views[0].counted && !views[0].backend);
         if (strstr(views[0].why.text, commands[i].why) == NULL)
             fail_msg("%s: %s", commands[i].holds, views[0].why.text);
@@ -99,9 +100,33 @@ static void a_command_tells(void **unused)
     close(fd);
     snprintf(command, sizeof command, "cat  %s", path);
     const struct settings s = {.trainer = {.bayes_redis = "", .bayes_command = command}};
-    assert_int_equal(bayes_look(&s, views), 1);
+    assert_int_equal(bayes_look(&s, -1, views), 1);
     assert_true(views[0].counted && views[0].known.spam == 12 && views[0].known.ham == 34);
     unlink(path);
+}
+
+static void a_command_that_hangs_is_ended_when_the_program_stops(void **unused)
+{
+    const struct settings    s = {.trainer = {.bayes_redis = "", .bayes_command = "sleep 60"}};
+    static struct bayes_view views[BAYES_VIEWS_MAX];
+    const int64_t            began = clock_mono_us();
+    int                      stop[2];
+
+    (void)unused;
+    assert_int_equal(pipe(stop), 0);
+    pid_t teller = fork();
+    if (teller == 0) {
+        usleep(300000);
+        _exit(write(stop[1], "x", 1) == 1 ? 0 : 1);
+    }
+    assert_int_equal(bayes_look(&s, stop[0], views), 1);
+    assert_true(!views[0].counted && strstr(views[0].why.text, "this program stops") != NULL);
+    assert_true(clock_mono_us() - began < 10 * INT64_C(1000000));
+    assert_int_equal(bayes_look(&s, stop[0], views), 0); /* and nothing is begun */
+    waitpid(teller, NULL, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1); /* nobody is left */
+    close(stop[0]);
+    close(stop[1]);
 }
 
 /* ---- Redis ---- */
@@ -166,7 +191,7 @@ static void rspamds_redis_tells_for_each_whom_it_learns_for(void **unused)
     assert_true(span_is(people[1].name, "ours.example") && people[1].known.spam == 312 && people[1].known.ham == 48);
     assert_true(span_is(people[2].name, "theirs.example") && people[2].known.ham == 5);
     const struct settings s = {.trainer = {.bayes_redis = w.url, .bayes_command = ""}};
-    assert_int_equal(bayes_look(&s, views), 1);
+    assert_int_equal(bayes_look(&s, -1, views), 1);
     assert_true(views[0].up && views[0].known.spam == 312 && views[0].known.ham == 53);
 
     /* A domain's owner may make as many names as they like: what is read of them has an end. */
@@ -181,7 +206,7 @@ static void rspamds_redis_tells_for_each_whom_it_learns_for(void **unused)
     redisFree(c);
     arena_fini(&a);
     stop_redis(&w);
-    assert_int_equal(bayes_look(&s, views), 1);
+    assert_int_equal(bayes_look(&s, -1, views), 1);
     assert_true(!views[0].up && views[0].why.code == ERR_LOST);
 }
 
@@ -192,6 +217,7 @@ int main(void)
         cmocka_unit_test(what_sa_learn_prints_is_read),
         cmocka_unit_test(a_command_that_does_not_tell_says_why),
         cmocka_unit_test(a_command_tells),
+        cmocka_unit_test(a_command_that_hangs_is_ended_when_the_program_stops),
         cmocka_unit_test(rspamds_redis_tells_for_each_whom_it_learns_for),
     };
 
