@@ -101,7 +101,7 @@ function tellLog(file, { id, queue, from, to, size, ends }) {
 // ---- the browser ----
 
 // One Chromium a file; person(address) is a fresh window in it where they have signed in, stranger() one where nobody has.
-// A window fails its test when a script ran that is not ours, when a policy was broken, or when the page threw.
+// page.wrong is what must not have been: a script that is not ours, a broken policy, an error, a question to anybody else.
 export async function openBrowser(house) {
     const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"] });
     const stranger = async ({ width = 1280, height = 800, scheme = "light", locale = "en-GB", ...more } = {}) => {
@@ -113,6 +113,7 @@ export async function openBrowser(house) {
         page.on("pageerror", (error) => page.wrong.push(`threw: ${error.message}`));
         page.on("dialog", (dialog) => { page.wrong.push(`a script ran: ${dialog.message()}`); dialog.dismiss().catch(() => {}); });
         page.on("console", (m) => { if (m.type() === "error" && !/Failed to load resource/.test(m.text())) page.wrong.push(`said: ${m.text()}`); });
+        page.on("request", (r) => { if (/^https?:/.test(r.url()) && new URL(r.url()).origin !== house.origin) page.wrong.push(`asked ${r.url()}`); });
         page.at = (path) => page.goto(house.origin + path);
         page.done = () => context.close();
         return page;
