@@ -2,8 +2,10 @@
  * custody/body.h. */
 #include "custody/body.h"
 #include "mail.h"
+#include "mail/html_safe.h"
 #include "mail/leaf.h"
 #include "mail/message.h"
+#include "mail/text.h"
 #include "route.h"
 
 #define MESSAGE_SPARE ((size_t)1 << 20)
@@ -105,6 +107,72 @@ static int put_preview(struct call *c, struct message *m, struct err *e)
 
 static int get_preview(struct call *c, struct err *e) { return with_body(c, put_preview, e); }
 
+/* ---- HTML ---- */
+
+#define HTML_PARTS_MAX 20
+/* For this reply alone: it may stand in a frame of the page. Alone in a window it can do no more than there. */
+#define HTML_POLICY "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'self'"
+
+struct pictures {
+    struct message *message;
+    struct arena   *arena;
+};
+
+/* What a cid: names, of any type: html_safe() looks at the bytes. */
+static struct span picture_of(void *ctx, struct span content_id)
+{
+    struct pictures *p = ctx;
+    bool             limit, clean, cut = false;
+    size_t           n = message_parts(p->message, &limit);
+
+    for (size_t i = 0; i < n && content_id.n > 0; i++) {
+        const struct message_part *part = message_part_at(p->message, i);
+        struct span                bytes;
+
+        if (!span_eq(part->id, content_id))
+            continue;
+        bytes = leaf_decode(part->raw, part->encoding, HTML_SAFE_PICTURE_MAX, p->arena, &clean, &cut);
+        return cut ? SPAN_NONE : bytes;
+    }
+    return SPAN_NONE;
+}
+
+/* The HTML of a message (there may be none) as UTF-8, in the arena; a text that does not fit is not there. */
+static size_t html_parts(struct message *m, struct arena *a, struct span out[HTML_PARTS_MAX])
+{
+    bool   limit, clean, cut;
+    size_t n = message_parts(m, &limit), found = 0;
+
+    for (size_t i = 0; i < n && found < HTML_PARTS_MAX; i++) {
+        const struct message_part *p = message_part_at(m, i);
+        struct span                bytes;
+
+        if (p->kind != LEAF_TEXT_HTML || p->attachment)
+            continue;
+        bytes = leaf_decode(p->raw, p->encoding, HTML_SAFE_INPUT_MAX, a, &clean, &cut);
+        out[found++] = text_from_charset(bytes, p->charset, a, &clean);
+    }
+    return found;
+}
+
+static int put_preview_html(struct call *c, struct message *m, struct err *e)
+{
+    struct span     parts[HTML_PARTS_MAX];
+    size_t          n = html_parts(m, c->arena, parts);
+    struct pictures pictures = {m, c->arena};
+
+    (void)e;
+    c->reply->status = 200;
+    c->reply->compress = true;
+    httpd_set(c->reply, "Content-Type", SPAN("text/html; charset=utf-8"));
+    httpd_set(c->reply, "Content-Security-Policy", SPAN(HTML_POLICY));
+    httpd_set(c->reply, "X-Frame-Options", SPAN("SAMEORIGIN"));
+    html_safe(parts, n, picture_of, &pictures, c->arena, &c->reply->body);
+    return 0;
+}
+
+static int get_preview_html(struct call *c, struct err *e) { return with_body(c, put_preview_html, e); }
+
 /* ---- files ---- */
 
 static int put_attachment(struct call *c, struct message *m, struct err *e)
@@ -152,6 +220,8 @@ static const struct route rows[] = {
          "list:HeaderField"),
     BODY("/deliveries/{uid}/{n}/preview", get_preview, "The text of a held message, as its reader would see it.",
          "Preview"),
+    BODY("/deliveries/{uid}/{n}/preview.html", get_preview_html,
+         "The HTML of a held message, made safe to look at: for a sandboxed frame.", "Html"),
     BODY("/deliveries/{uid}/{n}/attachments/{attachment}", get_attachment,
          "An attachment of a held message, counted from 1, as a download.", "Bytes"),
     BODY("/deliveries/{uid}/{n}/raw", get_raw, "A held message as it came, as a download.", "Bytes"),
@@ -162,4 +232,5 @@ const struct route_family mail_body_family = {
     "\"HeaderField\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"value\":{\"type\":"
     "\"string\"}}},"
     "\"Preview\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},\"whole\":{\"type\":\"boolean\"},"
-    "\"html\":{\"type\":\"boolean\"}}},\"Bytes\":{\"type\":\"string\",\"format\":\"binary\"}"};
+    "\"html\":{\"type\":\"boolean\"}}},\"Html\":{\"type\":\"string\"},\"Bytes\":{\"type\":\"string\",\"format\":"
+    "\"binary\"}"};

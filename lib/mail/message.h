@@ -61,6 +61,7 @@ struct message_part {
     bool filename_clean;
     bool detached;     /* its disposition says attachment */
     bool attachment;   /* has a file name, or disposition attachment, or is a message/rfc822 */
+    struct span id;    /* Content-ID, without the angle brackets; may be empty */
     struct span raw;   /* the leaf's body, still encoded */
     size_t      depth; /* of the multiparts and messages around it */
 };

@@ -130,8 +130,8 @@ static bool next_delimiter(struct scanner *s, struct delimiter *out)
 /* ---- entities ---- */
 
 struct fields {
-    struct span type, disposition, encoding; /* bodies; the first of each counts */
-    bool        has_type, has_disposition, has_encoding;
+    struct span type, disposition, encoding, id; /* bodies; the first of each counts */
+    bool        has_type, has_disposition, has_encoding, has_id;
 };
 
 static void note_field(const struct header *h, const char *name, struct span *body, bool *has)
@@ -159,6 +159,7 @@ static void read_fields(struct scanner *s, struct fields *f)
         note_field(&h, "Content-Type", &f->type, &f->has_type);
         note_field(&h, "Content-Disposition", &f->disposition, &f->has_disposition);
         note_field(&h, "Content-Transfer-Encoding", &f->encoding, &f->has_encoding);
+        note_field(&h, "Content-ID", &f->id, &f->has_id);
     }
     s->at = s->all.n - rest.n;
 }
@@ -203,6 +204,14 @@ static enum message_leaf_kind kind_of(struct span type)
     return span_starts(type, SPAN("text/")) ? LEAF_TEXT_OTHER : LEAF_OTHER;
 }
 
+/* What stands in the angle brackets. */
+static struct span id_of(struct span body)
+{
+    struct span inside = span_skip(body, span_chr(body, '<') + 1);
+
+    return span_head(inside, span_chr(inside, '>'));
+}
+
 /* Fills in what the fields say; the raw bytes begin at s->at. */
 static void describe(struct scanner *s, const struct fields *f, struct span type, struct message_part *p)
 {
@@ -213,6 +222,7 @@ static void describe(struct scanner *s, const struct fields *f, struct span type
     p->filename = mime_filename(f->disposition, f->type, s->arena, &p->filename_clean);
     p->detached = span_is(mime_value(f->disposition, s->arena), "attachment");
     p->attachment = p->detached || p->filename.n > 0 || p->kind == LEAF_MESSAGE;
+    p->id = id_of(f->id);
     p->raw = span_make(s->all.p + s->at, 0);
     p->depth = s->depth;
 }

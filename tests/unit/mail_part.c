@@ -182,6 +182,18 @@ static void a_thousand_parts_are_listed_and_no_more(void **unused)
     assert_string_equal(message_limit(m), "parts");
 }
 
+static void a_leaf_knows_by_what_name_others_refer_to_it(void **unused)
+{
+    struct arena   *a = arena_of_test();
+    struct message *m = message_open(
+        SPAN(MIXED_LF "--b\nContent-ID: (x) <logo@here>\nContent-ID: <two>\n\n--b\nContent-Id: none\n\n--b--\n"), a);
+
+    (void)unused;
+    assert_int_equal(message_parts(m, NULL), 2);
+    check_text("the first counts", message_part_at(m, 0)->id, "logo@here");
+    check_text("without brackets there is none", message_part_at(m, 1)->id, "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -190,6 +202,7 @@ int main(void)
         cmocka_unit_test(fifty_levels_are_read_and_a_thousand_answered),
         cmocka_unit_test(what_lies_behind_a_deep_part_is_still_found),
         cmocka_unit_test(a_thousand_parts_are_listed_and_no_more),
+        cmocka_unit_test(a_leaf_knows_by_what_name_others_refer_to_it),
     };
 
     mail_init();
