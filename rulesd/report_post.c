@@ -6,26 +6,20 @@
 
 #include "base/json_read.h"
 #include "base/log.h"
+#include "base/rate.h"
 #include "custody/report.h"
 #include "endpoints.h"
 #include "store/address.h"
 
 #define ARENA_MAX ((size_t)32 << 20) /* the fields of a hostile message */
 #define JSON_BODY_MAX ((size_t)4 << 10)
-#define SLOTS 4096
-#define MINUTE_US (60 * INT64_C(1000000))
 
-/* Somebody's balance, which refills evenly, up to a minute's worth. Who shares a slot pushes the other out. */
-struct slot {
-    uint64_t who;
-    int64_t  full_us;
-};
 struct report_posts {
     const struct settings *settings;
+    struct rate           *rate;
     pthread_mutex_t        lock; /* guards what follows; vault and ring, once open, belong to any thread */
     struct keyring        *ring;
     struct vault          *vault;
-    struct slot            slots[SLOTS];
 };
 
 struct report_posts *report_posts_new(const struct settings *settings)
@@ -35,6 +29,7 @@ struct report_posts *report_posts_new(const struct settings *settings)
     if (p == NULL)
         panic("out of memory");
     p->settings = settings;
+    p->rate = rate_new();
     pthread_mutex_init(&p->lock, NULL);
     return p;
 }
@@ -48,6 +43,7 @@ void report_posts_free(struct report_posts **pp)
         return;
     vault_close(&p->vault);
     keyring_close(&p->ring);
+    rate_free(&p->rate);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }
@@ -67,22 +63,6 @@ static int open_vault(struct report_posts *p, struct vault **out, struct err *e)
     *out = p->vault;
     pthread_mutex_unlock(&p->lock);
     return rc;
-}
-
-static bool take(struct report_posts *p, struct span whose, int64_t per_minute)
-{
-    uint64_t     who = span_hash(whose);
-    int64_t      now = clock_mono_us();
-    struct slot *slot = &p->slots[who % SLOTS];
-    bool         ok;
-
-    pthread_mutex_lock(&p->lock);
-    if (slot->who != who || slot->full_us < now)
-        *slot = (struct slot){who, now};
-    if ((ok = slot->full_us - now <= MINUTE_US - MINUTE_US / per_minute))
-        slot->full_us += MINUTE_US / per_minute;
-    pthread_mutex_unlock(&p->lock);
-    return ok;
 }
 
 /* ---- what is said ---- */
@@ -162,6 +142,7 @@ static int check_recipient(struct posting *p)
     const struct store_api_key *key = p->v->token.key;
     struct store_resolved       who;
     struct err                  e = ERR_INIT;
+    int64_t                     now_us;
 
     if (store_resolve(p->s, p->to.full, &who, &e) < 0)
         return visit_refuse(p->v, 503, "the database does not answer");
@@ -169,8 +150,9 @@ static int check_recipient(struct posting *p)
         return visit_refuse(p->v, 404, "the recipient is of no domain that this token is for");
     p->said.recipient = p->to.full;
     p->said.who = who.has_mailbox ? arena_dup(&p->arena, span_of(who.mailbox_address)) : p->to.full;
-    if (!take(posts, span_make(key->id.b, sizeof key->id.b), REPORTS_PER_TOKEN) ||
-        !take(posts, p->said.who, REPORTS_PER_RECIPIENT))
+    now_us = clock_mono_us();
+    if (!rate_take(posts->rate, span_make(key->id.b, sizeof key->id.b), 1, REPORTS_PER_TOKEN, now_us) ||
+        !rate_take(posts->rate, p->said.who, 1, REPORTS_PER_RECIPIENT, now_us))
         return visit_refuse(p->v, 429, "too many reports in a minute, try again later");
     return 0;
 }

@@ -12,8 +12,7 @@
 #include "base/conf.h"
 #include "store/store.h"
 
-#define REPORTS_PER_RECIPIENT 60 /* a minute */
-#define REPORTS_PER_TOKEN 600
+#define REPORTS_PER_TOKEN 600 /* a minute; a recipient's: custody/report.h */
 
 struct report_posts;
 struct report_posts *report_posts_new(const struct settings *settings); /* borrowed */

@@ -22,6 +22,7 @@
 #include "store/report.h"
 #include "vault/vault.h"
 
+#define REPORTS_PER_RECIPIENT 60 /* a minute, for ways that are open to many: by POST /report and by mail, each */
 #define REPORT_KEEP_US (7 * 86400 * INT64_C(1000000))
 
 /* All is borrowed. */
