@@ -270,11 +270,19 @@ struct said {
     bool                    ham, spam;
 };
 
+/* The mailbox that got it says so; without one, somebody of the domain. */
+static bool is_about(const struct store_report *r, const struct store_row *row)
+{
+    if (row->has_mailbox)
+        return r->has_mailbox && uuid_eq(&r->mailbox, &row->mailbox);
+    return row->has_domain && r->has_domain && uuid_eq(&r->domain, &row->domain);
+}
+
 static int each_report(void *ctx, const struct store_report *r)
 {
     struct said *s = ctx;
 
-    if (r->state == REPORT_SUPERSEDED || !span_eq_ci(r->recipient, s->row->recipient))
+    if (r->state == REPORT_SUPERSEDED || !is_about(r, s->row))
         return 0;
     s->ham |= r->class == REPORT_HAM;
     s->spam |= r->class == REPORT_SPAM;

@@ -493,7 +493,7 @@ static bool fits_between(struct ranking *x, size_t at, int64_t *out)
     else if (low == INT64_MIN)
         *out = high - MOVE_STEP;
     else if (high == INT64_MAX)
-        *out = low + MOVE_STEP;
+        *out = low + (RULE_PRIORITY - low) / 2; /* in front of what is added later */
     else
         *out = low + (high - low) / 2;
     return *out > low && *out < high && *out >= -RULE_PRIORITY_MAX && *out <= RULE_PRIORITY_MAX;

@@ -11,7 +11,7 @@ let site, document, who, objects;
 const REACHED = new Set([200, 201, 202, 204, 400, 409, 415, 422]);
 
 before(async () => {
-    const own = await makeSite();
+    const own = await makeSite({ rules: { authserv_id: "mx.ours.example" } });
     await own.must("init");
     for (const d of ["ours.example", "theirs.example"]) await own.must("domain", "add", d, "--at-block", "quarantine");
     for (const a of [ANNA, BOB, CLEO, OWEN, OLGA]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
@@ -28,9 +28,11 @@ before(async () => {
 
     await http(site.httpSock, { headers: { From: "<w@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9", Flags: "milter", "Queue-ID": "Q1" }, body: "From: <w@ext.example>\r\nSubject: cheap wares\r\n\r\nBuy.\r\n" });
     const [row] = await waitFor("the message", async () => { const { body } = await who.anna.get("/me/mail"); return body.items.length > 0 && body.items; });
-    const rule = JSON.parse((await own.must("rule", "export", "--scope", `mailbox:${ANNA}`)).split("\n")[0]);
+    await own.must("report", "spam", "--rcpt", ANNA, "-", { input: "Authentication-Results: mx.ours.example; dmarc=pass header.from=shop.example\r\nFrom: news@shop.example\r\nSubject: Sale\r\n\r\nBuy.\r\n" });
+    const { items: [rule], policies: [policy] } = (await who.anna.get(`/scopes/mailbox:${ANNA}/rules`)).body;
+    const { items: [learned] } = (await who.anna.get(`/mailboxes/${ANNA}/learned`)).body;
     document = (await who.nobody.get("/openapi.json")).body;
-    objects = { mailbox: ANNA, domain: "ours.example", scope: `mailbox:${ANNA}`, uid: row.uid, n: String(row.n), account: ANNA, rule: rule.id, policy: rule.policy_id };
+    objects = { mailbox: ANNA, domain: "ours.example", scope: `mailbox:${ANNA}`, uid: row.uid, n: String(row.n), account: ANNA, rule: rule.id, policy: policy.id, learned: learned.id };
 });
 after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); });
 

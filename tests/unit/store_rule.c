@@ -226,8 +226,15 @@ static void a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order(voi
     }
     add_rule(w, rules, "n");
     assert_string_equal(order_of(w, rules, scope), "ebcdan");
+    for (int i = 0; i < 20; i++)
+        OK(w, store_rule_move(w->more, &root, id[i % 2 ? 0 : 3], NULL, &w->e));
+    add_rule(w, rules, "l");
+    assert_string_equal(order_of(w, rules, scope), "ebcndal");
+    OK(w, store_rule_move(w->more, &root, id[3], &id[0], &w->e));
+    OK(w, store_rule_move(w->more, &root, id[2], &id[3], &w->e));
+    assert_string_equal(order_of(w, rules, scope), "ebncdal");
     REFUSED(w, ERR_CONFLICT, store_rule_move(w->more, &root, id[0], &other, &w->e));
-    assert_string_equal(order_of(w, rules, scope), "ebcdan");
+    assert_string_equal(order_of(w, rules, scope), "ebncdal");
 }
 
 static void the_quota_stops_people_and_not_the_operator(void **state)
