@@ -36,6 +36,7 @@ struct client {
 struct health {
     const struct settings     *settings;
     const struct drain_counts *counts;
+    const struct lmtp_counts  *mail;
     int64_t                    started_us;
     struct endpoint            at[LISTENERS_MAX];
     int                        fds[LISTENERS_MAX];
@@ -122,6 +123,7 @@ static void put_metrics(struct health *h, struct buf *out)
     count_now_and_then(h);
     v = h->counted;
     v.counts = h->counts;
+    v.mail = h->mail;
     v.now_us = clock_wall_us();
     v.started_us = h->started_us;
     v.needed = h->settings->trainer.bayes_needed;
@@ -336,7 +338,8 @@ static int start_all(struct health *h, struct err *e)
     return 0;
 }
 
-int health_start(const struct settings *settings, const struct drain_counts *counts, struct health **out, struct err *e)
+int health_start(const struct settings *settings, const struct drain_counts *counts, const struct lmtp_counts *mail,
+                 struct health **out, struct err *e)
 {
     static int64_t started_us; /* SIGHUP is no start */
     struct health *h;
@@ -348,6 +351,7 @@ int health_start(const struct settings *settings, const struct drain_counts *cou
         panic("out of memory");
     h->settings = settings;
     h->counts = counts;
+    h->mail = mail;
     h->started_us = started_us != 0 ? started_us : (started_us = clock_wall_us());
     h->stop = -1;
     pthread_mutex_init(&h->lock, NULL);

@@ -8,6 +8,7 @@
 #define POSTERN_TRAINER_HEALTH_H
 
 #include "drain.h"
+#include "lmtp.h"
 
 #define HEALTH_CLIENTS_MAX 16
 #define HEALTH_MS 10000
@@ -15,8 +16,8 @@
 
 struct health;
 /* All is borrowed. Nothing to listen on: *out is NULL. */
-int  health_start(const struct settings *settings, const struct drain_counts *counts, struct health **out,
-                  struct err *e);
+int  health_start(const struct settings *settings, const struct drain_counts *counts, const struct lmtp_counts *mail,
+                  struct health **out, struct err *e);
 void health_stop(struct health **h); /* NULL is fine */
 
 #endif

@@ -3,22 +3,31 @@
  * Who       may come: by a Unix socket [rulesd] mta_users, over TCP [rulesd] mta_from, for what they hand over is believed to come from
  *           an MTA of ours. Everybody else hears 421.
  * Answers   250 for what is taken, and for what is dropped: a refusal would become a bounce. 4xx where it may go well later: the store is
- *           away, no space is left; and for an address that is none for reports, since its mail would else be lost.
+ *           away, no space is left, or somebody reports too much at once; and for an address that is none for reports, since its mail would else be lost.
  * Bounds    LMTP_SESSIONS threads, each with one session at a time and at most one message of [rulesd] max_message in memory; who comes
  *           beyond that waits. LMTP_IDLE_MS for a command, LMTP_MESSAGE_MS for a message.
  * Threads   lmtp_start() with signals blocked, as they shall stay in these threads. */
 #ifndef POSTERN_TRAINER_LMTP_H
 #define POSTERN_TRAINER_LMTP_H
 
-#include "base/conf.h"
+#include <stdatomic.h>
+
+#include "custody/report_mail.h"
 
 #define LMTP_SESSIONS 4
 #define LMTP_IDLE_MS 60000
 #define LMTP_MESSAGE_MS 300000
 
+/* Since the start; read by any thread. */
+struct lmtp_counts {
+    atomic_ullong taken, refused;               /* attached messages */
+    atomic_ullong dropped[REPORT_MAIL_REASONS]; /* mails, by reason */
+    atomic_ullong waited;                       /* mails that were told to come again later */
+};
+
 struct lmtp;
-/* settings are borrowed. Nothing to listen on: *out is NULL. */
-int lmtp_start(const struct settings *settings, struct lmtp **out, struct err *e);
+/* All is borrowed. Nothing to listen on: *out is NULL. */
+int lmtp_start(const struct settings *settings, struct lmtp_counts *counts, struct lmtp **out, struct err *e);
 /* Waits for the messages at hand. NULL is fine. */
 void lmtp_stop(struct lmtp **l);
 

@@ -80,6 +80,7 @@ struct parts {
 static int begin(const struct program_options *o, struct parts *p, struct err *e)
 {
     static struct drain_counts counts;
+    static struct lmtp_counts  mail;
     const struct settings     *s;
 
     if (conf_load(o->conf_path, !o->conf_given, &p->conf, e) < 0)
@@ -90,7 +91,7 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
     log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
     if (resume_start(s, &p->resume, e) < 0)
         return -1;
-    return lmtp_start(s, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
+    return lmtp_start(s, &mail, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &mail, &p->health, e);
 }
 
 static void end(struct parts *p)

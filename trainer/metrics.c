@@ -49,6 +49,20 @@ static void put_counts(struct buf *out, const struct drain_counts *c)
             buf_printf(out, NAME "ended_total{state=\"%s\"} %llu\n", report_state_words[i], atomic_load(&c->ended[i]));
 }
 
+static void put_mail(struct buf *out, const struct lmtp_counts *c)
+{
+    put_one(out, "mail_taken_total", "counter",
+            "Messages that were attached to a mail to report them, and are reports.", (double)atomic_load(&c->taken));
+    put_one(out, "mail_refused_total", "counter", "Messages that were attached, and are none.",
+            (double)atomic_load(&c->refused));
+    put_one(out, "mail_later_total", "counter", "Mails that were told to come again later.",
+            (double)atomic_load(&c->waited));
+    head(out, "mail_dropped_total", "counter", "Mails that were dropped, by reason.");
+    for (size_t i = REPORT_MAIL_TAKEN + 1; i < REPORT_MAIL_REASONS; i++)
+        buf_printf(out, NAME "mail_dropped_total{reason=\"%s\"} %llu\n", report_mail_reason_words[i],
+                   atomic_load(&c->dropped[i]));
+}
+
 static void put_row(struct buf *out, const char *name, const struct bayes_view *b, const char *class, int64_t value)
 {
     buf_printf(out, NAME "%s{from=\"", name);
@@ -78,6 +92,7 @@ void metrics_put(struct buf *out, const struct metrics_view *v)
     if (v->store_up)
         put_reports(out, v);
     put_counts(out, v->counts);
+    put_mail(out, v->mail);
     put_bayes(out, v);
     put_one(out, "database_up", "gauge", "1 while the database answers.", v->store_up);
     put_one(out, "start_time_seconds", "gauge", "When this process started.", (double)v->started_us / 1e6);

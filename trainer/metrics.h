@@ -3,12 +3,14 @@
 #define POSTERN_TRAINER_METRICS_H
 
 #include "drain.h"
+#include "lmtp.h"
 #include "net/bayes.h"
 
 #define METRICS_STATES_MAX 16
 
 struct metrics_view {
     const struct drain_counts *counts;
+    const struct lmtp_counts  *mail;
     bool                       store_up;
     int64_t                    reports[METRICS_STATES_MAX]; /* by state; not told while the store is away */
     int64_t                    oldest_us;                   /* since when the oldest waits; INT64_MAX: none does */

@@ -13,6 +13,23 @@
 #define LOOK_AGAIN_MS 100
 #define NAMED_MAX 100 /* addresses in To that are looked at */
 
+const char *const report_mail_reason_words[REPORT_MAIL_REASONS] = {
+    "taken",     "too large", "no sender", "no author",       "ours",      "stranger",
+    "automatic", "nothing",   "shape",     "other signed in", "not to us", "unproven",
+};
+static const char *const reason_sentences[REPORT_MAIL_REASONS] = {
+    [REPORT_MAIL_TOO_LARGE] = "it is larger than [rulesd] max_message",
+    [REPORT_MAIL_NO_SENDER] = "it comes from <>",
+    [REPORT_MAIL_NO_AUTHOR] = "it has not one author that can be read",
+    [REPORT_MAIL_OURS] = "Postern sent it",
+    [REPORT_MAIL_STRANGER] = "its author has no mailbox here",
+    [REPORT_MAIL_AUTOMATIC] = "a program sent it",
+    [REPORT_MAIL_NOTHING] = "no message is attached to it",
+    [REPORT_MAIL_OTHER_SIGNED_IN] = "who was signed in is not its author",
+    [REPORT_MAIL_NOT_TO_US] = "it is proven, but was not written to an address for reports",
+    [REPORT_MAIL_UNPROVEN] = "nothing proves that its author sent it",
+};
+
 /* One mail at hand. */
 struct taking {
     const struct report_mail_site *site;
@@ -310,26 +327,26 @@ static int is_to_us(const struct taking *t, struct err *e)
     return 0;
 }
 
-/* Why it is dropped, or NULL: then *out says what proves it. */
-static int prove(struct taking *t, const char **why_out, struct err *e)
+/* TAKEN: then t->out says what proves it. */
+static int prove(struct taking *t, enum report_mail_reason *why_out, struct err *e)
 {
     bool        by_fields = prove_by_fields(t, t->mail->message, t->from);
     enum proven by_log = PROVEN_NO_ROW;
     int         to_us = is_to_us(t, e);
 
-    *why_out = NULL;
+    *why_out = REPORT_MAIL_TAKEN;
     if (to_us < 0 || (by_fields ? prove_by_log : wait_for_row)(t, &by_log, e) < 0)
         return -1;
     if (by_log == PROVEN_OTHER)
-        *why_out = "who was signed in is not its author";
+        *why_out = REPORT_MAIL_OTHER_SIGNED_IN;
     else if (by_log == PROVEN_SIGNED_IN)
         t->out->proof = "signed in";
     else if (to_us == 0 && (by_log == PROVEN_BY_LOG || by_fields))
-        *why_out = "it is proven, but was not written to an address for reports";
+        *why_out = REPORT_MAIL_NOT_TO_US;
     else if (by_log == PROVEN_BY_LOG || by_fields)
         t->out->proof = by_fields ? "authentication-results" : "log";
     else
-        *why_out = "nothing proves that its author sent it";
+        *why_out = REPORT_MAIL_UNPROVEN;
     return 0;
 }
 
@@ -366,19 +383,19 @@ static bool is_postern(const struct taking *t, const struct address *from)
     return address_next(&w, &ours) && span_eq(ours.full, from->full);
 }
 
-/* Why it is dropped whatever proves it, or NULL. */
-static int look_at(struct taking *t, const char **why_out, struct err *e)
+/* Why it is dropped whatever proves it. */
+static int look_at(struct taking *t, enum report_mail_reason *why_out, struct err *e)
 {
     size_t n;
 
-    *why_out = NULL;
+    *why_out = REPORT_MAIL_TAKEN;
     if (t->mail->too_large)
-        *why_out = "it is larger than [rulesd] max_message";
+        *why_out = REPORT_MAIL_TOO_LARGE;
     else if (t->mail->sender.n == 0)
-        *why_out = "it comes from <>";
+        *why_out = REPORT_MAIL_NO_SENDER;
     else if (message_from(t->message, &t->from, &n) != FACT_YES || n != 1)
-        *why_out = "it has not one author that can be read";
-    if (*why_out != NULL)
+        *why_out = REPORT_MAIL_NO_AUTHOR;
+    if (*why_out != REPORT_MAIL_TAKEN)
         return 0;
     t->out->from = t->from->full;
     t->out->message_id = message_id(t->message);
@@ -386,11 +403,11 @@ static int look_at(struct taking *t, const char **why_out, struct err *e)
         return -1;
     t->out->mailbox = arena_dup(t->arena, span_of(t->who.mailbox_address));
     if (is_postern(t, t->from))
-        *why_out = "Postern sent it";
+        *why_out = REPORT_MAIL_OURS;
     else if (!t->who.ours || !t->who.has_mailbox)
-        *why_out = "its author has no mailbox here";
+        *why_out = REPORT_MAIL_STRANGER;
     else if (is_automatic(t->message))
-        *why_out = "a program sent it";
+        *why_out = REPORT_MAIL_AUTOMATIC;
     return 0;
 }
 
@@ -547,10 +564,22 @@ static const char *words_of(const struct taking *t, struct err *e)
     return words != NULL ? words : "it needs too much memory";
 }
 
-static int drop(struct report_mail_done *out, const char *why)
+static int drop(struct report_mail_done *out, enum report_mail_reason why, const char *sentence)
 {
-    out->dropped = why;
+    out->reason = why;
+    out->dropped = sentence != NULL ? sentence : reason_sentences[why];
     return 0;
+}
+
+/* Nothing is lost by it: the mail server comes again. */
+static int hold_back(const struct taking *t, int n, struct err *e)
+{
+    struct rate *rate = t->site->rate;
+
+    if (rate == NULL || rate_take(rate, t->out->mailbox, n, REPORTS_PER_RECIPIENT, clock_mono_us()))
+        return 0;
+    return err_set(e, ERR_BUSY, "%.*s reports more than %d messages a minute", SPAN_ARG(t->out->mailbox),
+                   REPORTS_PER_RECIPIENT);
 }
 
 static int take(struct taking *t, struct err *e)
@@ -558,21 +587,23 @@ static int take(struct taking *t, struct err *e)
     struct report_mail_done *out = t->out;
     struct span              attached[ATTACHED_MAX];
     struct err               limit = ERR_INIT;
-    const char              *why;
+    enum report_mail_reason  why;
     int                      n;
 
     if (look_at(t, &why, e) < 0)
         return -1;
-    if (why != NULL)
-        return drop(out, why);
+    if (why != REPORT_MAIL_TAKEN)
+        return drop(out, why, NULL);
     if ((n = attached_messages(t->message, t->arena, attached, &limit)) < 0)
-        return drop(out, words_of(t, &limit));
+        return drop(out, REPORT_MAIL_SHAPE, words_of(t, &limit));
     if (n == 0)
-        return drop(out, "no message is attached to it");
+        return drop(out, REPORT_MAIL_NOTHING, NULL);
     if (prove(t, &why, e) < 0)
         return -1;
-    if (why != NULL)
-        return drop(out, why);
+    if (why != REPORT_MAIL_TAKEN)
+        return drop(out, why, NULL);
+    if (hold_back(t, n, e) < 0)
+        return -1;
     for (int i = 0; i < n; i++) {
         struct report_mail_one *one = &out->ones[out->n++];
 
@@ -597,7 +628,7 @@ int report_mail_take(const struct report_mail_site *site, const struct report_ma
         return -1;
     if (take(&t, e) == 0)
         return 0;
-    return is_lasting(e) ? drop(out, words_of(&t, e)) : -1;
+    return is_lasting(e) ? drop(out, REPORT_MAIL_SHAPE, words_of(&t, e)) : -1;
 }
 
 /* ---- the log's words ---- */

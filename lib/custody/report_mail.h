@@ -11,10 +11,12 @@
  * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has
  *           exactly one message to the mailbox with its Message-ID and author, within REPORT_MAIL_NEAR_US of its date, that is the one
  *           reported; else the attached one is, by its bytes. Either way there is something to learn from.
+ * Rate      REPORTS_PER_RECIPIENT a mailbox and minute, of `rate`, each attached message one: what is more is told to come again later.
  * Again     the same mail taken twice changes nothing. */
 #ifndef POSTERN_CUSTODY_REPORT_MAIL_H
 #define POSTERN_CUSTODY_REPORT_MAIL_H
 
+#include "base/rate.h"
 #include "custody/report.h"
 #include "mail/attached.h"
 
@@ -30,7 +32,27 @@ struct report_mail_site {
     struct origin_trust    trust;
     const char            *listener; /* where it came in, as the log has it: "command", "unix:/run/…" */
     int64_t                wait_us;  /* REPORT_MAIL_WAIT_US */
+    struct rate           *rate;     /* NULL: whoever hands mail over one by one bounds it himself */
 };
+
+/* Why all of a mail is dropped. */
+enum report_mail_reason {
+    REPORT_MAIL_TAKEN,
+    REPORT_MAIL_TOO_LARGE,
+    REPORT_MAIL_NO_SENDER,
+    REPORT_MAIL_NO_AUTHOR,
+    REPORT_MAIL_OURS,
+    REPORT_MAIL_STRANGER,
+    REPORT_MAIL_AUTOMATIC,
+    REPORT_MAIL_NOTHING,
+    REPORT_MAIL_SHAPE,
+    REPORT_MAIL_OTHER_SIGNED_IN,
+    REPORT_MAIL_NOT_TO_US,
+    REPORT_MAIL_UNPROVEN,
+    REPORT_MAIL_REASONS
+};
+/* In a word, for /metrics: "stranger". */
+extern const char *const report_mail_reason_words[REPORT_MAIL_REASONS];
 
 /* As it came. */
 struct report_mail {
@@ -48,12 +70,13 @@ struct report_mail_one {
 };
 struct report_mail_done {
     enum report_class class;
-    struct span            from, message_id; /* of the mail; may be empty */
-    struct span            mailbox;          /* whose report it is */
-    const char            *proof;            /* "signed in", "log", "authentication-results" */
-    const char            *dropped;          /* why all of it was, or NULL */
-    struct report_mail_one ones[ATTACHED_MAX];
-    size_t                 n;
+    struct span             from, message_id; /* of the mail; may be empty */
+    struct span             mailbox;          /* whose report it is */
+    const char             *proof;            /* "signed in", "log", "authentication-results" */
+    enum report_mail_reason reason;
+    const char             *dropped; /* the same in a sentence, or NULL */
+    struct report_mail_one  ones[ATTACHED_MAX];
+    size_t                  n;
 };
 
 /* [trainer] report_spam and report_ham: no name in both, each an address or a local part. */

@@ -8,13 +8,13 @@ import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import {
-    canConnect, cannot, example, freePort, mainCf, makeSite, program, rawTcp, run, sections, smtpSend, start, startAuth, startPostfix,
+    canConnect, cannot, example, freePort, http, mainCf, makeSite, program, rawTcp, run, sections, smtpSend, start, startAuth, startPostfix,
     startRspamdProxy, startRulesd, startSmtpSink, tempDir, waitFor,
 } from "./lib/index.mjs";
 
 const skip = cannot("postfix", "postfix-sqlite", "rspamd");
 const ANNA = "anna@ours.example", STRANGER = "ADDR=203.0.113.9 NAME=mx.ext.example";
-let site, auth, sink, proxy, postfix, submission, trainer, backend, lmtp, bin;
+let site, auth, sink, proxy, postfix, submission, trainer, backend, lmtp, bin, health;
 
 // Rspamd's controller, as far as the trainer knows it: everything is learnt.
 function startBackend() {
@@ -40,6 +40,7 @@ async function startSite() {
 
     lmtp = join(own.dir, "report.sock");
     recipe.trainer.backend = `rspamd+http://127.0.0.1:${backend.port}`;
+    recipe.trainer.listen_http = `127.0.0.1:${health = await freePort()}`;
     own.configure({ ...recipe, rulesd: { ...recipe.rulesd, mta_users: "root, _rspamd, postfix", max_message: "300K" } });
     site = await startRulesd({ site: own });
     chmodSync(site.httpSock, 0o666);
@@ -200,6 +201,9 @@ test("one that is too large is read to its end and dropped", { skip }, async () 
     const said = await rawTcp(lmtp, `LHLO x\r\nMAIL FROM:<${ANNA}> SIZE=${large.length}\r\nRCPT TO:<ham@ours.example>\r\nDATA\r\n${large}.\r\nQUIT\r\n`);
     assert.match(said.toString(), /\r\n354 .*\r\n250 2\.0\.0 ok\r\n221 /);
     assert.match(trainer.log(), /report dropped why="it is larger than/);
+    const metrics = (await http(health, { path: "/metrics", method: "GET" })).text;
+    assert.match(metrics, /^postern_trainer_mail_dropped_total\{reason="too large"\} 1$/m);
+    assert.match(metrics, /^postern_trainer_mail_taken_total [1-9]/m);
     assert.deepEqual([(await reports()).length, sink.messages.length], before);
 });
 

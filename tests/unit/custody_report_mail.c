@@ -450,12 +450,34 @@ static void too_much_is_dropped_as_a_whole(void **state)
     OK(t.w, take(&t, "spam@ours.example", "x@y.example", many(&t, PART SPAM, 1000)));
     CHECK("a thousand", t.done.dropped != NULL && strstr(t.done.dropped, "limit of parts") != NULL);
     OK(t.w, take(&t, "spam@ours.example", "x@y.example", many(&t, PART SPAM, ATTACHED_MAX + 1)));
+    CHECK("for its shape", t.done.reason == REPORT_MAIL_SHAPE);
     CHECK("too many", t.done.dropped != NULL && strstr(t.done.dropped, "more than 50") != NULL);
     OK(t.w, take(&t, "spam@ours.example", "x@y.example", many(&t, bomb, 1)));
     CHECK("a bomb", t.done.dropped != NULL && strstr(t.done.dropped, "limit of depth") != NULL);
     OK(t.w, report_mail_take(&t.site, &large, &t.arena, &t.done, &t.w->e));
     check_reports(&t, "none of these", "");
+    CHECK("for its size", t.done.reason == REPORT_MAIL_TOO_LARGE);
     CHECK("too large", t.done.dropped != NULL && strstr(t.done.dropped, "max_message") != NULL);
+    close_site(&t);
+}
+
+static void who_reports_too_much_at_once_comes_again_later(void **state)
+{
+    struct site t;
+
+    open_site(&t, world_of(state));
+    t.site.rate = rate_new();
+    assert_true(rate_take(t.site.rate, SPAN("anna@ours.example"), REPORTS_PER_RECIPIENT - 1, REPORTS_PER_RECIPIENT,
+                          clock_mono_us()));
+    OK(t.w, take(&t, "spam@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)));
+    CHECK("the last that goes", t.done.dropped == NULL && t.done.n == 1);
+    CHECK("one more waits", take(&t, "ham@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)) < 0);
+    CHECK("and says why", t.w->e.code == ERR_BUSY && strstr(t.w->e.text, "anna@ours.example reports more") != NULL);
+    t.w->e = ERR_INIT;
+    check_reports(&t, "nothing of it was taken", "spam waiting anna@ours.example mail body;");
+    OK(t.w, take(&t, "ham@ours.example", "x@y.example", SPAN(HEAD ANNA ONE)));
+    CHECK("what is proven by nothing takes nobody's place", t.done.reason == REPORT_MAIL_UNPROVEN);
+    rate_free(&t.site.rate);
     close_site(&t);
 }
 
@@ -510,6 +532,7 @@ int main(void)
         STORE_SQLITE(of_two_in_the_log_with_one_id_none_is_meant),
         STORE_SQLITE(what_the_mailbox_or_postern_sent_is_no_report),
         STORE_SQLITE(too_much_is_dropped_as_a_whole),
+        STORE_SQLITE(who_reports_too_much_at_once_comes_again_later),
         STORE_SQLITE(what_may_go_well_later_is_tried_again),
         STORE_SQLITE(names_that_cannot_be_are_refused),
     };
