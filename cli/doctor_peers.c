@@ -13,10 +13,13 @@
 #include <cjson/cJSON.h>
 
 #include "base/fd.h"
+#include "custody/report_mail.h"
 #include "doctor.h"
+#include "mail/address.h"
 #include "net/endpoint.h"
 #include "net/smtp_client.h"
 #include "scan/wait.h"
+#include "store/address.h"
 
 #define PATIENCE_S 5
 #define ANSWER_MAX ((size_t)1 << 20)
@@ -453,6 +456,48 @@ void doctor_release(struct doctor *d)
 
 /* ---- the trainer ---- */
 
+/* Whole addresses only: a local part is meant at every domain of ours. */
+static void look_at_report_names(struct doctor *d, const char *key, const struct conf_list *names)
+{
+    struct store_resolved who = {.ours = false};
+    struct address        to;
+    struct err            e = ERR_INIT;
+
+    for (size_t i = 0; i < names->n; i++) {
+        struct span name = span_of(names->items[i]);
+
+        if (span_chr(name, '@') == name.n || address_parse_path(name, &d->c->arena, &to, NULL) < 0)
+            continue;
+        if (cli_store(d->c, &e) < 0 || store_resolve(d->c->store, to.full, &who, &e) < 0) {
+            doctor_find(d, FINDING_WRONG, "see the check of the database", "%s", e.text);
+            return;
+        }
+        if (!who.ours)
+            doctor_find(
+                d, FINDING_WRONG,
+                "name an address of a domain of ours, or add the domain: postern domain add; mail to it does not "
+                "come here",
+                "[trainer] %s names %s, which is of no active domain of ours", key, names->items[i]);
+        else
+            doctor_find(d, FINDING_OK, NULL, "%s is an address for reports", names->items[i]);
+    }
+}
+
+static void look_at_reports_by_mail(struct doctor *d)
+{
+    const struct settings *s = d->c->settings;
+    struct err             e = ERR_INIT;
+
+    if (report_mail_check(s, &d->c->arena, &e) < 0)
+        doctor_find(d, FINDING_WRONG, "see the settings: until then reports by mail wait in the mail queue", "%s",
+                    e.text);
+    look_at_report_names(d, "report_spam", &s->trainer.report_spam);
+    look_at_report_names(d, "report_ham", &s->trainer.report_ham);
+    if (s->trainer.listen_lmtp.n > 0 && s->trainer.report_spam.n == 0 && s->trainer.report_ham.n == 0)
+        doctor_find(d, FINDING_WRONG, "set [trainer] report_spam and report_ham",
+                    "[trainer] listen_lmtp waits for reports by mail, and no address is one for reports");
+}
+
 void doctor_trainer(struct doctor *d)
 {
     const struct conf_list *backends = &d->c->settings->trainer.backend;
@@ -471,4 +516,5 @@ void doctor_trainer(struct doctor *d)
             doctor_find(d, FINDING_OK, NULL, "%s is there", text);
         fd_close(&fd);
     }
+    look_at_reports_by_mail(d);
 }

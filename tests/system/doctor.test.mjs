@@ -108,6 +108,10 @@ const broken = [
     ["release", "a way back in that is closed", () => ({ delivery: { url: "smtp://127.0.0.1:9" } }), {}, "wrong", /127\.0\.0\.1/],
     ["release", "a way back in on another machine", () => ({ delivery: { url: "smtp://192.0.2.1:10025" } }), {}, "note", /another machine/],
     ["lookups", "a look-up that is not there", (s) => ({ lookup: { programs: "spamassassin", dir: join(s.dir, "lookup") } }), {}, "wrong", /spamassassin\/lookup\.db is not there/],
+    ["trainer", "an address for reports that is of somebody else's domain", () => ({ trainer: { report_spam: "spam, junk@ours.example, junk@theirs.example" } }), {}, "wrong", /report_spam names junk@theirs\.example, which is of no active domain/],
+    ["trainer", "an address for reports of ours", () => ({ trainer: { report_ham: "ham@ours.example" } }), {}, "ok", /ham@ours\.example is an address for reports/],
+    ["trainer", "an address for both", () => ({ trainer: { report_spam: "spam", report_ham: "spam" } }), {}, "wrong", /both name spam/],
+    ["trainer", "a listener for reports without an address for them", () => ({ trainer: { listen_lmtp: "127.0.0.1:9" } }), {}, "wrong", /no address is one for reports/],
     ["trainer", "a trainer that is not there", () => ({ trainer: { backend: "spamd://127.0.0.1:9" } }), {}, "wrong", /127\.0\.0\.1:9/],
 ];
 
