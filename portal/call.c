@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "health.h"
 #include "identify.h"
 #include "replay.h"
 #include "route.h"
@@ -380,7 +381,7 @@ void call_serve(struct worker *w, const struct httpd_request *r, struct httpd_re
     client_address(w->portal, r, &c.ip, c.ip_text);
     if (span_starts(r->path, API) && (r->path.n == API.n || r->path.p[API.n] == '/'))
         serve_api(&c, span_skip(r->path, API.n));
-    else
+    else if (!health_serve(w, r, out))
         pages_serve(w->portal->pages, r, out);
     arena_reset(&w->arena);
 }

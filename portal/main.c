@@ -60,16 +60,27 @@ static int read_origin(struct portal *p, struct err *e)
     return 0;
 }
 
-static int read_proxies(struct portal *p, struct err *e)
-{
-    const struct conf_list *list = &p->settings->portal.trusted_proxies;
+#define BLOCKS_MAX COUNT(((struct portal *)0)->proxies)
+_Static_assert(BLOCKS_MAX == COUNT(((struct portal *)0)->metrics_from), "one bound for both");
 
-    if (list->n > COUNT(p->proxies))
-        return err_set(e, ERR_INVALID, "[portal] trusted_proxies: at most %zu", COUNT(p->proxies));
+static int read_blocks(const struct conf_list *list, const char *key, struct ip_block *out, size_t *n, struct err *e)
+{
+    if (list->n > BLOCKS_MAX)
+        return err_set(e, ERR_INVALID, "[portal] %s: at most %zu", key, BLOCKS_MAX);
     for (size_t i = 0; i < list->n; i++)
-        if (ip_block_parse(span_of(list->items[i]), &p->proxies[p->nproxies++], e) < 0)
-            return err_wrap(e, "[portal] trusted_proxies");
+        if (ip_block_parse(span_of(list->items[i]), &out[(*n)++], e) < 0)
+            return err_wrap(e, "[portal] %s", key);
     return 0;
+}
+
+static int read_networks(struct portal *p, struct err *e)
+{
+    const struct settings *s = p->settings;
+
+    return read_blocks(&s->portal.trusted_proxies, "trusted_proxies", p->proxies, &p->nproxies, e) < 0 ||
+                   read_blocks(&s->portal.metrics_from, "metrics_from", p->metrics_from, &p->nmetrics_from, e) < 0
+               ? -1
+               : 0;
 }
 
 /* ---- what httpd calls ---- */
@@ -89,9 +100,10 @@ static void serve(void *ctx, void *worker, const struct httpd_request *r, struct
 
 static void served(void *ctx, enum httpd_method method, struct span path, int status, uint64_t bytes, int64_t us)
 {
+    struct portal  *p = ctx;
     struct log_line l;
 
-    (void)ctx;
+    metrics_count(&p->counts, path, status);
     if (!log_wants(LOG_LEVEL_DEBUG))
         return;
     log_begin(&l, LOG_LEVEL_DEBUG, "served");
@@ -121,7 +133,7 @@ static int start(struct portal *p, struct sender **sender, struct err *e)
                              .served = served,
                              .ctx = p};
 
-    if (read_origin(p, e) < 0 || read_proxies(p, e) < 0)
+    if (read_origin(p, e) < 0 || read_networks(p, e) < 0)
         return -1;
     c.ntrusted = p->nproxies;
     if (endpoint_parse(p->settings->portal.listen, &at, &query, e) < 0)

@@ -3,10 +3,11 @@
 #define POSTERN_PORTAL_PORTAL_H
 
 #include "base/conf.h"
+#include "metrics.h"
 #include "net/httpd.h"
 #include "store/store.h"
 
-/* Made at start; never changed while requests run. */
+/* Made at start; never changed while requests run, but for the counters. */
 struct portal {
     const struct settings *settings;
     struct httpd          *httpd;
@@ -14,6 +15,9 @@ struct portal {
     bool                   secure;      /* https */
     struct ip_block        proxies[64]; /* [portal] trusted_proxies */
     size_t                 nproxies;
+    struct ip_block        metrics_from[64]; /* [portal] metrics_from */
+    size_t                 nmetrics_from;
+    struct portal_counts   counts;
     int64_t                started_us;
     struct pages          *pages; /* static.h */
     uint8_t                challenge_key[32];

@@ -43,6 +43,8 @@ typedef int (*store_session_fn)(void *ctx, const struct store_session *x);
 /* Those of an account that hold, the latest used first. */
 int store_session_list(struct store *s, struct uuid account, int64_t now_us, store_session_fn fn, void *ctx,
                        struct err *e);
+/* How many hold. */
+int store_session_count(struct store *s, int64_t now_us, int64_t *out, struct err *e);
 /* Forgets what ended before. */
 int store_session_trim(struct store *s, int64_t now_us, struct err *e);
 
