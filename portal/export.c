@@ -1,10 +1,10 @@
 /* portal/export.c - a search as CSV, page by page at the client's speed.
  *
- * UTF-8 with a byte order mark, RFC 4180. A cell that a spreadsheet would take for a formula has a quote in front: whoever writes a
- * subject does not compute on the desk of who reads the list. At most EXPORT_ROWS rows, the newest first. */
+ * UTF-8 with a byte order mark; cells as csv.h makes them. At most EXPORT_ROWS rows, the newest first. */
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "csv.h"
 #include "mail.h"
 #include "route.h"
 #include "store/audit.h"
@@ -22,39 +22,26 @@ struct csv {
     bool               begun;
 };
 
-/* ---- cells ---- */
-
-static void put_cell(struct buf *b, struct span s, bool last)
-{
-    buf_putc(b, '"');
-    if (s.n > 0 && strchr("=+-@\t\r", s.p[0]) != NULL)
-        buf_putc(b, '\'');
-    for (size_t i = 0; i < s.n; i++) {
-        if (s.p[i] == '"')
-            buf_putc(b, '"');
-        buf_putc(b, s.p[i]);
-    }
-    buf_puts(b, last ? "\"\r\n" : "\",");
-}
-
 static void put_line(struct buf *b, const struct store_row *r)
 {
-    char at[28], uid[UUID_TEXT + 1];
+    char uid[UUID_TEXT + 1], text[80];
 
-    clock_format_utc(r->at_us, at);
     uuid_format(&r->key.uid, uid);
-    buf_printf(b, "%s,%s,%s,", at, delivery_status_words[r->status],
-               (const char *const[]){"inbound", "outbound", "local"}[r->direction]);
-    put_cell(b, r->from_address, false);
-    put_cell(b, r->from_name, false);
-    put_cell(b, r->sender, false);
-    put_cell(b, r->recipient, false);
-    put_cell(b, r->subject, false);
-    buf_printf(b, "%lld,", (long long)r->size);
+    csv_time(b, r->at_us);
+    csv_cell(b, span_of(delivery_status_words[r->status]));
+    csv_cell(b, span_of((const char *const[]){"inbound", "outbound", "local"}[r->direction]));
+    csv_cell(b, r->from_address);
+    csv_cell(b, r->from_name);
+    csv_cell(b, r->sender);
+    csv_cell(b, r->recipient);
+    csv_cell(b, r->subject);
+    buf_printf(b, ",%lld,", (long long)r->size);
     if (r->has_score)
-        buf_printf(b, "%.2f", r->score);
-    buf_printf(b, ",%s/%lld,", uid, (long long)r->key.n);
-    put_cell(b, r->answer, true);
+        buf_printf(b, "%.2f", r->score); /* a number, also below zero */
+    snprintf(text, sizeof text, "%s/%lld", uid, (long long)r->key.n);
+    csv_cell(b, span_of(text));
+    csv_cell(b, r->answer);
+    csv_row_end(b);
 }
 
 /* ---- pages ---- */

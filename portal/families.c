@@ -2,7 +2,7 @@
 #include "route.h"
 
 extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
-    decide_family, request_family, export_family;
+    decide_family, request_family, export_family, held_family;
 extern const struct route_family me_family, audit_family, rules_family, rules_try_family;
 
 const struct route_family *const route_families[] = {&session_family,
@@ -12,7 +12,7 @@ const struct route_family *const route_families[] = {&session_family,
                                                      &mail_body_family,
                                                      &decide_family,
                                                      &request_family,
-                                                     &export_family,
+                                                     &export_family, &held_family,
                                                      &me_family,
                                                      &audit_family,
                                                      &rules_family,

@@ -174,6 +174,88 @@ int mail_search(struct call *c, const struct mail_scopes *where, const struct ma
     return 0;
 }
 
+int mail_leave_out_deleted(struct call *c, struct mail_page *page, struct err *e)
+{
+    struct store_row *rows = arena_array(c->arena, page->n > 0 ? page->n : 1, sizeof *rows);
+    size_t            n = 0;
+
+    if (rows == NULL)
+        return err_set(e, ERR_LIMIT, "The page is too large; ask for fewer rows.");
+    for (size_t i = 0; i < page->n; i++) {
+        int64_t deleted_us;
+
+        if (store_held_deleted(c->store, &page->rows[i].key, &deleted_us, e) < 0)
+            return -1;
+        if (deleted_us == 0)
+            rows[n++] = page->rows[i];
+    }
+    page->rows = rows;
+    page->n = n;
+    return 0;
+}
+
+static int gather_held(void *ctx, const struct store_held *h) { return gather(ctx, &h->row); }
+
+int mail_deleted(struct call *c, const struct mail_scopes *where, const struct store_key *before, size_t limit,
+                 struct mail_page *out, struct err *e)
+{
+    struct gathered  g = {.arena = c->arena, .max = limit * (where->n > 0 ? where->n : 1)};
+    struct store_key horizon = {0};
+    bool             more = false;
+
+    if ((g.rows = arena_array(c->arena, g.max, sizeof *g.rows)) == NULL)
+        return err_set(e, ERR_LIMIT, "Too many mailboxes at once.");
+    for (size_t i = 0; i < where->n; i++) {
+        size_t had = g.n;
+
+        if (where->scopes[i].kind == SCOPE_GLOBAL)
+            return err_set(e, ERR_INVALID, "Name the mailbox or the domain whose deleted mail is meant.");
+        if (store_held_list_deleted(c->store, where->scopes[i].id, c->now_us - HELD_DELETED_US, before, limit,
+                                    gather_held, &g, e) < 0)
+            return -1;
+        if (g.n - had == limit) {
+            if (!more || by_key(&g.rows[g.n - 1].key, &horizon) > 0)
+                horizon = g.rows[g.n - 1].key;
+            more = true;
+        }
+    }
+    if (g.full)
+        return err_set(e, ERR_LIMIT, "The page is too large; ask for fewer rows.");
+    merge(&g, more, &horizon, limit, out);
+    return 0;
+}
+
+struct span mail_scopes_text(const struct mail_scopes *s, struct arena *a)
+{
+    struct span text = SPAN("");
+    char        id[UUID_TEXT + 1];
+
+    for (size_t i = 0; i < s->n; i++) {
+        uuid_format(&s->scopes[i].id, id);
+        text = arena_printf(a, "%.*s%s %s\n", SPAN_ARG(text), scope_kind_words[s->scopes[i].kind], id);
+    }
+    return text;
+}
+
+int mail_scopes_read(struct span text, struct mail_scopes *out, struct err *e)
+{
+    struct span line;
+
+    out->n = 0;
+    while (span_next(&text, '\n', &line) && line.n > 0) {
+        size_t             blank = span_chr(line, ' ');
+        struct store_scope one = {SCOPE_GLOBAL, uuid_zero};
+
+        while (scope_kind_words[one.kind] != NULL && !span_is(span_head(line, blank), scope_kind_words[one.kind]))
+            one.kind++;
+        if (scope_kind_words[one.kind] == NULL || out->n == MAIL_SCOPES_MAX ||
+            !uuid_parse(span_skip(line, blank + 1), &one.id))
+            return err_set(e, ERR_CORRUPT, "a list of scopes cannot be read");
+        out->scopes[out->n++] = one;
+    }
+    return 0;
+}
+
 /* ---- a row ---- */
 
 void mail_put_row(struct buf *b, const char *key, const struct store_row *r)
@@ -235,7 +317,8 @@ static int list(struct call *c, const struct mail_scopes *where, struct err *e)
     c->member = NULL;
     if ((behind && mail_cursor_read(c, in->after, &before, e) < 0) ||
         mail_search(c, where, &what, behind ? &before : NULL, in->limit > 0 ? (size_t)in->limit : PAGE_DEFAULT, &page,
-                    e) < 0)
+                    e) < 0 ||
+        (what.held && mail_leave_out_deleted(c, &page, e) < 0))
         return -1;
     b = call_list_begin(c);
     for (size_t i = 0; i < page.n; i++)
@@ -275,7 +358,7 @@ static int summary(struct call *c, struct err *e)
     today.since_us = midnight(c->now_us);
     if (mail_scopes_of_person(c, &where, e) < 0 || mail_search(c, &where, &last, NULL, 1, &newest, e) < 0 ||
         mail_search(c, &where, &today, NULL, SUMMARY_MAX, &delivered, e) < 0 ||
-        mail_search(c, &where, &held, NULL, SUMMARY_MAX, &waiting, e) < 0)
+        mail_search(c, &where, &held, NULL, SUMMARY_MAX, &waiting, e) < 0 || mail_leave_out_deleted(c, &waiting, e) < 0)
         return -1;
     b = call_reply(c, 200);
     json_open(b, NULL, '{');

@@ -27,6 +27,15 @@ struct mail_page {
 int mail_search(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
                 const struct store_key *before, size_t limit, struct mail_page *out, struct err *e);
 
+/* Rows that somebody has put away go out of the page, which may end up empty with more behind it. */
+int mail_leave_out_deleted(struct call *c, struct mail_page *page, struct err *e);
+/* A page of those that were put away in the last days, in mailboxes and domains. */
+int mail_deleted(struct call *c, const struct mail_scopes *where, const struct store_key *before, size_t limit,
+                 struct mail_page *out, struct err *e);
+/* As text for a row of ours, and back. */
+struct span mail_scopes_text(const struct mail_scopes *s, struct arena *a);
+int         mail_scopes_read(struct span text, struct mail_scopes *out, struct err *e);
+
 /* The delivery that the call is about, with its message. */
 struct mail_delivery {
     struct store_timeline                 t;
@@ -43,6 +52,8 @@ struct mail_release_how {
     bool again, confirmed_virus;
 };
 int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e);
+/* Puts the call's held delivery away, or takes it back. */
+int mail_put_away(struct call *c, bool away, struct err *e);
 int mail_report(struct call *c, enum report_class class, struct report_made *made, struct err *e);
 
 /* A row of a list: schema Delivery. */

@@ -4,6 +4,7 @@
 #include "mail.h"
 #include "route.h"
 #include "scan/findings.h"
+#include "store/audit.h"
 #include "store/request.h"
 
 #define MESSAGE_SPARE ((size_t)1 << 20)
@@ -125,6 +126,25 @@ static int release(struct call *c, struct err *e)
     struct store_release       row;
 
     return mail_release(c, &how, &row, e) < 0 ? -1 : put_release(c, &row);
+}
+
+/* ---- putting away ---- */
+
+int mail_put_away(struct call *c, bool away, struct err *e)
+{
+    struct mail_delivery m;
+    int                  rc;
+
+    if (mail_find(c, &m, e) < 0)
+        return -1;
+    if (!mail_is_held(&m))
+        return err_set(e, ERR_CONFLICT, "This message is not held any more.");
+    if (store_audit_note(c->store, &c->actor, away ? "quarantine.delete" : "quarantine.undelete", "message",
+                         &c->delivery.uid, c->scope, SPAN("{}"), e) < 0)
+        return -1;
+    rc = away ? store_held_delete(c->store, &c->delivery, c->now_us, e)
+              : store_held_undelete(c->store, &c->delivery, e);
+    return rc < 0 && e->code == ERR_NOT_FOUND ? err_set(e, ERR_CONFLICT, "This message is not held any more.") : rc;
 }
 
 /* ---- reports ---- */

@@ -88,6 +88,17 @@ static int take_status(struct mail_query *q, const struct token *t, struct err *
     return q->statuses != 0 ? 0 : bad(t, e, "together these leave no status to look for");
 }
 
+static int take_is(struct mail_query *q, const struct token *t, struct err *e)
+{
+    struct token held = *t;
+
+    if (!span_is_ci(t->value, "held"))
+        return bad(t, e, "held is all that there is");
+    q->held = true;
+    held.value = span_of(delivery_status_words[STATUS_QUARANTINED]);
+    return take_status(q, &held, e);
+}
+
 static int take_uid(struct mail_query *q, const struct token *t, struct err *e)
 {
     q->has_uid = true;
@@ -147,6 +158,7 @@ static const struct {
     {"outbound", SEARCH_OUTBOUND, true, NULL},
     {"delivery", SEARCH_DELIVERY, true, NULL},
     {"status", -1, true, take_status},
+    {"is", -1, false, take_is},
     {"uid", -1, false, take_uid},
     {"rule", -1, false, take_rule},
     {"domain", -1, false, take_domain},

@@ -4,7 +4,8 @@
  *
  * Tokens    from: to: subject: message-id: inbound: outbound: delivery: (words, or "a phrase") · status: (one or several of the seven,
  *           commas between) · uid: · rule: (its id) · domain: (a name of ours) · direction: · after: before: (a date or a time; days in UTC;
- *           after:2026-11-01 begins with that day, before:2026-11-02 ends in front of it) · without a name: subject, from or to.
+ *           after:2026-11-01 begins with that day, before:2026-11-02 ends in front of it) · is:held (quarantined, and not
+ *           deleted) · without a name: subject, from or to.
  * Not       "-" in front of a token of words or status.
  * Refused   an unknown name before a colon only where it would be one: "Re:" and "12:30" are words; more than STORE_WORDS_MAX
  *           texts; a value that cannot be one, by name. Pure: rule and domain are looked up by who runs the search. */
@@ -21,6 +22,7 @@ struct mail_query {
     size_t             nwords;
     unsigned           statuses; /* bits; 0: any */
     bool               has_uid, has_rule, has_direction;
+    bool               held; /* and nobody has put it away: mail_leave_out_deleted() */
     struct uuid        uid, rule;
     enum direction     direction;
     struct span        domain; /* as typed; empty: none */

@@ -9,6 +9,7 @@
 #include "base/program.h"
 #include "call.h"
 #include "challenge.h"
+#include "jobs.h"
 #include "sender.h"
 #include "mail/leaf.h"
 #include "net/scanner.h"
@@ -117,7 +118,7 @@ static void served(void *ctx, enum httpd_method method, struct span path, int st
 
 /* ---- from start to end ---- */
 
-static int start(struct portal *p, struct sender **sender, struct err *e)
+static int start(struct portal *p, struct sender **sender, struct jobs **jobs, struct err *e)
 {
     struct endpoint     at;
     struct span         query;
@@ -141,15 +142,16 @@ static int start(struct portal *p, struct sender **sender, struct err *e)
     challenge_init(p);
     if (pages_load(p->settings->portal.web, p->settings->portal.modules, &p->pages, e) < 0 ||
         scanner_new(&p->settings->rulesd.scanner, p->settings->rulesd.scanner_timeout_ms, &p->scanner, e) < 0 ||
-        sender_start(p, sender, e) < 0 || httpd_start(&c, &p->httpd, e) < 0)
+        sender_start(p, sender, e) < 0 || jobs_start(p, jobs, e) < 0 || httpd_start(&c, &p->httpd, e) < 0)
         return -1;
     log_text(LOG_LEVEL_INFO, "listening at %s, for people at %s", at.text, p->origin);
     return 0;
 }
 
-static void stop(struct portal *p, struct sender **sender)
+static void stop(struct portal *p, struct sender **sender, struct jobs **jobs)
 {
     httpd_stop(&p->httpd);
+    jobs_stop(jobs);
     sender_stop(sender);
     scanner_free(&p->scanner);
     pages_free(&p->pages);
@@ -178,6 +180,7 @@ int main(int argc, char **argv)
     struct err             e = ERR_INIT;
     struct conf           *conf = NULL;
     struct sender         *sender = NULL;
+    struct jobs           *jobs = NULL;
     sigset_t               set = signals();
 
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
@@ -188,10 +191,10 @@ int main(int argc, char **argv)
     p.settings = conf_settings(conf);
     mail_init();
     log_open(PROGRAM, (enum log_target)p.settings->log.target, (enum log_level)p.settings->log.level);
-    if (start(&p, &sender, &e) < 0)
+    if (start(&p, &sender, &jobs, &e) < 0)
         fatal(&e);
     wait_for_the_end(&p);
-    stop(&p, &sender);
+    stop(&p, &sender, &jobs);
     conf_free(&conf);
     log_text(LOG_LEVEL_INFO, "stopped");
     return EXIT_SUCCESS;

@@ -129,14 +129,19 @@ static int find_learned(struct call *c, struct span text, struct err *e)
     return 0;
 }
 
-/* Its mailbox, as long as there is one; else its domain. */
 static int find_delivery(struct call *c, struct span uid, struct span n, struct err *e)
+{
+    if (!uuid_parse(uid, &c->delivery.uid) || !span_i64(n, &c->delivery.n) || c->delivery.n < 1)
+        return none(e, "message");
+    return route_delivery(c, e);
+}
+
+/* Its mailbox, as long as there is one; else its domain. */
+int route_delivery(struct call *c, struct err *e)
 {
     struct store_owner   owner;
     struct store_mailbox m;
 
-    if (!uuid_parse(uid, &c->delivery.uid) || !span_i64(n, &c->delivery.n) || c->delivery.n < 1)
-        return none(e, "message");
     c->object = c->delivery.uid;
     if (store_delivery_owner(c->store, &c->delivery, &owner, e) < 0)
         return e->code == ERR_NOT_FOUND ? none(e, "message") : -1;

@@ -60,6 +60,8 @@ const struct route *route_find(enum httpd_method method, struct span path, struc
                                unsigned *allowed_out);
 /* Finds the object of a route: scope, object, delivery of the call. ERR_NOT_FOUND. */
 int route_object(struct call *c, struct err *e);
+/* The scope that call->delivery lives in. ERR_NOT_FOUND. */
+int route_delivery(struct call *c, struct err *e);
 /* openapi.json, OpenAPI 3.1. */
 void openapi_put(struct buf *b);
 

@@ -224,10 +224,10 @@ int store_custody_copied(struct store *s, const struct uuid *domain, int64_t *by
 
 /* ---- Lists --------------------------------------------------------------------------------------------------------- */
 
-static const char owner_sql[] =
-    "SELECT uid, n FROM held WHERE owner_id = $3 AND (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $4";
+static const char owner_sql[] = "SELECT uid, n FROM held WHERE owner_id = $3 AND deleted_us = 0 AND (uid, n) < ($1, "
+                                "$2) ORDER BY uid DESC, n DESC LIMIT $4";
 static const char all_sql[] =
-    "SELECT DISTINCT uid, n FROM held WHERE (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $3";
+    "SELECT DISTINCT uid, n FROM held WHERE deleted_us = 0 AND (uid, n) < ($1, $2) ORDER BY uid DESC, n DESC LIMIT $3";
 
 #define UID_LAST "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
@@ -255,14 +255,9 @@ static int each_held(void *ctx, const struct store_row *row, const struct log_ro
     return p->fn(p->ctx, &h);
 }
 
-int store_custody_list(struct store *s, struct store_scope scope, const struct store_key *before, size_t limit,
-                       store_held_fn fn, void *ctx, struct err *e)
+static int list_page(struct store *s, const char *sql, const struct db_val *vals, size_t n, store_held_fn fn, void *ctx,
+                     struct err *e)
 {
-    bool              all = scope.kind == SCOPE_GLOBAL;
-    struct day_uid    text = day_uid_text(before != NULL ? &before->uid : &uuid_zero);
-    struct db_val     most = dbv_i64((int64_t)page_limit(limit));
-    struct db_val     vals[] = {dbv_str(before != NULL ? text.text : UID_LAST), dbv_i64(before != NULL ? before->n : 0),
-                            all ? most : dbv_uuid(&scope.id), most};
     struct held_page *p = calloc(1, sizeof *p);
     int               rc;
 
@@ -270,9 +265,104 @@ int store_custody_list(struct store *s, struct store_scope scope, const struct s
         panic("out of memory");
     p->fn = fn;
     p->ctx = ctx;
-    rc = row_each(s->log, all ? all_sql : owner_sql, vals, all ? 3 : 4, each_key, p, e);
+    rc = row_each(s->log, sql, vals, n, each_key, p, e);
     if (rc == 0)
         rc = log_rows(s, p->keys, p->n, each_held, p, e);
     free(p);
     return rc < 0 ? -1 : 0;
+}
+
+int store_custody_list(struct store *s, struct store_scope scope, const struct store_key *before, size_t limit,
+                       store_held_fn fn, void *ctx, struct err *e)
+{
+    bool           all = scope.kind == SCOPE_GLOBAL;
+    struct day_uid text = day_uid_text(before != NULL ? &before->uid : &uuid_zero);
+    struct db_val  most = dbv_i64((int64_t)page_limit(limit));
+    struct db_val  vals[] = {dbv_str(before != NULL ? text.text : UID_LAST), dbv_i64(before != NULL ? before->n : 0),
+                            all ? most : dbv_uuid(&scope.id), most};
+
+    return list_page(s, all ? all_sql : owner_sql, vals, all ? 3 : 4, fn, ctx, e);
+}
+
+/* ---- Put away ------------------------------------------------------------------------------------------------------ */
+
+static const char delete_sql[] = "UPDATE held SET deleted_us = $3 WHERE uid = $1 AND n = $2 AND deleted_us = 0";
+static const char undelete_sql[] = "UPDATE held SET deleted_us = 0 WHERE uid = $1 AND n = $2 AND deleted_us > 0";
+static const char deleted_sql[] = "SELECT CAST(COALESCE(MAX(deleted_us), -1) AS BIGINT) FROM held"
+                                  " WHERE uid = $1 AND n = $2";
+/* When nobody is left for whom it is held. */
+static const char shorten_sql[] =
+    "UPDATE custody SET kept_us = keep_us, keep_us = $2 WHERE uid = $1 AND place <> 'gone' AND kept_us = 0"
+    " AND keep_us > $2 AND NOT EXISTS (SELECT 1 FROM held h WHERE h.uid = $1 AND h.deleted_us = 0)";
+static const char lengthen_sql[] = "UPDATE custody SET keep_us = kept_us, kept_us = 0 WHERE uid = $1 AND kept_us > 0"
+                                   " AND place <> 'gone'";
+static const char list_deleted_sql[] =
+    "SELECT uid, n FROM held WHERE owner_id = $3 AND deleted_us > $5 AND (uid, n) < ($1, $2)"
+    " ORDER BY uid DESC, n DESC LIMIT $4";
+
+int store_held_deleted(struct store *s, const struct store_key *key, int64_t *us_out, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&key->uid);
+    int64_t        us = 0;
+
+    if (row_i64(s->log, deleted_sql, (struct db_val[]){dbv_str(uid.text), dbv_i64(key->n)}, 2, &us, e) < 0)
+        return -1;
+    *us_out = us > 0 ? us : 0;
+    return 0;
+}
+
+static int put_away(struct store *s, const struct db_val *vals, struct err *e)
+{
+    int64_t us = -1;
+
+    if (db_run(s->log, delete_sql, vals, 3, NULL, e) < 0 || row_i64(s->log, deleted_sql, vals, 2, &us, e) < 0)
+        return -1;
+    if (us < 0)
+        return no_such(0, e, "held message");
+    return db_run(s->log, shorten_sql, (struct db_val[]){vals[0], dbv_i64(vals[2].i + HELD_DELETED_US)}, 2, NULL, e);
+}
+
+static int take_back(struct store *s, const struct db_val *vals, struct err *e)
+{
+    int64_t us = -1;
+
+    if (db_run(s->log, undelete_sql, vals, 2, NULL, e) < 0 || row_i64(s->log, deleted_sql, vals, 2, &us, e) < 0)
+        return -1;
+    return us < 0 ? no_such(0, e, "held message") : db_run(s->log, lengthen_sql, vals, 1, NULL, e);
+}
+
+static int in_one(struct store           *s, int (*run)(struct store *s, const struct db_val *vals, struct err *e),
+                  const struct store_key *key, int64_t now_us, struct err *e)
+{
+    struct day_uid uid = day_uid_text(&key->uid);
+    struct db_val  vals[] = {dbv_str(uid.text), dbv_i64(key->n), dbv_i64(now_us)};
+    int            rc;
+
+    if (db_begin(s->log, e) < 0)
+        return -1;
+    if ((rc = run(s, vals, e)) == 0)
+        rc = db_commit(s->log, e);
+    if (rc < 0)
+        db_rollback(s->log);
+    return rc;
+}
+
+int store_held_delete(struct store *s, const struct store_key *key, int64_t now_us, struct err *e)
+{
+    return in_one(s, put_away, key, now_us, e);
+}
+
+int store_held_undelete(struct store *s, const struct store_key *key, struct err *e)
+{
+    return in_one(s, take_back, key, 0, e);
+}
+
+int store_held_list_deleted(struct store *s, struct uuid owner, int64_t since_us, const struct store_key *before,
+                            size_t limit, store_held_fn fn, void *ctx, struct err *e)
+{
+    struct day_uid text = day_uid_text(before != NULL ? &before->uid : &uuid_zero);
+    struct db_val  vals[] = {dbv_str(before != NULL ? text.text : UID_LAST), dbv_i64(before != NULL ? before->n : 0),
+                             dbv_uuid(&owner), dbv_i64((int64_t)page_limit(limit)), dbv_i64(since_us)};
+
+    return list_page(s, list_deleted_sql, vals, COUNT(vals), fn, ctx, e);
 }

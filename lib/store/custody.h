@@ -68,8 +68,21 @@ struct store_held {
     int64_t          keep_us, bytes;
 };
 typedef int (*store_held_fn)(void *ctx, const struct store_held *h);
-/* The newest first, in a mailbox, a domain or everywhere; behind `before` (NULL: from the start). */
+/* The newest first, in a mailbox, a domain or everywhere; behind `before` (NULL: from the start). Without what was put away. */
 int store_custody_list(struct store *s, struct store_scope scope, const struct store_key *before, size_t limit,
                        store_held_fn fn, void *ctx, struct err *e);
+
+/* ---- Put away ----
+ * A held delivery that a person has put away stays HELD_DELETED_US; so long it can be taken back. The object goes by the purge when all who
+ * it is held for have put it away, and never later than it would have gone. */
+#define HELD_DELETED_US (7 * 86400 * INT64_C(1000000))
+/* Twice is once. ERR_NOT_FOUND: nothing of it is held. */
+int store_held_delete(struct store *s, const struct store_key *key, int64_t now_us, struct err *e);
+int store_held_undelete(struct store *s, const struct store_key *key, struct err *e);
+/* Since when it is put away; 0: it is not, or not held. */
+int store_held_deleted(struct store *s, const struct store_key *key, int64_t *us_out, struct err *e);
+/* As store_custody_list(), of what was put away after since_us, in a mailbox or a domain. */
+int store_held_list_deleted(struct store *s, struct uuid owner, int64_t since_us, const struct store_key *before,
+                            size_t limit, store_held_fn fn, void *ctx, struct err *e);
 
 #endif

@@ -183,6 +183,66 @@ test("a list of many pages is exported whole, each message once", async () => {
     await Promise.all(Array.from({ length: 4 }, async (_, k) => { for (let i = 0; i < 160; i++) await scan(BOB, `many${k}x${i}@ext.example`, `many ${k} ${i}`); }));
     await waitFor("all of them", async () => { const page = await bob.get("/me/mail.csv?q=subject:many"); return page.text.trimEnd().split("\r\n").length === 641; }, { timeout: 20000 });
     const { text } = await bob.get("/me/mail.csv?q=subject:many");
-    const ids = text.trimEnd().split("\r\n").slice(1).map((l) => l.split(",").at(-2));
+    const ids = text.trimEnd().split("\r\n").slice(1).map((l) => l.match(/"([0-9a-f-]{36}\/\d+)"/)[1]);
     assert.equal(new Set(ids).size, 640);
+});
+
+// ---- many at once ----
+
+const ended = (who, id) => waitFor(`job ${id}`, async () => { const { body } = await who.get(`/jobs/${id}`); return body.state !== "waiting" && body; }, { timeout: 30000 });
+const held = (who, q = "") => list(who, `is:held ${q}`);
+
+test("what is deleted leaves the quarantine, stays under recently deleted, and comes back", async () => {
+    const row = await arrive(BOB, "gone@ext.example", "lottery to delete", bob);
+    assert.equal((await anna.post(`${at(row)}/delete`)).status, 404);
+    assert.equal((await bob.post(`${at(row)}/delete`)).status, 204);
+    assert.equal((await held(bob, 'subject:"lottery to delete"')).length, 0);
+    assert.equal((await bob.get("/me/deleted")).body.items[0].subject, "lottery to delete");
+    assert.equal((await owen.get("/scopes/domain:ours.example/deleted")).body.items[0].uid, row.uid);
+    assert.equal((await anna.get("/me/deleted")).body.items.length, 0);
+    assert.ok(new Date((await detail(bob, row)).held.until) < Date.now() + 7.1 * 86400e3);
+    assert.equal((await bob.post(`${at(row)}/undelete`)).status, 204);
+    assert.equal((await held(bob, 'subject:"lottery to delete"')).length, 1);
+    assert.ok(new Date((await detail(bob, row)).held.until) > Date.now() + 8 * 86400e3);
+    const clean = await arrive(BOB, "fine@ext.example", "nothing against it", bob);
+    assert.equal((await bob.post(`${at(clean)}/delete`)).status, 409);
+});
+
+test("a job goes through all that a search finds, survives a restart, and is taken back", async () => {
+    const total = 230;
+    await Promise.all(Array.from({ length: 4 }, async (_, k) => { for (let i = k; i < total; i += 4) await scan(BOB, `bulk${i}@ext.example`, `lottery bulk ${i}`); }));
+    await waitFor("all of them", async () => (await bob.get("/me/mail.csv?q=subject:bulk")).text.trimEnd().split("\r\n").length === total + 1, { timeout: 20000 });
+    const started = await bob.post("/me/jobs", { what: "delete", q: "is:held subject:bulk" });
+    assert.equal(started.status, 202, started.text);
+    assert.equal(started.body.total, total);
+    const job = started.body.id;
+    await site.killPortal();
+    await startPortal(site, { port: site.port });
+    const done = await waitFor("the job after the restart", async () => { const { body } = await bob.get(`/jobs/${job}`); return body.state === "done" && body; }, { timeout: 120000 });
+    assert.equal(done.done + done.failed >= total, true);
+    assert.equal(done.failed, 0, done.answer);
+    assert.equal((await held(bob, "subject:bulk")).length, 0);
+    assert.equal((await anna.get(`/jobs/${job}`)).status, 404);
+    assert.equal((await anna.post(`/jobs/${job}/undo`)).status, 404);
+    const undo = await bob.post(`/jobs/${job}/undo`);
+    assert.equal(undo.status, 202, undo.text);
+    assert.equal((await ended(bob, undo.body.id)).done, total);
+    assert.equal((await held(bob, "subject:bulk")).length, 200, "a page of them");
+});
+
+test("a job that is stopped goes no further, and one may do only what its person may", async () => {
+    const started = (await bob.post("/me/jobs", { what: "spam", q: "is:held subject:bulk" })).body;
+    const stopped = (await bob.del(`/jobs/${started.id}`)).body;
+    assert.notEqual(stopped.state, "waiting");
+    const release = (await bob.post("/me/jobs", { what: "release", q: 'is:held subject:"lottery bulk 7"' })).body;
+    const end = await ended(bob, release.id);
+    assert.equal(end.done, 0);
+    assert.equal(end.failed > 0, true);
+    assert.match(end.answer, /owner of the domain decides/);
+    assert.equal((await bob.post(`/scopes/mailbox:${ANNA}/jobs`, { what: "delete", q: "is:held" })).status, 404);
+    const seen = sink.messages.length;
+    const owners = (await owen.post("/scopes/domain:ours.example/jobs", { what: "release", q: 'is:held subject:"lottery bulk 7"' })).body;
+    assert.equal((await ended(owen, owners.id)).failed, 0);
+    assert.ok(sink.messages.length > seen);
+    assert.equal((await owen.post(`/jobs/${owners.id}/undo`)).status, 409);
 });
