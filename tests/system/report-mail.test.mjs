@@ -23,7 +23,7 @@ function startBackend() {
         const body = [];
         request.on("data", (bytes) => body.push(bytes));
         request.on("end", () => {
-            learnt.push({ path: request.url, for: request.headers["deliver-to"], body: Buffer.concat(body).toString() });
+            if (request.method === "POST") learnt.push({ path: request.url, for: request.headers["deliver-to"], body: Buffer.concat(body).toString() });
             response.setHeader("Content-Type", "application/json");
             response.end('{"success":true}');
         });
