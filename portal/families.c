@@ -4,6 +4,7 @@
 extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
     decide_family, request_family, export_family, held_family;
 extern const struct route_family me_family, audit_family, rules_family, rules_try_family;
+extern const struct route_family live_family;
 
 const struct route_family *const route_families[] = {&session_family,
                                                      &signin_family,
@@ -18,3 +19,4 @@ const struct route_family *const route_families[] = {&session_family,
                                                      &rules_family,
                                                      &rules_try_family,
                                                      NULL};
+                                                     &live_family,

@@ -11,6 +11,7 @@
 #include "challenge.h"
 #include "jobs.h"
 #include "sender.h"
+#include "live.h"
 #include "mail/leaf.h"
 #include "net/scanner.h"
 #include "static.h"
@@ -140,6 +141,8 @@ static int start(struct portal *p, struct sender **sender, struct jobs **jobs, s
     if (endpoint_parse(p->settings->portal.listen, &at, &query, e) < 0)
         return err_wrap(e, "[portal] listen");
     challenge_init(p);
+    if (live_start(p, &p->live, e) < 0)
+        return -1;
     if (pages_load(p->settings->portal.web, p->settings->portal.modules, &p->pages, e) < 0 ||
         scanner_new(&p->settings->rulesd.scanner, p->settings->rulesd.scanner_timeout_ms, &p->scanner, e) < 0 ||
         sender_start(p, sender, e) < 0 || jobs_start(p, jobs, e) < 0 || httpd_start(&c, &p->httpd, e) < 0)
@@ -153,6 +156,7 @@ static void stop(struct portal *p, struct sender **sender, struct jobs **jobs)
     httpd_stop(&p->httpd);
     jobs_stop(jobs);
     sender_stop(sender);
+    live_stop(&p->live);
     scanner_free(&p->scanner);
     pages_free(&p->pages);
 }

@@ -4,13 +4,13 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { http, makeSite, root, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "../system/lib/index.mjs";
+import { http, makeSite, root, signIn, sleep, startPortal, startRulesd, startSmtpSink, waitFor } from "../system/lib/index.mjs";
 import { findings, letters } from "./letters.mjs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
 const axe = readFileSync(join(import.meta.dirname ?? new URL(".", import.meta.url).pathname, "node_modules/axe-core/axe.min.js"), "utf8");
 
-export { findings, letters, waitFor };
+export { findings, letters, sleep, waitFor };
 export const ANNA = "anna@ours.example", OTTO = "otto@ours.example", EVA = "eva@ours.example", ROOT = "operator@elsewhere.example";
 export const PASSWORD = "correct horse battery";
 export const widths = [320, 390, 768, 1280];

@@ -1,6 +1,7 @@
 // Every delivery to the person's mailboxes, or to a domain for who owns it; the quarantine is the same list, held mail alone.
 import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
+import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
@@ -59,7 +60,23 @@ export function Mail({ me, held }) {
     const next = more.next === undefined ? list.value?.next : more.next;
     const wide = scope.startsWith("domain:") || scope === "global" || me.mailboxes.length > 1;
 
-    useEffect(() => setMore({ rows: [], next: undefined }), [list.value]);
+    useEffect(() => setMore({ rows: [], next: undefined }), [list.value?.next, scope, q]);
+    // What has come meanwhile waits above the list until it is asked for; what one reads stays where it is.
+    const [came, setCame] = useState([]), known = new Set(rows.map(idOf)), fresh = came.filter((r) => !known.has(idOf(r)));
+    useEffect(() => setCame([]), [scope, q]);
+    const here = useRef();
+    here.current = scope + q;
+    useLive(async () => {
+        const asked = scope + q;
+
+        if (!list.value || list.loading) return;
+        const page = await get(pathOf(scope), { q, limit: PAGE }, { quiet: true }).catch(() => null);
+        if (!page || here.current !== asked) return;
+        const at = page.items.findIndex((r) => known.has(idOf(r)));
+        if (rows.length === 0) list.set(page);
+        else setCame(at < 0 ? page.items : page.items.slice(0, at));
+    });
+    const put = () => { list.set({ ...list.value, items: [...fresh, ...list.value.items] }); setCame([]); scrollTo(0, 0); };
     const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => {
         const at = rows.findIndex((r) => idOf(r) === open), row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
@@ -83,6 +100,7 @@ export function Mail({ me, held }) {
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div>`}
         ${list.problem && list.value && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
+        <div class="fresh" role="status">${fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} />`

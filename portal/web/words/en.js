@@ -11,6 +11,7 @@ export default {
     "search.label": "Search mail", "search.hint": "Search, or from: to: subject: status: …", "scope.label": "Whose mail", "scope.mine": "All my mailboxes", "scope.domain": "All of {name}", "scope.global": "Everything", presets: "Filters",
     "preset.all": "All", "preset.quarantined": "Quarantined", "preset.blocked,rejected": "Blocked and rejected", "preset.spam": "Tagged as spam", "preset.queued": "Waiting", "preset.delivered,received": "Delivered",
     "sender.none": "(no sender)", "subject.none": "(no subject)", queue_id: "queue id",
+    "live.new": { one: "{n} new message", other: "{n} new messages" },
     "empty.search": "Nothing matches", "empty.search_text": "Try fewer words, or another time.", "empty.held": "Nothing quarantined", "empty.held_text": "Everything that came was let through, or refused outright.", "empty.mail": "No mail yet", "empty.mail_text": "As soon as the first message is checked, it is listed here.", "empty.last": "Last message checked", "empty.today": { one: "{n} delivered today.", other: "{n} delivered today." },
     "rule.gone": "a rule that has been deleted since",
     "why.released": "Released: it was held at first, and was then let through.",

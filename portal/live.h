@@ -1,0 +1,20 @@
+/* portal/live.h - tells pages that mail has come: the streams of GET /me/events, and the one thread that watches the log for all of them.
+ *
+ * Watching  One search a second for all streams, none while there is no stream: the deliveries of the last half minute, of which those
+ *           that the search before has not seen are new. Keys alone will not do: several nodes write, and not in the order of their UIDs.
+ * Told      That so many have come for who listens, never what: the page asks for its list, and is permitted or not, as always.
+ * Bounded   LIVE_STREAMS_MAX at once. A stream ends after LIVE_US; a page that still wants one asks again, and is known again: whoever
+ *           has lost a session, a mailbox or a role hears nothing from then on. */
+#ifndef POSTERN_PORTAL_LIVE_H
+#define POSTERN_PORTAL_LIVE_H
+
+#include "portal.h"
+
+#define LIVE_STREAMS_MAX 2000
+#define LIVE_US (5 * 60 * INT64_C(1000000))
+
+struct live;
+int  live_start(const struct portal *p, struct live **out, struct err *e);
+void live_stop(struct live **l); /* behind httpd_stop() */
+
+#endif

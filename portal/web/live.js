@@ -1,0 +1,53 @@
+// Word that mail has come: one stream a browser, held by one of its tabs and passed on to the others, and none while no tab is to be seen.
+import { useEffect, useRef } from "./modules/preact.js";
+
+const NAME = "postern-live", AGAIN = 30_000;
+const listeners = new Set();
+const channel = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : null;
+let turn = null; // ours: from asking for it until it has ended
+
+const tell = () => { for (const fn of listeners) fn(); };
+if (channel) channel.onmessage = tell;
+
+// Ends when we are asked to, or when the server wants no more of it.
+const listen = (signal) => new Promise((done) => {
+    const source = new EventSource("/api/v1/me/events");
+    const heard = () => { tell(); channel?.postMessage(""); };
+    const end = () => { source.close(); done(); };
+
+    source.addEventListener("mail", heard);
+    source.addEventListener("ready", heard);
+    source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) end(); });
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end);
+});
+
+function look() {
+    const wanted = listeners.size > 0 && !document.hidden;
+
+    if (!wanted) { turn?.abort(); turn = null; return; }
+    if (turn) return;
+    const own = turn = new AbortController();
+    // Where a page has no locks (over plain http), each tab that is to be seen has a stream of its own.
+    const held = navigator.locks ? navigator.locks.request(NAME, { signal: own.signal }, () => listen(own.signal)) : listen(own.signal);
+    held.catch(() => {}).then(() => { if (turn === own) setTimeout(() => { if (turn === own) { turn = null; look(); } }, AGAIN); });
+}
+document.addEventListener("visibilitychange", look);
+
+// Calls fn when mail may have come: at most every two seconds, and never while nobody looks.
+export function useLive(fn) {
+    const now = useRef(fn);
+
+    now.current = fn;
+    useEffect(() => {
+        let last = 0, timer = 0;
+        const on = () => {
+            if (timer || document.hidden) return;
+            timer = setTimeout(() => { timer = 0; last = Date.now(); now.current(); }, Math.max(0, last + 2000 - Date.now()));
+        };
+
+        listeners.add(on);
+        look();
+        return () => { listeners.delete(on); clearTimeout(timer); look(); };
+    }, []);
+}

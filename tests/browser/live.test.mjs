@@ -1,0 +1,85 @@
+// Mail that comes while one looks: it is told, it waits until it is asked for, and a browser asks the server once, however many tabs.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, row, settled, sleep, waitFor } from "./lib.mjs";
+
+let house, browser;
+before(async () => { house = await openHouse(); browser = await openBrowser(house); });
+after(async () => { await browser?.close(); await house?.close(); });
+
+const shown = (page) => page.locator(".row").evaluateAll((rows) => rows.map((r) => `${r.dataset.id} ${Math.round(r.getBoundingClientRect().top)}`));
+const fresh = (page, text) => page.getByRole("button", { name: text });
+const streams = (page) => { const all = []; page.on("request", (r) => { if (r.url().endsWith("/me/events")) all.push(r); }); return all; };
+// The stream is there when the server's first word has led to a second look at the list.
+const listening = (page) => page.waitForResponse((r) => r.url().includes("/me/mail") && r.ok());
+const hide = (page, hidden) => page.evaluate((h) => { Object.defineProperty(document, "hidden", { value: h, configurable: true }); document.dispatchEvent(new Event("visibilitychange")); }, hidden);
+
+test("new mail is told above the list, moves nothing, and comes in when one says so", async () => {
+    const page = await browser.person(ANNA);
+
+    await page.at("/");
+    await settled(page);
+    await listening(page);
+    const before = await shown(page);
+    await house.letter({ subject: "News one" });
+    await fresh(page, "1 new message").waitFor();
+    await house.letter({ subject: "News two" });
+    await house.letter({ to: OTTO, subject: "News for Otto" });
+    await fresh(page, "2 new messages").waitFor();
+    assert.deepEqual(await shown(page), before, "every row is where it was");
+    assert.deepEqual(await barriers(page), []);
+    await fresh(page, "2 new messages").click();
+    await row(page, "News one").waitFor();
+    assert.match((await page.locator(".row").first().innerText()), /News two/);
+    assert.equal((await page.locator(".row").count()), before.length + 2);
+    assert.equal(await page.getByText("News for Otto").count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("where nothing was, the first message comes by itself", async () => {
+    const page = await browser.person(EVA);
+
+    await page.at("/");
+    await page.getByRole("heading", { name: "No mail yet" }).waitFor();
+    await listening(page);
+    await house.letter({ to: EVA, subject: "The very first" });
+    await row(page, "The very first").waitFor();
+    await page.done();
+});
+
+test("only what a search is about is told beneath it", async () => {
+    const page = await browser.person(ANNA);
+
+    await page.at("/?q=subject:ladder");
+    await settled(page);
+    await listening(page);
+    const asked = page.waitForResponse((r) => r.url().includes("/me/mail"));
+    await house.letter({ subject: "Something else" });
+    await asked;
+    await house.letter({ subject: "A second ladder" });
+    await fresh(page, "1 new message").waitFor();
+    await page.done();
+});
+
+test("two tabs share a stream, and when its tab is hidden the other takes it over", async () => {
+    const first = await browser.person(ANNA), one = streams(first);
+
+    await first.at("/");
+    await settled(first);
+    await listening(first);
+    const second = await first.context().newPage(), two = streams(second);
+    await second.goto(`${house.origin}/`);
+    await settled(second);
+    await sleep(500);
+    await house.letter({ subject: "For both tabs" });
+    await fresh(first, "new message").waitFor();
+    await fresh(second, "new message").waitFor();
+    assert.deepEqual([one.length, two.length], [1, 0]);
+    await hide(first, true);
+    await waitFor("the second tab's stream", () => two.length === 1);
+    await hide(second, true);
+    await waitFor("no stream any more", () => one.concat(two).every((r) => r.failure() !== null));
+    await first.done();
+});
