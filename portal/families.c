@@ -13,10 +13,11 @@ const struct route_family *const route_families[] = {&session_family,
                                                      &mail_body_family,
                                                      &decide_family,
                                                      &request_family,
-                                                     &export_family, &held_family,
+                                                     &export_family,
+                                                     &held_family,
                                                      &me_family,
                                                      &audit_family,
                                                      &rules_family,
                                                      &rules_try_family,
-                                                     NULL};
                                                      &live_family,
+                                                     NULL};
