@@ -292,8 +292,8 @@ static int read_input(struct call *c, struct err *e)
                             e);
 }
 
-static const char *const object_words[OBJECTS] = {"thing",   "thing",   "scope", "domain", "mailbox",
-                                                  "account", "message", "rule",  "policy", "learned sender"};
+static const char *const object_words[OBJECTS] = {"thing",   "thing", "scope",  "domain",         "mailbox", "account",
+                                                  "message", "rule",  "policy", "learned sender", "sender"};
 
 /* An account lives wherever the person does: owners of any of those domains stand above it (route.c). */
 static int may(struct call *c, struct err *e)

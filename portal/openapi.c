@@ -182,8 +182,8 @@ static void put_responses(struct buf *b, const struct route *r)
     json_close(b, '}');
 }
 
-static const char *const object_names[OBJECTS] = {"none",    "global",   "scope", "domain", "mailbox",
-                                                  "account", "delivery", "rule",  "policy", "learned"};
+static const char *const object_names[OBJECTS] = {"none",     "global", "scope",  "domain",  "mailbox", "account",
+                                                  "delivery", "rule",   "policy", "learned", "sender"};
 
 static void put_operation(struct buf *b, const struct route *r, const char *tag)
 {

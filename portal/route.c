@@ -200,6 +200,24 @@ static int lowest_home(struct call *c, const struct homes *h, struct err *e)
     return 0;
 }
 
+/* A login that is an address of ours can be signed in with by who reads that mail. */
+static int add_login(struct call *c, struct homes *h, const char *login, struct err *e)
+{
+    struct store_domain d;
+    struct span         domain = span_skip(span_of(login), span_rchr(span_of(login), '@') + 1);
+
+    if (domain.n == 0)
+        return 0;
+    if (store_domain_find(c->store, domain, &d, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+        return 0;
+    }
+    add_home(h, store_scope_domain(d.id));
+    return 0;
+}
+
 static int find_account(struct call *c, struct span text, struct err *e)
 {
     struct store_account a;
@@ -211,10 +229,29 @@ static int find_account(struct call *c, struct span text, struct err *e)
         return e->code == ERR_NOT_FOUND ? none(e, "account") : -1;
     c->object = a.id;
     if (store_mailbox_of_account(c->store, a.id, add_mailbox, &h, e) < 0 ||
-        store_role_list(c->store, a.id, add_role, &h, e) < 0)
+        store_role_list(c->store, a.id, add_role, &h, e) < 0 || add_login(c, &h, a.login, e) < 0)
         return -1;
     c->scope = STORE_SCOPE_GLOBAL;
     return a.admin || h.more ? 0 : lowest_home(c, &h, e);
+}
+
+/* A name without a domain of ours is the operator's. */
+static int find_sender(struct call *c, struct span text, struct err *e)
+{
+    struct store_domain d;
+    struct span         name, domain = span_skip(text, span_rchr(text, '@') + 1);
+
+    c->scope = STORE_SCOPE_GLOBAL;
+    if (domain.n == 0 || domain_normalise(domain, c->arena, &name, NULL) < 0)
+        return 0;
+    if (store_domain_find(c->store, name, &d, e) == 0) {
+        c->scope = store_scope_domain(d.id);
+        return 0;
+    }
+    if (e->code != ERR_NOT_FOUND)
+        return -1;
+    *e = ERR_INIT;
+    return 0;
 }
 
 int route_object(struct call *c, struct err *e)
@@ -231,6 +268,7 @@ int route_object(struct call *c, struct err *e)
     case OBJECT_RULE: return find_rule(c, first, e);
     case OBJECT_POLICY: return find_policy(c, first, e);
     case OBJECT_LEARNED: return find_learned(c, first, e);
+    case OBJECT_SENDER: return find_sender(c, first, e);
     case OBJECT_NONE:
     case OBJECT_GLOBAL:
     case OBJECTS: break;

@@ -5,6 +5,7 @@
  *             OBJECT_DELIVERY {uid}/{n} · OBJECT_RULE {rule} · OBJECT_POLICY {policy} · OBJECT_LEARNED {learned} ·
  *             OBJECT_ACCOUNT {account}: an id or login, for those who administer it; it lives where the caller stands lowest among the
  *             person's mailboxes and domains. One's own is DEED_SELF, without an object
+ *             OBJECT_SENDER {login}: who sends by that name; it lives in the domain behind its @
  *             OBJECT_SCOPE {scope}: "global", "domain:NAME", "mailbox:ADDRESS"
  * Scope     a rule's or delivery's object lives in its mailbox, else its domain, else it is global. */
 #ifndef POSTERN_PORTAL_ROUTE_H
@@ -24,6 +25,7 @@ enum object {
     OBJECT_RULE,
     OBJECT_POLICY,
     OBJECT_LEARNED,
+    OBJECT_SENDER,
     OBJECTS
 };
 

@@ -17,6 +17,18 @@ static const char delete_sql[] = "DELETE FROM account WHERE id = $1";
 static const char get_sql[] = "SELECT " COLUMNS " FROM account WHERE id = $1";
 static const char find_sql[] = "SELECT " COLUMNS " FROM account WHERE login = $1";
 static const char list_sql[] = "SELECT " COLUMNS " FROM account WHERE login > $1 ORDER BY login LIMIT $2";
+/* By a role, a mailbox, or the login itself. */
+#define IN_DOMAIN(domain)                                                                                              \
+    "(EXISTS (SELECT 1 FROM domain_role r WHERE r.account_id = account.id AND r.domain_id = " domain ")"               \
+    " OR EXISTS (SELECT 1 FROM mailbox m WHERE m.account_id = account.id AND m.domain_id = " domain ")"                \
+    " OR EXISTS (SELECT 1 FROM domain d WHERE d.id = " domain                                                          \
+    " AND substr(account.login, length(account.login) - length(d.name)) = '@' || d.name))"
+static const char of_domain_sql[] =
+    "SELECT " COLUMNS ", (SELECT r.role FROM domain_role r WHERE r.account_id = account.id AND r.domain_id = $1)"
+    " FROM account WHERE login > $2 AND " IN_DOMAIN("$1") " ORDER BY login LIMIT $3";
+static const char is_in_sql[] = "SELECT id FROM account WHERE id = $1 AND " IN_DOMAIN("$2");
+static const char other_admins_sql[] =
+    "SELECT COUNT(*) FROM account WHERE is_admin = 1 AND state = 'active' AND id <> $1";
 static const char role_put_sql[] =
     "INSERT INTO domain_role (account_id, domain_id, role, created_us) VALUES ($1, $2, $3, $4)"
     " ON CONFLICT (account_id, domain_id) DO UPDATE SET role = excluded.role";
@@ -128,6 +140,20 @@ int store_account_add(struct store *s, const struct actor *by, const struct stor
     return row_end(s, own, add_in(s, by, &mine, e), e);
 }
 
+/* Nobody shuts everybody out from afar. At the machine itself there is always a way back. */
+static int check_last(struct store *s, const struct actor *by, const struct store_account *before,
+                      const struct store_account *after, struct err *e)
+{
+    int64_t others = 0;
+
+    if (!before->admin || !before->active || (after != NULL && after->admin && after->active) ||
+        (by->kind != ACTOR_ACCOUNT && by->kind != ACTOR_API_KEY))
+        return 0;
+    if (row_i64(s->main, other_admins_sql, (struct db_val[]){dbv_uuid(&before->id)}, 1, &others, e) < 0)
+        return -1;
+    return others > 0 ? 0 : err_set(e, ERR_CONFLICT, "this is the last admin: make somebody else one first");
+}
+
 static int set_in(struct store *s, const struct actor *by, const struct store_account *a, struct err *e)
 {
     struct store_account before, after;
@@ -136,6 +162,8 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ac
         return -1;
     if (before.admin != a->admin && !by->admin)
         return err_set(e, ERR_DENIED, "only an admin can make or unmake an admin");
+    if (check_last(s, by, &before, a, e) < 0)
+        return -1;
     if (row_change_one(s, update_sql,
                        (struct db_val[]){dbv_uuid(&a->id), dbv_str(a->name), dbv_bool(a->admin),
                                          dbv_str(state_words[a->active]), dbv_str(a->language), dbv_str(a->zone),
@@ -163,6 +191,8 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
         return -1;
     if (before.admin && !by->admin)
         return err_set(e, ERR_DENIED, "only an admin can delete an admin");
+    if (check_last(s, by, &before, NULL, e) < 0)
+        return -1;
     if (row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "account", e) < 0)
         return -1;
     return note(s, by, "account.delete", id, &before, NULL, e);
@@ -197,6 +227,41 @@ int store_account_list(struct store *s, struct span after, size_t limit, store_a
 
     return row_each(s->main, list_sql, (struct db_val[]){dbv_text(after), dbv_i64((int64_t)page_limit(limit))}, 2,
                     each_account, &l, e);
+}
+
+struct person_list {
+    store_person_fn fn;
+    void           *ctx;
+};
+
+static int each_person(void *arg, struct db_rows *r)
+{
+    struct person_list  *l = arg;
+    struct store_account a;
+
+    read_row(r, &a);
+    return l->fn(l->ctx, &a, db_is_null(r, 9) ? ROLE_USER : (enum role)col_word(r, 9, role_words));
+}
+
+int store_account_of_domain(struct store *s, struct uuid domain, struct span after, size_t limit, store_person_fn fn,
+                            void *ctx, struct err *e)
+{
+    struct person_list  l = {fn, ctx};
+    const struct db_val vals[] = {dbv_uuid(&domain), dbv_text(after.p != NULL ? after : SPAN("")),
+                                  dbv_i64((int64_t)page_limit(limit))};
+
+    return row_each(s->main, of_domain_sql, vals, COUNT(vals), each_person, &l, e);
+}
+
+int store_account_is_in(struct store *s, struct uuid account, struct uuid domain, bool *out, struct err *e)
+{
+    struct db_rows *r;
+    int rc = row_first(s->main, is_in_sql, (struct db_val[]){dbv_uuid(&account), dbv_uuid(&domain)}, 2, &r, e);
+
+    *out = rc > 0;
+    if (rc > 0)
+        db_rows_free(&r);
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- roles ---- */

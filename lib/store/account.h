@@ -25,12 +25,21 @@ int store_account_add(struct store *s, const struct actor *by, const struct stor
                       struct err *e);
 /* Writes name, admin, active, language and zone of a->id. */
 int store_account_set(struct store *s, const struct actor *by, const struct store_account *a, struct err *e);
+/* Both: the last admin who can sign in stays one, when it is a person or a program that asks and not the operator of the machine
+ * (ERR_CONFLICT). */
 /* With its credentials and sessions; its mailboxes stay, without a person. */
 int store_account_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 int store_account_get(struct store *s, struct uuid id, struct store_account *out, struct err *e);
 int store_account_find(struct store *s, struct span login, struct store_account *out, struct err *e);
 /* In order of logins, those after `after`. */
 int store_account_list(struct store *s, struct span after, size_t limit, store_account_fn fn, void *ctx, struct err *e);
+
+/* Those who have a mailbox, a role or their login in a domain, in order of logins, with their role there. */
+typedef int (*store_person_fn)(void *ctx, const struct store_account *a, enum role role);
+int store_account_of_domain(struct store *s, struct uuid domain, struct span after, size_t limit, store_person_fn fn,
+                            void *ctx, struct err *e);
+/* Is the account one of those? */
+int store_account_is_in(struct store *s, struct uuid account, struct uuid domain, bool *out, struct err *e);
 
 /* ROLE_OWNER or ROLE_CLERK of a domain; ROLE_USER takes the row away. */
 int store_role_set(struct store *s, const struct actor *by, struct uuid account, struct uuid domain, enum role role,

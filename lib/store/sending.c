@@ -33,6 +33,7 @@ static const char block_sql[] =
     " blocked_by = excluded.blocked_by, automatic = excluded.automatic, at_us = excluded.at_us,"
     " until_us = excluded.until_us";
 static const char unblock_sql[] = "DELETE FROM blocked_sender WHERE login = $1";
+static const char automatic_sql[] = "SELECT automatic FROM blocked_sender WHERE login = $1";
 static const char blocked_sql[] =
     "SELECT login, reason, evidence, blocked_by, automatic, at_us, until_us FROM blocked_sender"
     " WHERE login > $1 AND (until_us IS NULL OR until_us > $2) ORDER BY login LIMIT $3";
@@ -246,9 +247,15 @@ int store_blocked_put(struct store *s, const struct actor *by, const struct stor
 
 static int unblock_in(struct store *s, const struct actor *by, const char *login, struct err *e)
 {
-    int64_t       changed = 0;
+    int64_t       changed = 0, automatic = 0;
     struct db_val key = dbv_str(login);
 
+    if (!by->admin) {
+        int rc = row_i64(s->main, automatic_sql, &key, 1, &automatic, e);
+
+        if (rc < 0 || (rc > 0 && !automatic))
+            return rc < 0 ? -1 : err_set(e, ERR_DENIED, "the operator has blocked this sender, and can lift it");
+    }
     if (store_change_note(s, CHANGE_SENDER, STORE_SCOPE_GLOBAL, NULL, e) < 0 ||
         db_run(s->main, unblock_sql, &key, 1, &changed, e) < 0)
         return -1;
@@ -262,8 +269,6 @@ int store_blocked_delete(struct store *s, const struct actor *by, struct span lo
     char key[SENDING_LOGIN_MAX + 1];
     bool own;
 
-    if (!by->admin)
-        return err_set(e, ERR_DENIED, "who may send is for the operator to say");
     if (login_key(login, key, e) < 0 || row_begin(s, &own, e) < 0)
         return -1;
     return row_end(s, own, unblock_in(s, by, key, e), e);

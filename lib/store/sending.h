@@ -54,6 +54,8 @@ typedef int (*store_blocked_fn)(void *ctx, const struct store_blocked *b);
 
 /* Blocks (a second time: with the new reason). The login is put in lower case. */
 int store_blocked_put(struct store *s, const struct actor *by, const struct store_blocked *b, struct err *e);
+/* Who is no admin may lift what was blocked automatically, and nothing that somebody decided: ERR_DENIED. That it is a sender of theirs
+ * is for the caller to see to. */
 int store_blocked_delete(struct store *s, const struct actor *by, struct span login, struct err *e);
 /* In order of logins, those after `after` (SPAN_NONE: from the start); those that have run out at now_us are left out. */
 int store_blocked_list(struct store *s, int64_t now_us, struct span after, size_t limit, store_blocked_fn fn, void *ctx,

@@ -13,7 +13,7 @@ const enum action       disposition_actions[] = {ACTION_TAG, ACTION_QUARANTINE, 
 enum { DISPOSE_TAG, DISPOSE_REJECT = 3 }; /* indexes of the two */
 const char *const enrol_words[] = {"listed", "delivered", "closed", NULL};
 
-static const struct store_setting built_in = {
+const struct store_setting store_setting_built_in = {
     .reject = 15,
     .add_header = 6,
     .greylist = 4,
@@ -127,7 +127,7 @@ int store_setting_holds(struct store *s, const struct uuid *domain, struct store
 
     if (store_setting_get(s, STORE_SCOPE_GLOBAL, &own, e) < 0)
         return -1;
-    *out = over(built_in, &own);
+    *out = over(store_setting_built_in, &own);
     if (domain == NULL)
         return 0;
     if (store_setting_get(s, store_scope_domain(*domain), &own, e) < 0)

@@ -38,6 +38,7 @@ extern const char *const enrol_words[]; /* "listed", "delivered", "closed", NULL
     ((struct store_setting){__builtin_nan(""), __builtin_nan(""), __builtin_nan(""), -1, -1, -1, -1, -1, -1, -1, -1,   \
                             -1, -1, -1, -1, -1})
 int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e);
+extern const struct store_setting store_setting_built_in;
 /* What holds where it is set nowhere below: built in, global, and the domain's (NULL: without). */
 int store_setting_holds(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e);
 /* Replaces the row: get, change, set. A mailbox has thresholds and nothing else, where its domain permits them. Quotas, copies,

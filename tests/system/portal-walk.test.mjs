@@ -19,6 +19,8 @@ before(async () => {
     await own.must("account", "set", OLGA, "--owner", "theirs.example");
     await own.must("account", "add", ROOT, "--admin", "on");
     await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas", "block", "--subject", "wares");
+    await own.must("domain", "alias", "ours.example", "also-ours.example");
+    await own.must("address", "add", "sales@ours.example", "--kind", "alias", "--to", ANNA);
     const key = async (name, role, ...more) => keyed(own, (await own.must("token", "add", name, "mail:read", "mail:act", "rules:read", "rules:write", "domain:read", "domain:write", "audit:read", "sso", "operate", "--role", role, ...more)).match(/pst_\S+/)[0]);
     site = await startRulesd({ site: own, init: false });
     await startPortal(site);
@@ -41,6 +43,8 @@ const operations = () => Object.entries(document.paths).flatMap(([path, methods]
 const fill = (path) => path.replace(/\{(\w+)\}/g, (_, name) => encodeURIComponent(objects[name] ?? "01a00000-0000-7000-8000-000000000000"));
 const ask = (one, { path, method }) => one.call(method, fill(path), { body: method === "GET" || method === "DELETE" ? undefined : {} });
 const standings = ["nobody", "user", "clerk", "owner", "admin"];
+// What takes other objects with it goes last.
+const ends = ({ path, method }) => (method !== "DELETE" ? 0 : 1 + ["/mailboxes/{mailbox}", "/accounts/{account}", "/domains/{domain}"].indexOf(path) + 1);
 const known = (path) => [...path.matchAll(/\{(\w+)\}/g)].every(([, name]) => objects[name]);
 
 test("nobody without a session gets anywhere but through the doors that are open", async () => {
@@ -64,7 +68,7 @@ test("what is Anna's is refused to strangers, in every call, as if it were not t
 });
 
 test("who may, may: the same calls on the same objects reach their work", async () => {
-    const reads = operations().filter((x) => x.op["x-object"] !== "none" && x.op["x-deed"] !== "open" && known(x.path)).sort((a, b) => (a.method === "DELETE") - (b.method === "DELETE"));
+    const reads = operations().filter((x) => x.op["x-object"] !== "none" && x.op["x-deed"] !== "open" && known(x.path)).sort((a, b) => ends(a) - ends(b));
     for (const o of reads) {
         const least = standings.indexOf(o.op["x-least"]);
         const rightful = [...(least <= 1 ? ["anna"] : []), ...(least <= 3 ? ["owen"] : []), "root"].filter((n) => o.method !== "DELETE" || n === "anna" || (least > 1 && n === "owen") || least > 3);
@@ -73,6 +77,6 @@ test("who may, may: the same calls on the same objects reach their work", async 
             const needsReason = name === "root" && o.op["x-deed"] === "mail.open" && status === 403;
             assert.ok(REACHED.has(status) || needsReason, `${name}: ${o.method} ${o.path} said ${status} ${text.slice(0, 200)}`);
         }
-        if (least > 1 && known(o.path) && o.op["x-object"] !== "global") assert.equal((await ask(who.anna, o)).status === 403 || (await ask(who.anna, o)).status === 404, true, `anna: ${o.method} ${o.path}`);
+        if (least > 1 && known(o.path) && o.op["x-object"] !== "global") assert.ok([401, 403, 404].includes((await ask(who.anna, o)).status), `anna: ${o.method} ${o.path}`);
     }
 });

@@ -124,12 +124,81 @@ static void accounts_and_their_domains_are_listed_by_name(void **state)
     assert_string_equal(text, "one.example:clerk two.example:owner ");
 }
 
+struct people {
+    char text[400];
+};
+
+static int each_person(void *ctx, const struct store_account *a, enum role role)
+{
+    struct people *p = ctx;
+
+    snprintf(p->text + strlen(p->text), sizeof p->text - strlen(p->text), "%s %s, ", a->login, role_words[role]);
+    return 0;
+}
+
+static struct uuid add_person(struct world *w, const char *login)
+{
+    struct store_account a = {.active = true};
+    struct uuid          id;
+
+    snprintf(a.login, sizeof a.login, "%s", login);
+    OK(w, store_account_add(w->more, &root, &a, &id, &w->e));
+    return id;
+}
+
+static void the_people_of_a_domain_have_a_mailbox_a_role_or_their_login_there(void **state)
+{
+    struct world *w = world_of(state);
+    struct uuid   ours = add_domain(w, "ours.example"), mailbox, a, b, c, stranger;
+    struct people all = {""}, rest = {""};
+    bool          in;
+
+    a = add_person(w, "a@ours.example");
+    b = add_person(w, "b@elsewhere.example");
+    c = add_person(w, "c@elsewhere.example");
+    stranger = add_person(w, "d@notours.example");
+    OK(w, store_mailbox_add(w->more, &root, ours, SPAN("b"), &b, &mailbox, &w->e));
+    OK(w, store_role_set(w->more, &root, c, ours, ROLE_OWNER, &w->e));
+    OK(w, store_account_of_domain(w->more, ours, SPAN_NONE, 0, each_person, &all, &w->e));
+    assert_string_equal(all.text, "a@ours.example user, b@elsewhere.example user, c@elsewhere.example owner, ");
+    OK(w, store_account_of_domain(w->more, ours, SPAN("a@ours.example"), 1, each_person, &rest, &w->e));
+    assert_string_equal(rest.text, "b@elsewhere.example user, ");
+    OK(w, store_account_is_in(w->more, a, ours, &in, &w->e));
+    assert_true(in);
+    OK(w, store_account_is_in(w->more, stranger, ours, &in, &w->e));
+    assert_false(in);
+}
+
+static void the_last_admin_is_unmade_at_the_machine_alone(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_account only = {.login = "root@ours.example", .active = true, .admin = true}, other = only;
+    struct actor afar = {.kind = ACTOR_ACCOUNT, .name = "root@ours.example", .source = "192.0.2.1", .admin = true};
+
+    snprintf(other.login, sizeof other.login, "second@ours.example");
+    OK(w, store_account_add(w->more, &root, &only, &only.id, &w->e));
+    OK(w, store_account_add(w->more, &root, &other, &other.id, &w->e));
+    other.active = false;
+    OK(w, store_account_set(w->more, &afar, &other, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_account_delete(w->more, &afar, only.id, &w->e));
+    only.active = false;
+    REFUSED(w, ERR_CONFLICT, store_account_set(w->more, &afar, &only, &w->e));
+    only.active = true;
+    only.admin = false;
+    REFUSED(w, ERR_CONFLICT, store_account_set(w->more, &afar, &only, &w->e));
+    OK(w, store_account_set(w->more, &root, &only, &w->e));
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(an_account_is_read_as_it_was_written),          STORE(a_login_is_given_once),
-        STORE(roles_are_of_domains_and_end_with_the_account), STORE(only_an_admin_makes_admins),
+        STORE(an_account_is_read_as_it_was_written),
+        STORE(a_login_is_given_once),
+        STORE(roles_are_of_domains_and_end_with_the_account),
+        STORE(only_an_admin_makes_admins),
         STORE(accounts_and_their_domains_are_listed_by_name),
+        STORE(the_people_of_a_domain_have_a_mailbox_a_role_or_their_login_there),
+        STORE(the_last_admin_is_unmade_at_the_machine_alone),
     };
 
     return run_on_both(tests, COUNT(tests));
