@@ -2,12 +2,13 @@
 #include "route.h"
 
 extern const struct route_family session_family, signin_family, mail_family, mail_act_family, mail_body_family,
-    decide_family, request_family, export_family, held_family;
+    handoff_family, decide_family, request_family, export_family, held_family;
 extern const struct route_family me_family, audit_family, rules_family, rules_try_family, domains_family, people_family,
     live_family;
 
 const struct route_family *const route_families[] = {&session_family,
                                                      &signin_family,
+                                                     &handoff_family,
                                                      &mail_family,
                                                      &mail_act_family,
                                                      &mail_body_family,

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "mail/compose.h"
 #include "net/smtp_client.h"
+#include "store/handoff.h"
 #include "store/idempotency.h"
 #include "store/outbox.h"
 #include "store/session.h"
@@ -143,7 +144,8 @@ static int trim(struct sender *s, struct err *e)
         return 0;
     s->trimmed_us = now;
     return store_outbox_trim(s->store, now, e) < 0 || store_signin_trim(s->store, now, e) < 0 ||
-                   store_session_trim(s->store, now, e) < 0 || store_idempotency_trim(s->store, now, e) < 0
+                   store_session_trim(s->store, now, e) < 0 || store_idempotency_trim(s->store, now, e) < 0 ||
+                   store_handoff_trim(s->store, now, e) < 0
                ? -1
                : 0;
 }

@@ -12,6 +12,7 @@
 #include "mail/address.h"
 #include "mail/compose.h"
 #include "route.h"
+#include "signin.h"
 #include "store/credential.h"
 #include "store/outbox.h"
 #include "store/session.h"
@@ -78,8 +79,7 @@ static int get_challenge(struct call *c, struct err *e)
 
 /* ---- sessions ---- */
 
-/* "Firefox on Linux": as much of a User-Agent as helps a person to know it again. */
-static void device_of(const struct call *c, char out[200])
+void signin_device(const struct call *c, char out[200])
 {
     static const char *const browsers[][2] = {{"Edg/", "Edge"},      {"OPR/", "Opera"},     {"Firefox/", "Firefox"},
                                               {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}};
@@ -107,7 +107,7 @@ static int begin_session(struct call *c, const struct store_account *a, const ch
 
     snprintf(x.methods, sizeof x.methods, "%s", method);
     snprintf(x.ip, sizeof x.ip, "%s", c->ip_text);
-    device_of(c, x.device);
+    signin_device(c, x.device);
     if (store_session_begin(c->store, &by, &x, c->now_us, &id, token, e) < 0)
         return -1;
     identify_set_cookie(c, span_of(token), SESSION_US / 1000000);
@@ -220,7 +220,7 @@ static int ask_in(struct call *c, struct span login, const char *browser, struct
     ask.known &= !(who.has_account && who.account.admin);
     snprintf(ask.login, sizeof ask.login, "%.*s", SPAN_ARG(login));
     snprintf(ask.ip, sizeof ask.ip, "%s", c->ip_text);
-    device_of(c, ask.device);
+    signin_device(c, ask.device);
     if (store_signin_ask(c->store, &ask, span_of(browser), c->now_us, token, e) < 0)
         return -1;
     return put_letter(c, &ask, token, e);

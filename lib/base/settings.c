@@ -116,6 +116,8 @@ const struct conf_row conf_rows[] = {
      "The portal's address as people see it."},
     {"portal", "name", CONF_TEXT, AT(portal.name), "Postern", 0, 0, NULL,
      "What it calls itself, on pages and in mail, where no brand says otherwise."},
+    {"portal", "sso_url", CONF_TEXT, AT(portal.sso_url), "", 0, 0, NULL,
+     "Where the operator's dashboard hands people over (docs/sso.md); empty: nowhere."},
     {"portal", "web", CONF_TEXT, AT(portal.web), "/usr/local/share/postern/web", 0, 0, NULL,
      "The folder of the web pages."},
     {"portal", "modules", CONF_TEXT, AT(portal.modules), "/usr/local/share/postern/web/modules", 0, 0, NULL,

@@ -56,7 +56,7 @@ struct settings {
         const char *url, *from;
     } smtp;
     struct {
-        const char      *listen, *public_url, *name, *web, *modules;
+        const char      *listen, *public_url, *sso_url, *name, *web, *modules;
         struct conf_list trusted_proxies, metrics_from;
     } portal;
     struct {
