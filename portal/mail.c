@@ -258,7 +258,9 @@ int mail_scopes_read(struct span text, struct mail_scopes *out, struct err *e)
 
 /* ---- a row ---- */
 
-void mail_put_row(struct buf *b, const char *key, const struct store_row *r)
+void mail_put_row(struct buf *b, const char *key, const struct store_row *r) { mail_put_held_row(b, key, r, NULL); }
+
+void mail_put_held_row(struct buf *b, const char *key, const struct store_row *r, const char *likely)
 {
     json_open(b, key, '{');
     json_add_uuid(b, "uid", &r->key.uid);
@@ -279,7 +281,34 @@ void mail_put_row(struct buf *b, const char *key, const struct store_row *r)
     json_add_text(b, "layer", r->layer.n > 0 ? r->layer : SPAN_NONE);
     json_add_text(b, "answer", r->answer);
     json_add_time(b, "updated", r->updated_us);
+    if (likely != NULL)
+        json_add_str(b, "likely", likely);
     json_close(b, '}');
+}
+
+/* What the filter alone made of a held message, for who looks for what should not be there: a block adds 100 to its score. What the score
+ * held is called spam where the domain would refuse it; what a rule held, where the domain would mark it. */
+struct opinion {
+    bool              known;
+    struct uuid       domain;
+    struct thresholds t;
+};
+
+static const char *likely(struct call *c, const struct store_row *r, struct opinion *o)
+{
+    struct store_domain_view view;
+    double                   own = r->has_rule && r->score >= SCORE_BLOCK / 2 ? r->score - SCORE_BLOCK : r->score;
+    double                   limit;
+
+    if (!o->known || !uuid_eq(&o->domain, &r->domain)) {
+        if (store_domain_view(c->store, r->has_domain ? &r->domain : NULL, c->arena, &view, NULL) < 0)
+            return NULL;
+        *o = (struct opinion){true, r->domain, view.thresholds};
+    }
+    limit = r->has_rule ? o->t.add_header : o->t.reject;
+    if (limit >= THRESHOLD_OFF)
+        limit = r->has_rule ? o->t.reject : 2 * o->t.add_header;
+    return r->has_score && own >= limit ? "spam" : "ham";
 }
 
 /* ---- lists ---- */
@@ -308,6 +337,7 @@ static int list(struct call *c, const struct mail_scopes *where, struct err *e)
     struct mail_query        what;
     struct store_key         before;
     struct mail_page         page;
+    struct opinion           opinion = {.known = false};
     struct buf              *b;
     bool                     behind = in->after.n > 0;
 
@@ -322,7 +352,7 @@ static int list(struct call *c, const struct mail_scopes *where, struct err *e)
         return -1;
     b = call_list_begin(c);
     for (size_t i = 0; i < page.n; i++)
-        mail_put_row(b, NULL, &page.rows[i]);
+        mail_put_held_row(b, NULL, &page.rows[i], what.held ? likely(c, &page.rows[i], &opinion) : NULL);
     call_list_end(c, page.more ? mail_cursor(c, &page.next) : SPAN_NONE);
     return 0;
 }
@@ -619,7 +649,8 @@ const struct route_family mail_family = {
     "\"spam\",\"quarantined\",\"blocked\",\"rejected\"]},\"verdict\":{\"type\":\"string\"},\"state\":{\"type\":"
     "\"string\"},\"direction\":{\"type\":\"string\"},\"sender\":{\"type\":\"string\"},\"from\":{\"type\":\"string\"},"
     "\"from_name\":{\"type\":\"string\"},\"subject\":{\"type\":\"string\"},\"recipient\":{\"type\":\"string\"},"
-    "\"size\":{\"type\":\"integer\"},\"score\":{\"type\":[\"number\",\"null\"]}}},"
+    "\"size\":{\"type\":\"integer\"},\"score\":{\"type\":[\"number\",\"null\"]},"
+    "\"likely\":{\"type\":\"string\",\"enum\":[\"spam\",\"ham\"]}}},"
     "\"Summary\":{\"type\":\"object\",\"properties\":{\"last\":{\"type\":[\"string\",\"null\"]},"
     "\"delivered_today\":{\"type\":\"integer\"},\"held\":{\"type\":\"integer\"}}},"
     "\"DeliveryDetail\":{\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/components/schemas/Delivery\"}]}"};

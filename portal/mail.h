@@ -58,6 +58,8 @@ int mail_report(struct call *c, enum report_class class, struct report_made *mad
 
 /* A row of a list: schema Delivery. */
 void mail_put_row(struct buf *b, const char *key, const struct store_row *r);
+/* With what the filter alone made of it: "spam" or "ham"; NULL: not said. */
+void mail_put_held_row(struct buf *b, const char *key, const struct store_row *r, const char *likely);
 
 void mail_put_request(struct buf *b, const char *key, const struct store_request *r);
 

@@ -21,7 +21,7 @@ const later = (load, name) => {
 };
 const places = [
     { path: "/", icon: "mail", word: "nav.mail", Page: Mail },
-    { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: (p) => html`<${Mail} ...${p} held />` },
+    { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") },
     { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
     { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },

@@ -11,7 +11,7 @@ const presets = ["", "status:quarantined", "status:blocked,rejected", "status:sp
 const PAGE = 50;
 
 const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
-const idOf = (row) => `${row.uid}/${row.n}`;
+export const idOf = (row) => `${row.uid}/${row.n}`;
 
 function Row({ row, to, current, onOpen }) {
     return html`<li><a class="row ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}
@@ -24,7 +24,7 @@ function Row({ row, to, current, onOpen }) {
 }
 
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
-function Search({ q, onSearch }) {
+export function Search({ q, onSearch }) {
     const [text, setText] = useState(q);
     const box = useRef(), typing = useRef(false);
     // What is typed in one go is one step back; the next search is a step of its own.
@@ -42,7 +42,7 @@ function Search({ q, onSearch }) {
     </form>`;
 }
 
-const scopesOf = (me) => [
+export const scopesOf = (me) => [
     ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address]),
     ...me.domains.map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
     ...(me.account.admin ? [["global", t("scope.global")]] : []),
@@ -96,7 +96,8 @@ export function Mail({ me, held }) {
         <div class="page-head"><h1>${t(held ? "nav.quarantine" : "nav.mail")}</h1>
             ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
                 ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}
-                ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
+                ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}
+            ${!me.staff && html`<a class="button" download href=${`/api/v1${pathOf(scope)}.csv?${new URLSearchParams({ q })}`}>${t("export")}</a>`}</div>
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div>`}
         ${list.problem && list.value && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
@@ -109,7 +110,7 @@ export function Mail({ me, held }) {
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
 }
 
-function Nothing({ held, words }) {
+export function Nothing({ held, words }) {
     const { value } = useLoad(() => get("/me/summary").catch(() => null), []);
 
     if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;

@@ -1,0 +1,130 @@
+// What is held: what is probably no spam first, picked one by one or all at once, and what was deleted lately.
+import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { del, get, post, segment } from "../api.js";
+import { go, useHere, withQuery } from "../router.js";
+import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
+import { number, score, t } from "../words.js";
+import { Delivery } from "./delivery.js";
+import { idOf, Nothing, scopesOf, Search } from "./mail.js";
+import { Requests } from "./requests.js";
+
+const PAGE = 100;
+const at = (row) => `/deliveries/${row.uid}/${row.n}`;
+const base = (scope) => (scope ? `/scopes/${segment(scope)}` : "/me");
+const acts = {
+    release: { kind: "primary", call: (row) => post(`${at(row)}/release`) },
+    spam: { call: (row) => post(`${at(row)}/report`, { class: "spam" }) },
+    ham: { call: (row) => post(`${at(row)}/report`, { class: "ham" }) },
+    delete: { kind: "danger", call: (row) => post(`${at(row)}/delete`), back: (row) => post(`${at(row)}/undelete`) },
+};
+const taken = new Set(["release", "delete"]);
+
+function Held({ row, to, picked, onPick, current, onOpen }) {
+    return html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} onChange=${onPick} />
+        <a class="row held ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
+        <span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span><span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span>
+        ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}<span class="number quiet">${row.score !== null && row.score < 90 ? score(row.score) : ""}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
+}
+
+// Work on a whole search, done by the server while one does something else.
+function Job({ id, onEnd }) {
+    const [job, set] = useState(null);
+    const end = useRef(onEnd);
+
+    end.current = onEnd;
+    useEffect(() => {
+        let timer, gone = false;
+        const look = async () => {
+            const now = await get(`/jobs/${id}`, {}, { quiet: true }).catch(() => null);
+            if (gone) return;
+            if (now) set(now);
+            if (now && now.state !== "waiting") end.current(now); else timer = setTimeout(look, 700);
+        };
+        look();
+        return () => { gone = true; clearTimeout(timer); };
+    }, [id]);
+    if (!job) return null;
+    return html`<div class="bar" role="status"><span>${t(`job.${job.state}`, { n: job.done, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${job.answer ?? ""}`}</span>
+        ${job.state === "waiting" && html`<progress max=${Math.max(job.total, 1)} value=${job.done + job.failed} aria-label=${t("job.progress")}></progress><${Button} onClick=${() => del(`/jobs/${id}`).catch(() => {})}>${t("job.stop")}</${Button}>`}
+        ${job.can_undo && html`<${Button} onClick=${() => post(`/jobs/${id}/undo`).then((undo) => go(withQuery({ job: undo.id })), (p) => note(p.message))}>${t("undo")}</${Button}>`}
+        ${job.state !== "waiting" && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;
+}
+
+function Deleted({ scope, changed }) {
+    const list = useLoad((signal) => get(`${base(scope)}/deleted`, { limit: PAGE }, { signal }), [scope]);
+    const back = async (row) => { try { await post(`${at(row)}/undelete`); note(t("deleted.back")); list.again(); changed(); } catch (p) { note(p.message); } };
+
+    if (list.problem) return html`<${Failed} problem=${list.problem} again=${list.again} />`;
+    if (!list.value) return html`<${Waiting} />`;
+    if (list.value.items.length === 0) return html`<p class="quiet">${t("deleted.none")}</p>`;
+    return html`<p class="hint quiet">${t("deleted.text")}</p><ul class="rows">${list.value.items.map((row) => html`<li key=${idOf(row)} class="deleted"><span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
+        <span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span><${Button} onClick=${() => back(row)}>${t("deleted.undo")}</${Button}></li>`)}</ul>`;
+}
+
+function Groups({ rows, groups, picked, flip, wide, open, show }) {
+    return groups.map(([word, all]) => all.length > 0 && html`<section key=${word} aria-label=${t(`held.${word}`)}><h2 class="group">${t(`held.${word}`)} <span class="quiet">${number(all.length)}</span></h2>
+        <ul class="rows">${all.map((row) => html`<${Held} key=${idOf(row)} row=${row} to=${wide} picked=${picked.has(idOf(row))} onPick=${() => flip(row)} current=${idOf(row) === open} onOpen=${show} />`)}</ul></section>`);
+}
+
+export function Quarantine({ me }) {
+    const { query } = useHere();
+    const words = query.get("q") ?? "", open = query.get("open"), job = query.get("job"), bin = query.get("show") === "deleted";
+    const scopes = useMemo(() => scopesOf(me), [me]);
+    const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
+    const q = `is:held ${words}`.trim();
+    const list = useLoad((signal) => get(`${base(scope)}/mail`, { q, limit: PAGE }, { signal }), [scope, q]);
+    const [more, setMore] = useState({ rows: [], next: undefined });
+    const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
+    const rows = [...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
+    const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
+    const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1;
+
+    useEffect(() => { setMore({ rows: [], next: undefined }); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
+    const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
+    // A page of which all was deleted is empty, and there may be more behind it.
+    useEffect(() => { if (list.value && rows.length === 0 && next) load(); }, [list.value, next]);
+    const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
+    const step = (by) => { const i = shown.findIndex((r) => idOf(r) === open), row = shown[Math.min(Math.max(i + by, 0), shown.length - 1)]; if (row) show(row); };
+    useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = shown.find((r) => idOf(r) === open); if (row) flip(row); } });
+    const flip = (row) => { const now = new Set(picked); now.has(idOf(row)) ? now.delete(idOf(row)) : now.add(idOf(row)); pick(now); setEvery(false); };
+
+    const each = async (what, these, call) => {
+        let done = 0, failed = "";
+        for (const row of these) { try { await call(row); done++; } catch (p) { failed = p.offline ? t("offline.text") : p.message; } }
+        return { done, failed };
+    };
+    const act = async (what) => {
+        setBusy(what);
+        try {
+            if (every) { const made = await post(`${base(scope)}/jobs`, { what, q }); go(withQuery({ job: made.id, open: null })); }
+            else {
+                const these = rows.filter((r) => picked.has(idOf(r))), { done, failed } = await each(what, these, acts[what].call);
+                const back = acts[what].back && (() => each(what, these, acts[what].back).then(list.again));
+                note([t(`bulk.${what}_done`, { n: done }), failed].filter(Boolean).join(" "), done > 0 ? back : undefined);
+                if (taken.has(what)) list.again(); else pick(new Set());
+            }
+        } catch (p) { note(p.offline ? t("offline.text") : p.message); }
+        setBusy(""); setSure(""); setEvery(false);
+    };
+
+    return html`
+        <div class="page-head"><h1>${t("nav.quarantine")}</h1>
+            ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
+                ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
+        ${scope.startsWith("domain:") && html`<${Requests} key=${scope} domain=${scope.slice(7)} onOpen=${show} onDone=${list.again} />`}
+        <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
+        ${scope !== "global" && html`<div class="presets" role="group" aria-label=${t("presets")}><${Link} to=${withQuery({ show: null, open: null })} aria-current=${bin ? undefined : "true"}>${t("held.now")}</${Link}><${Link} to=${withQuery({ show: "deleted", open: null })} aria-current=${bin ? "true" : undefined}>${t("deleted.title")}</${Link}></div>`}
+        ${job && html`<${Job} key=${job} id=${job} onEnd=${list.again} />`}
+        ${bin ? html`<${Deleted} scope=${scope} changed=${list.again} />`
+            : list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
+            : !list.value || (rows.length === 0 && next) ? html`<${Waiting} />`
+            : rows.length === 0 ? html`<${Nothing} held words=${words} />`
+            : html`<label class="all"><input type="checkbox" checked=${picked.size === rows.length} onChange=${(e) => { pick(e.target.checked ? new Set(rows.map(idOf)) : new Set()); setEvery(false); }} /> ${t("pick.all", { n: rows.length })}</label>
+                <${Groups} groups=${groups} picked=${picked} flip=${flip} wide=${wide} open=${open} show=${show} />
+                ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}
+                ${picked.size > 0 && html`<div class="bulk" role="toolbar" aria-label=${t("bulk.label")}><strong>${every ? t("pick.every") : t("pick.some", { n: picked.size })}</strong>
+                    ${next && picked.size === rows.length && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${t("pick.take_every")}</button>`}
+                    ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
+        ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${(row) => row.state === "released" && list.again()} />`}`;
+}

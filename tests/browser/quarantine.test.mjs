@@ -1,0 +1,101 @@
+// The quarantine as people work with it: what is held in two groups, many at once, a job for all results, the bin, and asking for a release.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
+
+const PARCEL = "Your parcel is waiting", LOTTERY = "Lottery: final notice";
+let house, browser, anna, otto;
+before(async () => {
+    house = await openHouse();
+    for (let i = 0; i < 130; i++) await house.letter({ subject: `Raffle number ${i}`, from: `raffle${i}@ext.example` });
+    browser = await openBrowser(house);
+    [anna, otto] = [await browser.person(ANNA), await browser.person(OTTO)];
+});
+after(async () => { await browser?.close(); await house?.close(); });
+
+const group = (page, name) => page.getByRole("region", { name });
+const box = (page, subject) => page.getByLabel(`Pick “${subject}`);
+const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
+const shot = async (page, name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` }); };
+
+test("what is held stands in two groups, what is probably no spam first", async () => {
+    await anna.at("/quarantine");
+    await settled(anna);
+    await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
+    await anna.getByRole("button", { name: "Show more" }).click();
+    await group(anna, "Probably spam").getByText(PARCEL).waitFor();
+    assert.equal(await group(anna, "Probably spam").getByText("Raffle number").count(), 0);
+    await shot(anna, "groups");
+});
+
+test("what is picked is deleted at one press, and the note takes it back", async () => {
+    await anna.at("/quarantine?q=parcel");
+    await settled(anna);
+    await box(anna, PARCEL).check();
+    await shot(anna, "picked");
+    await anna.getByRole("button", { name: "Delete" }).click();
+    await note(anna, "1 message deleted.");
+    await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await anna.getByRole("link", { name: "Recently deleted" }).click();
+    await anna.locator(".deleted", { hasText: PARCEL }).waitFor();
+    await shot(anna, "deleted");
+    await anna.getByRole("button", { name: "Put back" }).click();
+    await note(anna, "It is in quarantine again.");
+    await anna.getByRole("link", { name: "Held", exact: true }).click();
+    await group(anna, "Probably spam").getByText(PARCEL).waitFor();
+});
+
+test("all results of a search are one job, with its progress, and it is taken back", async () => {
+    await anna.at("/quarantine?q=raffle");
+    await settled(anna);
+    await anna.getByLabel(/Pick all \d+ that are shown/).check();
+    await anna.getByRole("button", { name: "Pick all results of this search" }).click();
+    await anna.getByRole("button", { name: "Delete" }).click();
+    await anna.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await anna.getByText("Done: 130 messages.").waitFor();
+    await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await shot(anna, "job");
+    await anna.getByRole("button", { name: "Undo" }).click();
+    await anna.getByText("Done: 130 messages.").waitFor();
+    await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
+});
+
+test("who may not release asks, and the owner answers above the list", async () => {
+    await anna.at("/quarantine?q=lottery");
+    await settled(anna);
+    await anna.locator("a.row", { hasText: LOTTERY }).click();
+    await anna.getByRole("button", { name: "Ask for release" }).click();
+    await anna.getByLabel("Why do you need it?").fill("I did play.");
+    await shot(anna, "ask");
+    await anna.getByRole("button", { name: "Ask", exact: true }).click();
+    await anna.getByText("an owner of the domain decides").last().waitFor();
+    assert.equal(await anna.getByRole("button", { name: "Release", exact: true }).count(), 0);
+
+    await otto.at("/quarantine?in=domain:ours.example");
+    await settled(otto);
+    const asks = otto.getByRole("region", { name: "1 person asks for a release" });
+    await asks.getByText("I did play.").waitFor();
+    await shot(otto, "requests");
+    await asks.getByRole("button", { name: "Refuse" }).click();
+    await otto.getByLabel(`Your answer to ${ANNA}`).fill("It is a fraud.");
+    await otto.getByRole("dialog").getByRole("button", { name: "Refuse" }).click();
+    await note(otto, "Refused");
+    await anna.reload();
+    await anna.getByText("It is a fraud.").waitFor();
+});
+
+test("the quarantine can be read by everybody, at every width, and nothing hangs over", async () => {
+    for (const [width, scheme] of [[1280, "light"], [390, "dark"], [320, "light"]]) {
+        const page = await browser.person(ANNA, { width, scheme });
+
+        await page.at("/quarantine");
+        await settled(page);
+        await page.getByLabel(/Pick all \d+ that are shown/).check();
+        await shot(page, `q-${width}-${scheme}`);
+        assert.deepEqual(await barriers(page), [], `${width} ${scheme}`);
+        assert.equal(await overhang(page), 0, `${width}`);
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
+});
