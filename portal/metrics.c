@@ -25,8 +25,10 @@ void metrics_count(struct portal_counts *c, struct span path, int status)
         atomic_fetch_add(&c->requests[status / 100 - 1], 1);
     for (size_t i = 0; i < COUNT(ways); i++)
         if (span_is(path, ways[i].path))
-            atomic_fetch_add(
-                &c->signins[i][status < 400 ? METRICS_IN : status < 500 ? METRICS_REFUSED : METRICS_FAILED], 1);
+            atomic_fetch_add(&c->signins[i][status < 400   ? METRICS_IN
+                                            : status < 500 ? METRICS_REFUSED
+                                                           : METRICS_FAILED],
+                             1);
 }
 
 static void head(struct buf *out, const char *name, const char *kind, const char *help)
@@ -48,7 +50,8 @@ static void put_requests(struct buf *out, const struct metrics_view *v)
     put_one(out, "refused_total", "counter", "Requests and connections that were refused before they became a call.",
             (double)v->httpd.refused);
     put_one(out, "connections", "gauge", "Connections that are open.", (double)v->httpd.connections);
-    put_one(out, "streams", "gauge", "Of these, pages that are told of new mail as it comes.", (double)v->httpd.streams);
+    put_one(out, "streams", "gauge", "Of these, pages that are told of new mail as it comes.",
+            (double)v->httpd.streams);
     put_one(out, "waiting", "gauge", "Requests that wait for a worker.", (double)v->httpd.waiting);
 }
 

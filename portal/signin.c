@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/secret.h"
+#include "brand.h"
 #include "challenge.h"
 #include "identify.h"
 #include "limit.h"
@@ -137,9 +138,9 @@ static int put_letter(struct call *c, const struct store_signin *ask, const char
                                      {"X-Auto-Response-Suppress", SPAN("All")}};
     struct uuid          id = uuid7_make();
     char                 key[UUID_TEXT + 1];
-    struct span          from = span_of(c->portal->settings->smtp.from);
-    struct span          domain = compose_address(from);
-    struct compose       m = {.from = from,
+    struct store_brand   brand;
+    struct span          domain;
+    struct compose       m = {.from = SPAN_NONE,
                               .to = span_of(ask->login),
                               .subject = SPAN("Your sign-in link"),
                               .at_us = c->now_us,
@@ -149,10 +150,14 @@ static int put_letter(struct call *c, const struct store_signin *ask, const char
     struct buf           out;
     int                  rc;
 
+    if (brand_of(c, span_of(ask->login), &brand, e) < 0)
+        return -1;
     uuid_format(&id, key);
+    m.from = span_of(brand.sender);
+    domain = compose_address(m.from);
     domain = span_skip(domain, span_rchr(domain, '@') + 1);
     m.message_id = arena_printf(c->arena, "%s@%.*s", key, SPAN_ARG(domain));
-    m.text = arena_printf(c->arena, letter, c->portal->origin, c->portal->origin, token, ask->device, c->ip_text);
+    m.text = arena_printf(c->arena, letter, brand.url, brand.url, token, ask->device, c->ip_text);
     buf_init(&out, 64 << 10);
     rc = compose_message(&m, &out, e);
     mail.key = span_of(key);

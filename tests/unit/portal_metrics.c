@@ -7,9 +7,10 @@
 
 static bool says(const struct portal_counts *c, const char *line)
 {
-    struct metrics_view v = {.counts = c, .store_up = true, .outbox = {3, 2, 10000000}, .sessions = 7, .now_us = 15500000};
-    struct buf          b;
-    bool                found;
+    struct metrics_view v = {
+        .counts = c, .store_up = true, .outbox = {3, 2, 10000000}, .sessions = 7, .now_us = 15500000};
+    struct buf b;
+    bool       found;
 
     buf_init(&b, 1 << 20);
     metrics_put(&b, &v);

@@ -1,0 +1,412 @@
+/* lib/store/brand.c - see brand.h. */
+#include "store/brand.h"
+
+#include <stdio.h>
+
+#include "mail/compose.h"
+#include "store/row.h"
+
+#define COLUMNS                                                                                                        \
+    "b.id, b.name, b.prefix, b.sender, b.url, b.support, b.webmail, b.contacts, b.calendar, b.accent_light,"           \
+    " b.accent_dark, b.logo_type, b.created_us, b.updated_us"
+static const char insert_sql[] = "INSERT INTO brand (id, tenant_id, name, prefix, sender, url, support, webmail,"
+                                 " contacts, calendar, accent_light, accent_dark, created_us, updated_us)"
+                                 " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $13)";
+static const char update_sql[] = "UPDATE brand SET name = $2, prefix = $3, sender = $4, url = $5, support = $6,"
+                                 " webmail = $7, contacts = $8, calendar = $9, accent_light = $10, accent_dark = $11,"
+                                 " updated_us = $12 WHERE id = $1";
+static const char delete_sql[] = "DELETE FROM brand WHERE id = $1";
+static const char get_sql[] = "SELECT " COLUMNS " FROM brand b WHERE b.id = $1";
+static const char list_sql[] = "SELECT " COLUMNS " FROM brand b ORDER BY b.name, b.id LIMIT $1";
+static const char logo_set_sql[] = "UPDATE brand SET logo = $2, logo_type = $3, updated_us = $4 WHERE id = $1";
+static const char logo_sql[] = "SELECT logo, logo_type FROM brand WHERE id = $1 AND logo_type <> ''";
+static const char host_set_sql[] = "INSERT INTO brand_host (host, brand_id) VALUES ($1, $2)"
+                                   " ON CONFLICT (host) DO UPDATE SET brand_id = excluded.brand_id";
+static const char host_delete_sql[] = "DELETE FROM brand_host WHERE host = $1";
+static const char domain_set_sql[] = "UPDATE domain SET brand_id = $2 WHERE id = $1";
+static const char hosts_sql[] = "SELECT host FROM brand_host WHERE brand_id = $1 ORDER BY host";
+static const char domains_sql[] = "SELECT name FROM domain WHERE brand_id = $1 ORDER BY name";
+static const char of_host_sql[] = "SELECT " COLUMNS " FROM brand_host h JOIN brand b ON b.id = h.brand_id"
+                                  " WHERE h.host = $1";
+static const char of_domain_sql[] =
+    "SELECT " COLUMNS " FROM domain d JOIN brand b ON b.id = d.brand_id WHERE d.name = $1 UNION ALL SELECT " COLUMNS
+    " FROM domain_alias a JOIN domain d ON d.id = a.domain_id JOIN brand b ON b.id = d.brand_id WHERE a.name = $1";
+
+/* The texts, in the order of COLUMNS behind the id. */
+static const struct text {
+    const char *key;
+    size_t      at, size;
+} texts[] = {
+#define TEXT(key, member)                                                                                              \
+    {                                                                                                                  \
+        key, offsetof(struct store_brand, member), sizeof((struct store_brand *)0)->member                             \
+    }
+    TEXT("name", name),
+    TEXT("prefix", prefix),
+    TEXT("sender", sender),
+    TEXT("url", url),
+    TEXT("support", support),
+    TEXT("webmail", webmail),
+    TEXT("contacts", contacts),
+    TEXT("calendar", calendar),
+    TEXT("accent_light", accent[SCHEME_LIGHT]),
+    TEXT("accent_dark", accent[SCHEME_DARK]),
+    TEXT("logo_type", logo_type),
+#undef TEXT
+};
+#define WRITTEN (COUNT(texts) - 1) /* all but the logo's type */
+
+static void read_row(struct db_rows *r, struct store_brand *out)
+{
+    *out = (struct store_brand){.id = col_uuid(r, 0), .created_us = db_i64(r, 12), .updated_us = db_i64(r, 13)};
+    for (size_t i = 0; i < COUNT(texts); i++)
+        col_str(r, (int)i + 1, (char *)out + texts[i].at, texts[i].size);
+}
+
+/* 1, 0, -1. */
+static int read_one(struct store *s, const char *sql, struct db_val key, struct store_brand *out, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->main, sql, &key, 1, &r, e);
+
+    if (rc <= 0)
+        return rc;
+    read_row(r, out);
+    db_rows_free(&r);
+    return 1;
+}
+
+int store_brand_get(struct store *s, struct uuid id, struct store_brand *out, struct err *e)
+{
+    int rc = read_one(s, get_sql, dbv_uuid(&id), out, e);
+
+    return rc > 0 ? 0 : rc < 0 ? -1 : err_set(e, ERR_NOT_FOUND, "There is no such brand.");
+}
+
+int store_brand_of_host(struct store *s, struct span host, struct store_brand *out, struct err *e)
+{
+    return read_one(s, of_host_sql, dbv_text(host), out, e);
+}
+
+int store_brand_of_domain(struct store *s, struct span domain, struct store_brand *out, struct err *e)
+{
+    return read_one(s, of_domain_sql, dbv_text(domain), out, e);
+}
+
+/* ---- what is let in ---- */
+
+static int check_prefix(const char *prefix, struct err *e)
+{
+    bool good = prefix[0] >= 'A' && prefix[0] <= 'Z';
+
+    for (const char *p = prefix; *p != '\0'; p++)
+        good = good && ((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_');
+    return good ? 0 : err_set(e, ERR_INVALID, "The prefix is a word in capitals, like ACME.");
+}
+
+/* http(s)://, and nothing in it that ends an attribute or a line. */
+static int check_link(const char *link, bool origin, const char *what, struct err *e)
+{
+    struct span text = span_of(link), rest;
+    bool        https = span_starts(text, SPAN("https://"));
+
+    if (text.n == 0)
+        return 0;
+    rest = span_skip(text, https ? 8 : 7);
+    if ((!https && !span_starts(text, SPAN("http://"))) || rest.n == 0)
+        return err_set(e, ERR_INVALID, "%s begins with https://.", what);
+    for (size_t i = 0; i < rest.n; i++)
+        if (rest.p[i] <= ' ' || rest.p[i] == 0x7f || strchr("\"'<>\\`@", rest.p[i]) != NULL ||
+            (origin && strchr("/?#", rest.p[i]) != NULL))
+            return err_set(e, ERR_INVALID,
+                           origin ? "%s is https://HOST, without anything behind it." : "%s is no address of a page.",
+                           what);
+    return 0;
+}
+
+static int check_mail(const char *text, const char *what, struct err *e)
+{
+    struct span address = compose_address(span_of(text));
+
+    if (*text == '\0' || (address.n > 0 && span_chr(address, '@') < address.n))
+        return 0;
+    return err_set(e, ERR_INVALID, "%s is no mail address.", what);
+}
+
+static int check_texts(const struct store_brand *b, struct err *e)
+{
+    for (size_t i = 0; i < WRITTEN; i++)
+        if (check_text(span_of((const char *)b + texts[i].at), i == 0 ? 1 : 0, texts[i].size - 1, texts[i].key, e) < 0)
+            return -1;
+    if (strpbrk(b->name, "\"\\<>") != NULL) /* it stands in the From of mail */
+        return err_set(e, ERR_INVALID, "The name cannot have quotes, angle brackets or backslashes.");
+    return 0;
+}
+
+static int check(const struct store_brand *b, struct err *e)
+{
+    struct accent made;
+
+    if (check_texts(b, e) < 0 || check_prefix(b->prefix, e) < 0 || check_mail(b->sender, "The sender", e) < 0 ||
+        check_mail(b->support, "The support address", e) < 0 ||
+        check_link(b->url, true, "The portal's address", e) < 0 ||
+        check_link(b->webmail, false, "The link to webmail", e) < 0 ||
+        check_link(b->contacts, false, "The link to contacts", e) < 0 ||
+        check_link(b->calendar, false, "The link to the calendar", e) < 0)
+        return -1;
+    for (int i = 0; i < SCHEMES; i++)
+        if (b->accent[i][0] != '\0' && accent_make(span_of(b->accent[i]), (enum scheme)i, &made, e) < 0)
+            return -1;
+    return 0;
+}
+
+/* NULL: none that a page shows. */
+static const char *type_of(struct span b)
+{
+    struct span start = span_trim(span_head(b, 1000));
+
+    if (span_starts(b, SPAN("\x89PNG\r\n\x1a\n")))
+        return "image/png";
+    if (span_starts(b, SPAN("\xff\xd8\xff")))
+        return "image/jpeg";
+    if (b.n > 12 && span_starts(b, SPAN("RIFF")) && span_starts(span_skip(b, 8), SPAN("WEBP")))
+        return "image/webp";
+    if ((span_starts(start, SPAN("<svg")) || span_starts(start, SPAN("<?xml")) || span_starts(start, SPAN("<!--"))) &&
+        span_find(b, SPAN("<svg")) < b.n && span_find(b, SPAN("<!DOCTYPE")) == b.n &&
+        span_find(b, SPAN("<!ENTITY")) == b.n && is_storable(b))
+        return "image/svg+xml";
+    return NULL;
+}
+
+/* ---- changing ---- */
+
+static void put_payload(struct buf *out, const char *key, const void *row)
+{
+    payload_open(out, key);
+    for (size_t i = 0; i < COUNT(texts); i++)
+        payload_str(out, texts[i].key, (const char *)row + texts[i].at);
+    payload_close(out);
+}
+
+static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
+                const struct store_brand *before, const struct store_brand *after, struct err *e)
+{
+    struct payload_change c = {action, "brand", id, put_payload, before, after};
+
+    return payload_note(s, by, STORE_SCOPE_GLOBAL, &c, e);
+}
+
+static size_t put_vals(const struct store_brand *b, struct db_val *vals, size_t n)
+{
+    for (size_t i = 0; i < WRITTEN; i++)
+        vals[n++] = dbv_str((const char *)b + texts[i].at);
+    vals[n++] = dbv_i64(clock_wall_us());
+    return n;
+}
+
+static int add_in(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e)
+{
+    struct db_val vals[16] = {dbv_uuid(&b->id), dbv_uuid(&uuid_zero)};
+    size_t        n = put_vals(b, vals, 2);
+
+    return db_run(s->main, insert_sql, vals, n, NULL, e) < 0 ? -1 : note(s, by, "brand.add", b->id, NULL, b, e);
+}
+
+int store_brand_add(struct store *s, const struct actor *by, const struct store_brand *b, struct uuid *id_out,
+                    struct err *e)
+{
+    struct store_brand mine = *b;
+    bool               own;
+
+    mine.id = uuid7_make();
+    mine.logo_type[0] = '\0';
+    if (check(b, e) < 0 || row_begin(s, &own, e) < 0)
+        return -1;
+    *id_out = mine.id;
+    return row_end(s, own, add_in(s, by, &mine, e), e);
+}
+
+static int set_in(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e)
+{
+    struct store_brand before, after;
+    struct db_val      vals[16] = {dbv_uuid(&b->id)};
+    size_t             n = put_vals(b, vals, 1);
+
+    if (store_brand_get(s, b->id, &before, e) < 0 || row_change_one(s, update_sql, vals, n, "brand", e) < 0 ||
+        store_brand_get(s, b->id, &after, e) < 0)
+        return -1;
+    return note(s, by, "brand.set", b->id, &before, &after, e);
+}
+
+int store_brand_set(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e)
+{
+    bool own;
+
+    if (check(b, e) < 0 || row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, set_in(s, by, b, e), e);
+}
+
+static int delete_in(struct store *s, const struct actor *by, struct uuid id, struct err *e)
+{
+    struct store_brand before;
+
+    if (store_brand_get(s, id, &before, e) < 0 ||
+        row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "brand", e) < 0)
+        return -1;
+    return note(s, by, "brand.delete", id, &before, NULL, e);
+}
+
+int store_brand_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e)
+{
+    bool own;
+
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, delete_in(s, by, id, e), e);
+}
+
+static int logo_in(struct store *s, const struct actor *by, struct uuid id, struct span bytes, const char *type,
+                   struct err *e)
+{
+    const struct db_val vals[] = {dbv_uuid(&id), bytes.n > 0 ? dbv_blob(bytes) : DBV_NULL, dbv_str(type),
+                                  dbv_i64(clock_wall_us())};
+    struct store_brand  before, after;
+
+    if (store_brand_get(s, id, &before, e) < 0 || row_change_one(s, logo_set_sql, vals, COUNT(vals), "brand", e) < 0 ||
+        store_brand_get(s, id, &after, e) < 0)
+        return -1;
+    return note(s, by, "brand.logo", id, &before, &after, e);
+}
+
+int store_brand_logo_set(struct store *s, const struct actor *by, struct uuid id, struct span bytes, struct err *e)
+{
+    const char *type = bytes.n == 0 ? "" : type_of(bytes);
+    bool        own;
+
+    if (bytes.n > BRAND_LOGO_MAX)
+        return err_set(e, ERR_LIMIT, "A logo has at most %zu kB.", BRAND_LOGO_MAX / 1000);
+    if (type == NULL)
+        return err_set(e, ERR_INVALID, "A logo is a PNG, JPEG, WebP or SVG image.");
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, logo_in(s, by, id, bytes, type, e), e);
+}
+
+int store_brand_logo(struct store *s, struct uuid id, struct arena *a, struct span *bytes_out, const char **type_out,
+                     struct err *e)
+{
+    const struct db_val key = dbv_uuid(&id);
+    struct db_rows     *r;
+    int                 rc = row_first(s->main, logo_sql, &key, 1, &r, e);
+
+    if (rc == 0)
+        err_set(e, ERR_NOT_FOUND, "There is no logo.");
+    if (rc <= 0)
+        return -1;
+    *bytes_out = arena_dup(a, db_text(r, 0));
+    *type_out = type_of(*bytes_out);
+    db_rows_free(&r);
+    return *type_out != NULL ? 0 : err_set(e, ERR_CORRUPT, "a logo that is none");
+}
+
+/* ---- whose it is ---- */
+
+static int note_given(struct store *s, const struct actor *by, const char *action, struct span name,
+                      const struct uuid *brand, struct err *e)
+{
+    struct store_brand    b = {.id = brand != NULL ? *brand : uuid_zero};
+    struct payload_change c = {action, "brand", b.id, put_payload, NULL, &b};
+
+    if (brand != NULL && store_brand_get(s, *brand, &b, e) < 0)
+        return -1;
+    snprintf(b.url, sizeof b.url, "%.*s", SPAN_ARG(name)); /* what it was given to */
+    return payload_note(s, by, STORE_SCOPE_GLOBAL, &c, e);
+}
+
+static int host_in(struct store *s, const struct actor *by, struct span host, const struct uuid *brand, struct err *e)
+{
+    struct db_val vals[] = {dbv_text(host), dbv_uuid_or_null(brand)};
+
+    if (note_given(s, by, "brand.host", host, brand, e) < 0)
+        return -1;
+    return brand != NULL ? db_run(s->main, host_set_sql, vals, 2, NULL, e)
+                         : row_change_one(s, host_delete_sql, vals, 1, "host", e);
+}
+
+int store_brand_host_set(struct store *s, const struct actor *by, struct span host, const struct uuid *brand,
+                         struct err *e)
+{
+    bool own;
+
+    if (check_text(host, 1, STORE_DOMAIN_MAX, "the host", e) < 0 || row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, host_in(s, by, host, brand, e), e);
+}
+
+static int domain_in(struct store *s, const struct actor *by, struct uuid domain, const struct uuid *brand,
+                     struct err *e)
+{
+    char text[UUID_TEXT + 1];
+
+    uuid_format(&domain, text);
+    if (note_given(s, by, "brand.domain", span_of(text), brand, e) < 0)
+        return -1;
+    return row_change_one(s, domain_set_sql, (struct db_val[]){dbv_uuid(&domain), dbv_uuid_or_null(brand)}, 2, "domain",
+                          e);
+}
+
+int store_brand_domain_set(struct store *s, const struct actor *by, struct uuid domain, const struct uuid *brand,
+                           struct err *e)
+{
+    bool own;
+
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    return row_end(s, own, domain_in(s, by, domain, brand, e), e);
+}
+
+/* ---- lists ---- */
+
+struct listing {
+    store_brand_fn      fn;
+    store_brand_name_fn name_fn;
+    void               *ctx;
+};
+
+static int each_brand(void *arg, struct db_rows *r)
+{
+    struct listing    *l = arg;
+    struct store_brand b;
+
+    read_row(r, &b);
+    return l->fn(l->ctx, &b);
+}
+
+static int each_name(void *arg, struct db_rows *r)
+{
+    struct listing *l = arg;
+
+    return l->name_fn(l->ctx, db_text(r, 0));
+}
+
+int store_brand_list(struct store *s, store_brand_fn fn, void *ctx, struct err *e)
+{
+    struct listing l = {.fn = fn, .ctx = ctx};
+
+    return row_each(s->main, list_sql, (struct db_val[]){dbv_i64(STORE_LIST_MAX)}, 1, each_brand, &l, e);
+}
+
+int store_brand_hosts(struct store *s, struct uuid brand, store_brand_name_fn fn, void *ctx, struct err *e)
+{
+    struct listing l = {.name_fn = fn, .ctx = ctx};
+
+    return row_each(s->main, hosts_sql, (struct db_val[]){dbv_uuid(&brand)}, 1, each_name, &l, e);
+}
+
+int store_brand_domains(struct store *s, struct uuid brand, store_brand_name_fn fn, void *ctx, struct err *e)
+{
+    struct listing l = {.name_fn = fn, .ctx = ctx};
+
+    return row_each(s->main, domains_sql, (struct db_val[]){dbv_uuid(&brand)}, 1, each_name, &l, e);
+}
