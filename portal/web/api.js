@@ -26,7 +26,7 @@ async function read(response) {
     return type.includes("json") ? response.json() : response.text();
 }
 
-async function call(method, path, { query, body, key, signal, quiet } = {}) {
+async function call(method, path, { query, body, bytes, key, signal, quiet } = {}) {
     const url = new URL(base + path, location.origin);
     const headers = { Accept: "application/json" };
 
@@ -36,13 +36,14 @@ async function call(method, path, { query, body, key, signal, quiet } = {}) {
     for (const [name, value] of Object.entries(query ?? {}))
         for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
     if (body !== undefined) headers["Content-Type"] = "application/json";
+    if (bytes !== undefined) headers["Content-Type"] = "application/octet-stream";
     if (method !== "GET") {
         headers["X-CSRF-Token"] = csrf;
         if (key !== false) headers["Idempotency-Key"] = key ?? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
     }
     let response;
     try {
-        response = await fetch(url, { method, headers, signal, credentials: "same-origin", body: body === undefined ? undefined : JSON.stringify(body) });
+        response = await fetch(url, { method, headers, signal, credentials: "same-origin", body: bytes ?? (body === undefined ? undefined : JSON.stringify(body)) });
     } catch (error) {
         if (error.name === "AbortError") throw error;
         throw new Problem({ detail: "", code: "offline" }, 0);
@@ -56,6 +57,7 @@ async function call(method, path, { query, body, key, signal, quiet } = {}) {
 
 export const get = (path, query, options) => call("GET", path, { query, ...options });
 export const post = (path, body = {}, options) => call("POST", path, { body, ...options });
+export const upload = (path, bytes, query, options) => call("POST", path, { bytes, query, key: false, ...options });
 export const put = (path, body, options) => call("PUT", path, { body, ...options });
 export const patch = (path, body, options) => call("PATCH", path, { body, ...options });
 export const del = (path, options) => call("DELETE", path, options);
