@@ -6,6 +6,7 @@ import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui
 import { setZone, speak, t } from "./words.js";
 import { SignIn } from "./pages/signin.js";
 import { Mail } from "./pages/mail.js";
+import { HandOff } from "./pages/handoff.js";
 
 // What there is, for whom, and where it is loaded from: pages beyond the first come when they are asked for.
 const later = (load, name) => {
@@ -85,6 +86,7 @@ function App() {
     useEffect(() => { look(); return onSignedOut(look); }, []);
     if (state.problem) return html`<main id="main"><${Failed} problem=${state.problem} again=${look} top /></main>`;
     if (!state.me) return null;
+    if (location.pathname === "/handoff") return html`<${HandOff} brand=${state.brand} />`;
     return html`${state.me.signed_in ? html`<${Frame} ...${state} />` : html`<${SignIn} brand=${state.brand} onSignedIn=${look} />`}<${Notes} />`;
 }
 

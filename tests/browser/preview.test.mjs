@@ -39,7 +39,7 @@ function watch(page) {
 test("in the drawer hostile HTML shows its text, where its links lead and its own pictures, and loads and runs nothing", async () => {
     const page = await browser.person(ANNA), asked = watch(page), pictures = [];
     page.on("request", (request) => { if (request.url().startsWith("data:image/")) pictures.push(request.url()); });
-    await page.at("/quarantine");
+    await page.at("/");
     await settled(page);
     await (await row(page, "You have won: press here")).click();
     await page.getByRole("tab", { name: "Preview" }).click();
@@ -59,7 +59,7 @@ test("in the drawer hostile HTML shows its text, where its links lead and its ow
 
 test("its address opened in a window of its own does no more", async () => {
     const page = await browser.person(ANNA), asked = watch(page);
-    await page.at("/quarantine");
+    await page.at("/");
     await settled(page);
     const { uid, n } = await page.evaluate(async () => (await (await fetch("/api/v1/me/mail")).json()).items[0]);
     const response = await page.at(`/api/v1/deliveries/${uid}/${n}/preview.html`), headers = response.headers();
@@ -80,7 +80,7 @@ test("its address opened in a window of its own does no more", async () => {
 
 test("other sites may not frame it, and other answers of ours may be framed by nobody", async () => {
     const page = await browser.person(ANNA);
-    await page.at("/quarantine");
+    await page.at("/");
     const { uid, n } = await page.evaluate(async () => (await (await fetch("/api/v1/me/mail")).json()).items[0]);
     const policies = await page.evaluate(async ([own, other]) => Promise.all([own, other].map(async (u) => (await fetch(u)).headers.get("content-security-policy"))), [`/api/v1/deliveries/${uid}/${n}/preview.html`, `/api/v1/deliveries/${uid}/${n}/preview`]);
 

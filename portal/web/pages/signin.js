@@ -10,7 +10,7 @@ import { moment, t } from "../words.js";
 const challenge = async (address) => prove(await get("/signin/challenge", { address }, { quiet: true }));
 const token = () => (location.pathname === "/signin" && location.hash.length > 20 ? location.hash.slice(1) : "");
 
-const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
+export const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
     <div class="brand">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</div>
     <h1>${title}</h1>${lead && html`<p class="lead">${lead}</p>`}${children}
     ${brand.support && html`<p class="hint quiet">${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}
