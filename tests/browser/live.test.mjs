@@ -11,16 +11,21 @@ after(async () => { await browser?.close(); await house?.close(); });
 const shown = (page) => page.locator(".row").evaluateAll((rows) => rows.map((r) => `${r.dataset.id} ${Math.round(r.getBoundingClientRect().top)}`));
 const fresh = (page, text) => page.getByRole("button", { name: text });
 const streams = (page) => { const all = []; page.on("request", (r) => { if (r.url().endsWith("/me/events")) all.push(r); }); return all; };
-// The stream is there when the server's first word has led to a second look at the list.
-const listening = (page) => page.waitForResponse((r) => r.url().includes("/me/mail") && r.ok());
+// Opens the list, and waits until the stream is there: the server's first word leads to a second look at the list.
+async function listen(page, path) {
+    let looks = 0;
+    const second = page.waitForResponse((r) => r.url().includes("/me/mail") && r.ok() && ++looks === 2);
+
+    await page.at(path);
+    await second;
+}
 const hide = (page, hidden) => page.evaluate((h) => { Object.defineProperty(document, "hidden", { value: h, configurable: true }); document.dispatchEvent(new Event("visibilitychange")); }, hidden);
 
 test("new mail is told above the list, moves nothing, and comes in when one says so", async () => {
     const page = await browser.person(ANNA);
 
-    await page.at("/");
+    await listen(page, "/");
     await settled(page);
-    await listening(page);
     const before = await shown(page);
     await house.letter({ subject: "News one" });
     await fresh(page, "1 new message").waitFor();
@@ -41,9 +46,8 @@ test("new mail is told above the list, moves nothing, and comes in when one says
 test("where nothing was, the first message comes by itself", async () => {
     const page = await browser.person(EVA);
 
-    await page.at("/");
+    await listen(page, "/");
     await page.getByRole("heading", { name: "No mail yet" }).waitFor();
-    await listening(page);
     await house.letter({ to: EVA, subject: "The very first" });
     await row(page, "The very first").waitFor();
     await page.done();
@@ -52,9 +56,8 @@ test("where nothing was, the first message comes by itself", async () => {
 test("only what a search is about is told beneath it", async () => {
     const page = await browser.person(ANNA);
 
-    await page.at("/?q=subject:ladder");
+    await listen(page, "/?q=subject:ladder");
     await settled(page);
-    await listening(page);
     const asked = page.waitForResponse((r) => r.url().includes("/me/mail"));
     await house.letter({ subject: "Something else" });
     await asked;
@@ -66,9 +69,8 @@ test("only what a search is about is told beneath it", async () => {
 test("two tabs share a stream, and when its tab is hidden the other takes it over", async () => {
     const first = await browser.person(ANNA), one = streams(first);
 
-    await first.at("/");
+    await listen(first, "/");
     await settled(first);
-    await listening(first);
     const second = await first.context().newPage(), two = streams(second);
     await second.goto(`${house.origin}/`);
     await settled(second);
