@@ -286,4 +286,4 @@ static const struct route rows[] = {
                 "after 5 minutes, to be asked for again."},
 };
 
-const struct route_family live_family = {"Events", rows, COUNT(rows), ""};
+const struct route_family live_family = {"Events", rows, COUNT(rows), NULL};
