@@ -17,9 +17,11 @@ static const char ask_sql[] = "INSERT INTO signin (id, login, known, token_sha25
 static const char look_sql[] = "SELECT " COLUMNS ", browser_sha256 FROM signin WHERE token_sha256 = $1 AND " OPEN;
 static const char use_sql[] = "UPDATE signin SET used_us = $2 WHERE id = $1 AND " OPEN;
 static const char code_sql[] = "UPDATE signin SET code_sha256 = $3 WHERE token_sha256 = $1 AND " OPEN;
-static const char typed_sql[] = "SELECT " COLUMNS ", code_sha256, wrong FROM signin WHERE browser_sha256 = $1 AND " OPEN
-                                " ORDER BY created_us DESC LIMIT 1";
-static const char wrong_sql[] = "UPDATE signin SET wrong = wrong + 1 WHERE id = $1";
+/* A try counts before it is looked at: however many come at once, no more than five are. */
+static const char try_sql[] = "UPDATE signin SET wrong = wrong + 1 WHERE id = (SELECT id FROM signin WHERE"
+                              " browser_sha256 = $1 AND " OPEN " ORDER BY created_us DESC LIMIT 1) AND " OPEN
+                              " RETURNING " COLUMNS ", code_sha256, wrong";
+static const char right_sql[] = "UPDATE signin SET used_us = $2 WHERE id = $1 AND used_us IS NULL";
 static const char trim_sql[] = "DELETE FROM signin WHERE expires_us < $1";
 
 _Static_assert(SIGNIN_WRONG_MAX == 5, "OPEN says the same");
@@ -102,12 +104,12 @@ int store_signin_look(struct store *s, struct span token, struct span browser, i
 }
 
 /* One of two who come at the same time: the update decides. */
-static int use(struct store *s, const struct store_signin *x, int64_t now_us, struct err *e)
+static int use(struct store *s, const char *sql, const struct store_signin *x, int64_t now_us, struct err *e)
 {
     const struct db_val vals[] = {dbv_uuid(&x->id), dbv_i64(now_us)};
     int64_t             changed = 0;
 
-    if (db_run(s->main, use_sql, vals, COUNT(vals), &changed, e) < 0)
+    if (db_run(s->main, sql, vals, COUNT(vals), &changed, e) < 0)
         return -1;
     return changed == 1 ? 0 : none(e);
 }
@@ -121,7 +123,7 @@ int store_signin_use(struct store *s, struct span token, struct span browser, in
         return -1;
     if (!same)
         return err_set(e, ERR_DENIED, "The link was asked for in another browser: type the code there.");
-    return use(s, out, now_us, e);
+    return use(s, use_sql, out, now_us, e);
 }
 
 int store_signin_code(struct store *s, struct span token, int64_t now_us, char code_out[SIGNIN_CODE_TEXT + 1],
@@ -147,20 +149,15 @@ int store_signin_type(struct store *s, struct span browser, struct span code, in
     struct digest       own = digest_of(browser), typed = code_digest(span_make(own.b, sizeof own.b), code);
     const struct db_val vals[] = {dbv_digest(&own), dbv_i64(now_us)};
     struct db_rows     *r = NULL;
-    int                 rc = row_first(s->main, typed_sql, vals, COUNT(vals), &r, e);
+    int                 rc = row_first(s->main, try_sql, vals, COUNT(vals), &r, e);
 
     if (rc <= 0)
         return rc < 0 ? -1 : none(e);
     read_row(r, out);
     bool right = secret_eq(db_text(r, 7), span_make(typed.b, sizeof typed.b));
-    *left_out = SIGNIN_WRONG_MAX - db_i64(r, 8) - 1;
+    *left_out = SIGNIN_WRONG_MAX - db_i64(r, 8);
     db_rows_free(&r);
-    if (right)
-        return use(s, out, now_us, e);
-    const struct db_val id[] = {dbv_uuid(&out->id)};
-    if (db_run(s->main, wrong_sql, id, COUNT(id), NULL, e) < 0)
-        return -1;
-    return err_set(e, ERR_DENIED, "That is not the code.");
+    return right ? use(s, right_sql, out, now_us, e) : err_set(e, ERR_DENIED, "That is not the code.");
 }
 
 int store_signin_trim(struct store *s, int64_t now_us, struct err *e)
