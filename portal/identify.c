@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "route.h"
 #include "store/api_key.h"
+#include "store/brand.h"
 #include "store/session.h"
 
 #define PLAIN_COOKIE "postern"
@@ -43,7 +44,7 @@ void client_address(const struct portal *p, const struct httpd_request *r, struc
     const struct ip loopback = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 127, 0, 0, 1}};
 
     *out = r->by_unix ? loopback : r->peer;
-    behind_proxies(p, httpd_field(r, "X-Forwarded-For"), out);
+    behind_proxies(p, httpd_list(r, "X-Forwarded-For"), out);
     ip_format(out, text_out);
 }
 
@@ -160,14 +161,32 @@ int identify(struct call *c, struct err *e)
 
 /* ---- is it our own page that asks ---- */
 
-/* The page's origin: what the browser says it asked (Host) under the scheme that people see. */
-static bool same_origin(const struct call *c, struct span origin)
+/* Whoever owns a name can make it lead here (DNS rebinding), and then the browser takes their page for ours: only names that the operator
+ * has given to a brand count, and what nobody can own. */
+static int is_our_host(const struct call *c, struct span host, bool *out, struct err *e)
+{
+    struct span        name = span_head(host, span_chr(host, ':'));
+    struct store_brand brand;
+    struct ip          ip;
+    int                rc = 1;
+
+    if (!span_is_ci(name, "localhost") && !ip_parse(host, true, &ip))
+        rc = store_brand_of_host(c->store, name, &brand, e);
+    *out = rc > 0;
+    return rc < 0 ? -1 : 0;
+}
+
+/* The page's origin: public_url, or what the browser says it asked (Host) under the scheme that people see. */
+static int same_origin(const struct call *c, struct span origin, bool *out, struct err *e)
 {
     const char *scheme = c->portal->secure ? "https://" : "http://";
     struct span host = identify_host(c);
 
-    return span_is_ci(origin, c->portal->origin) || (span_starts_ci(origin, span_of(scheme)) && host.n > 0 &&
-                                                     span_eq_ci(span_skip(origin, strlen(scheme)), host));
+    *out = span_is_ci(origin, c->portal->origin);
+    if (*out || host.n == 0 || !span_starts_ci(origin, span_of(scheme)) ||
+        !span_eq_ci(span_skip(origin, strlen(scheme)), host))
+        return 0;
+    return is_our_host(c, host, out, e);
 }
 
 int guard(const struct call *c, struct err *e)
@@ -175,10 +194,13 @@ int guard(const struct call *c, struct err *e)
     struct span site = httpd_field(c->request, "Sec-Fetch-Site"), origin = httpd_field(c->request, "Origin");
     struct span token = identify_token(c), said = httpd_field(c->request, "X-CSRF-Token");
     char        wanted[CSRF_TEXT + 1];
+    bool        ours = true;
 
     if (c->who.kind == WHO_KEY || (c->route->flags & ROUTE_CROSS_SITE) != 0)
         return 0;
-    if ((site.n > 0 && !span_is_ci(site, "same-origin")) || (origin.n > 0 && !same_origin(c, origin)))
+    if (origin.n > 0 && same_origin(c, origin, &ours, e) < 0)
+        return -1;
+    if (!ours || (site.n > 0 && !span_is_ci(site, "same-origin")))
         return err_set(e, ERR_DENIED, "This came from a page of another site, and was not done.");
     if (c->who.kind == WHO_NOBODY)
         return 0;

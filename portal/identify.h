@@ -3,7 +3,7 @@
  * Cookie   "__Host-postern" under https, else "postern"; HttpOnly, SameSite=Lax, path /. A call that has both a cookie and a key is
  *          refused.
  * Guard    a call that changes something, with a cookie, must come from a page of ours: Sec-Fetch-Site same-origin where the browser
- *          says it, Origin that of the page's own address, and X-CSRF-Token as GET /session says it. Calls without a session (signing
+ *          says it, Origin public_url's or that of the Host asked, when it is a brand's, localhost or an address in digits, and X-CSRF-Token as GET /session says it. Calls without a session (signing
  *          in) need the same but for the token. Keys need nothing of it: no browser sends them by itself.
  *          One call takes a form of another site, and does nothing by itself: POST /handoffs/arrive (handoff.h).
  * Address  that of who connected, or, where that is one of [portal] trusted_proxies, the last of X-Forwarded-For that is none of them. */

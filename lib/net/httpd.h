@@ -55,6 +55,8 @@ struct httpd_request {
 };
 /* The first of that name, trimmed; SPAN_NONE: there is none. */
 struct span httpd_field(const struct httpd_request *r, const char *name);
+/* All of that name as one list, joined by ", ": a proxy may add a field of its own behind a client's. In the arena when they are several. */
+struct span httpd_list(const struct httpd_request *r, const char *name);
 /* A cookie's value; of two with one name, SPAN_NONE: nobody knows whose it is. */
 struct span httpd_cookie(const struct httpd_request *r, const char *name);
 /* A query parameter (or that of an urlencoded form in `from`), decoded into the arena: "+" and %XX. SPAN_NONE: there is none, or it is

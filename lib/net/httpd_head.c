@@ -224,6 +224,20 @@ struct span httpd_field(const struct httpd_request *r, const char *name)
     return SPAN_NONE;
 }
 
+struct span httpd_list(const struct httpd_request *r, const char *name)
+{
+    const struct httpd_head *h = r->inside;
+    struct span              list = SPAN_NONE, one;
+
+    for (size_t i = 0; i < h->n; i++) {
+        if (!span_is_ci(h->fields[i].name, name))
+            continue;
+        one = span_trim(h->fields[i].value);
+        list = list.p == NULL ? one : arena_printf(r->arena, "%.*s, %.*s", SPAN_ARG(list), SPAN_ARG(one));
+    }
+    return list;
+}
+
 struct span httpd_cookie(const struct httpd_request *r, const char *name)
 {
     const struct httpd_head *h = r->inside;
