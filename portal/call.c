@@ -295,6 +295,14 @@ static int read_input(struct call *c, struct err *e)
 static const char *const object_words[OBJECTS] = {"thing",   "thing", "scope",  "domain",         "mailbox", "account",
                                                   "message", "rule",  "policy", "learned sender", "sender"};
 
+/* What is said of one that the caller shall not know of: the same as of one that is not there (route.c). */
+static const char *what_of(const struct call *c)
+{
+    bool named = c->route->object == OBJECT_SCOPE && c->scope.kind != SCOPE_GLOBAL;
+
+    return named ? scope_kind_words[c->scope.kind] : object_words[c->route->object];
+}
+
 /* An account lives wherever the person does: owners of any of those domains stand above it (route.c). */
 static int may(struct call *c, struct err *e)
 {
@@ -305,7 +313,7 @@ static int may(struct call *c, struct err *e)
         return err_set(e, ERR_DENIED, "Please sign in.");
     if (!none && route_object(c, e) < 0)
         return -1;
-    if (permit(c->store, &c->who, r->deed, none ? NULL : &c->scope, object_words[r->object], e) < 0)
+    if (permit(c->store, &c->who, r->deed, none ? NULL : &c->scope, what_of(c), e) < 0)
         return -1;
     if (!none && standing_in(c->store, &c->who, &c->scope, &c->standing, e) < 0)
         return -1;
