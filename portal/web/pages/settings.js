@@ -1,0 +1,98 @@
+// What one sets for oneself: name, language and time, the password, where one is signed in, who looked at one's mail, and the keys.
+import { html, useEffect, useState } from "../modules/preact.js";
+import { del, get, patch, post } from "../api.js";
+import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
+import { languages, t } from "../words.js";
+
+const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+const zones = () => { try { return Intl.supportedValuesOf("timeZone"); } catch { return []; } };
+const said = (p) => (p.offline ? t("offline.text") : p.message);
+
+const Card = ({ id, title, children }) => html`<section class="card" aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
+
+function Loaded({ of, rows = 3, children }) {
+    if (of.problem && !of.value) return html`<${Failed} problem=${of.problem} again=${of.again} />`;
+    return of.value ? children(of.value) : html`<${Waiting} rows=${rows} />`;
+}
+
+function You({ me }) {
+    const [now, set] = useState({ name: me.name, language: me.language, zone: me.zone || here });
+    const [problem, setProblem] = useState();
+    const [busy, setBusy] = useState(false);
+    const put = (name) => (e) => set({ ...now, [name]: e.target.value });
+
+    const save = async (event) => {
+        event.preventDefault();
+        setBusy(true);
+        setProblem(undefined);
+        try {
+            await patch("/me", now);
+            if (now.language !== me.language || now.zone !== me.zone) location.reload(); else note(t("saved"));
+        } catch (p) { setProblem(p); }
+        setBusy(false);
+    };
+    const wrong = (member) => (problem?.member === member ? said(problem) : undefined);
+    return html`<${Card} id="you" title=${t("settings.you")}><form onSubmit=${save}><div class="grid2">
+        <${Field} label=${t("settings.name")} value=${now.name} maxlength="200" autocomplete="name" onInput=${put("name")} problem=${wrong("name")} />
+        <${Field} label=${t("settings.language")}>${(a) => html`<select ...${a} value=${now.language} onChange=${put("language")}><option value="">${t("settings.as_browser")}</option>${languages.map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select>`}</${Field}>
+        <${Field} label=${t("settings.zone")} list="zones" value=${now.zone} maxlength="63" onInput=${put("zone")} hint=${now.zone === here ? undefined : t("settings.zone_here", { zone: here })} problem=${wrong("zone")} />
+        </div><datalist id="zones">${zones().map((z) => html`<option value=${z} />`)}</datalist>
+        ${problem && !problem.member && html`<p class="problem" role="alert">${said(problem)}</p>`}
+        <${Button} kind="primary" type="submit" busy=${busy}>${t("save")}</${Button}></form></${Card}>`;
+}
+
+function Password({ me, again }) {
+    const [now, set] = useState({ current: "", password: "" });
+    const [problem, setProblem] = useState();
+    const [busy, setBusy] = useState(false);
+    const put = (name) => (e) => set({ ...now, [name]: e.target.value });
+
+    const run = async (work, text) => {
+        setBusy(true);
+        setProblem(undefined);
+        try { await work(); set({ current: "", password: "" }); note(text); again(); } catch (p) { setProblem(p); }
+        setBusy(false);
+    };
+    const save = (event) => { event.preventDefault(); run(() => post("/me/password", { current: me.password ? now.current : undefined, password: now.password }, { key: false }), t("password.saved")); };
+    const wrong = (member) => (problem?.member === member ? said(problem) : undefined);
+    const fresh = problem?.member === "elevate";
+    return html`<${Card} id="password" title=${t("settings.password")}><form onSubmit=${save}>
+        <p class="hint quiet">${t(me.password ? "password.there" : "password.none")}</p><div class="grid2">
+        <input type="hidden" name="username" autocomplete="username" value=${me.login} />
+        ${me.password && html`<${Field} label=${t("password.current")} type="password" autocomplete="current-password" required maxlength="1024" value=${now.current} onInput=${put("current")} problem=${wrong("current")} />`}
+        <${Field} label=${t("password.new")} type="password" autocomplete="new-password" required minlength="10" maxlength="1024" value=${now.password} onInput=${put("password")} hint=${t("password.hint")} problem=${wrong("password")} /></div>
+        ${problem && !["current", "password"].includes(problem.member) && html`<p class="problem" role="alert">${fresh ? t("password.fresh") : said(problem)}</p>`}
+        <div class="actions"><${Button} kind="primary" type="submit" busy=${busy}>${t("password.set")}</${Button}>
+        ${me.password && html`<${Button} onClick=${() => run(() => del("/me/password"), t("password.cleared"))}>${t("password.clear")}</${Button}>`}</div></form></${Card}>`;
+}
+
+function Sessions() {
+    const list = useLoad((signal) => get("/me/sessions", {}, { signal }), []);
+    const end = async (path) => { try { await del(path); list.again(); } catch (p) { note(said(p)); } };
+
+    return html`<${Card} id="sessions" title=${t("settings.sessions")}><${Loaded} of=${list}>${({ items }) => html`
+        <div class="scroll" tabindex="0" role="group" aria-labelledby="sessions"><table class="table"><thead><tr><th>${t("session.device")}</th><th>${t("session.from")}</th><th>${t("session.used")}</th><th><span class="unseen">${t("what")}</span></th></tr></thead>
+        <tbody>${items.map((s) => html`<tr key=${s.id}><td><bdi>${s.device}</bdi>${s.acting_for && html`<br /><span class="quiet">${t("session.staff", { who: s.acting_for })}</span>`}</td><td>${s.ip}</td>
+            <td>${s.current ? t("session.this") : html`<${Ago} at=${s.last_used} />`}</td>
+            <td>${!s.current && html`<${Button} onClick=${() => end(`/me/sessions/${s.id}`)} aria-label=${t("session.end_on", { device: s.device })}>${t("signout")}</${Button}>`}</td></tr>`)}</tbody></table></div>
+        ${items.length > 1 && html`<div class="actions"><${Button} onClick=${() => end("/me/sessions")}>${t("session.end_others")}</${Button}></div>`}`}</${Loaded}></${Card}>`;
+}
+
+function Looked() {
+    const list = useLoad((signal) => get("/me/looked-at", { limit: 20 }, { signal }), []);
+
+    return html`<${Card} id="looked" title=${t("settings.looked")}><p class="hint quiet">${t("looked.text")}</p><${Loaded} of=${list}>${({ items }) => (items.length === 0 ? html`<p>${t("looked.none")}</p>` : html`
+        <ul class="plainlist">${items.map((r) => html`<li><${Time} at=${r.at} /> · <${Their} text=${r.actor} /> · ${t(r.action === "body.open" ? "looked.opened" : "looked.acted")}${r.what?.reason && html` · <${Their} text=${r.what.reason} />`}</li>`)}</ul>`)}</${Loaded}></${Card}>`;
+}
+
+const keys = [["j k", "keys.move"], ["Enter", "keys.open"], ["r", "keys.release"], ["a", "keys.allow"], ["b", "keys.block"], ["/", "keys.search"], ["Esc", "keys.close"], ["?", "keys.help"]];
+const Keys = () => html`<${Card} id="keys" title=${t("settings.keys")}><dl class="facts">${keys.map(([k, word]) => html`<dt>${k.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${t(word)}</dd>`)}</dl></${Card}>`;
+
+export function Settings() {
+    const mine = useLoad((signal) => get("/me", {}, { signal }), []);
+
+    useEffect(() => { if (mine.value && location.hash === "#keys") document.getElementById("keys")?.scrollIntoView(); }, [mine.value]);
+    return html`<div class="page-head"><h1>${t("nav.settings")}</h1></div>
+        <${Loaded} of=${mine}>${(me) => html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`}</${Loaded}>
+        <${Sessions} /><${Looked} /><${Keys} />`;
+}
