@@ -1,6 +1,7 @@
 // The page: who is signed in, where they are, and the frame around it.
 import { html, render, useEffect, useMemo, useRef, useState } from "./modules/preact.js";
 import { del, get, onSignedOut, Problem, session } from "./api.js";
+import { elsewhere, wear } from "./brand.js";
 import { follow, go, useHere } from "./router.js";
 import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
 import { setZone, speak, t } from "./words.js";
@@ -27,6 +28,7 @@ const places = [
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
     { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },
     { path: "/log", icon: "log", word: "nav.log", Page: later(() => import("./pages/audit.js"), "Audit") },
+    { path: "/brand", icon: "shield", word: "nav.brand", who: "admin", Page: later(() => import("./pages/brand.js"), "Brand") },
 ];
 const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
 
@@ -42,8 +44,9 @@ function Side({ me, path, open, narrow, onClose, brand, held }) {
         <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
             <${Link} to=${p.path} aria-current=${p.path === path || (p.path !== "/" && path.startsWith(`${p.path}/`)) ? "page" : undefined}>
                 <${Icon} name=${p.icon} /> ${t(p.word)}${p.path === "/quarantine" && held > 0 && html`<span class="count">${held}</span>`}</${Link}>`)}
+            ${elsewhere(brand).map(([key, url]) => html`<a href=${url} target="_blank" rel="noopener noreferrer"><${Icon} name="next" /> ${t(`elsewhere.${key}`)}</a>`)}
         </nav>
-        <div class="whoami"><bdi>${me.account.name || me.account.login}</bdi><br />
+        <div class="whoami">${brand.support && html`<p>${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}<bdi>${me.account.name || me.account.login}</bdi><br />
             <${Button} kind="bare" icon="out" onClick=${() => del("/session").finally(() => location.assign("/"))}>${t("signout")}</${Button}></div>
     </aside>`;
 }
@@ -80,7 +83,8 @@ function App() {
     const look = () => Promise.all([session(), get("/brand", {}, { quiet: true }).catch(() => ({}))]).then(async ([me, brand]) => {
         await speak(me.account?.language);
         setZone(me.account?.zone);
-        set({ me, brand: { name: "Postern", ...brand } });
+        wear(brand);
+        set({ me, brand: { name: t("nav.mail"), ...brand } });
     }, (problem) => set({ problem }));
 
     useEffect(() => { look(); return onSignedOut(look); }, []);

@@ -1,0 +1,66 @@
+// What we call ourselves and look like, for hosts and domains: the operator's page.
+import { html, useState } from "../modules/preact.js";
+import { del, get, patch, post, put, segment } from "../api.js";
+import { Button, Dialog, Empty, Failed, Field, note, useLoad, Waiting } from "../ui.js";
+import { t } from "../words.js";
+
+const texts = [["name", { maxlength: 60, required: true }], ["support", { type: "email" }], ["sender"], ["url", { type: "url", placeholder: "https://mail.example.com" }],
+    ["webmail", { type: "url" }], ["contacts", { type: "url" }], ["calendar", { type: "url" }], ["prefix", { maxlength: 32 }],
+    ["accent_light", { maxlength: 7, placeholder: "#2f6f62" }], ["accent_dark", { maxlength: 7, placeholder: "#6fc0ae" }]];
+const said = (p) => (p.offline ? t("offline.text") : p.message);
+
+function Edit({ brand, onClose, onDone }) {
+    const [values, set] = useState(Object.fromEntries(texts.map(([k]) => [k, brand[k] ?? (k === "prefix" ? "POSTERN" : "")])));
+    const [busy, setBusy] = useState(false);
+    const [wrong, setWrong] = useState();
+    const send = async () => {
+        setBusy(true);
+        try { await (brand.id ? patch(`/brands/${brand.id}`, values) : post("/brands", values)); note(t("brand.saved")); onDone(); } catch (p) { setWrong(said(p)); setBusy(false); }
+    };
+
+    return html`<${Dialog} title=${brand.id ? t("brand.change") : t("brand.add")} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} onClick=${send}>${t("brand.save")}</${Button}>`}>
+        ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
+        ${texts.map(([key, more], i) => html`<${Field} key=${key} label=${t(`brand.field.${key}`)} autofocus=${i === 0} value=${values[key]} onInput=${(e) => set((v) => ({ ...v, [key]: e.target.value }))} ...${more} />`)}
+    </${Dialog}>`;
+}
+
+// Its hosts or domains: one line each, and a field for another.
+function Given({ brand, kind, act }) {
+    const [name, set] = useState("");
+    const path = (n) => `/brands/${brand.id}/${kind}/${segment(n)}`;
+    const add = (e) => { e.preventDefault(); if (name.trim()) act(() => put(path(name.trim()), {})).then(() => set("")); };
+
+    return html`<section class="given"><h3>${t(`brand.${kind}`)}</h3>
+        <ul>${brand[kind].map((n) => html`<li key=${n}><bdi>${n}</bdi> <${Button} kind="bare" icon="close" aria-label=${t("brand.take", { name: n })} onClick=${() => act(() => del(path(n)))} /></li>`)}</ul>
+        <form class="actions" onSubmit=${add}><input aria-label=${t(`brand.add_${kind}`)} placeholder=${kind === "hosts" ? "mail.example.com" : "example.com"} value=${name} onInput=${(e) => set(e.target.value)} /><button class="button" type="submit">${t("brand.give")}</button></form></section>`;
+}
+
+function Card({ brand, again, onEdit }) {
+    const [wrong, setWrong] = useState();
+    const [asked, ask] = useState(false);
+    const act = (fn) => fn().then(() => { setWrong(); again(); }, (p) => setWrong(said(p)));
+    const upload = (e) => { const [file] = e.target.files; e.target.value = ""; if (file) act(() => put(`/brands/${brand.id}/logo`, undefined, { bytes: file })); };
+
+    return html`<section class="card" aria-label=${brand.name}><h2><bdi>${brand.name}</bdi></h2>
+        ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
+        ${brand.logo && html`<p class="brand-logo"><img src=${brand.logo} alt=${t("brand.logo_of", { name: brand.name })} /></p>`}
+        <div class="actions"><${Button} onClick=${onEdit}>${t("brand.change")}</${Button}>
+            <label class="button brand-upload">${t("brand.logo")}<input class="unseen" type="file" accept="image/png,image/jpeg,image/webp,image/svg+xml" onChange=${upload} /></label>
+            ${brand.logo && html`<${Button} onClick=${() => act(() => put(`/brands/${brand.id}/logo`, undefined, { bytes: new Blob([]) }))}>${t("brand.logo_none")}</${Button}>`}
+            <${Button} kind="danger" onClick=${() => ask(true)}>${t("brand.delete")}</${Button}></div>
+        <${Given} brand=${brand} kind="hosts" act=${act} /><${Given} brand=${brand} kind="domains" act=${act} />
+        ${asked && html`<${Dialog} title=${t("brand.delete_title", { name: brand.name })} onClose=${() => ask(false)} actions=${html`<${Button} onClick=${() => ask(false)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { ask(false); act(() => del(`/brands/${brand.id}`)); }}>${t("brand.delete")}</${Button}>`}>${t("brand.delete_text")}</${Dialog}>`}
+    </section>`;
+}
+
+export function Brand() {
+    const { value, problem, again } = useLoad((signal) => get("/brands", {}, { signal }), []);
+    const [editing, edit] = useState(null);
+
+    if (problem) return html`<${Failed} problem=${problem} again=${again} top />`;
+    if (!value) return html`<${Waiting} />`;
+    return html`<div class="page-head"><h1>${t("nav.brand")}</h1><${Button} kind="primary" onClick=${() => edit({})}>${t("brand.add")}</${Button}></div>
+        ${value.items.length === 0 && html`<${Empty} title=${t("brand.none")}>${t("brand.none_text")}</${Empty}>`}
+        ${value.items.map((b) => html`<${Card} key=${b.id} brand=${b} again=${again} onEdit=${() => edit(b)} />`)}
+        ${editing && html`<${Edit} brand=${editing} onClose=${() => edit(null)} onDone=${() => { edit(null); again(); }} />`}`;
+}
