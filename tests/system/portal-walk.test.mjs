@@ -67,6 +67,16 @@ test("what is Anna's is refused to strangers, in every call, as if it were not t
     }
 });
 
+test("what a person has started is theirs alone: to others it is not there, whoever they are", async () => {
+    objects.job = (await who.anna.post("/me/jobs", { what: "ham", q: "subject:nothing-like-this" })).body.id;
+    const mine = operations().filter((o) => o.path.startsWith("/jobs/{job}"));
+    assert.ok(mine.length >= 3);
+    for (const o of mine) {
+        for (const name of ["bob", "cleo", "owen", "olga", "root"]) assert.equal((await ask(who[name], o)).status, 404, `${name}: ${o.method} ${o.path}`);
+        assert.ok(REACHED.has((await ask(who.anna, o)).status), `anna: ${o.method} ${o.path}`);
+    }
+});
+
 test("who may, may: the same calls on the same objects reach their work", async () => {
     const reads = operations().filter((x) => x.op["x-object"] !== "none" && x.op["x-deed"] !== "open" && known(x.path)).sort((a, b) => ends(a) - ends(b));
     for (const o of reads) {
