@@ -380,8 +380,8 @@ test("queries of any length, number and spelling are answered, soon and in clean
     const auth = [`Cookie: ${cookieOf(anna)}`, "Connection: close"];
     assert.ok([414, 431].includes(replies(await raw(head(auth, "GET", `/api/v1/me/mail?q=${"x".repeat(1 << 20)}`)))[0]));
     await Promise.all(["q=1&".repeat(10_000), "q=1&".repeat(1_900), "&".repeat(7_000)].map(async (query) => {
-        const [status = 0] = replies(await rawTcp(site.port, head(auth, "GET", `/api/v1/me/mail?${query}`), { timeoutMs: 20_000, halfClose: false }).catch(() => Buffer.alloc(0)));
-        assert.ok([0, 200, 400, 408, 414, 431].includes(status), `${query.length} bytes of many parameters are refused, or cut: ${status}`);
+        const [status = 0] = replies(await raw(head(auth, "GET", `/api/v1/me/mail?${query}`), { timeoutMs: 2500 }).catch(() => Buffer.alloc(0)));
+        assert.ok([0, 200, 400, 408, 414, 431].includes(status), `${query.length} bytes of many parameters are refused, or cut in ten seconds: ${status}`);
     }));
     for (const q of ["q=%", "q=%4", "q=%zz", "q=%00", "q=%ff", "q=%ed%a0%80", "q=a&q=b", "%71=x", "=x", "q", "limit=1e2", "limit=0x10", "limit=-1", "limit=99999999999999999999", "limit=", `${"%C3%A4".repeat(30)}=1`, "x=".repeat(40)]) {
         const got = parseHttp(await raw(head(auth, "GET", `/api/v1/me/mail?${q}`)));
@@ -393,13 +393,14 @@ test("queries of any length, number and spelling are answered, soon and in clean
 });
 
 const QUERIES = ["%", "_", "an%a", "a_na", "\"", "\"\"\"", "'", "' OR 1=1 --", "(", ")", "((a)", "a AND", "OR", "NOT a", "NEAR(a b)", "a NEAR/2 b", "subject : a", "{subject sender} : a", "-subject : a", "^a", "a*", "*", "a OR recipient:b", "a & b", "a | b", "!a", "a <-> b", "a:*", "a:AB", "'a' & 'b", "\\", "\\'", "a\tb", "a\nb", ":", "::", "from:", "subject:\"", "subject:(a OR b)", "subject:\"a\" OR \"b\"", "-", "--", "- a", "ä", "\u202ea", "👩‍👩‍👧", "x".repeat(900), "a ".repeat(200), "\"a b\" ".repeat(20)];
-async function searchEverything(at, who, other) {
-    for (const field of ["", "subject:", "from:", "to:", "message_id:", "inbound:", "outbound:", "delivery:", "-subject:"])
+async function searchEverything(who, other) {
+    await Promise.all(["", "subject:", "from:", "to:", "message_id:", "inbound:", "outbound:", "delivery:", "-subject:"].map(async (field) => {
         for (const q of QUERIES) {
             const { status, body, text } = await who.get(`/me/mail?q=${encodeURIComponent(field + q)}`);
             assert.ok(status === 200 || (status === 400 && body.detail.length > 5), `${field}${q}: ${status} ${text}`);
             if (status === 200) assert.ok(body.items.every((r) => r.recipient === ANNA), `${field}${q} shows another's`);
         }
+    }));
     for (const q of ["subject:%", "subject:_", "subject:'", "from:%", "from:*", "subject:zz*"]) {
         const rows = (await who.get(`/me/mail?q=${encodeURIComponent(q)}`)).body.items ?? [];
         const all = (await who.get("/me/mail")).body.items;
@@ -410,7 +411,7 @@ async function searchEverything(at, who, other) {
 
 test("the search box takes no wildcard, operator or quote for its own, on SQLite", async () => {
     await arrive(anna, ANNA, "searched one"); await arrive(bob, BOB, "searched one");
-    await searchEverything(site, anna, bob);
+    await searchEverything(anna, bob);
 });
 
 test("nor on PostgreSQL", async (t) => {
@@ -424,7 +425,7 @@ test("nor on PostgreSQL", async (t) => {
         await startPortal(own);
         const [one, two] = [await signIn(own, ANNA), await signIn(own, BOB)];
         for (const [who, address] of [[one, ANNA], [two, BOB]]) { await send(address, "searched one", "x", own); await waitFor("the row", async () => (await list(who, "")).length > 0); }
-        await searchEverything(own, one, two);
+        await searchEverything(one, two);
         const first = new Browser(own.origin);
         assert.equal((await first.post("/signin/link", { address: ANNA, ...await first.proof() })).status, 200);
         const got = await Promise.all(Array.from({ length: 40 }, (_, i) => first.post("/signin/code", { code: String(100000 + i) })));
