@@ -19,6 +19,7 @@ static const struct check {
     {"trust", doctor_trust},       {"scanner", doctor_scanner},   {"timeouts", doctor_timeouts},
     {"mail", doctor_mail},         {"envelope", doctor_envelope}, {"senders", doctor_senders},
     {"release", doctor_release},   {"lookups", doctor_lookups},   {"trainer", doctor_trainer},
+    {"portal", doctor_portal},
 };
 
 static const char *const level_words[] = {"ok", "note", "wrong"};

@@ -53,6 +53,7 @@ void doctor_scanner(struct doctor *d);
 void doctor_timeouts(struct doctor *d);
 void doctor_release(struct doctor *d);
 void doctor_trainer(struct doctor *d);
+void doctor_portal(struct doctor *d);
 /* doctor_mail.c */
 void doctor_mail(struct doctor *d);
 

@@ -518,3 +518,26 @@ void doctor_trainer(struct doctor *d)
     }
     look_at_reports_by_mail(d);
 }
+
+/* ---- the portal ---- */
+
+void doctor_portal(struct doctor *d)
+{
+    const struct settings *s = d->c->settings;
+    struct span            url = span_of(s->portal.public_url);
+    bool       loopback = has(url, SPAN("://127.")) || has(url, SPAN("://localhost")) || has(url, SPAN("://[::1]"));
+    struct buf answer;
+    struct err e = ERR_INIT;
+
+    if (!span_starts_ci(url, SPAN("https://")) && !loopback)
+        doctor_find(d, FINDING_WRONG,
+                    "put a web server with TLS in front of it, and set [portal] public_url (docs/portal.md)",
+                    "people reach the portal at %s, without TLS", s->portal.public_url);
+    buf_init(&answer, ANSWER_MAX);
+    if (http_get(s->portal.listen, "/healthz", &answer, &e) < 0)
+        doctor_find(d, FINDING_NOTE, "start postern-portal, if people are to use it", "the portal does not answer: %s",
+                    e.text);
+    else
+        doctor_find(d, FINDING_OK, NULL, "the portal at %s is well", s->portal.listen);
+    buf_fini(&answer);
+}

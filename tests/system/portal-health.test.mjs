@@ -46,6 +46,16 @@ test("metrics tell of requests, sign-ins, sessions and mail of ours that waits",
     assert.ok(!text.includes(ANNA));
 });
 
+test("postern doctor finds it well, and finds an address without TLS", async () => {
+    const portal = async () => JSON.parse((await site.postern(["doctor", "--json"])).stdout).findings.filter((f) => f.check === "portal").map((f) => [f.level, f.text]);
+    assert.deepEqual(await portal(), [["ok", `the portal at 127.0.0.1:${site.port} is well`]]);
+    site.configure({ portal: { public_url: "http://mail.example.com", listen: `127.0.0.1:${await freePort()}` } });
+    const found = await portal();
+    site.configure({ portal: { public_url: site.origin, listen: `127.0.0.1:${site.port}` } });
+    assert.match(found[0].join(" "), /^wrong .*without TLS/);
+    assert.match(found[1].join(" "), /^note the portal does not answer/);
+});
+
 test("nobody is told numbers through a proxy, nor who is not named", async () => {
     for (const headers of [{ "X-Forwarded-For": "127.0.0.1" }, { Forwarded: "for=127.0.0.1" }]) assert.equal((await ask("/metrics", { headers })).status, 404);
     const other = await makeSite();
