@@ -14,7 +14,7 @@ static const struct {
     {"/api/v1/signin/link/use", "link"},
     {"/api/v1/signin/code", "code"},
     {"/api/v1/signin/password", "password"},
-    {"/api/v1/sso/enter", "sso"},
+    {"/api/v1/handoffs/use", "sso"},
 };
 _Static_assert(COUNT(ways) <= METRICS_WAYS_MAX, "counters for each");
 static const char *const outcomes[METRICS_OUTCOMES] = {"in", "refused", "failed"};

@@ -34,6 +34,8 @@ static void requests_are_counted_by_class_and_sign_ins_by_way_and_outcome(void *
     assert_true(says(&c, "postern_portal_signins_total{way=\"password\",outcome=\"in\"} 1\n"));
     assert_true(says(&c, "postern_portal_signins_total{way=\"password\",outcome=\"refused\"} 2\n"));
     assert_true(says(&c, "postern_portal_signins_total{way=\"link\",outcome=\"failed\"} 1\n"));
+    metrics_count(&c, SPAN("/api/v1/handoffs/use"), 404);
+    assert_true(says(&c, "postern_portal_signins_total{way=\"sso\",outcome=\"refused\"} 1\n"));
     assert_true(says(&c, "postern_portal_outbox{state=\"waiting\"} 3\n"));
     assert_true(says(&c, "postern_portal_outbox_oldest_seconds 5.5\n"));
     assert_true(says(&c, "postern_portal_sessions 7\n"));
