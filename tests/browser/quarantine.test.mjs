@@ -15,7 +15,7 @@ before(async () => {
 after(async () => { await browser?.close(); await house?.close(); });
 
 const group = (page, name) => page.getByRole("region", { name });
-const box = (page, subject) => page.getByLabel(`Pick “${subject}`);
+const box = (page, subject) => page.getByLabel(`Select “${subject}`);
 const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
 const shot = async (page, name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` }); };
 
@@ -49,8 +49,8 @@ test("what is picked is deleted at one press, and the note takes it back", async
 test("all results of a search are one job, with its progress, and it is taken back", async () => {
     await anna.at("/quarantine?q=raffle");
     await settled(anna);
-    await anna.getByLabel(/Pick all \d+ that are shown/).check();
-    await anna.getByRole("button", { name: "Pick all results of this search" }).click();
+    await anna.getByLabel(/Select all \d+ shown/).check();
+    await anna.getByRole("button", { name: "Select all results of this search" }).click();
     await anna.getByRole("button", { name: "Delete" }).click();
     await anna.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await anna.getByText("Done: 130 messages.").waitFor();
@@ -91,7 +91,7 @@ test("the quarantine can be read by everybody, at every width, and nothing hangs
 
         await page.at("/quarantine");
         await settled(page);
-        await page.getByLabel(/Pick all \d+ that are shown/).check();
+        await page.getByLabel(/Select all \d+ shown/).check();
         await shot(page, `q-${width}-${scheme}`);
         assert.deepEqual(await barriers(page), [], `${width} ${scheme}`);
         assert.equal(await overhang(page), 0, `${width}`);
