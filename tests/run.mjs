@@ -5,8 +5,8 @@
 //
 //   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
 //
-// Unit tests are cmocka programs that speak TAP, two at a time; system and browser tests are node:test files. A program that
-// crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
+// Unit tests are cmocka programs that speak TAP, two at a time; system and browser tests are node:test files,
+// two at a time too: they mostly wait. A program that crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";
@@ -106,7 +106,7 @@ function explain(error) {
 
 function runSystem(label, files) {
     return new Promise((done) => {
-        const stream = run({ files: files.map((f) => resolve(f)), concurrency: 1, timeout: SYSTEM_MINUTES * 60_000 });
+        const stream = run({ files: files.map((f) => resolve(f)), concurrency: Math.min(2, availableParallelism()), timeout: SYSTEM_MINUTES * 60_000 });
         const named = (t) => `${label}: ${t.file ? `${basename(t.file, ".test.mjs")}: ` : ""}${t.name}`;
 
         const time = (t) => {
