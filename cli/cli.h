@@ -58,9 +58,8 @@ int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e);
 
 /* rule.c, for imports too */
 struct store_policy;
-int  cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out,
-                        struct err *e);
-void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span conditions, struct store_rule *out);
+int cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out,
+                       struct err *e);
 /* Would `more` regexes without a fixed text be too many for the scope? */
 int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e);
 /* The 8 digits that lists and replies show, or the whole id. */

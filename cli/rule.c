@@ -174,24 +174,6 @@ static void print_advice(const struct rule *r, const struct rule_check *check)
         puts("Note: test only: it is counted and shown, and decides nothing.");
 }
 
-void cli_store_rule(const struct rule *r, const struct uuid *policy, struct span conditions, struct store_rule *out)
-{
-    *out = (struct store_rule){
-        .id = r->id,
-        .policy = *policy,
-        .name = r->name,
-        .note = r->note,
-        .conditions = conditions,
-        .action = r->action,
-        .flow = r->flow,
-        .priority = r->priority,
-        .enabled = r->enabled,
-        .require_proof = r->require_proof,
-        .test_only = r->test_only,
-        .expires_us = r->expires_us,
-    };
-}
-
 int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e)
 {
     size_t slow;
@@ -234,7 +216,7 @@ static int save_rule(struct cli *c, struct span json, const struct rule_options 
         cli_check_slow(c, scope, rule_slow_regexes(&r), e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
-    cli_store_rule(&r, &policy.id, buf_span(&conditions), &row);
+    row = store_rule_of(&r, &policy.id, buf_span(&conditions));
     if (store_rule_add(c->store, &c->actor, &row, &id, e) < 0)
         goto out;
     rule_short_id(&id, shown);

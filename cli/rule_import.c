@@ -299,7 +299,7 @@ static int put_all(struct import *im, struct span text, struct err *e)
         if (rc > 0) {
             buf_clear(&im->conditions);
             rule_put_conditions_json(&im->conditions, &r);
-            cli_store_rule(&r, &t->policy, buf_span(&im->conditions), &row);
+            row = store_rule_of(&r, &t->policy, buf_span(&im->conditions));
             if (store_import_put(&im->into, &row, e) < 0)
                 return -1;
             im->rules++;

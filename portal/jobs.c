@@ -6,13 +6,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pause.h"
 #include "mail.h"
 #include "route.h"
 #include "store/job.h"
@@ -24,33 +23,14 @@
 #define TRIM_US (3600 * INT64_C(1000000))
 
 struct jobs {
-    struct portal  *portal;
-    struct worker  *worker;
-    char            name[120]; /* of this claimer */
-    int64_t         trimmed_us;
-    struct arena    arena; /* of one step; the worker's own is of one message */
-    pthread_t       thread;
-    pthread_mutex_t lock; /* guards the condition alone */
-    pthread_cond_t  wake;
-    atomic_bool     stopping;
+    struct portal *portal;
+    struct worker *worker;
+    char           name[120]; /* of this claimer */
+    int64_t        trimmed_us;
+    struct arena   arena; /* of one step; the worker's own is of one message */
+    pthread_t      thread;
+    struct pause   pause;
 };
-
-static void rest(struct jobs *j, long ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&j->lock);
-    while (!atomic_load(&j->stopping) && pthread_cond_timedwait(&j->wake, &j->lock, &until) == 0)
-        ;
-    pthread_mutex_unlock(&j->lock);
-}
 
 /* ---- in whose name ---- */
 
@@ -181,7 +161,7 @@ static int work_off(struct jobs *j, struct store_job *job, const struct page *p,
     for (size_t i = 0; i < p->n; i++) {
         struct err why = ERR_INIT;
 
-        if (atomic_load(&j->stopping) || clock_mono_us() - from > STEP_US)
+        if (pause_is_over(&j->pause) || clock_mono_us() - from > STEP_US)
             return 0;
         if (act_on(j, job, &p->keys[i], &why) == 0) {
             done[(*n)++] = p->keys[i];
@@ -256,7 +236,7 @@ static void *run(void *arg)
     struct jobs *j = arg;
     bool         away = false;
 
-    while (!atomic_load(&j->stopping)) {
+    while (!pause_is_over(&j->pause)) {
         struct err e = ERR_INIT;
         int        rc = step(j, &e);
 
@@ -264,18 +244,17 @@ static void *run(void *arg)
             log_err(LOG_LEVEL_WARNING, "work on many messages waits", &e);
         away = rc < 0;
         if (rc <= 0)
-            rest(j, rc < 0 ? AWAY_MS : LOOK_MS);
+            pause_for(&j->pause, rc < 0 ? AWAY_MS : LOOK_MS);
     }
     return NULL;
 }
 
 int jobs_start(struct portal *p, struct jobs **out, struct err *e)
 {
-    struct jobs       *j = calloc(1, sizeof *j);
-    pthread_condattr_t monotonic;
-    char               host[64] = "";
-    void              *worker = NULL;
-    int                rc;
+    struct jobs *j = calloc(1, sizeof *j);
+    char         host[64] = "";
+    void        *worker = NULL;
+    int          rc;
 
     if (j == NULL)
         panic("out of memory");
@@ -283,11 +262,7 @@ int jobs_start(struct portal *p, struct jobs **out, struct err *e)
     gethostname(host, sizeof host - 1);
     snprintf(j->name, sizeof j->name, "postern-portal %ld at %s", (long)getpid(), host);
     arena_init(&j->arena, (size_t)16 << 20);
-    pthread_mutex_init(&j->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&j->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pause_init(&j->pause);
     *out = j;
     rc = worker_open(p, 0, &worker, e);
     j->worker = worker;
@@ -305,15 +280,11 @@ void jobs_stop(struct jobs **jp)
     *jp = NULL;
     if (j == NULL)
         return;
-    pthread_mutex_lock(&j->lock);
-    atomic_store(&j->stopping, true);
-    pthread_cond_broadcast(&j->wake);
-    pthread_mutex_unlock(&j->lock);
+    pause_stop(&j->pause);
     if (j->thread != 0)
         pthread_join(j->thread, NULL);
     worker_close(j->portal, j->worker);
     arena_fini(&j->arena);
-    pthread_cond_destroy(&j->wake);
-    pthread_mutex_destroy(&j->lock);
+    pause_fini(&j->pause);
     free(j);
 }

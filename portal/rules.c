@@ -396,23 +396,6 @@ static int find_policy(struct call *c, const struct uuid *wanted, struct store_p
     return 0;
 }
 
-static struct store_rule row_of(const struct rule *r, const struct uuid *policy, struct span conditions)
-{
-    return (struct store_rule){
-        .policy = *policy,
-        .name = r->name,
-        .note = r->note,
-        .conditions = conditions,
-        .action = r->action,
-        .flow = r->flow,
-        .priority = r->priority,
-        .enabled = r->enabled,
-        .require_proof = r->require_proof,
-        .test_only = r->test_only,
-        .expires_us = r->expires_us,
-    };
-}
-
 /* What saving says besides: words that the page has sentences for. */
 static void put_saved(struct call *c, int status, const struct uuid *id, const struct rule *r,
                       const struct rule_check *check)
@@ -449,7 +432,7 @@ static int add_json(struct call *c, struct span json, bool confirm, const struct
         find_policy(c, policy, &into, e) < 0 || check_slow(c, &r, NULL, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
-    row = row_of(&r, &into.id, buf_span(&conditions));
+    row = store_rule_of(&r, &into.id, buf_span(&conditions));
     if (store_rule_add(c->store, &c->actor, &row, &id, e) < 0) {
         say(c, e);
         goto out;
@@ -482,7 +465,7 @@ static int change_rule(struct call *c, struct err *e)
         store_rule_get(c->store, c->object, c->arena, &before, e) < 0 || check_slow(c, &r, &c->object, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
-    row = row_of(&r, &before.policy, buf_span(&conditions));
+    row = store_rule_of(&r, &before.policy, buf_span(&conditions));
     row.id = c->object;
     if (store_rule_set(c->store, &c->actor, &row, e) < 0) {
         say(c, e);

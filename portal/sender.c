@@ -3,13 +3,12 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/pause.h"
 #include "mail/compose.h"
 #include "net/smtp_client.h"
 #include "store/handoff.h"
@@ -33,27 +32,8 @@ struct sender {
     char                 name[120]; /* of this claimer */
     int64_t              trimmed_us;
     pthread_t            thread;
-    pthread_mutex_t      lock; /* guards the condition alone */
-    pthread_cond_t       wake;
-    atomic_bool          stopping;
+    struct pause         pause;
 };
-
-static void rest(struct sender *s, long ms)
-{
-    struct timespec until;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += ms / 1000;
-    until.tv_nsec += ms % 1000 * 1000000;
-    if (until.tv_nsec >= 1000000000) {
-        until.tv_sec++;
-        until.tv_nsec -= 1000000000;
-    }
-    pthread_mutex_lock(&s->lock);
-    while (!atomic_load(&s->stopping) && pthread_cond_timedwait(&s->wake, &s->lock, &until) == 0)
-        ;
-    pthread_mutex_unlock(&s->lock);
-}
 
 /* ---- one letter ---- */
 
@@ -172,7 +152,7 @@ static void *run(void *arg)
     struct sender *s = arg;
     bool           away = false;
 
-    while (!atomic_load(&s->stopping)) {
+    while (!pause_is_over(&s->pause)) {
         struct err e = ERR_INIT;
         int        rc = step(s, &e);
 
@@ -180,16 +160,15 @@ static void *run(void *arg)
             log_err(LOG_LEVEL_WARNING, "the outbox waits", &e);
         away = rc < 0;
         if (rc <= 0)
-            rest(s, rc < 0 ? AWAY_MS : LOOK_MS);
+            pause_for(&s->pause, rc < 0 ? AWAY_MS : LOOK_MS);
     }
     return NULL;
 }
 
 int sender_start(const struct portal *p, struct sender **out, struct err *e)
 {
-    struct sender     *s = calloc(1, sizeof *s);
-    pthread_condattr_t monotonic;
-    char               host[64] = "";
+    struct sender *s = calloc(1, sizeof *s);
+    char           host[64] = "";
 
     if (s == NULL)
         panic("out of memory");
@@ -197,11 +176,7 @@ int sender_start(const struct portal *p, struct sender **out, struct err *e)
     gethostname(host, sizeof host - 1);
     snprintf(s->name, sizeof s->name, "postern-portal %ld at %s", (long)getpid(), host);
     arena_init(&s->arena, 2 * OUTBOX_MESSAGE_MAX);
-    pthread_mutex_init(&s->lock, NULL);
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&s->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    pause_init(&s->pause);
     *out = s;
     if (store_open(p->settings->store.url, STORE_EXISTING, &s->store, e) < 0 ||
         smtp_client_check(p->settings->smtp.url, e) < 0)
@@ -218,16 +193,12 @@ void sender_stop(struct sender **sp)
     *sp = NULL;
     if (s == NULL)
         return;
-    pthread_mutex_lock(&s->lock);
-    atomic_store(&s->stopping, true);
-    pthread_cond_broadcast(&s->wake);
-    pthread_mutex_unlock(&s->lock);
+    pause_stop(&s->pause);
     if (s->thread != 0)
         pthread_join(s->thread, NULL);
     smtp_client_close(&s->smtp);
     store_close(&s->store);
     arena_fini(&s->arena);
-    pthread_cond_destroy(&s->wake);
-    pthread_mutex_destroy(&s->lock);
+    pause_fini(&s->pause);
     free(s);
 }

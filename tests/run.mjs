@@ -5,8 +5,9 @@
 //
 //   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
 //
-// Unit tests are cmocka programs that speak TAP, two at a time; system and browser tests are node:test files,
-// two at a time too: they mostly wait. A program that crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
+// Unit tests are cmocka programs that speak TAP, one a processor; system and browser tests are node:test files, two at a
+// time, since they mostly wait. A program that crashes, hangs or says something else than its exit status is a failure of
+// its own. Exit 1 if anything failed.
 import { spawn } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { basename, resolve } from "node:path";

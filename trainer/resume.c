@@ -4,9 +4,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/log.h"
+#include "base/pause.h"
 #include "custody/release.h"
 
 static const struct actor trainer = {.kind = ACTOR_SYSTEM, .name = "postern-trainer", .source = "trainer"};
@@ -20,10 +20,8 @@ struct resume {
     char                   said[512]; /* why nothing can be done, as it was said last */
     size_t                 waiting;   /* of this round: that could not leave */
 
-    pthread_t       thread;
-    pthread_mutex_t lock; /* guards what follows */
-    pthread_cond_t  wake;
-    bool            stopping;
+    pthread_t    thread;
+    struct pause pause;
 };
 
 static void close_all(struct resume *r)
@@ -75,16 +73,6 @@ static int open_all(struct resume *r, struct err *e)
 
 /* ---- a round ---- */
 
-static bool is_stopping(struct resume *r)
-{
-    bool stopping;
-
-    pthread_mutex_lock(&r->lock);
-    stopping = r->stopping;
-    pthread_mutex_unlock(&r->lock);
-    return stopping;
-}
-
 /* What waits on is said once a round, as one: a mail server that is away would fill the log. */
 static int each_one(void *ctx, const struct store_release *row, const struct err *why)
 {
@@ -94,7 +82,7 @@ static int each_one(void *ctx, const struct store_release *row, const struct err
 
     if (why != NULL && row->state == RELEASE_REQUESTED) {
         r->waiting++;
-        return is_stopping(r);
+        return pause_is_over(&r->pause);
     }
     uuid_format(&row->uid, uid);
     log_begin(&line, why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
@@ -105,7 +93,7 @@ static int each_one(void *ctx, const struct store_release *row, const struct err
     log_str(&line, "state", release_state_words[row->state]);
     log_str(&line, "reply", why == NULL ? row->reply : why->text);
     log_end(&line);
-    return is_stopping(r);
+    return pause_is_over(&r->pause);
 }
 
 static int go_on(struct resume *r, struct err *e)
@@ -140,29 +128,13 @@ static void round_of(struct resume *r)
     memcpy(r->said, e.text, sizeof r->said);
 }
 
-/* False: it is time to stop. */
-static bool rest(struct resume *r)
-{
-    struct timespec until;
-    bool            on;
-
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += RESUME_EVERY_MS / 1000;
-    pthread_mutex_lock(&r->lock);
-    while (!r->stopping && pthread_cond_timedwait(&r->wake, &r->lock, &until) == 0)
-        ;
-    on = !r->stopping;
-    pthread_mutex_unlock(&r->lock);
-    return on;
-}
-
 static void *run(void *arg)
 {
     struct resume *r = arg;
 
     do
         round_of(r);
-    while (rest(r));
+    while (pause_for(&r->pause, RESUME_EVERY_MS));
     return NULL;
 }
 
@@ -171,16 +143,14 @@ static void *run(void *arg)
 static void release(struct resume *r)
 {
     close_all(r);
-    pthread_cond_destroy(&r->wake);
-    pthread_mutex_destroy(&r->lock);
+    pause_fini(&r->pause);
     free(r);
 }
 
 int resume_start(const struct settings *settings, struct resume **out, struct err *e)
 {
-    pthread_condattr_t monotonic;
-    struct resume     *r;
-    int                rc;
+    struct resume *r;
+    int            rc;
 
     *out = NULL;
     if (settings->delivery.url == NULL || settings->delivery.url[0] == '\0')
@@ -190,11 +160,7 @@ int resume_start(const struct settings *settings, struct resume **out, struct er
     if ((r = calloc(1, sizeof *r)) == NULL)
         panic("out of memory");
     r->settings = settings;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&r->wake, &monotonic);
-    pthread_condattr_destroy(&monotonic);
-    pthread_mutex_init(&r->lock, NULL);
+    pause_init(&r->pause);
     if ((rc = pthread_create(&r->thread, NULL, run, r)) != 0) {
         release(r);
         return err_set(e, ERR_IO, "start a thread: %s", strerror(rc));
@@ -210,10 +176,7 @@ void resume_stop(struct resume **at)
     *at = NULL;
     if (r == NULL)
         return;
-    pthread_mutex_lock(&r->lock);
-    r->stopping = true;
-    pthread_cond_signal(&r->wake);
-    pthread_mutex_unlock(&r->lock);
+    pause_stop(&r->pause);
     pthread_join(r->thread, NULL);
     release(r);
 }

@@ -333,6 +333,24 @@ static int add_in(struct store *s, const struct actor *by, const struct store_ru
     return note(s, by, "rule.add", p.scope, *id, NULL, r, e);
 }
 
+struct store_rule store_rule_of(const struct rule *r, const struct uuid *policy, struct span conditions)
+{
+    return (struct store_rule){
+        .id = r->id,
+        .policy = *policy,
+        .name = r->name,
+        .note = r->note,
+        .conditions = conditions,
+        .action = r->action,
+        .flow = r->flow,
+        .priority = r->priority,
+        .enabled = r->enabled,
+        .require_proof = r->require_proof,
+        .test_only = r->test_only,
+        .expires_us = r->expires_us,
+    };
+}
+
 int store_rule_add(struct store *s, const struct actor *by, const struct store_rule *r, struct uuid *id_out,
                    struct err *e)
 {

@@ -5,6 +5,7 @@
 #ifndef POSTERN_STORE_RULE_H
 #define POSTERN_STORE_RULE_H
 
+#include "rules/rule.h"
 #include "store/store.h"
 
 #define RULE_PRIORITY 100
@@ -31,6 +32,8 @@ int store_scope_load(struct store *s, struct store_scope scope, store_rule_fn fn
 /* The same for one rule that the change feed named. ERR_NOT_FOUND: deleted or switched off, drop it. */
 int store_scope_load_one(struct store *s, struct uuid rule, struct arena *a, struct store_rule *out, struct err *e);
 
+/* What was read of a rule, as the row of that policy; conditions as rule_put_conditions_json() writes them. Borrows. */
+struct store_rule store_rule_of(const struct rule *r, const struct uuid *policy, struct span conditions);
 /* Uses policy, name, note, conditions, action, flow, priority, enabled, require_proof, test_only, expires_us. */
 int store_rule_add(struct store *s, const struct actor *by, const struct store_rule *r, struct uuid *id_out,
                    struct err *e);
