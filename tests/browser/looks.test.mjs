@@ -29,6 +29,7 @@ describe("every page, as everybody,", () => {
             for (const path of places) {
                 await page.at(path);
                 await settled(page);
+                assert.equal(await page.evaluate(() => document.querySelector("main h1, main h2, main h3")?.tagName), "H1", `${path} begins with its title`);
                 for (const width of widths) {
                     await look(page, width, "light");
                     assert.equal(await overhang(page), 0, `${path} at ${width}`);

@@ -26,7 +26,7 @@ export const lineOf = (entry) => {
     if (typeof entry === "string") return entry;
     const keys = Object.keys(entry);
     if (keys.length === 1 && entry.extension) return `.${entry.extension.replace(/^\./, "")}`;
-    if (keys.length === 1 && (entry.mime_type?.includes("/") || (entry.filename && !entry.filename.includes("/") && !/^[.*{]/.test(entry.filename)))) return entry.mime_type ?? entry.filename;
+    if (keys.length === 1 && (entry.mime_type?.includes("/") || (entry.filename && !entry.filename.includes("/") && entry.filename !== "*" && !/^[.{]/.test(entry.filename)))) return entry.mime_type ?? entry.filename;
     return keys.length === 1 && entry.present === true ? "*" : JSON.stringify(entry);
 };
 export const entryOf = (kind, line) => {

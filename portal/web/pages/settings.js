@@ -10,9 +10,10 @@ const said = (p) => (p.offline ? t("offline.text") : p.message);
 
 const Card = ({ id, title, children }) => html`<section class="card" aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
 
+// In an element of its own: what is behind it on the page keeps its place when several pieces come where one waited.
 function Loaded({ of, rows = 3, children }) {
-    if (of.problem && !of.value) return html`<${Failed} problem=${of.problem} again=${of.again} />`;
-    return of.value ? children(of.value) : html`<${Waiting} rows=${rows} />`;
+    return html`<div>${of.problem && !of.value ? html`<${Failed} problem=${of.problem} again=${of.again} />`
+        : of.value ? children(of.value) : html`<${Waiting} rows=${rows} />`}</div>`;
 }
 
 function You({ me }) {
