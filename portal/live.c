@@ -135,7 +135,7 @@ static int take(void *ctx, const struct store_row *r)
 
 static int look(struct live *l, struct err *e)
 {
-    struct store_search     what = {.scope = STORE_SCOPE_GLOBAL, .since_us = clock_wall_us() - BACK_US, .limit = ROWS_MAX};
+    struct store_search what = {.scope = STORE_SCOPE_GLOBAL, .since_us = clock_wall_us() - BACK_US, .limit = ROWS_MAX};
     struct store_search_end found;
     struct look            *spare = l->last;
 
@@ -231,7 +231,8 @@ void live_stop(struct live **lp)
 
 /* ---- the call ---- */
 
-static int add_domain(void *ctx, const struct uuid *account, const struct uuid *domain, struct span name, enum role role)
+static int add_domain(void *ctx, const struct uuid *account, const struct uuid *domain, struct span name,
+                      enum role role)
 {
     struct listener *l = ctx;
 
@@ -282,8 +283,9 @@ static int events(struct call *c, struct err *e)
 
 static const struct route rows[] = {
     {HTTPD_GET, "/me/events", DEED_SEE_MAIL, OBJECT_NONE, ROUTE_NO_REPLAY, events,
-     .summary = "Server-sent events: \"mail\" says that so many deliveries have come to what who is signed in may see. Ends "
-                "after 5 minutes, to be asked for again."},
+     .summary =
+         "Server-sent events: \"mail\" says that so many deliveries have come to what who is signed in may see. Ends "
+         "after 5 minutes, to be asked for again."},
 };
 
 const struct route_family live_family = {"Events", rows, COUNT(rows), NULL};

@@ -22,7 +22,7 @@ struct portal {
     struct pages          *pages; /* static.h */
     uint8_t                challenge_key[32];
     struct scanner        *scanner; /* [rulesd] scanner, for the look at release; NULL: there is none */
-    struct live           *live; /* live.h */
+    struct live           *live;    /* live.h */
 };
 
 /* One a thread of the HTTP server. */

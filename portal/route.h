@@ -29,11 +29,11 @@ enum object {
     OBJECTS
 };
 
-#define ROUTE_FORM 1u       /* an urlencoded body is taken too */
-#define ROUTE_RAW 2u        /* the body is bytes, not JSON */
-#define ROUTE_LARGE 4u      /* up to [rulesd] max_message, else 1 MiB */
-#define ROUTE_ELEVATED 8u   /* asks for a fresh proof of who it is */
-#define ROUTE_NO_REPLAY 16u /* a secret or a stream comes back: no Idempotency-Key */
+#define ROUTE_FORM 1u        /* an urlencoded body is taken too */
+#define ROUTE_RAW 2u         /* the body is bytes, not JSON */
+#define ROUTE_LARGE 4u       /* up to [rulesd] max_message, else 1 MiB */
+#define ROUTE_ELEVATED 8u    /* asks for a fresh proof of who it is */
+#define ROUTE_NO_REPLAY 16u  /* a secret or a stream comes back: no Idempotency-Key */
 #define ROUTE_CROSS_SITE 32u /* a form of another site may call it: it must do nothing by itself (handoff.h) */
 
 struct route {
