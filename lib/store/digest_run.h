@@ -1,0 +1,73 @@
+/* lib/store/digest_run.h - digests that were begun: one a subscription and end of window, and what each lists.
+ *
+ * Begun    run and items are one transaction. The same (subscription, until_us) is begun once; a delivery is an item of a subscription
+ *          once. A run that was begun will be sent, by whoever has its lease, until the mail server has taken or refused it.
+ * Failed   a run that was refused gives its items back: the next digest lists them.
+ * Kept     RUN_KEEP_US after its last change, then forgotten with its items; by then its deliveries are too old for any digest. */
+#ifndef POSTERN_STORE_DIGEST_RUN_H
+#define POSTERN_STORE_DIGEST_RUN_H
+
+#include "store/message.h"
+
+#define RUN_LEASE_US (2 * 60 * INT64_C(1000000))
+#define RUN_KEEP_US (35 * 86400 * INT64_C(1000000))
+#define RUN_ITEMS_MAX 10000 /* of one run: what is beyond waits for the next */
+
+enum run_state { RUN_WAITING, RUN_SENT, RUN_FAILED };
+extern const char *const run_state_words[]; /* "waiting", "sent", "failed", NULL */
+
+struct store_run_item {
+    struct store_key key;
+    int64_t          place; /* in the letter, from 1; 0: in the count alone */
+};
+struct store_run {
+    struct uuid    id, subscription;
+    int64_t        since_us, until_us;
+    enum run_state state;
+    bool           quiet;
+    struct span    recipient;
+    int64_t        total, again, attempts;
+    struct span    answer;
+    int64_t        created_us, changed_us;
+};
+typedef int (*store_run_fn)(void *ctx, const struct store_run *r);
+typedef int (*store_run_item_fn)(void *ctx, const struct store_run_item *i);
+
+/* What a subscription has listed of the deliveries since then, in order of keys. */
+int store_run_listed(struct store *s, struct uuid subscription, int64_t since_us, store_run_item_fn fn, void *ctx,
+                     struct err *e);
+/* Uses subscription, since_us, until_us, quiet, recipient; total becomes nitems. *begun_out false: there is one of this window, or somebody
+ * has listed one of the items meanwhile; nothing was written. */
+int store_run_begin(struct store *s, const struct store_run *r, const struct store_run_item *items, size_t nitems,
+                    int64_t now_us, struct uuid *id_out, bool *begun_out, struct err *e);
+/* The next that is due: 1 and the row (texts in `a`), 0 none, -1. */
+int store_run_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_run *out,
+                    struct err *e);
+/* By who holds the lease; ERR_CONFLICT: somebody else does by now. */
+int store_run_sent(struct store *s, struct uuid id, struct span by, struct span answer, int64_t now_us, struct err *e);
+int store_run_failed(struct store *s, struct uuid id, struct span by, struct span answer, int64_t now_us,
+                     struct err *e);
+int store_run_later(struct store *s, struct uuid id, struct span by, int64_t next_us, struct span answer,
+                    int64_t now_us, struct err *e);
+/* Leases of `by` end: it was killed, and is there again. */
+int store_run_free(struct store *s, struct span by, struct err *e);
+/* Sends a run once more that was sent. ERR_CONFLICT: it waits, or came to nothing. */
+int store_run_again(struct store *s, struct uuid id, int64_t now_us, struct err *e);
+
+int store_run_get(struct store *s, struct uuid id, struct arena *a, struct store_run *out, struct err *e);
+/* The newest first. */
+int store_run_list(struct store *s, struct uuid subscription, size_t limit, store_run_fn fn, void *ctx, struct err *e);
+/* The latest that the mail server has taken: 1, 0 none, -1. */
+int store_run_last(struct store *s, struct uuid subscription, struct arena *a, struct store_run *out, struct err *e);
+/* In order of places; those in the count alone come first. */
+int store_run_items(struct store *s, struct uuid id, store_run_item_fn fn, void *ctx, struct err *e);
+/* 1 and the delivery at that place, 0 there is none, -1: what "release 2" in an answer means. */
+int store_run_item_at(struct store *s, struct uuid id, int64_t place, struct store_key *out, struct err *e);
+
+struct store_run_sums {
+    int64_t waiting, failed, oldest_us; /* failed: of the last day; oldest_us 0: none waits */
+};
+int store_run_sums(struct store *s, int64_t now_us, struct store_run_sums *out, struct err *e);
+int store_run_trim(struct store *s, int64_t now_us, struct err *e);
+
+#endif
