@@ -1,0 +1,71 @@
+/* lib/digest/content.h - what one digest tells: which deliveries, in which groups, with what reason, and the numbers above them.
+ *
+ * New      every delivery of the last DIGEST_LOOK_US (the first digest: DIGEST_FIRST_US) of the wanted statuses that no digest of this
+ *          subscription has listed, except those younger than DIGEST_YOUNG_US, whose neighbours may still be on their way to the log.
+ *          By what was listed, not by a mark in time: a row that was written late is in the next digest.
+ * Old      a digest that was begun is read again from its items: what has been released, deleted or forgotten since is shown so. */
+#ifndef POSTERN_DIGEST_CONTENT_H
+#define POSTERN_DIGEST_CONTENT_H
+
+#include "base/conf.h"
+#include "store/digest.h"
+#include "store/digest_run.h"
+
+#define DIGEST_LOOK_US (7 * 86400 * INT64_C(1000000))
+#define DIGEST_FIRST_US (86400 * INT64_C(1000000))
+#define DIGEST_YOUNG_US (5 * INT64_C(1000000))
+#define DIGEST_SHOWN 50 /* items with a line of their own */
+#define DIGEST_SENDERS 5 /* of those blocked by rules, the most frequent */
+
+enum digest_group { GROUP_PROBABLY_FINE, GROUP_PROBABLY_SPAM, GROUP_BLOCKED, DIGEST_GROUPS };
+enum digest_reason {
+    REASON_SCORE,      /* held, or tagged, by its score */
+    REASON_YOUR_RULE,  /* a rule of the mailbox, or a learned sender */
+    REASON_SITE_RULE,  /* one of the domain or the operator */
+    REASON_ATTACHMENT, /* a protected finding: the file type, … */
+    REASON_VIRUS,
+};
+struct digest_item {
+    struct store_key      key;
+    int64_t               place; /* 0: in the count alone */
+    enum digest_group     group;
+    enum digest_reason    reason;
+    enum delivery_status  status; /* of now */
+    enum delivery_state   state;
+    bool                  can_release; /* held still, and a user may release it: the reason is none that others decide about */
+    bool                  gone;        /* what it was about is in the log no more */
+    int64_t               at_us, size;
+    double                score, threshold; /* threshold NAN: it was none that held it */
+    struct span           from_name, from_address, envelope_sender, subject, recipient;
+};
+struct digest_sender {
+    struct span address;
+    int64_t     n;
+};
+struct digest_content {
+    int64_t                   since_us, until_us;
+    int64_t                   quarantined, blocked, spam, delivered; /* in that time */
+    const struct digest_item *items; /* those with a place, in order of groups and in them; then the others */
+    size_t                    nitems, shown;
+    size_t                    of_group[DIGEST_GROUPS];
+    struct digest_sender      blocked_by[DIGEST_SENDERS];
+    size_t                    nblocked_by;
+    bool                      more; /* over RUN_ITEMS_MAX: the rest is for the next */
+};
+struct digest_look {
+    struct store           *store;
+    const struct conf_list *scanner;           /* [rulesd] scanner */
+    const struct conf_list *protected_symbols; /* [rules] protected_symbols */
+};
+/* Everything in `a`. */
+int digest_content_new(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
+                       struct digest_content *out, struct err *e);
+int digest_content_of(const struct digest_look *l, const struct store_digest *d, const struct store_run *r,
+                      struct arena *a, struct digest_content *out, struct err *e);
+
+/* Begins a run with what is new, for who asks now or at the hour: 1 and its id; 0: nothing is new (and no quiet week is over), or it was
+ * begun already; -1. until_us: the end of the window, unique of the subscription. */
+int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                 struct arena *a, struct uuid *id_out, struct err *e);
+
+#endif
