@@ -25,6 +25,9 @@ static const char list_sql[] = "SELECT " COLUMNS ", (SELECT COUNT(*) FROM rule r
 static const char assign_sql[] = "INSERT INTO policy_assignment (policy_id, domain_id, created_us) VALUES ($1, $2, $3)"
                                  " ON CONFLICT (policy_id, domain_id) DO NOTHING";
 static const char unassign_sql[] = "DELETE FROM policy_assignment WHERE policy_id = $1 AND domain_id = $2";
+static const char domains_sql[] = "SELECT d.id, d.name FROM policy_assignment a JOIN domain d ON d.id = a.domain_id"
+                                  " WHERE a.policy_id = $1 AND d.name > $2 ORDER BY d.name LIMIT $3";
+static const char allows_sql[] = "SELECT COUNT(*) FROM rule WHERE policy_id = $1 AND action = 'allow'";
 
 static void read_row(struct db_rows *r, struct store_policy *out)
 {
@@ -119,6 +122,14 @@ static int note(struct store *s, const struct actor *by, const char *action, con
     return payload_note(s, by, p->scope, &c, e);
 }
 
+bool store_policy_is_built_in(const struct store_policy *p)
+{
+    struct span name = span_of(p->name);
+
+    return (p->scope.kind != SCOPE_GLOBAL && span_is(name, POLICY_RULES)) ||
+           (p->scope.kind == SCOPE_DOMAIN && span_is(name, POLICY_ENFORCED));
+}
+
 static int check(const struct actor *by, const struct store_policy *p, struct err *e)
 {
     if (p->scope.kind == SCOPE_GLOBAL && !by->admin)
@@ -172,6 +183,31 @@ int store_policy_add(struct store *s, const struct actor *by, const struct store
     return row_end(s, own, add_in(s, by, &mine, e), e);
 }
 
+/* Locked is stronger than all below it, and so is an allow in it. */
+static int check_lock(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e)
+{
+    int64_t allows = 0;
+
+    if (by->admin || !p->locked)
+        return 0;
+    if (row_i64(s->main, allows_sql, (struct db_val[]){dbv_uuid(&p->id)}, 1, &allows, e) < 0)
+        return -1;
+    return allows == 0 ? 0
+                       : err_set(e, ERR_DENIED, "%s has %lld allows: only an admin locks such a policy", p->name,
+                                 (long long)allows);
+}
+
+static int check_change(struct store *s, const struct actor *by, const struct store_policy *before,
+                        const struct store_policy *after, struct err *e)
+{
+    if (check(by, after, e) < 0)
+        return -1;
+    if (store_policy_is_built_in(before) && (strcmp(before->name, after->name) != 0 || before->locked != after->locked))
+        return err_set(e, ERR_CONFLICT, "%s keeps its name and its lock: every %s has this policy", before->name,
+                       scope_kind_words[before->scope.kind]);
+    return before->locked ? 0 : check_lock(s, by, after, e);
+}
+
 static int set_in(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e)
 {
     struct store_policy before, after = *p;
@@ -179,7 +215,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_po
     if (store_policy_get(s, p->id, &before, e) < 0)
         return -1;
     after.scope = before.scope;
-    if (check(by, &after, e) < 0 || store_change_note(s, CHANGE_POLICY, before.scope, &p->id, e) < 0)
+    if (check_change(s, by, &before, &after, e) < 0 || store_change_note(s, CHANGE_POLICY, before.scope, &p->id, e) < 0)
         return -1;
     if (row_change_one(s, update_sql,
                        (struct db_val[]){dbv_uuid(&p->id), dbv_str(p->name), dbv_i64(p->priority), dbv_bool(p->locked),
@@ -204,8 +240,12 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
 {
     struct store_policy before;
 
-    if (store_policy_get(s, id, &before, e) < 0 || check(by, &before, e) < 0 ||
-        store_change_note(s, CHANGE_POLICY, before.scope, &id, e) < 0 ||
+    if (store_policy_get(s, id, &before, e) < 0 || check(by, &before, e) < 0)
+        return -1;
+    if (store_policy_is_built_in(&before))
+        return err_set(e, ERR_CONFLICT, "every %s has the policy %s: switch it off, or delete its rules",
+                       scope_kind_words[before.scope.kind], before.name);
+    if (store_change_note(s, CHANGE_POLICY, before.scope, &id, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "policy", e) < 0)
         return -1;
     return note(s, by, "policy.delete", &before, NULL, e);
@@ -243,6 +283,8 @@ static int assign_in(struct store *s, const struct actor *by, struct uuid policy
     struct db_val       vals[] = {dbv_uuid(&policy), dbv_uuid(&domain), dbv_i64(clock_wall_us())};
     struct store_policy p;
 
+    if (!by->admin)
+        return err_set(e, ERR_DENIED, "where global policies hold is for the operator to say");
     if (store_change_note(s, CHANGE_ASSIGNMENT, store_scope_domain(domain), &policy, e) < 0 ||
         store_policy_get(s, policy, &p, e) < 0)
         return -1;
@@ -273,4 +315,27 @@ int store_policy_unassign(struct store *s, const struct actor *by, struct uuid p
     if (row_begin(s, &own, e) < 0)
         return -1;
     return row_end(s, own, assign_in(s, by, policy, domain, false, e), e);
+}
+
+struct domain_list {
+    store_policy_domain_fn fn;
+    void                  *ctx;
+};
+
+static int each_domain(void *arg, struct db_rows *r)
+{
+    struct domain_list *l = arg;
+    struct uuid         id = col_uuid(r, 0);
+
+    return l->fn(l->ctx, &id, db_text(r, 1));
+}
+
+int store_policy_domains(struct store *s, struct uuid policy, struct span after, size_t limit,
+                         store_policy_domain_fn fn, void *ctx, struct err *e)
+{
+    struct domain_list l = {fn, ctx};
+    struct db_val      vals[] = {dbv_uuid(&policy), dbv_text(after.p ? after : SPAN("")),
+                                 dbv_i64((int64_t)page_limit(limit))};
+
+    return row_each(s->main, domains_sql, vals, COUNT(vals), each_domain, &l, e);
 }

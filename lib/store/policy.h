@@ -1,7 +1,8 @@
 /* lib/store/policy.h - named sets of rules.
  *
- * Every domain is born with `Rules` and `Enforced` (locked), every mailbox with `Rules`. A global policy acts
- * where it is locked, assigned to a domain, or the default; otherwise it is inert. */
+ * Every domain is born with `Rules` and `Enforced` (locked), every mailbox with `Rules`: those keep their names and locks, and are
+ * switched off rather than deleted. A global policy acts where it is locked, assigned to a domain, or the default; otherwise it is
+ * inert. Nobody below outranks what is locked: only an admin locks a policy that has allows, as only an admin puts one there. */
 #ifndef POSTERN_STORE_POLICY_H
 #define POSTERN_STORE_POLICY_H
 
@@ -32,12 +33,18 @@ int store_policy_delete(struct store *s, const struct actor *by, struct uuid id,
 int store_policy_get(struct store *s, struct uuid id, struct store_policy *out, struct err *e);
 int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out,
                       struct err *e);
+/* One of those that every domain or mailbox is born with. */
+bool store_policy_is_built_in(const struct store_policy *p);
 /* Of one scope, by priority, then age. */
 int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn fn, void *ctx, struct err *e);
 
-/* A global policy for a domain. Assigning twice is fine; unassigning what is not is ERR_NOT_FOUND. */
+/* A global policy for a domain: for admins. Assigning twice is fine; unassigning what is not is ERR_NOT_FOUND. */
 int store_policy_assign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain, struct err *e);
 int store_policy_unassign(struct store *s, const struct actor *by, struct uuid policy, struct uuid domain,
                           struct err *e);
+/* The domains that it is assigned to, in order of names, those after `after` (SPAN_NONE: from the start). */
+typedef int (*store_policy_domain_fn)(void *ctx, const struct uuid *domain, struct span name);
+int store_policy_domains(struct store *s, struct uuid policy, struct span after, size_t limit,
+                         store_policy_domain_fn fn, void *ctx, struct err *e);
 
 #endif

@@ -43,6 +43,7 @@ static const char enable_sql[] = "UPDATE rule SET enabled = $2, updated_us = $3 
 static const char order_sql[] = "SELECT id, priority FROM rule WHERE policy_id = $1"
                                 " ORDER BY priority, CASE WHEN action = 'allow' THEN 0 ELSE 1 END, id";
 static const char priority_sql[] = "UPDATE rule SET priority = $2, updated_us = $3 WHERE id = $1";
+static const char transfer_sql[] = "UPDATE rule SET policy_id = $2, updated_us = $3 WHERE id = $1";
 static const char delete_sql[] = "DELETE FROM rule WHERE id = $1";
 
 /* ---- reading ---- */
@@ -560,8 +561,18 @@ static int note_move(struct store *s, const struct actor *by, const struct store
     return rc;
 }
 
-static int place(struct store *s, const struct actor *by, const struct store_policy *p, struct ranking *x,
-                 struct uuid id, const struct uuid *before, struct err *e)
+/* The ranking's room: for as many rules as a policy may have to be put in order. */
+static struct ranking ranking_make(void)
+{
+    struct ranking x = {.rules = calloc(MOVE_RULES_MAX, sizeof *x.rules)};
+
+    if (x.rules == NULL)
+        panic("out of memory");
+    return x;
+}
+
+static int place(struct store *s, const struct store_policy *p, struct ranking *x, struct uuid id,
+                 const struct uuid *before, size_t *from_out, size_t *to_out, struct err *e)
 {
     size_t  from, to;
     int64_t priority;
@@ -575,26 +586,25 @@ static int place(struct store *s, const struct actor *by, const struct store_pol
     if (from == x->n || (before != NULL && to == x->n))
         return err_set(e, ERR_CONFLICT, "the two rules are in different policies, whose order decides first");
     to -= to > from;
+    *from_out = from;
+    *to_out = to;
     if (to == from)
         return 0;
     move_in_ranking(x, from, to);
-    if ((fits_between(x, to, &priority) ? set_priority(s, &x->rules[to], priority, e) : number_anew(s, p, x, e)) < 0)
-        return -1;
-    return note_move(s, by, p, &id, from, to, e);
+    return fits_between(x, to, &priority) ? set_priority(s, &x->rules[to], priority, e) : number_anew(s, p, x, e);
 }
 
 static int move_in(struct store *s, const struct actor *by, struct uuid id, const struct uuid *before, struct arena *a,
                    struct err *e)
 {
-    struct ranking      x = {.rules = calloc(MOVE_RULES_MAX, sizeof *x.rules)};
+    struct ranking      x = ranking_make();
     struct store_rule   row;
     struct store_policy p;
+    size_t              from, to;
     int                 rc = -1;
 
-    if (x.rules == NULL)
-        panic("out of memory");
-    if (look_before(s, by, id, a, &row, &p, e) == 0)
-        rc = place(s, by, &p, &x, id, before, e);
+    if (look_before(s, by, id, a, &row, &p, e) == 0 && place(s, &p, &x, id, before, &from, &to, e) == 0)
+        rc = from == to ? 0 : note_move(s, by, &p, &id, from, to, e);
     free(x.rules);
     return rc;
 }
@@ -609,6 +619,66 @@ int store_rule_move(struct store *s, const struct actor *by, struct uuid id, con
         return -1;
     arena_init(&a, ROW_MAX);
     rc = row_end(s, own, move_in(s, by, id, before, &a, e), e);
+    arena_fini(&a);
+    return rc;
+}
+
+/* ---- into another policy ---- */
+
+static int note_transfer(struct store *s, const struct actor *by, const struct uuid *id,
+                         const struct store_policy *from, const struct store_policy *to, struct err *e)
+{
+    struct buf b;
+    int        rc;
+
+    buf_init(&b, PAYLOAD_MAX);
+    payload_open(&b, NULL);
+    payload_open(&b, "before");
+    payload_str(&b, "policy", from->name);
+    payload_close(&b);
+    payload_open(&b, "after");
+    payload_str(&b, "policy", to->name);
+    payload_close(&b);
+    payload_close(&b);
+    rc = store_audit_note(s, by, "rule.move", "rule", id, to->scope, buf_span(&b), e);
+    buf_fini(&b);
+    return rc;
+}
+
+static int transfer_in(struct store *s, const struct actor *by, struct uuid id, struct uuid policy, struct arena *a,
+                       struct err *e)
+{
+    struct db_val       vals[] = {dbv_uuid(&id), dbv_uuid(&policy), dbv_i64(clock_wall_us())};
+    struct ranking      x;
+    struct store_rule   row;
+    struct store_policy from, to;
+    size_t              was, is;
+    int                 rc;
+
+    if (look_before(s, by, id, a, &row, &from, e) < 0 || store_policy_get(s, policy, &to, e) < 0)
+        return -1;
+    if (from.scope.kind != to.scope.kind || !uuid_eq(&from.scope.id, &to.scope.id))
+        return err_set(e, ERR_CONFLICT, "the policy %s belongs to somebody else", to.name);
+    if (uuid_eq(&from.id, &to.id))
+        return 0;
+    if (may_write(by, &to, row.action, e) < 0 || row_change_one(s, transfer_sql, vals, COUNT(vals), "rule", e) < 0)
+        return -1;
+    x = ranking_make();
+    rc = place(s, &to, &x, id, NULL, &was, &is, e);
+    free(x.rules);
+    return rc < 0 ? -1 : note_transfer(s, by, &id, &from, &to, e);
+}
+
+int store_rule_transfer(struct store *s, const struct actor *by, struct uuid id, struct uuid policy, struct err *e)
+{
+    struct arena a;
+    bool         own;
+    int          rc;
+
+    if (row_begin(s, &own, e) < 0)
+        return -1;
+    arena_init(&a, ROW_MAX);
+    rc = row_end(s, own, transfer_in(s, by, id, policy, &a, e), e);
     arena_fini(&a);
     return rc;
 }

@@ -45,6 +45,8 @@ int store_rule_delete(struct store *s, const struct actor *by, struct uuid id, s
  * between two, below RULE_PRIORITY, so that what comes later comes last. Nothing else of a rule changes. ERR_CONFLICT: `before` is in
  * another policy. */
 int store_rule_move(struct store *s, const struct actor *by, struct uuid id, const struct uuid *before, struct err *e);
+/* Into another policy of the same scope, behind all the rules that are there. ERR_CONFLICT: it is of another scope. */
+int store_rule_transfer(struct store *s, const struct actor *by, struct uuid id, struct uuid policy, struct err *e);
 int store_rule_get(struct store *s, struct uuid id, struct arena *a, struct store_rule *out, struct err *e);
 /* For a person who types an id: the whole one, or the eight digits that replies and lists show (rule_short_id()).
  * ERR_CONFLICT when those fit several. */

@@ -123,6 +123,94 @@ static void only_what_makes_sense_is_stored(void **state)
     REFUSED(w, ERR_DENIED, store_policy_delete(s, &owner, global.id, &w->e));
 }
 
+static void those_that_everybody_has_keep_their_name_and_their_lock(void **state)
+{
+    struct world       *w = world_of(state);
+    struct uuid         ours = add_domain(w, "ours.example"), box = add_mailbox(w, ours, "anna");
+    struct store_scope  scopes[] = {store_scope_domain(ours), store_scope_domain(ours), store_scope_mailbox(box)};
+    const char         *names[] = {POLICY_RULES, POLICY_ENFORCED, POLICY_RULES};
+    struct store_policy p, global;
+
+    for (size_t i = 0; i < COUNT(names); i++) {
+        OK(w, store_policy_find(w->more, scopes[i], span_of(names[i]), &p, &w->e));
+        assert_true(store_policy_is_built_in(&p));
+        REFUSED(w, ERR_CONFLICT, store_policy_delete(w->more, &root, p.id, &w->e));
+        snprintf(p.name, sizeof p.name, "Mine");
+        REFUSED(w, ERR_CONFLICT, store_policy_set(w->more, &root, &p, &w->e));
+        snprintf(p.name, sizeof p.name, "%s", names[i]);
+        p.locked = !p.locked;
+        if (scopes[i].kind == SCOPE_DOMAIN)
+            REFUSED(w, ERR_CONFLICT, store_policy_set(w->more, &root, &p, &w->e));
+        p.locked = !p.locked;
+        p.priority = 7;
+        p.enabled = false;
+        OK(w, store_policy_set(w->more, &owner, &p, &w->e));
+    }
+    global = add(w, a_policy(STORE_SCOPE_GLOBAL, POLICY_RULES));
+    assert_false(store_policy_is_built_in(&global));
+    OK(w, store_policy_delete(w->more, &root, global.id, &w->e));
+}
+
+static void an_owner_cannot_make_an_allow_outrank_everybody_by_locking_it(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_policy p = add(w, a_policy(store_scope_domain(add_domain(w, "ours.example")), "Partners"));
+    struct store_rule   allow = a_rule(p.id, "partner");
+    struct uuid         id;
+
+    add_rule(w, p.id, "a block");
+    p.locked = true;
+    OK(w, store_policy_set(w->more, &owner, &p, &w->e));
+    REFUSED(w, ERR_DENIED, (allow.action = RULE_ALLOW, store_rule_add(w->more, &owner, &allow, &id, &w->e)));
+    p.locked = false;
+    OK(w, store_policy_set(w->more, &owner, &p, &w->e));
+    OK(w, store_rule_add(w->more, &owner, &allow, &id, &w->e));
+    p.locked = true;
+    REFUSED(w, ERR_DENIED, store_policy_set(w->more, &owner, &p, &w->e));
+    OK(w, store_policy_set(w->more, &root, &p, &w->e));
+    p.priority = 3;
+    OK(w, store_policy_set(w->more, &owner, &p, &w->e));
+}
+
+static void what_a_global_policy_is_assigned_to_is_the_operators_to_say(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_policy p = add(w, a_policy(STORE_SCOPE_GLOBAL, "Shared"));
+    struct uuid         ours = add_domain(w, "ours.example");
+
+    REFUSED(w, ERR_DENIED, store_policy_assign(w->more, &owner, p.id, ours, &w->e));
+    OK(w, store_policy_assign(w->more, &root, p.id, ours, &w->e));
+    REFUSED(w, ERR_DENIED, store_policy_unassign(w->more, &owner, p.id, ours, &w->e));
+    OK(w, store_policy_unassign(w->more, &root, p.id, ours, &w->e));
+}
+
+static int each_name(void *ctx, const struct uuid *domain, struct span name)
+{
+    char *text = ctx;
+
+    (void)domain;
+    sprintf(text + strlen(text), "%.*s ", SPAN_ARG(name));
+    return 0;
+}
+
+static void its_domains_are_listed_by_name_page_by_page(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_policy p = add(w, a_policy(STORE_SCOPE_GLOBAL, "Shared")),
+                        other = add(w, a_policy(STORE_SCOPE_GLOBAL, "Other"));
+    const char *names[] = {"c.example", "a.example", "b.example"};
+    char        text[256] = "";
+
+    for (size_t i = 0; i < COUNT(names); i++)
+        OK(w, store_policy_assign(w->more, &root, p.id, add_domain(w, names[i]), &w->e));
+    OK(w, store_policy_assign(w->more, &root, other.id, add_domain(w, "d.example"), &w->e));
+    OK(w, store_policy_domains(w->more, p.id, SPAN_NONE, 2, each_name, text, &w->e));
+    assert_string_equal(text, "a.example b.example ");
+    text[0] = '\0';
+    OK(w, store_policy_domains(w->more, p.id, SPAN("b.example"), 2, each_name, text, &w->e));
+    assert_string_equal(text, "c.example ");
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -131,6 +219,10 @@ int main(void)
         STORE(a_name_is_unique_in_its_scope_alone),
         STORE(a_deleted_policy_takes_its_rules_and_assignments_with_it),
         STORE(only_what_makes_sense_is_stored),
+        STORE(those_that_everybody_has_keep_their_name_and_their_lock),
+        STORE(an_owner_cannot_make_an_allow_outrank_everybody_by_locking_it),
+        STORE(what_a_global_policy_is_assigned_to_is_the_operators_to_say),
+        STORE(its_domains_are_listed_by_name_page_by_page),
     };
 
     return run_on_both(tests, COUNT(tests));

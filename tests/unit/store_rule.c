@@ -237,6 +237,33 @@ static void a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order(voi
     assert_string_equal(order_of(w, rules, scope), "ebncdal");
 }
 
+static void a_rule_goes_into_another_policy_of_its_scope_behind_those_there(void **state)
+{
+    struct world      *w = world_of(state);
+    struct uuid        ours = add_domain(w, "ours.example");
+    struct store_scope scope = store_scope_domain(ours), theirs = store_scope_domain(add_domain(w, "theirs.example"));
+    struct uuid rules = policy_id(w, scope, POLICY_RULES), enforced = policy_id(w, scope, POLICY_ENFORCED), id[3],
+                allowed;
+    struct store_rule allow = a_rule(rules, "+");
+
+    for (int i = 0; i < 3; i++)
+        id[i] = add_rule(w, rules, (char[]){(char)('a' + i), 0});
+    add_rule(w, enforced, "x");
+    OK(w, store_rule_transfer(w->more, &owner, id[1], enforced, &w->e));
+    OK(w, store_rule_transfer(w->more, &owner, id[0], enforced, &w->e));
+    assert_string_equal(order_of(w, rules, scope), "c");
+    assert_string_equal(order_of(w, enforced, scope), "xba");
+    OK(w, store_rule_transfer(w->more, &owner, id[0], enforced, &w->e));
+    assert_string_equal(order_of(w, enforced, scope), "xba");
+    allow.action = RULE_ALLOW;
+    OK(w, store_rule_add(w->more, &owner, &allow, &allowed, &w->e));
+    REFUSED(w, ERR_DENIED, store_rule_transfer(w->more, &owner, allowed, enforced, &w->e));
+    OK(w, store_rule_transfer(w->more, &root, allowed, enforced, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_rule_transfer(w->more, &root, id[2], policy_id(w, theirs, POLICY_RULES), &w->e));
+    REFUSED(w, ERR_NOT_FOUND, store_rule_transfer(w->more, &root, id[2], uuid7_make(), &w->e));
+    assert_string_equal(order_of(w, rules, scope), "c");
+}
+
 static void the_quota_stops_people_and_not_the_operator(void **state)
 {
     struct world        *w = world_of(state);
@@ -459,6 +486,7 @@ int main(void)
         STORE(a_rule_is_found_by_the_eight_digits_that_people_see),
         STORE(rules_are_listed_by_age_a_page_at_a_time),
         STORE(a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order),
+        STORE(a_rule_goes_into_another_policy_of_its_scope_behind_those_there),
         STORE(the_quota_stops_people_and_not_the_operator),
         STORE(an_owner_can_block_but_not_allow_in_what_is_enforced),
         STORE(global_rules_are_the_operators),
