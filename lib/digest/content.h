@@ -14,7 +14,7 @@
 #define DIGEST_LOOK_US (7 * 86400 * INT64_C(1000000))
 #define DIGEST_FIRST_US (86400 * INT64_C(1000000))
 #define DIGEST_YOUNG_US (5 * INT64_C(1000000))
-#define DIGEST_SHOWN 50 /* items with a line of their own */
+#define DIGEST_SHOWN 50  /* items with a line of their own */
 #define DIGEST_SENDERS 5 /* of those blocked by rules, the most frequent */
 
 enum digest_group { GROUP_PROBABLY_FINE, GROUP_PROBABLY_SPAM, GROUP_BLOCKED, DIGEST_GROUPS };
@@ -26,17 +26,17 @@ enum digest_reason {
     REASON_VIRUS,
 };
 struct digest_item {
-    struct store_key      key;
-    int64_t               place; /* 0: in the count alone */
-    enum digest_group     group;
-    enum digest_reason    reason;
-    enum delivery_status  status; /* of now */
-    enum delivery_state   state;
-    bool                  can_release; /* held still, and a user may release it: the reason is none that others decide about */
-    bool                  gone;        /* what it was about is in the log no more */
-    int64_t               at_us, size;
-    double                score, threshold; /* threshold NAN: it was none that held it */
-    struct span           from_name, from_address, envelope_sender, subject, recipient;
+    struct store_key     key;
+    int64_t              place; /* 0: in the count alone */
+    enum digest_group    group;
+    enum digest_reason   reason;
+    enum delivery_status status; /* of now */
+    enum delivery_state  state;
+    bool        can_release; /* held still, and a user may release it: the reason is none that others decide about */
+    bool        gone;        /* what it was about is in the log no more */
+    int64_t     at_us, size;
+    double      score, threshold; /* threshold NAN: it was none that held it */
+    struct span from_name, from_address, envelope_sender, subject, recipient;
 };
 struct digest_sender {
     struct span address;

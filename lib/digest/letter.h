@@ -35,7 +35,7 @@ struct letter_what {
     const struct store_digest   *subscription;
     const struct store_brand    *brand; /* NULL: none */
     const struct digest_content *content;
-    struct uuid                  run;   /* zero: a preview, whose links lead nowhere */
+    struct uuid                  run; /* zero: a preview, whose links lead nowhere */
     int64_t                      again, now_us;
 };
 /* The whole message. */

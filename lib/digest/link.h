@@ -4,8 +4,8 @@
  *          bytes, keyed by a key of the purpose "link". Nothing of it is stored: a link that was made can be checked for as long as it
  *          lives. Nothing in it is a secret but that we made it.
  * Keys     rotate: the key id names the day-independent number of a key; an old key checks until its last link has expired.
- * Means    no more than its one action on its one delivery; that the subscription, its person and mailbox still stand is the caller's to
- *          ask (store_digest_stands), and what a user may do (portal/permit.h). */
+ * Means    no more than its one action on its one delivery; that the subscription still stands is the caller's to ask (store/digest.h),
+ *          and what a user may do (portal/permit.h). */
 #ifndef POSTERN_DIGEST_LINK_H
 #define POSTERN_DIGEST_LINK_H
 

@@ -1,7 +1,7 @@
 /* lib/store/digest.h - who gets a digest of what, and when the next one is due.
  *
  * Kinds    of a mailbox, for the account whose mailbox it is; of a domain, for an owner of it. Others do not get any: a subscription whose
- *          person has lost the mailbox or the domain is not claimed, and gone with account, mailbox or domain.
+ *          person has lost the mailbox or the domain stands no more; with account, mailbox or domain it is gone.
  * When     next_us is computed by who knows zones (mail/schedule.h) and stored: what is due is found by one index.
  * Claims   a batch by one UPDATE; a lease that lapses lets another do it. Who ends a claim moves next_us on by compare-and-set: what is
  *          done twice moves it once.
@@ -37,14 +37,17 @@ struct store_digest {
     int64_t                    next_us, created_us, updated_us;
     char                       address[STORE_ADDRESS_MAX + 1]; /* where it goes: the mailbox, or the account's login */
     char                       of[STORE_ADDRESS_MAX + 1];      /* the mailbox or the domain, as people read it */
+    char                       domain_name[STORE_DOMAIN_MAX + 1];
+    bool stands; /* account and domain are active, and the account still has the mailbox or owns the domain:
+                                          else nothing is sent, and no link of it acts */
 };
 typedef int (*store_digest_fn)(void *ctx, const struct store_digest *d);
 
 /* Of choice, ERR_INVALID: what no schedule has. The zone's and language's names are the caller's to check. */
 int store_digest_choice_check(const struct store_digest_choice *c, struct err *e);
 
-/* Uses kind, account, mailbox (or domain), choice, next_us. ERR_CONFLICT: the account has one of this kind at that time already;
- * ERR_LIMIT: DIGESTS_PER_ACCOUNT; ERR_DENIED: neither its mailbox nor its domain. */
+/* Uses kind, account, mailbox (or domain), choice, next_us. ERR_LIMIT: DIGESTS_PER_ACCOUNT; ERR_DENIED: neither its mailbox nor its
+ * domain. */
 int store_digest_add(struct store *s, const struct actor *by, const struct store_digest *d, struct uuid *id_out,
                      struct err *e);
 /* Writes choice and next_us of d->id. */
@@ -54,8 +57,6 @@ int store_digest_pause(struct store *s, const struct actor *by, struct uuid id, 
 int store_digest_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 int store_digest_get(struct store *s, struct uuid id, struct store_digest *out, struct err *e);
 int store_digest_list(struct store *s, struct uuid account, store_digest_fn fn, void *ctx, struct err *e);
-/* May it be sent, and may its links act: the account is active, and still has the mailbox or owns the domain. */
-int store_digest_stands(struct store *s, const struct store_digest *d, bool *out, struct err *e);
 
 /* ---- what is due ---- */
 /* At most `max` whose next_us has come, claimed for `by`; paused ones too. Returns how many, or -1. */

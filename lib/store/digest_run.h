@@ -3,14 +3,15 @@
  * Begun    run and items are one transaction. The same (subscription, until_us) is begun once; a delivery is an item of a subscription
  *          once. A run that was begun will be sent, by whoever has its lease, until the mail server has taken or refused it.
  * Failed   a run that was refused gives its items back: the next digest lists them.
- * Kept     RUN_KEEP_US after its last change, then forgotten with its items; by then its deliveries are too old for any digest. */
+ * Kept     RUN_KEEP_US after its last change, then forgotten with its items; by then its deliveries are too old for any
+ *          digest, and its links have expired. */
 #ifndef POSTERN_STORE_DIGEST_RUN_H
 #define POSTERN_STORE_DIGEST_RUN_H
 
 #include "store/message.h"
 
 #define RUN_LEASE_US (2 * 60 * INT64_C(1000000))
-#define RUN_KEEP_US (35 * 86400 * INT64_C(1000000))
+#define RUN_KEEP_US (16 * 86400 * INT64_C(1000000))
 #define RUN_ITEMS_MAX 10000 /* of one run: what is beyond waits for the next */
 
 enum run_state { RUN_WAITING, RUN_SENT, RUN_FAILED };
