@@ -38,6 +38,8 @@ int64_t day_id_at(int64_t ms)
     return ms << (TICK_BITS + N_BITS);
 }
 
+int64_t day_id_ms(int64_t id) { return id >> (TICK_BITS + N_BITS); }
+
 int64_t day_id(const struct uuid *u)
 {
     int64_t tick = (u->b[6] & 0x0F) << 8 | u->b[7];

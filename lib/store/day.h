@@ -30,6 +30,7 @@ struct uuid day_uid_at(int64_t ms);
 /* delivery.id on SQLite: of the first recipient, where nothing is in the way. It has the order of the UIDs. */
 int64_t day_id(const struct uuid *u);
 int64_t day_id_at(int64_t ms); /* the least of a millisecond */
+int64_t day_id_ms(int64_t id); /* and back */
 /* On SQLite the full-text tables of a day count from the day's first id on: small numbers make small lists. */
 static inline int64_t day_first_id(int64_t day) { return day_id_at(day * DAY_MS); }
 
