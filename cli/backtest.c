@@ -63,7 +63,7 @@ static void print_sample(const struct backtest_sample *s)
     cli_print_padded(s->row.from_address.n > 0 ? s->row.from_address : s->row.sender, 30);
     putchar(' ');
     cli_print(s->row.subject);
-    printf("%s%s%s\n", s->row.state == STATE_RELEASED ? "  (released)" : "",
+    printf("%s%s%s\n", delivery_was_released(s->row.verdict, s->row.state) ? "  (released)" : "",
            s->reported_ham ? "  (reported as not spam)" : "", s->reported_spam ? "  (reported as spam)" : "");
 }
 

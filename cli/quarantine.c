@@ -94,7 +94,7 @@ static void print_row(const struct store_held *h)
 
     uuid_format(&r->key.uid, uid);
     printf("%s  %s  %-11s  ", uid, time_text(r->at_us).text,
-           r->state == STATE_RELEASED ? "released" : delivery_verdict_words[r->verdict]);
+           delivery_was_released(r->verdict, r->state) ? "released" : delivery_verdict_words[r->verdict]);
     cli_print_padded(r->recipient, 30);
     fputs("  ", stdout);
     cli_print_padded(r->from_address.n > 0 ? r->from_address : r->sender.n > 0 ? r->sender : SPAN("<>"), 30);

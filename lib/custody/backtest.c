@@ -293,7 +293,7 @@ static int count_match(struct running *x, const struct store_row *row, struct er
 {
     struct backtest_result *o = x->out;
     struct said             said = {.row = row};
-    bool                    released = row->state == STATE_RELEASED;
+    bool                    released = delivery_was_released(row->verdict, row->state);
     size_t                  at = o->nsamples;
 
     if (store_report_show(x->store, &row->key.uid, each_report, &said, e) < 0) {

@@ -45,6 +45,11 @@ bool delivery_is_held(enum delivery_verdict verdict, enum delivery_state state)
     }
 }
 
+bool delivery_was_released(enum delivery_verdict verdict, enum delivery_state state)
+{
+    return delivery_is_held(verdict, STATE_UNKNOWN) && !delivery_is_held(verdict, state);
+}
+
 enum delivery_status delivery_status(enum delivery_verdict verdict, enum delivery_state state, bool by_rule)
 {
     if (verdict == DELIVERY_TAGGED)

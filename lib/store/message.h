@@ -45,6 +45,8 @@ enum delivery_status {
 extern const char *const delivery_verdict_words[], *const delivery_state_words[], *const delivery_status_words[];
 /* The one function that derives it. by_rule: a rule decided (discarded by a rule shows as blocked, by score as spam). */
 enum delivery_status delivery_status(enum delivery_verdict verdict, enum delivery_state state, bool by_rule);
+/* It was held, and was let go; by now it may be anywhere on its way. */
+bool delivery_was_released(enum delivery_verdict verdict, enum delivery_state state);
 
 /* Times are wall clock; texts are UTF-8 without control characters (who fills the record cleans them), cut at what their column
  * is for. */

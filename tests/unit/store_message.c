@@ -57,6 +57,27 @@ static void the_status_follows_from_verdict_and_state(void **state)
               delivery_status(statuses[i].verdict, statuses[i].state, statuses[i].by_rule) == statuses[i].status);
 }
 
+static const struct {
+    const char           *holds;
+    enum delivery_verdict verdict;
+    enum delivery_state   state;
+    bool                  released;
+} releases[] = {
+    {"what is held was not released", DELIVERY_QUARANTINED, STATE_UNKNOWN, false},
+    {"what has just been released was", DELIVERY_QUARANTINED, STATE_RELEASED, true},
+    {"it stays so in the queue", DELIVERY_REMOVED, STATE_QUEUED, true},
+    {"and in the mailbox", DELIVERY_DISCARDED, STATE_DELIVERED, true},
+    {"and when it came back", DELIVERY_QUARANTINED, STATE_BOUNCED, true},
+    {"what was never held is not released", DELIVERY_TAGGED, STATE_DELIVERED, false},
+};
+
+static void released_mail_stays_so_however_far_it_comes(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(releases); i++)
+        CHECK(releases[i].holds, delivery_was_released(releases[i].verdict, releases[i].state) == releases[i].released);
+}
+
 /* ---- Rows --------------------------------------------------------------------------------------------------------- */
 
 static void a_record_becomes_rows_of_every_table(void **state)
@@ -297,6 +318,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         SQLITE_ONLY(the_status_follows_from_verdict_and_state),
+        SQLITE_ONLY(released_mail_stays_so_however_far_it_comes),
         STORE(a_record_becomes_rows_of_every_table),
         STORE(the_same_record_again_changes_nothing),
         STORE(texts_that_no_database_takes_are_mended),

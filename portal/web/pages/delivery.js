@@ -14,7 +14,7 @@ export function sentence(d) {
     const values = { score: d.score === null ? "" : score(d.score), rule: d.rule?.name ?? t("rule.gone"), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0), held: score(heldFrom(d) ?? 0) };
     const by = d.rule ? "rule" : d.score === null ? "plain" : "score";
 
-    if (d.state === "released") return t("why.released");
+    if (d.released) return t("why.released");
     return t(`why.${d.verdict}.${by}`, values);
 }
 

@@ -126,5 +126,5 @@ export function Quarantine({ me }) {
                     ${next && picked.size === rows.length && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${t("pick.take_every")}</button>`}
                     ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
         ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
-        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${(row) => row.state === "released" && list.again()} />`}`;
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${(row) => row.status !== "quarantined" && list.again()} />`}`;
 }

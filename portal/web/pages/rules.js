@@ -187,7 +187,7 @@ function Backtest({ path, rule }) {
             ${rule.action === "allow" && v.reported_spam > 0 && html`<p class="warn">${t("backtest.unwanted", { n: v.reported_spam })}</p>`}
             ${v.unproven > 0 && html`<p class="quiet">${t("backtest.unproven", { n: v.unproven })}</p>`}
             ${v.unknown > 0 && html`<p class="quiet">${t("backtest.unknown", { n: v.unknown })} ${v.not_kept.length > 0 && t("backtest.not_kept", { what: v.not_kept.map((k) => t(`kind.${k}`)).join(", ") })}</p>`}
-            <ul class="samples">${v.samples.map(({ delivery: d, reported_ham: ham, reported_spam: spam }) => html`<li><a href=${`/?open=${d.uid}/${d.n}`}><${Their} text=${d.subject} or=${t("subject.none")} /></a><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> · <${Time} at=${d.at} />${d.state === "released" && ` · ${t("backtest.released")}`}${ham && ` · ${t("backtest.ham")}`}${spam && ` · ${t("backtest.spam")}`}</span></li>`)}</ul>`}
+            <ul class="samples">${v.samples.map(({ delivery: d, reported_ham: ham, reported_spam: spam }) => html`<li><a href=${`/?open=${d.uid}/${d.n}`}><${Their} text=${d.subject} or=${t("subject.none")} /></a><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> · <${Time} at=${d.at} />${d.released && ` · ${t("backtest.released")}`}${ham && ` · ${t("backtest.ham")}`}${spam && ` · ${t("backtest.spam")}`}</span></li>`)}</ul>`}
     </section>`;
 }
 

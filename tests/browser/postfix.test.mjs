@@ -1,0 +1,134 @@
+// A letter from its sender to its reader, with nothing in between that is not real: SMTP to Postfix, Rspamd's proxy as its milter, rulesd
+// with Rspamd behind it, the quarantine, the page in which somebody finds and releases it, Postfix again, Dovecot's mailbox, and the line
+// in Postfix's log that says so, in the page. The files are those of examples/rspamd-proxy.
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+
+import {
+    cannot, example, freePort, letter, mainCf, makeDovecotAgent, makeSite, rspamdFinds, sections, signIn, smtpSend, startPortal, startPostfix,
+    startRspamdScanner, startRulesd, waitFor,
+} from "../system/lib/index.mjs";
+import { ANNA, barriers, openBrowser, OTTO, overhang, ROOT, row, settled } from "./lib.mjs";
+
+const skip = cannot("postfix", "rspamd", "dovecot-core", "dovecot-sieve");
+let site, postfix, rspamd, dovecot, browser;
+
+before(async () => {
+    if (skip) return;
+    const [scanner, milter, release] = [await freePort(), await freePort(), await freePort()];
+
+    dovecot = makeDovecotAgent({ config: () => "", files: {} });
+    postfix = await startPostfix({
+        sink: 9,
+        main: { ...mainCf(example("rspamd-proxy/main.cf", { "inet:127.0.0.1:11332": `inet:127.0.0.1:${milter}` })), relay_transport: "dovecot", default_transport: "dovecot", dovecot_destination_recipient_limit: "1" },
+        master: example("rspamd-proxy/master.cf", { "127.0.0.1:10025": `127.0.0.1:${release}` }) + example("spamc/master.cf", { "/usr/lib/dovecot/dovecot-lda": dovecot.agent }),
+    });
+    site = await makeSite();
+    site.configure(sections(example("rspamd-proxy/postern.conf", {
+        "/run/postern/http.sock": site.httpSock, "127.0.0.1:11333": `127.0.0.1:${scanner}`, "127.0.0.1:10025": `127.0.0.1:${release}`, "/var/log/mail.log": `${postfix.dir}/mail.log`,
+    })));
+    site.configure({ smtp: { url: `smtp://127.0.0.1:${postfix.port}`, from: "Post <post@ours.example>" } });
+    await site.must("init");
+    await site.must("domain", "add", "ours.example", "--at-block", "quarantine", "--at-reject", "quarantine");
+    for (const address of [ANNA, OTTO]) { await site.must("account", "add", address); await site.must("mailbox", "add", address); }
+    await site.must("account", "set", OTTO, "--owner", "ours.example");
+    await site.must("account", "add", ROOT, "--admin", "on");
+    await site.must("rule", "add", "--scope", "domain:ours.example", "--name", "No wares", "block", "--subject", "wares");
+    await startRulesd({ site, init: false });
+    rspamd = await startRspamdScanner({
+        port: scanner, ports: [milter],
+        local: { "worker-proxy.inc": example("rspamd-proxy/worker-proxy.inc", { "localhost:11332": `127.0.0.1:${milter}`, "/run/postern/http.sock": site.httpSock }), "rspamd.local.lua": rspamdFinds },
+    });
+    await startPortal(site);
+    const signedIn = new Map();
+    for (const who of [ANNA, OTTO, ROOT]) signedIn.set(who, [...(await signIn(site, who)).cookies].map(([name, value]) => ({ name, value, url: site.origin, httpOnly: true, sameSite: "Lax" })));
+    site.cookies = async (who) => signedIn.get(who);
+    browser = await openBrowser(site);
+});
+after(async () => { for (const stop of [browser?.close, site?.stopPortal, site?.stop, rspamd?.stop, postfix?.stop, dovecot?.remove, site?.remove]) await stop?.(); });
+
+const logs = () => [postfix.maillog(), rspamd.log(), site.log(), dovecot.log()].map((l) => l.split("\n").slice(-30).join("\n")).join("\n----\n");
+const send = async (mail, to = ANNA) => assert.match((await smtpSend(postfix.port, { from: "writer@ext.example", rcpts: [to], message: mail.text })).data, /^250 /, logs());
+const copies = (mail, of = ANNA) => dovecot.mailbox(of).filter((text) => text.includes(`Message-ID: <${mail.id}>`));
+// In the mailbox, with what mail servers wrote on top; of what is not held, the filter's fields stand below its own.
+async function arrived(mail) {
+    const [text] = await waitFor(`${mail.subject} in the mailbox`, () => copies(mail).length > 0 && copies(mail)).catch((e) => assert.fail(`${e.message}\n${logs()}`));
+
+    const [head, body] = mail.text.replaceAll("\r\n", "\n").split("\n\n");
+    assert.ok(text.includes(`\n${head}\n`) && text.endsWith(`\n\n${body}`), text);
+    return text;
+}
+const drawer = (page) => page.locator(".drawer");
+// Rows are written behind the scans, and the log is read by and by: looks again until it is there.
+const comes = (page, path, subject, chip) => waitFor(`${subject}: ${chip}`, async () => {
+    await page.at(path);
+    await settled(page);
+    const one = page.locator("a.row", { hasText: subject });
+    return await (path.startsWith("/quarantine") ? one : one.locator(`.chip-${chip}`)).count() === 1;
+}, { everyMs: 100 }).catch(async (e) => assert.fail(`${e.message}: ${await page.locator("main").innerText()}\n${logs()}`));
+
+// Who releases it, where they look for it, what holds it, and how it looks: each role at both widths, light and dark.
+const views = [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]];
+const roles = [
+    { who: ANNA, as: "the person", at: "/quarantine", held: "money", body: "free money", why: /score 2\d\.\d/ },
+    { who: OTTO, as: "the domain's owner", at: "/quarantine?in=domain:ours.example", held: "wares", body: "Buy now.", why: /No wares/ },
+    { who: ROOT, as: "the operator", at: "/?in=global", held: "wares", body: "Buy now.", why: /No wares/ },
+];
+
+async function walk({ who, at, held, body, why }, width, scheme) {
+    const mail = letter(`${held} for ${who.split("@")[0]}, ${width}, ${scheme}`, { body });
+    const page = await browser.person(who, { width, height: width < 600 ? 844 : 800, scheme });
+    const search = `${at}${at.includes("?") ? "&" : "?"}q=${encodeURIComponent(`subject:"${mail.subject}"`)}`;
+
+    await send(mail);
+    await comes(page, search, mail.subject, "quarantined");
+    assert.equal(copies(mail).length, 0, "nobody has it yet");
+    await row(page, mail.subject).click();
+    assert.match(await drawer(page).locator(".verdict").innerText(), why);
+    await drawer(page).getByRole("button", { name: "Release", exact: true }).click();
+    const text = await arrived(mail);
+    assert.match(text, /^Delivered-To: anna@ours\.example$/m);
+    assert.doesNotMatch(text, /^X-Postern-Bypass/mi);
+
+    await comes(page, search.replace("/quarantine", "/"), mail.subject, "delivered");
+    await row(page, mail.subject).click();
+    const steps = drawer(page).locator(".steps");
+    await steps.getByText("delivered via dovecot service").waitFor();
+    assert.match(await drawer(page).locator(".verdict").innerText(), /Released: it was held at first/);
+    assert.match(await steps.innerText(), /Received from [\s\S]*Release[\s\S]*Delivered to anna@ours\.example/);
+    assert.equal(await drawer(page).getByRole("button", { name: "Release", exact: true }).count(), 0, "once");
+    assert.equal(await overhang(page), 0);
+    assert.deepEqual(await barriers(page), []);
+    assert.equal(copies(mail).length, 1);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+}
+
+test("what is wanted goes straight to the mailbox, and the page knows it", { skip }, async () => {
+    const mail = letter("The ladder"), page = await browser.person(ANNA);
+
+    await send(mail);
+    await arrived(mail);
+    await comes(page, "/?q=ladder", mail.subject, "delivered");
+    await row(page, mail.subject).click();
+    await drawer(page).getByText("delivered via dovecot service").waitFor();
+    await page.done();
+});
+
+for (const role of roles)
+    test(`what is held is found in the page, released by ${role.as}, and arrives`, { skip }, () =>
+        Promise.all(views.map(([width, scheme]) => walk(role, width, scheme))));
+
+test("the link to sign in with comes the same way, and lets in whoever asked for it", { skip }, async () => {
+    const page = await browser.stranger(), link = () => dovecot.mailbox(ANNA).map((text) => text.replaceAll("=\n", "").replaceAll("=3D", "=")).find((text) => text.includes(`${site.origin}/signin#`));
+
+    await page.at("/");
+    await page.getByLabel("Your email address").fill(ANNA);
+    await page.getByRole("button", { name: "Send me a sign-in link" }).click();
+    const mail = await waitFor("the link", link).catch((e) => assert.fail(`${e.message}\n${logs()}`));
+    await page.goto(/http\S+\/signin#[^\s"<]+/.exec(mail)[0]);
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await row(page, "The ladder").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
