@@ -3,6 +3,7 @@
 
 #include <sodium.h>
 
+#include "base/crlf.h"
 #include "base/err.h"
 
 #define VARIANT sodium_base64_VARIANT_URLSAFE_NO_PADDING
@@ -55,6 +56,20 @@ void secret_hash_parts(const struct span *parts, size_t n, uint8_t out[SECRET_HA
         crypto_hash_sha256_update(&state, (const uint8_t *)parts[i].p, parts[i].n);
     }
     crypto_hash_sha256_final(&state, out);
+}
+
+void secret_hash_message(struct span message, uint8_t out[SECRET_HASH])
+{
+    crypto_hash_sha256_state h;
+    struct span              line;
+
+    crypto_hash_sha256_init(&h);
+    while (crlf_line(&message, &line)) {
+        if (line.n > 0)
+            crypto_hash_sha256_update(&h, (const uint8_t *)line.p, line.n);
+        crypto_hash_sha256_update(&h, (const uint8_t *)"\r\n", 2);
+    }
+    crypto_hash_sha256_final(&h, out);
 }
 
 void secret_mac(const uint8_t key[32], struct span text, uint8_t out[SECRET_HASH])

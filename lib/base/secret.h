@@ -17,6 +17,8 @@ void     secret_bytes(void *out, size_t n);
 /* SHA-256 of the parts behind each other, each with its length in front: no two lists of parts read alike. */
 void secret_hash_parts(const struct span *parts, size_t n, uint8_t out[SECRET_HASH]);
 void secret_hash(struct span text, uint8_t out[SECRET_HASH]); /* plain SHA-256 */
+/* Of a message, with line ends as crlf.h has them: the same wherever it is on its way. */
+void secret_hash_message(struct span message, uint8_t out[SECRET_HASH]);
 /* HMAC-SHA-256. */
 void secret_mac(const uint8_t key[32], struct span text, uint8_t out[SECRET_HASH]);
 /* In time that depends on the lengths alone. */

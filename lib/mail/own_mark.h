@@ -2,8 +2,8 @@
  *
  *     X-Postern-Own: v=1; t=EXPIRY; s=HMAC
  *
- * It is the topmost field. HMAC: SHA-512/256 keyed by the secret "own" (vault/keyring.h), over the recipient (normal form), expiry (seconds)
- * and the SHA-256 of all that stands below (line ends as base/crlf.h has them). Good for that recipient and those bytes alone, so a copy of it is
+ * HMAC: SHA-256 keyed by the secret "own" (vault/keyring.h), over the recipient (normal form), expiry (seconds) and the SHA-256 of all that
+ * stands below (line ends as base/crlf.h has them); what is put on top on its way does not matter. Good for that recipient and those bytes alone, so a copy of it is
  * worth the same letter once more. Such mail is neither held, tagged nor stored, whatever the score and people's rules say; findings that
  * protect (viruses) stand. Anybody can write such a field: what does not check is as if it were not there. */
 #ifndef POSTERN_MAIL_OWN_MARK_H
@@ -19,7 +19,7 @@
 /* Appends the field, with CRLF; `message` is all that will stand below it. */
 void own_mark_put(const uint8_t key[OWN_MARK_KEY_BYTES], struct span recipient, struct span message, int64_t now_us,
                   struct buf *out);
-/* Does a message that begins with it hold? Costs one hash of the message, only if the field is there and in form. */
+/* Is the topmost field of that name good? Costs one hash of the message, only if there is such a field, in form. */
 bool own_mark_check(const uint8_t key[OWN_MARK_KEY_BYTES], struct span message, struct span recipient, int64_t now_us);
 
 #endif
