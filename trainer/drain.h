@@ -17,7 +17,7 @@
 #include "base/conf.h"
 #include "store/report.h"
 
-#define DRAIN_HAND_MAX 32
+#define DRAIN_HAND_MAX 64
 
 /* Since the start; written by the drain's thread alone, read by any. */
 struct drain_counts {

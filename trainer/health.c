@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "metrics.h"
 #include "net/endpoint.h"
 #include "net/http.h"
 
@@ -34,16 +33,15 @@ struct client {
 
 /* Owned by main. What the two threads share stands behind `lock`. */
 struct health {
-    const struct settings     *settings;
-    const struct drain_counts *counts;
-    const struct lmtp_counts  *mail;
-    int64_t                    started_us;
-    struct endpoint            at[LISTENERS_MAX];
-    int                        fds[LISTENERS_MAX];
-    size_t                     n;
-    int                        stop; /* eventfd: readable when it is over */
-    pthread_t                  threads[2];
-    size_t                     nthreads;
+    const struct settings *settings;
+    struct metrics_counts  counts;
+    int64_t                started_us;
+    struct endpoint        at[LISTENERS_MAX];
+    int                    fds[LISTENERS_MAX];
+    size_t                 n;
+    int                    stop; /* eventfd: readable when it is over */
+    pthread_t              threads[2];
+    size_t                 nthreads;
 
     pthread_mutex_t   lock;
     struct bayes_view bayes[BAYES_VIEWS_MAX];
@@ -123,7 +121,6 @@ static void put_metrics(struct health *h, struct buf *out)
     count_now_and_then(h);
     v = h->counted;
     v.counts = h->counts;
-    v.mail = h->mail;
     v.now_us = clock_wall_us();
     v.started_us = h->started_us;
     v.needed = h->settings->trainer.bayes_needed;
@@ -145,7 +142,7 @@ static void answer(struct health *h, struct client *c)
     struct buf body;
 
     if (reads && span_is(c->request.path, "/healthz")) {
-        if (atomic_load(&h->counts->away))
+        if (atomic_load(&h->counts.reports->away))
             say(c, 503, "text/plain", SPAN("the database or the keys are away\n"));
         else
             say(c, 200, "text/plain", SPAN("ok\n"));
@@ -338,8 +335,8 @@ static int start_all(struct health *h, struct err *e)
     return 0;
 }
 
-int health_start(const struct settings *settings, const struct drain_counts *counts, const struct lmtp_counts *mail,
-                 struct health **out, struct err *e)
+int health_start(const struct settings *settings, const struct metrics_counts *counts, struct health **out,
+                 struct err *e)
 {
     static int64_t started_us; /* SIGHUP is no start */
     struct health *h;
@@ -350,8 +347,7 @@ int health_start(const struct settings *settings, const struct drain_counts *cou
     if ((h = calloc(1, sizeof *h)) == NULL)
         panic("out of memory");
     h->settings = settings;
-    h->counts = counts;
-    h->mail = mail;
+    h->counts = *counts;
     h->started_us = started_us != 0 ? started_us : (started_us = clock_wall_us());
     h->stop = -1;
     pthread_mutex_init(&h->lock, NULL);

@@ -7,17 +7,16 @@
 #ifndef POSTERN_TRAINER_HEALTH_H
 #define POSTERN_TRAINER_HEALTH_H
 
-#include "drain.h"
-#include "lmtp.h"
+#include "metrics.h"
 
 #define HEALTH_CLIENTS_MAX 16
 #define HEALTH_MS 10000
 #define HEALTH_LOOK_MS 60000
 
 struct health;
-/* All is borrowed. Nothing to listen on: *out is NULL. */
-int  health_start(const struct settings *settings, const struct drain_counts *counts, const struct lmtp_counts *mail,
-                  struct health **out, struct err *e);
+/* All is borrowed, but for `counts` itself. Nothing to listen on: *out is NULL. */
+int  health_start(const struct settings *settings, const struct metrics_counts *counts, struct health **out,
+                  struct err *e);
 void health_stop(struct health **h); /* NULL is fine */
 
 #endif

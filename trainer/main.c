@@ -79,19 +79,21 @@ struct parts {
 
 static int begin(const struct program_options *o, struct parts *p, struct err *e)
 {
-    static struct drain_counts counts;
-    static struct lmtp_counts  mail;
-    const struct settings     *s;
+    static struct drain_counts  reports;
+    static struct lmtp_counts   mail;
+    static struct resume_counts releases;
+    const struct settings      *s;
 
     if (conf_load(o->conf_path, !o->conf_given, &p->conf, e) < 0)
         return -1;
     s = conf_settings(p->conf);
-    if (drain_new(s, &counts, &p->drain, e) < 0)
+    if (drain_new(s, &reports, &p->drain, e) < 0)
         return -1;
     log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
-    if (resume_start(s, &p->resume, e) < 0)
+    if (resume_start(s, &releases, &p->resume, e) < 0)
         return -1;
-    return lmtp_start(s, &mail, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &mail, &p->health, e);
+    const struct metrics_counts counts = {&reports, &mail, p->resume != NULL ? &releases : NULL};
+    return lmtp_start(s, &mail, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
 }
 
 static void end(struct parts *p)

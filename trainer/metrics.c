@@ -63,6 +63,19 @@ static void put_mail(struct buf *out, const struct lmtp_counts *c)
                    atomic_load(&c->dropped[i]));
 }
 
+static void put_releases(struct buf *out, const struct resume_counts *c)
+{
+    put_one(out, "releases_sent_total", "counter", "Releases that were left over, and have left.",
+            (double)atomic_load(&c->sent));
+    put_one(out, "releases_ended_total", "counter",
+            "Releases that were left over, and leave no more unless somebody asks again.",
+            (double)atomic_load(&c->ended));
+    put_one(out, "releases_waiting", "gauge", "Releases that were left over, and could not leave yet.",
+            (double)atomic_load(&c->waiting));
+    put_one(out, "releases_able", "gauge",
+            "1 while there is what it takes to send them: database, secret key, scanner.", !atomic_load(&c->unable));
+}
+
 static void put_row(struct buf *out, const char *name, const struct bayes_view *b, const char *class, int64_t value)
 {
     buf_printf(out, NAME "%s{from=\"", name);
@@ -91,8 +104,10 @@ void metrics_put(struct buf *out, const struct metrics_view *v)
 {
     if (v->store_up)
         put_reports(out, v);
-    put_counts(out, v->counts);
-    put_mail(out, v->mail);
+    put_counts(out, v->counts.reports);
+    put_mail(out, v->counts.mail);
+    if (v->counts.releases != NULL)
+        put_releases(out, v->counts.releases);
     put_bayes(out, v);
     put_one(out, "database_up", "gauge", "1 while the database answers.", v->store_up);
     put_one(out, "start_time_seconds", "gauge", "When this process started.", (double)v->started_us / 1e6);

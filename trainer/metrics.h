@@ -5,19 +5,26 @@
 #include "drain.h"
 #include "lmtp.h"
 #include "net/bayes.h"
+#include "resume.h"
 
 #define METRICS_STATES_MAX 16
 
+/* What the parts of the program count. */
+struct metrics_counts {
+    const struct drain_counts  *reports;
+    const struct lmtp_counts   *mail;
+    const struct resume_counts *releases; /* NULL: nobody looks, without [delivery] url */
+};
+
 struct metrics_view {
-    const struct drain_counts *counts;
-    const struct lmtp_counts  *mail;
-    bool                       store_up;
-    int64_t                    reports[METRICS_STATES_MAX]; /* by state; not told while the store is away */
-    int64_t                    oldest_us;                   /* since when the oldest waits; INT64_MAX: none does */
-    int64_t                    now_us, started_us;
-    const struct bayes_view   *bayes;
-    size_t                     nbayes;
-    int64_t                    needed;
+    struct metrics_counts    counts;
+    bool                     store_up;
+    int64_t                  reports[METRICS_STATES_MAX]; /* by state; not told while the store is away */
+    int64_t                  oldest_us;                   /* since when the oldest waits; INT64_MAX: none does */
+    int64_t                  now_us, started_us;
+    const struct bayes_view *bayes;
+    size_t                   nbayes;
+    int64_t                  needed;
 };
 void metrics_put(struct buf *out, const struct metrics_view *v);
 

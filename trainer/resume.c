@@ -13,6 +13,7 @@ static const struct actor trainer = {.kind = ACTOR_SYSTEM, .name = "postern-trai
 
 struct resume {
     const struct settings *settings;
+    struct resume_counts  *counts;
     struct store          *store;
     struct keyring        *ring;
     struct vault          *vault;
@@ -84,6 +85,7 @@ static int each_one(void *ctx, const struct store_release *row, const struct err
         r->waiting++;
         return pause_is_over(&r->pause);
     }
+    atomic_fetch_add(why == NULL ? &r->counts->sent : &r->counts->ended, 1);
     uuid_format(&row->uid, uid);
     log_begin(&line, why == NULL ? LOG_LEVEL_INFO : LOG_LEVEL_WARNING,
               why == NULL ? "released what was left" : "not released");
@@ -111,15 +113,21 @@ static int go_on(struct resume *r, struct err *e)
     r->waiting = 0;
     if (release_unfinished(&how, &trainer, RESUME_QUIET_US, each_one, r, e) < 0)
         return -1;
-    return r->waiting == 0 ? 0
-                           : err_set(e, ERR_BUSY, "%zu could not leave; `postern trace` says why of each", r->waiting);
+    atomic_store(&r->counts->waiting, r->waiting);
+    return 0;
 }
 
 static void round_of(struct resume *r)
 {
     struct err e = ERR_INIT;
+    int        rc = open_all(r, &e);
 
-    if (open_all(r, &e) == 0 && go_on(r, &e) == 0) {
+    if (rc == 0)
+        rc = go_on(r, &e);
+    atomic_store(&r->counts->unable, rc < 0);
+    if (rc == 0 && r->waiting > 0)
+        rc = err_set(&e, ERR_BUSY, "%zu could not leave; `postern trace` says why of each", r->waiting);
+    if (rc == 0) {
         r->said[0] = '\0';
         return;
     }
@@ -147,7 +155,7 @@ static void release(struct resume *r)
     free(r);
 }
 
-int resume_start(const struct settings *settings, struct resume **out, struct err *e)
+int resume_start(const struct settings *settings, struct resume_counts *counts, struct resume **out, struct err *e)
 {
     struct resume *r;
     int            rc;
@@ -160,6 +168,7 @@ int resume_start(const struct settings *settings, struct resume **out, struct er
     if ((r = calloc(1, sizeof *r)) == NULL)
         panic("out of memory");
     r->settings = settings;
+    r->counts = counts;
     pause_init(&r->pause);
     if ((rc = pthread_create(&r->thread, NULL, run, r)) != 0) {
         release(r);

@@ -12,14 +12,24 @@
 #ifndef POSTERN_TRAINER_RESUME_H
 #define POSTERN_TRAINER_RESUME_H
 
+#include <stdatomic.h>
+
 #include "base/conf.h"
 
 #define RESUME_EVERY_MS 60000
 #define RESUME_QUIET_US (30 * INT64_C(1000000))
 
+/* Since the start, SIGHUP or not; written by the thread, read by anybody. */
+struct resume_counts {
+    atomic_ullong sent,
+        ended;             /* that left after all; that will not without a person: refused, stopped, or nobody knows */
+    atomic_ullong waiting; /* of the last round: that could not leave yet */
+    atomic_bool   unable;  /* the last round could not look: the store, the key or the scanner is missing */
+};
+
 struct resume;
-/* settings are borrowed. Nowhere to send to: *out is NULL. */
-int resume_start(const struct settings *settings, struct resume **out, struct err *e);
+/* All is borrowed. Nowhere to send to: *out is NULL. */
+int resume_start(const struct settings *settings, struct resume_counts *counts, struct resume **out, struct err *e);
 /* Waits for the one that is on its way. NULL is fine. */
 void resume_stop(struct resume **r);
 

@@ -123,21 +123,33 @@ test("one that was killed behind the final dot is not sent again", async () => {
     assert.deepEqual([mailbox.of(mail.subject), mailbox.of(marker.subject)], [1, 1]);
 });
 
-test("who cannot open mail says so once, and leaves the request as it is", async () => {
-    const mail = await hold();
+test("who cannot open mail says so, and leaves the request as it is", async () => {
+    const mail = await hold(), port = await freePort(), route = site.settings.delivery.url;
+    const metrics = async () => [...(await http(port, { path: "/metrics", method: "GET" }).catch(() => ({ text: "" }))).text
+        .matchAll(/^postern_trainer_releases_(\w+) (\d+)$/mg)].map((m) => `${m[1]} ${m[2]}`).join(", ");
+    const tells = (words) => waitFor(`/metrics to say ${words}`, async () => await metrics() === words);
+
     await killedAt("MAIL", mail);
     await timePasses();
+    site.configure({ delivery: { url: `smtp://127.0.0.1:${await freePort()}` }, trainer: { listen_http: `127.0.0.1:${port}` } });
     const keys = join(site.dir, "keys"), secret = readdirSync(keys).filter((f) => f.endsWith(".key"));
     assert.equal(secret.length, 1);
     await run("mv", [join(keys, secret[0]), join(site.dir, "away.key")]);
     const blind = await startTrainer();
     await waitFor("it to say so", () => /releases wait.*secret half/.test(blind.log()));
+    await tells("sent_total 0, ended_total 0, waiting 0, able 0");
     await blind.stop();
     assert.equal(await stateOf(mail), "sending");
     await run("mv", [join(site.dir, "away.key"), join(keys, secret[0])]);
     chmodSync(join(keys, secret[0]), 0o400);
+    const early = await startTrainer();
+    await tells("sent_total 0, ended_total 0, waiting 1, able 1");
+    await early.stop();
+    await timePasses();
+    site.configure({ delivery: { url: route } });
     const trainer = await startTrainer();
     await waitFor("it to be sent", async () => await stateOf(mail) === "sent");
+    await tells("sent_total 1, ended_total 0, waiting 0, able 1");
     await trainer.stop();
     assert.equal(mailbox.of(mail.subject), 1);
 });
