@@ -17,6 +17,7 @@
 #include "doctor.h"
 #include "mail/address.h"
 #include "net/endpoint.h"
+#include "net/prometheus.h"
 #include "net/smtp_client.h"
 #include "scan/wait.h"
 #include "store/address.h"
@@ -93,19 +94,6 @@ static int http_get(const char *where, const char *path, struct buf *answer, str
 
 /* ---- rulesd ---- */
 
-/* The sum of all numbers of this name, with whatever labels. */
-static double metric(struct span text, const char *name)
-{
-    double      sum = 0;
-    struct span line;
-
-    while (span_line(&text, &line)) {
-        if (span_starts(line, span_of(name)) && line.n > strlen(name) && strchr(" {", line.p[strlen(name)]) != NULL)
-            sum += strtod(line.p + span_rchr(line, ' ') + 1, NULL);
-    }
-    return sum;
-}
-
 static void look_at_metrics(struct doctor *d, const char *where)
 {
     struct buf answer;
@@ -116,8 +104,8 @@ static void look_at_metrics(struct doctor *d, const char *where)
     if (http_get(where, "/metrics", &answer, &e) < 0) {
         doctor_find(d, FINDING_WRONG, "see rulesd's log", "%s", e.text);
     } else {
-        scans = metric(buf_span(&answer), "postern_rulesd_scan_seconds_count");
-        recipients = metric(buf_span(&answer), "postern_rulesd_recipients_total");
+        prometheus_sum(buf_span(&answer), "postern_rulesd_scan_seconds_count", &scans);
+        prometheus_sum(buf_span(&answer), "postern_rulesd_recipients_total", &recipients);
         if (scans >= SCANS_ENOUGH && recipients <= 0)
             doctor_find(
                 d, FINDING_WRONG, "the caller has to state the envelope: see the lines for your mail server in docs/",

@@ -18,6 +18,8 @@ static const char later_sql[] = "UPDATE outbox SET next_us = $3, answer = $4, le
 static const char sums_sql[] = "SELECT CAST(COALESCE(SUM(CASE WHEN state = 'waiting' THEN 1 ELSE 0 END), 0) AS BIGINT),"
                                " CAST(COALESCE(SUM(CASE WHEN state = 'failed' THEN 1 ELSE 0 END), 0) AS BIGINT),"
                                " COALESCE(MIN(CASE WHEN state = 'waiting' THEN created_us END), 0) FROM outbox";
+static const char get_sql[] = "SELECT recipient, state, COALESCE(answer, ''), attempts, next_us, created_us,"
+                              " COALESCE(done_us, 0) FROM outbox WHERE idempotency_key = $1 AND kind = $2";
 static const char trim_sql[] = "DELETE FROM outbox WHERE state <> 'waiting' AND done_us < $1";
 
 int store_outbox_put(struct store *s, const struct store_mail *m, int64_t now_us, bool *new_out, struct err *e)
@@ -100,6 +102,25 @@ int store_outbox_sums(struct store *s, struct store_outbox_sums *out, struct err
     *out = (struct store_outbox_sums){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2)};
     db_rows_free(&r);
     return 0;
+}
+
+int store_outbox_get(struct store *s, struct span kind, struct span key, struct arena *a, struct store_outbox_row *out,
+                     struct err *e)
+{
+    struct db_rows *r = NULL;
+    int             rc = row_first(s->main, get_sql, (struct db_val[]){dbv_text(key), dbv_text(kind)}, 2, &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "mail of ours");
+    *out = (struct store_outbox_row){.recipient = arena_dup(a, db_text(r, 0)),
+                                     .state = arena_dup(a, db_text(r, 1)),
+                                     .answer = arena_dup(a, db_text(r, 2)),
+                                     .attempts = db_i64(r, 3),
+                                     .next_us = db_i64(r, 4),
+                                     .created_us = db_i64(r, 5),
+                                     .done_us = db_i64(r, 6)};
+    db_rows_free(&r);
+    return out->answer.p != NULL ? 0 : err_set(e, ERR_LIMIT, "no room for a row of the outbox");
 }
 
 int store_outbox_trim(struct store *s, int64_t now_us, struct err *e)

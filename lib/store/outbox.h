@@ -13,7 +13,7 @@
 
 struct store_mail {
     struct uuid id;
-    struct span kind; /* "signin", "digest": who made it */
+    struct span kind; /* "signin", "test": what it is */
     struct span key;  /* the same mail has the same */
     struct span recipient, message;
     int64_t     attempts, created_us;
@@ -34,6 +34,13 @@ struct store_outbox_sums {
     int64_t waiting, failed, oldest_us; /* oldest_us 0: none waits */
 };
 int store_outbox_sums(struct store *s, struct store_outbox_sums *out, struct err *e);
+/* How far one has come, by its key; texts in `a`. ERR_NOT_FOUND. */
+struct store_outbox_row {
+    struct span recipient, state, answer; /* state "waiting", "sent", "failed"; answer of the last attempt */
+    int64_t     attempts, next_us, created_us, done_us;
+};
+int store_outbox_get(struct store *s, struct span kind, struct span key, struct arena *a, struct store_outbox_row *out,
+                     struct err *e);
 int store_outbox_trim(struct store *s, int64_t now_us, struct err *e);
 
 #endif
