@@ -17,8 +17,9 @@
 
 struct line {
     int     fd;
-    CURL   *easy; /* owns fd, where the peer has a name */
-    int64_t until_us;
+    CURL   *easy;    /* owns fd, where the peer has a name */
+    bool    is_open; /* else whoever sends first learns whether somebody is there, until open_until_us */
+    int64_t until_us, open_until_us;
 };
 
 static int64_t left_ms(int64_t until_us)
@@ -46,31 +47,25 @@ static int wait_for(const struct line *l, short events, int64_t until_us, struct
 
 /* ---- the connection ---- */
 
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
 static int lost(struct err *e, const char *doing, int number)
 {
     return err_set(e, ERR_LOST, "%s: %s", doing, strerror(number));
 }
 
+/* Without a wait: beside us it is open at once. */
 static int connect_to(struct line *l, const struct sockaddr_storage *to, socklen_t n, struct err *e)
 {
-    const int64_t soon = clock_mono_us() + CONNECT_MS * INT64_C(1000);
-    const int     on = 1;
-    int           fault = 0;
-    socklen_t     size = sizeof fault;
+    const int on = 1;
 
     if ((l->fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0)
         return err_errno(e, "make a socket");
     if (to->ss_family != AF_UNIX)
         setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(l->fd, (const struct sockaddr *)to, n) == 0)
-        return 0;
-    if (errno != EINPROGRESS)
-        return lost(e, "connect to it", errno);
-    if (wait_for(l, POLLOUT, soon < l->until_us ? soon : l->until_us, e) < 0)
-        return err_wrap(e, "connect to it");
-    if (getsockopt(l->fd, SOL_SOCKET, SO_ERROR, &fault, &size) < 0)
-        fault = errno;
-    return fault == 0 ? 0 : lost(e, "connect to it", fault);
+    l->is_open = connect(l->fd, (const struct sockaddr *)to, n) == 0;
+    l->open_until_us = least(l->until_us, clock_mono_us() + CONNECT_MS * INT64_C(1000));
+    return l->is_open || errno == EINPROGRESS ? 0 : lost(e, "connect to it", errno);
 }
 
 static int connect_socket(struct line *l, const char *path, struct err *e)
@@ -106,6 +101,7 @@ static int connect_name(struct line *l, const char *url, struct err *e)
         return err_set(e, code == CURLE_OPERATION_TIMEDOUT ? ERR_TIMEOUT : ERR_LOST, "connect to it: %s",
                        fault[0] != '\0' ? fault : curl_easy_strerror(code));
     l->fd = fd;
+    l->is_open = true;
     return 0;
 }
 
@@ -142,21 +138,34 @@ static void close_line(struct line *l)
 
 /* ---- bytes ---- */
 
-static int send_parts(const struct line *l, const struct span *parts, size_t nparts, struct err *e)
+/* Sends some of it. Whether the line is open at all shows at the first. */
+static int send_some(struct line *l, const struct msghdr *m, size_t *sent_out, struct err *e)
+{
+    ssize_t n = sendmsg(l->fd, m, MSG_NOSIGNAL);
+
+    *sent_out = n > 0 ? (size_t)n : 0;
+    if (n < 0 && errno == EAGAIN) {
+        if (wait_for(l, POLLOUT, l->is_open ? l->until_us : l->open_until_us, e) < 0)
+            return l->is_open ? -1 : err_wrap(e, "connect to it");
+    } else if (n < 0 && errno != EINTR) {
+        return lost(e, l->is_open ? "send to it" : "connect to it", errno);
+    }
+    l->is_open = l->is_open || n >= 0;
+    return 0;
+}
+
+static int send_parts(struct line *l, const struct span *parts, size_t nparts, struct err *e)
 {
     struct iovec  v[FILTER_ASK_PARTS_MAX];
     struct msghdr m = {.msg_iov = v, .msg_iovlen = nparts};
+    size_t        sent;
 
     for (size_t i = 0; i < nparts; i++)
         v[i] = (struct iovec){(void *)(uintptr_t)parts[i].p, parts[i].n};
     while (m.msg_iovlen > 0) {
-        ssize_t n = sendmsg(l->fd, &m, MSG_NOSIGNAL);
-
-        if (n < 0 && errno == EAGAIN && wait_for(l, POLLOUT, l->until_us, e) < 0)
+        if (send_some(l, &m, &sent, e) < 0)
             return -1;
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return lost(e, "send to it", errno);
-        for (size_t sent = n > 0 ? (size_t)n : 0; m.msg_iovlen > 0; m.msg_iov++, m.msg_iovlen--) {
+        for (; m.msg_iovlen > 0; m.msg_iov++, m.msg_iovlen--) {
             if (sent < m.msg_iov->iov_len) {
                 m.msg_iov->iov_base = (char *)m.msg_iov->iov_base + sent;
                 m.msg_iov->iov_len -= sent;
@@ -189,14 +198,14 @@ static int receive(const struct line *l, filter_whole_fn is_whole, struct buf *i
 }
 
 /* Who does not want to hear all of it may have said why, and closed. */
-static int converse(const struct line *l, const struct span *parts, size_t nparts, filter_whole_fn is_whole,
+static int converse(struct line *l, const struct span *parts, size_t nparts, filter_whole_fn is_whole,
                     struct buf *in, struct err *e)
 {
     struct err unheard = ERR_INIT;
 
     if (send_parts(l, parts, nparts, e) == 0)
         return receive(l, is_whole, in, e);
-    if (e->code != ERR_LOST || receive(l, is_whole, in, &unheard) < 0 || in->n == 0)
+    if (e->code != ERR_LOST || !l->is_open || receive(l, is_whole, in, &unheard) < 0 || in->n == 0)
         return -1;
     *e = ERR_INIT;
     return 0;
