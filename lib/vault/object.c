@@ -15,6 +15,7 @@
 #define PIECE ((size_t)64 << 10)
 #define SEALED_PIECE (PIECE + crypto_secretstream_xchacha20poly1305_ABYTES)
 #define LEVEL 3
+#define FIRST ((size_t)16 << 10)
 #define BENCH_MAX ((size_t)1 << 20) /* of libzstd's, beyond which it is not kept */
 #define WINDOW_LOG_MAX 24           /* what level 3 asks for at most is 21 */
 
@@ -234,40 +235,68 @@ static int read_at(int fd, uint64_t at, void *to, size_t n, struct err *e)
     return 0;
 }
 
-/* The front with the head into `all`, the length of the body out. */
-static int read_front(int fd, const struct uuid *uid, struct buf *all, uint64_t *size_out, uint64_t *body_out,
-                      struct err *e)
-{
-    uint8_t     front[OBJECT_FRONT], tail[TAIL];
-    struct stat st;
-    size_t      end;
+/* An open file of which the first bytes, of most letters all, are read at once. */
+struct source {
+    int      fd;
+    uint64_t size;
+    size_t   nfirst;
+    uint8_t  first[FIRST];
+};
 
+static int source_open(struct source *s, int fd, struct err *e)
+{
+    struct stat st;
+
+    s->fd = fd;
     if (fstat(fd, &st) < 0)
         return err_errno(e, "look at the object");
-    *size_out = (uint64_t)st.st_size;
-    if (*size_out < OBJECT_FRONT + TAIL)
-        return err_set(e, ERR_CORRUPT, "it is cut: %llu bytes are no object", (unsigned long long)*size_out);
-    if (read_at(fd, 0, front, sizeof front, e) < 0 || check_front(front, *size_out, uid, e) < 0)
+    s->size = (uint64_t)st.st_size;
+    s->nfirst = s->size < FIRST ? (size_t)s->size : FIRST;
+    return read_at(fd, 0, s->first, s->nfirst, e);
+}
+
+static int source_read(const struct source *s, uint64_t at, void *to, size_t n, struct err *e)
+{
+    size_t here = at >= s->nfirst ? 0 : s->nfirst - at < n ? s->nfirst - (size_t)at : n;
+
+    if (here > 0)
+        memcpy(to, s->first + at, here);
+    return read_at(s->fd, at + here, (uint8_t *)to + here, n - here, e);
+}
+
+/* The front with the head into `all`, the length of the body out. */
+static int read_front(const struct source *s, const struct uuid *uid, struct buf *all, uint64_t *body_out,
+                      struct err *e)
+{
+    uint8_t tail[TAIL];
+    size_t  end;
+
+    if (s->size < OBJECT_FRONT + TAIL)
+        return err_set(e, ERR_CORRUPT, "it is cut: %llu bytes are no object", (unsigned long long)s->size);
+    if (check_front(s->first, s->size, uid, e) < 0)
         return -1;
-    end = object_head_end(front);
+    end = object_head_end(s->first);
     buf_init(all, end);
-    if (read_at(fd, 0, buf_reserve(all, end), end, e) < 0 || read_at(fd, *size_out - TAIL, tail, TAIL, e) < 0)
+    if (source_read(s, 0, buf_reserve(all, end), end, e) < 0 || source_read(s, s->size - TAIL, tail, TAIL, e) < 0)
         return -1;
     all->n = end;
     *body_out = get_u64(tail);
-    if (memcmp(tail + 8, tail_magic, MAGIC_BYTES) != 0 || *body_out != *size_out - end - TAIL)
+    if (memcmp(tail + 8, tail_magic, MAGIC_BYTES) != 0 || *body_out != s->size - end - TAIL)
         return err_set(e, ERR_CORRUPT, "it is cut: its end is missing");
     return 0;
 }
 
 int object_head(int fd, const struct uuid *uid, struct buf *head, struct vault_kept *kept, struct err *e)
 {
-    struct buf all = {0};
-    uint64_t   size, body;
-    int        rc = read_front(fd, uid, &all, &size, &body, e);
+    struct buf    all = {0};
+    struct source s;
+    uint64_t      body;
+    int           rc = source_open(&s, fd, e);
 
     if (rc == 0)
-        rc = object_head_of(buf_span(&all), size, uid, head, kept, e);
+        rc = read_front(&s, uid, &all, &body, e);
+    if (rc == 0)
+        rc = object_head_of(buf_span(&all), s.size, uid, head, kept, e);
     buf_fini(&all);
     return rc;
 }
@@ -307,7 +336,7 @@ static void leave_bench(struct bench *b)
 
 /* The way back: read, opened into `plain`, unpacked to the end of `message`. */
 struct opener {
-    int                                         fd;
+    const struct source                        *from;
     uint64_t                                    at, left; /* of the body */
     const uint8_t                              *bound;
     crypto_secretstream_xchacha20poly1305_state stream;
@@ -355,7 +384,7 @@ static int open_piece(struct opener *o, struct err *e)
     unsigned char      tag;
     bool               last = n == o->left;
 
-    if (read_at(o->fd, o->at, o->bench->sealed, n, e) < 0)
+    if (source_read(o->from, o->at, o->bench->sealed, n, e) < 0)
         return -1;
     if (crypto_secretstream_xchacha20poly1305_pull(&o->stream, o->bench->plain, &plain, &tag, o->bench->sealed, n,
                                                    o->bound, o->bound != NULL ? PREFIX : 0) != 0)
@@ -388,12 +417,12 @@ static int open_body(struct opener *o, const uint8_t *front, struct err *e)
     return 0;
 }
 
-static int open_with(int fd, struct span all, uint64_t body, const uint8_t data_key[32], struct buf *message,
-                     struct err *e)
+static int open_with(const struct source *from, struct span all, uint64_t body, const uint8_t data_key[32],
+                     struct buf *message, struct err *e)
 {
     const uint8_t *front = bytes_of(all);
     struct opener  o = {
-         .fd = fd, .at = all.n, .left = body, .bound = front, .message = message, .size = get_u64(front + AT_SIZE)};
+         .from = from, .at = all.n, .left = body, .bound = front, .message = message, .size = get_u64(front + AT_SIZE)};
     int rc = -1;
 
     if (o.size > message->max - message->n)
@@ -413,17 +442,19 @@ int object_open(int fd, const struct uuid *uid, const struct keyring *keys, stru
                 struct err *e)
 {
     struct buf     all = {0};
+    struct source  s;
     const uint8_t *front;
     uint8_t        data_key[crypto_secretstream_xchacha20poly1305_KEYBYTES];
-    uint64_t       size, body;
+    uint64_t       body;
     int            rc = -1;
 
-    if (read_front(fd, uid, &all, &size, &body, e) < 0 || object_head_of(buf_span(&all), size, uid, head, NULL, e) < 0)
+    if (source_open(&s, fd, e) < 0 || read_front(&s, uid, &all, &body, e) < 0 ||
+        object_head_of(buf_span(&all), s.size, uid, head, NULL, e) < 0)
         goto out;
     front = (const uint8_t *)all.p;
     if (keyring_unseal(keys, (const char *)front + AT_KEY_ID, front + AT_SEALED, data_key, e) < 0)
         goto out;
-    rc = open_with(fd, buf_span(&all), body, data_key, message, e);
+    rc = open_with(&s, buf_span(&all), body, data_key, message, e);
     sodium_memzero(data_key, sizeof data_key);
 out:
     buf_fini(&all);
