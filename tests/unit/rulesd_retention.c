@@ -125,10 +125,11 @@ static void pass(int64_t wall, int64_t boot)
 static void a_clock_that_has_stepped_forgets_nothing(void **state)
 {
     static const struct retention_clock clock = {fake_wall, fake_boot, 1};
+    static struct retention            *r;
     struct world                       *w = world_of(state);
     struct settings                     settings = settings_of(w);
-    struct retention                   *r = NULL;
 
+    retention_free(&r); /* where the test has failed on the database before: its looks would count as ours */
     settings.log.retention_days = 10;
     put_days_ago(w, 0);
     put_days_ago(w, 8);
