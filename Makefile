@@ -72,7 +72,7 @@ NEEDS_scan  := rules net mail base
 NEEDS_custody := scan store rules vault net mail db base
 NEEDS_all   := custody scan store rules vault net mail db base
 
-PKG_base  := inih libxxhash libsodium
+PKG_base  := inih libxxhash libsodium glib-2.0
 PKG_db    := sqlite3 libpq
 PKG_mail  := gmime-3.0 libidn2 libpsl
 PKG_net   := zlib libzstd libcurl hiredis libmicrohttpd libcjson
@@ -200,7 +200,7 @@ screenshots: deps deps-test all
 	node tests/browser/screenshots.mjs docs/screenshots
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
@@ -244,9 +244,9 @@ learning: deps deps-test all
 
 # ---- Running and installing -------------------------------------------------------------------------------
 
-DEPS := gcc make pkg-config libinih-dev libxxhash-dev libsqlite3-dev libpq-dev libgmime-3.0-dev libidn2-dev \
-        libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev libpcre2-dev \
-        libcjson-dev libsodium-dev
+DEPS := gcc make pkg-config tzdata libinih-dev libxxhash-dev libglib2.0-dev libsqlite3-dev libpq-dev libgmime-3.0-dev \
+        libidn2-dev libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev \
+        libpcre2-dev libcjson-dev libsodium-dev
 DEPS_RUN  := spamc curl
 DEPS_TEST := nodejs npm chromium fonts-dejavu-core libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
 DEPS_LINT := git clang-format clang-tidy cppcheck
