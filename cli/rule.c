@@ -424,7 +424,7 @@ int cli_rule(struct cli *c, int argc, char **argv, struct err *e)
         {"enable", "ID", "let it decide again", rule_enable},
         {"disable", "ID", "keep it, without effect", rule_disable},
         {"delete", "ID", "for ever", rule_delete},
-        {"import", "[--scope SCOPE] [--format json|spamassassin|map] … FILE", "all or nothing; see postern(1)",
+        {"import", "[--scope SCOPE] [--format json|csv|spamassassin|map] … FILE", "all or nothing; see postern(1)",
          cli_rule_import},
         {"export", "[--scope SCOPE]", "JSON lines, as import reads them; of all scopes unless one is named",
          cli_rule_export},

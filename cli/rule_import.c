@@ -1,11 +1,8 @@
 /* cli/rule_import.c - postern rule import.
  *
  * Import reads the whole file, checks every line, and only then writes, in one transaction: on an error nothing has changed.
- * Three forms come in:
- *   json          a rule a line: {"scope": …, "policy": …, rule…}; what a line does not name comes from the options
- *   spamassassin  welcomelist_from, blocklist_from (and the old names), welcomelist_auth, *_to lines of a local.cf; other lines
- *                 are passed over and counted
- *   map           an Rspamd map: one key a line, "#" comments, /regex/; --action says what a match does, --kind what a key is */
+ * What comes in, and how a line becomes a rule, is rules/import.h's; scope and policy that a line does not name come from the options. Lines
+ * that are no rules are passed over and counted. */
 #include <stdio.h>
 #include <unistd.h>
 
@@ -13,6 +10,7 @@
 #include "base/map.h"
 #include "base/utf8.h"
 #include "cli.h"
+#include "rules/import.h"
 #include "store/policy.h"
 
 #define IMPORT_FILE_MAX ((size_t)4 << 30)
@@ -28,19 +26,17 @@ struct target {
     struct target     *next;
 };
 
-enum format { FORMAT_JSON, FORMAT_SPAMASSASSIN, FORMAT_MAP };
-static const char *const format_words[] = {"json", "spamassassin", "map", NULL};
-
 struct import {
     struct cli          *c;
-    enum format          format;
+    enum import_format   format;
+    struct import_reader reader;
     const char          *scope, *policy, *action, *kind;
     bool                 confirm;
     struct map           by_key; /* -> struct target */
     struct target       *targets;
     size_t               ntargets;
     struct arena         line; /* of one line */
-    struct buf           json, conditions;
+    struct buf           conditions;
     size_t               number, rules, passed_over, errors, notes;
     struct store_import *into; /* second pass */
     bool                 tty;
@@ -94,110 +90,22 @@ static int find_target(struct import *im, struct span scope, struct span policy,
     return *out == NULL ? -1 : 0;
 }
 
-/* {"action":…,"conditions":[{"kind":…,"any":[words…]}]} in im->json. */
-static void put_list(struct import *im, const char *action, const char *kind, struct span words)
-{
-    struct span word;
-    bool        first = true;
-
-    buf_clear(&im->json);
-    buf_printf(&im->json, "{\"action\":\"%s\",\"conditions\":[{\"kind\":\"%s\",\"any\":[", action, kind);
-    while (span_next(&words, ' ', &word)) {
-        if (word.n == 0)
-            continue;
-        if (!first)
-            buf_putc(&im->json, ',');
-        json_put_string(&im->json, word);
-        first = false;
-    }
-    buf_puts(&im->json, "]}]}");
-}
-
-/* Tabs are blanks; a comment ends the line. */
-static struct span clean_line(struct import *im, struct span line)
-{
-    struct span copy = arena_dup(&im->line, span_trim(line));
-    char       *p = (char *)copy.p;
-
-    for (size_t i = 0; i < copy.n; i++)
-        if (p[i] == '\t')
-            p[i] = ' ';
-    return copy;
-}
-
-/* 1: im->json holds a rule, 0: not a line for us. */
-static int read_spamassassin(struct import *im, struct span line)
-{
-    static const struct {
-        const char *word, *action, *kind;
-    } known[] = {
-        {"welcomelist_from", "allow", "sender"},  {"whitelist_from", "allow", "sender"},
-        {"welcomelist_auth", "allow", "sender"},  {"whitelist_auth", "allow", "sender"},
-        {"blocklist_from", "block", "sender"},    {"blacklist_from", "block", "sender"},
-        {"welcomelist_to", "allow", "recipient"}, {"whitelist_to", "allow", "recipient"},
-        {"blocklist_to", "block", "recipient"},   {"blacklist_to", "block", "recipient"},
-    };
-    struct span text = clean_line(im, span_head(line, span_chr(line, '#')));
-    struct span word = span_head(text, span_chr(text, ' '));
-
-    for (size_t i = 0; i < COUNT(known); i++) {
-        if (!span_is_ci(word, known[i].word) || span_trim(span_skip(text, word.n)).n == 0)
-            continue;
-        put_list(im, known[i].action, known[i].kind, span_trim(span_skip(text, word.n)));
-        return 1;
-    }
-    return 0;
-}
-
-static int read_map(struct import *im, struct span line)
-{
-    struct span text = clean_line(im, line), key;
-
-    if (text.n == 0 || text.p[0] == '#')
-        return 0;
-    if (text.p[0] == '/') { /* a regex may hold blanks */
-        key = span_head(text, span_rchr(text, '/') + 1);
-    } else {
-        key = span_head(text, span_chr(text, ' '));
-        if (key.p[0] == '@') /* Rspamd's "@domain" is our "*@domain" */
-            key = arena_printf(&im->line, "*%.*s", SPAN_ARG(key));
-    }
-    buf_clear(&im->json);
-    buf_printf(&im->json, "{\"action\":\"%s\",\"conditions\":[{\"kind\":\"%s\"", im->action, im->kind);
-    if (strcmp(im->kind, "subject") == 0)
-        buf_puts(&im->json, key.p[0] == '/' ? ",\"match\":\"regex\"" : ",\"match\":\"contains\"");
-    if (strcmp(im->kind, "subject") == 0 && key.p[0] == '/' && key.n > 2)
-        key = span_head(span_skip(key, 1), key.n - 2);
-    buf_puts(&im->json, ",\"any\":[");
-    json_put_string(&im->json, key);
-    buf_puts(&im->json, "]}]}");
-    return 1;
-}
-
-/* One line to a rule and its target. 1, 0 (nothing for us), -1. */
+/* One line to a rule and its target: as import_line(). */
 static int read_line(struct import *im, struct span line, struct rule_check *check, struct rule *r, struct target **t,
                      struct err *e)
 {
-    struct span json = span_trim(line), scope = SPAN_NONE, policy = SPAN_NONE;
+    struct span scope, policy;
+    int         rc = import_line(&im->reader, line, &im->line, check, r, &scope, &policy, e);
 
-    if (json.n == 0)
-        return 0;
-    if (im->format != FORMAT_JSON) {
-        if ((im->format == FORMAT_SPAMASSASSIN ? read_spamassassin : read_map)(im, line) == 0) {
-            im->passed_over++;
-            return 0;
-        }
-        if (im->json.failed)
-            return err_set(e, ERR_LIMIT, "the line is too long");
-        json = buf_span(&im->json);
+    if (rc != IMPORT_RULE) {
+        im->passed_over += rc >= 0 && span_trim(line).n > 0;
+        return rc;
     }
-    if (rule_line_from_json(json, &im->line, check, r, &scope, &policy, e) < 0)
-        return -1;
     if (scope.n == 0)
         scope = span_of(im->scope);
     if (policy.n == 0)
         policy = span_of(im->policy);
-    return find_target(im, scope, policy, t, e) < 0 ? -1 : 1;
+    return find_target(im, scope, policy, t, e) < 0 ? -1 : IMPORT_RULE;
 }
 
 static void complain(struct import *im, const char *file, const struct err *e)
@@ -208,20 +116,18 @@ static void complain(struct import *im, const char *file, const struct err *e)
         fprintf(stderr, "… and more\n");
 }
 
-/* A line of SpamAssassin's lists that has no rule of ours (unwelcomelist_from, welcomelist_from_rcvd) changes what the others
- * mean: whoever imports them must know. The rest of a local.cf is no list. */
+/* Whoever imports such lines must know. */
 static void tell_of_list(struct import *im, const char *file, struct span line)
 {
-    struct span text = clean_line(im, span_head(line, span_chr(line, '#')));
-    struct span word = span_head(text, span_chr(text, ' '));
+    struct span text = span_trim(line), word = span_head(text, span_chr(text, ' '));
+    struct buf  safe;
 
-    if (im->format != FORMAT_SPAMASSASSIN || span_find(word, SPAN("list_")) == word.n)
-        return;
     if (im->notes++ < IMPORT_ERRORS_SHOWN) {
-        buf_clear(&im->json);
-        utf8_put_escaped(&im->json, word, 0);
+        buf_init(&safe, 4 * IMPORT_LINE_MAX);
+        utf8_put_escaped(&safe, span_head(word, span_chr(word, '\t')), 0);
         fprintf(stderr, "%s:%zu: passed over, as no rule can say it: %.*s\n", file, im->number,
-                SPAN_ARG(buf_span(&im->json)));
+                SPAN_ARG(buf_span(&safe)));
+        buf_fini(&safe);
     } else if (im->notes == IMPORT_ERRORS_SHOWN + 1) {
         fprintf(stderr, "… and more\n");
     }
@@ -249,11 +155,19 @@ static int check_slow(struct import *im, struct err *e)
     return rc;
 }
 
+/* Each pass reads the lines from the first. */
+static void restart(struct import *im)
+{
+    import_fini(&im->reader);
+    import_init(&im->reader, im->format, im->action, im->kind);
+}
+
 /* First pass: is every line good? */
 static int check_all(struct import *im, const char *file, struct span text, struct err *e)
 {
     struct span rest = text, line;
 
+    restart(im);
     for (im->number = 1; span_line(&rest, &line); im->number++) {
         struct rule_check check = {.may_regex = im->c->actor.admin, .freemail_confirmed = im->confirm};
         struct err        why = ERR_INIT;
@@ -265,9 +179,9 @@ static int check_all(struct import *im, const char *file, struct span text, stru
             if (why.code == ERR_CONFLICT && !im->confirm)
                 err_wrap(&why, "add --confirm if that is meant");
             complain(im, file, &why);
-        } else if (rc == 0) {
+        } else if (rc == IMPORT_UNSAYABLE) {
             tell_of_list(im, file, line);
-        } else {
+        } else if (rc == IMPORT_RULE) {
             im->rules++;
             t->slow += (check.advice & ADVICE_SLOW_REGEX) != 0 ? rule_slow_regexes(&r) : 0;
         }
@@ -288,6 +202,7 @@ static int put_all(struct import *im, struct span text, struct err *e)
     struct span rest = text, line;
 
     im->passed_over = im->rules = 0;
+    restart(im);
     for (im->number = 1; span_line(&rest, &line); im->number++) {
         struct store_rule row;
         struct target    *t;
@@ -296,7 +211,7 @@ static int put_all(struct import *im, struct span text, struct err *e)
 
         if (rc < 0)
             return -1;
-        if (rc > 0) {
+        if (rc == IMPORT_RULE) {
             buf_clear(&im->conditions);
             rule_put_conditions_json(&im->conditions, &r);
             row = store_rule_of(&r, &t->policy, buf_span(&im->conditions));
@@ -349,22 +264,20 @@ static int read_options(struct import *im, int argc, char **argv, const char **f
     const struct args_option options[] = {
         {"scope", "SCOPE", .text = &im->scope, .help = "for lines that name none"},
         {"policy", "NAME", .text = &im->policy, .help = "for lines that name none; Rules unless said otherwise"},
-        {"format", "json|spamassassin|map", .text = &format, .help = "what the file is"},
-        {"action", "allow|block", .text = &im->action, .help = "map: what a match does"},
-        {"kind", "sender|recipient|ip|host|subject", .text = &im->kind, .help = "map: what a key is"},
+        {"format", "json|csv|spamassassin|map", .text = &format, .help = "what the file is"},
+        {"action", "allow|block", .text = &im->action, .help = "csv, map: what a match does, where a row does not say"},
+        {"kind", "sender|recipient|ip|host|subject", .text = &im->kind, .help = "csv, map: what a key is"},
         {"confirm", NULL, .on = &im->confirm, .help = "free-mail domains are meant"},
     };
-    static const char *const kinds[] = {"sender", "recipient", "ip", "host", "subject", NULL};
-    static const char *const actions[] = {"allow", "block", NULL};
 
     if (args_read(argc, argv, options, COUNT(options), "FILE (- for standard input)", 1, 1, file, NULL, e) < 0 ||
-        cli_word_index(format_words, format, "--format", &word, e) < 0)
+        cli_word_index(import_format_words, format, "--format", &word, e) < 0)
         return -1;
-    im->format = (enum format)word;
-    if (im->format == FORMAT_MAP && (im->action == NULL || im->kind == NULL))
+    im->format = (enum import_format)word;
+    if (im->format == IMPORT_MAP && (im->action == NULL || im->kind == NULL))
         return err_set(e, ERR_USAGE, "a map says neither what its keys are nor what they do: --kind and --action");
-    if ((im->kind != NULL && cli_word_index(kinds, im->kind, "--kind", &word, e) < 0) ||
-        (im->action != NULL && cli_word_index(actions, im->action, "--action", &word, e) < 0))
+    if ((im->kind != NULL && cli_word_index(import_kind_words, im->kind, "--kind", &word, e) < 0) ||
+        (im->action != NULL && cli_word_index(rule_action_words, im->action, "--action", &word, e) < 0))
         return -1;
     return 0;
 }
@@ -381,7 +294,6 @@ int cli_rule_import(struct cli *c, int argc, char **argv, struct err *e)
     im.tty = isatty(STDERR_FILENO) != 0;
     c->actor.over_quota = true;
     buf_init(&text, IMPORT_FILE_MAX);
-    buf_init(&im.json, RULE_JSON_MAX);
     buf_init(&im.conditions, RULE_JSON_MAX);
     arena_init(&im.line, (size_t)64 << 20);
     map_init(&im.by_key);
@@ -391,7 +303,7 @@ int cli_rule_import(struct cli *c, int argc, char **argv, struct err *e)
     map_fini(&im.by_key);
     arena_fini(&im.line);
     buf_fini(&im.conditions);
-    buf_fini(&im.json);
+    import_fini(&im.reader);
     buf_fini(&text);
     return rc;
 }
