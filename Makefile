@@ -59,7 +59,7 @@ ALL_FLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(WARN) $(HARD) $(KIND) -pthr
 
 # ---- The libraries, and what each needs from outside; a third-party header has one home (see graph) ---------
 
-LIBS := base db mail net rules store vault scan custody
+LIBS := base db mail net rules store vault scan custody letter
 
 NEEDS_base  :=
 NEEDS_db    := base
@@ -70,7 +70,8 @@ NEEDS_store := rules mail db base
 NEEDS_vault := net base
 NEEDS_scan  := rules net mail base
 NEEDS_custody := scan store rules vault net mail db base
-NEEDS_all   := custody scan store rules vault net mail db base
+NEEDS_letter := custody scan store rules vault net mail db base
+NEEDS_all   := letter custody scan store rules vault net mail db base
 
 PKG_base  := inih libxxhash libsodium glib-2.0
 PKG_db    := sqlite3 libpq

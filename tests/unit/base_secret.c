@@ -34,7 +34,8 @@ static void text_comes_back_as_the_bytes_it_was_made_of(void **state)
 
 static void what_is_no_base64_is_refused(void **state)
 {
-    static const char *const bad[] = {"=", "A", "AA==", "AA+A", "AA/A", "AA A", "AAAA\n", "\xc3\xa9"};
+    static const char *const bad[] = {"=",    "A",      "AA==",     "AA+A",    "AA/A",
+                                      "AA A", "AAAA\n", "\xc3\xa9", "AAA\xc1", "AA\x80\x80"};
     char                     bytes[64];
     size_t                   n;
 

@@ -1,11 +1,11 @@
-/* lib/digest/content.h - what one digest tells: which deliveries, in which groups, with what reason, and the numbers above them.
+/* lib/letter/content.h - what one digest tells: which deliveries, in which groups, with what reason, and the numbers above them.
  *
  * New      every delivery of the last DIGEST_LOOK_US (the first digest: DIGEST_FIRST_US) of the wanted statuses that no digest of this
  *          subscription has listed, except those younger than DIGEST_YOUNG_US, whose neighbours may still be on their way to the log.
  *          By what was listed, not by a mark in time: a row that was written late is in the next digest.
  * Old      a digest that was begun is read again from its items: what has been released, deleted or forgotten since is shown so. */
-#ifndef POSTERN_DIGEST_CONTENT_H
-#define POSTERN_DIGEST_CONTENT_H
+#ifndef POSTERN_LETTER_CONTENT_H
+#define POSTERN_LETTER_CONTENT_H
 
 #include "base/conf.h"
 #include "store/digest.h"

@@ -1,4 +1,4 @@
-/* lib/digest/letter.h - a digest as a mail: from its content through the templates to the bytes that are sent.
+/* lib/letter/letter.h - a digest as a mail: from its content through the templates to the bytes that are sent.
  *
  * Templates  digest.html, digest.txt and words.LANGUAGE of the program; an operator's own in [digest] templates, or in a folder below it
  *            that has a brand's name, stand in for them, file by file (mail/mustache.h). Read at start and at SIGHUP.
@@ -8,11 +8,11 @@
  * Header     From of the brand, Subject "3 messages in your quarantine", Date, Message-ID of the run, References of the subscription
  *            (so that they thread), Auto-Submitted: auto-generated, List-Id, List-Unsubscribe with List-Unsubscribe-Post (RFC 8058),
  *            and the mark of our own mail (mail/own_mark.h). */
-#ifndef POSTERN_DIGEST_LETTER_H
-#define POSTERN_DIGEST_LETTER_H
+#ifndef POSTERN_LETTER_LETTER_H
+#define POSTERN_LETTER_LETTER_H
 
-#include "digest/content.h"
-#include "digest/link.h"
+#include "letter/content.h"
+#include "letter/link.h"
 #include "store/brand.h"
 
 #define LETTER_MAX ((size_t)100 * 1000)

@@ -1,13 +1,13 @@
-/* lib/digest/link.h - the links of a digest: what each may do, and that we wrote it.
+/* lib/letter/link.h - the links of a digest: what each may do, and that we wrote it.
  *
- * Token    base64url of: version, key id, action, expiry (seconds), subscription, UID, n; then HMAC-SHA-512/256 over all that, cut to 16
+ * Token    base64url of: version, key id, action, expiry (seconds), subscription, UID, n; then HMAC-SHA-256 over all that, cut to 16
  *          bytes, keyed by a key of the purpose "link". Nothing of it is stored: a link that was made can be checked for as long as it
  *          lives. Nothing in it is a secret but that we made it.
- * Keys     rotate: the key id names the day-independent number of a key; an old key checks until its last link has expired.
+ * Keys     rotate: the key id is the number of a key; an old key checks until its last link has expired.
  * Means    no more than its one action on its one delivery; that the subscription still stands is the caller's to ask (store/digest.h),
  *          and what a user may do (portal/permit.h). */
-#ifndef POSTERN_DIGEST_LINK_H
-#define POSTERN_DIGEST_LINK_H
+#ifndef POSTERN_LETTER_LINK_H
+#define POSTERN_LETTER_LINK_H
 
 #include "base/err.h"
 #include "base/span.h"
