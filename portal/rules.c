@@ -6,18 +6,15 @@
 #include <stdlib.h>
 
 #include "route.h"
-#include "rules/decide.h"
+#include "rules_order.h"
 #include "store/compile.h"
 #include "store/hit.h"
 #include "store/learned.h"
-#include "store/mailbox.h"
-#include "store/policy.h"
 #include "store/setting.h"
 
 #define PAGE_DEFAULT 100
 #define PAGE_MAX 200
 #define LISTED_MAX 100000 /* rules of one list; a scope of more is for export */
-#define POLICIES_MAX 256
 #define HIT_DAYS 30
 #define LEARNED_PAGE 200
 
@@ -37,8 +34,7 @@ bool rules_can_prove(const struct call *c)
     return c->portal->scanner != NULL || s->rules.authserv_id[0] != '\0';
 }
 
-/* The library speaks in the middle of a line. */
-static int say(struct call *c, struct err *e)
+int rules_say(struct call *c, struct err *e)
 {
     struct err as = *e;
     char       text[sizeof as.text];
@@ -54,10 +50,9 @@ static int say(struct call *c, struct err *e)
     return -1;
 }
 
-/* Of a change: what the rule itself has counts no second time. */
-static int check_slow(struct call *c, const struct rule *r, const struct uuid *but, struct err *e)
+int rules_check_slow(struct call *c, size_t more, const struct uuid *but, struct err *e)
 {
-    size_t more = rule_slow_regexes(r), there;
+    size_t there;
 
     if (more == 0)
         return 0;
@@ -77,7 +72,7 @@ int rules_read(struct call *c, struct span json, bool confirm, struct rule_check
     *check = (struct rule_check){.freemail_confirmed = confirm};
     if (store_may_regex(c->store, &c->actor, c->scope, &check->may_regex, e) < 0)
         return -1;
-    return rule_from_json(json, c->arena, check, out, e) < 0 ? say(c, e) : 0;
+    return rule_from_json(json, c->arena, check, out, e) < 0 ? rules_say(c, e) : 0;
 }
 
 /* ---- one rule as JSON -------------------------------------------------------------------------------------------- */
@@ -133,99 +128,22 @@ static int put_item(struct call *c, struct buf *b, const struct store_rule *r, e
 
 /* ---- the list ---------------------------------------------------------------------------------------------------- */
 
-/* Where a rule stands: what decide_rule() compares, in its order. Also the cursor behind it. */
-struct place {
-    int32_t     layer, policy_priority, priority, action;
-    struct uuid id;
-};
-
-static int by_place(const void *one, const void *other)
-{
-    const struct place *a = one, *b = other;
-    const int32_t       x[] = {a->layer, a->policy_priority, a->priority, a->action};
-    const int32_t       y[] = {b->layer, b->policy_priority, b->priority, b->action};
-
-    for (size_t i = 0; i < COUNT(x); i++)
-        if (x[i] != y[i])
-            return x[i] < y[i] ? -1 : 1;
-    return uuid_cmp(&a->id, &b->id);
-}
-
 struct listing {
-    struct call    *c;
-    struct buf      places; /* of struct place */
-    struct assigned assigned;
-    bool            above; /* rules of other scopes: those that hold alone */
+    struct rules_order *order;
+    struct buf          places; /* of struct rules_place */
+    int64_t             now_us;
+    bool                above; /* rules of other scopes: those that hold alone */
 };
 
 static int add_place(void *ctx, const struct store_rule *r)
 {
-    struct listing           *l = ctx;
-    const struct scope_policy policy = {.id = r->policy, .locked = r->locked, .is_default = r->is_default};
-    const struct match        as = {.policy = &policy};
-    enum layer                layer = match_layer(&as, r->scope.kind, &l->assigned);
-    struct place              p = {layer, r->policy_priority, r->priority, r->action == RULE_ALLOW ? 0 : 1, r->id};
+    struct listing    *l = ctx;
+    struct rules_place p = rules_place_of(l->order, r);
 
-    if (l->above && (layer == LAYER_NONE || (r->expires_us != 0 && r->expires_us <= l->c->now_us)))
+    if (l->above && (p.layer == LAYER_NONE || (r->expires_us != 0 && r->expires_us <= l->now_us)))
         return 0;
     buf_put(&l->places, span_make((const char *)&p, sizeof p));
     return l->places.failed;
-}
-
-/* The policies of a scope. */
-struct policies {
-    struct store_policy rows[POLICIES_MAX];
-    size_t              n;
-};
-
-static int add_policy(void *ctx, const struct store_policy *p)
-{
-    struct policies *x = ctx;
-
-    x->rows[x->n++] = *p;
-    return x->n == POLICIES_MAX;
-}
-
-/* A global policy that some domain has stands where its domains' rules do. */
-static int find_assigned(struct call *c, const struct policies *own, struct assigned *out, struct err *e)
-{
-    struct store_mailbox_view mailbox = {.domain = c->scope.id};
-    struct store_domain_view  view;
-    struct uuid              *ids = arena_array(c->arena, own->n + 1, sizeof *ids);
-
-    if (ids == NULL)
-        return err_set(e, ERR_LIMIT, "There are too many policies.");
-    if (c->scope.kind == SCOPE_GLOBAL) {
-        for (size_t i = 0; i < own->n; i++)
-            if (own->rows[i].nassigned > 0)
-                ids[out->n++] = own->rows[i].id;
-        out->ids = ids;
-        return 0;
-    }
-    if (c->scope.kind == SCOPE_MAILBOX && store_mailbox_view(c->store, c->scope.id, &mailbox, e) < 0)
-        return -1;
-    if (store_domain_view(c->store, &mailbox.domain, c->arena, &view, e) < 0)
-        return -1;
-    *out = (struct assigned){view.assigned, view.nassigned};
-    return 0;
-}
-
-static int gather(struct listing *l, struct err *e)
-{
-    struct call         *c = l->c;
-    struct store_mailbox m;
-
-    if (!l->above)
-        return store_rule_list(c->store, c->scope, NULL, NULL, 0, add_place, l, e);
-    if (c->scope.kind == SCOPE_GLOBAL)
-        return 0;
-    if (store_scope_load(c->store, STORE_SCOPE_GLOBAL, add_place, l, e) < 0)
-        return -1;
-    if (c->scope.kind == SCOPE_DOMAIN)
-        return 0;
-    if (store_mailbox_get(c->store, c->scope.id, &m, e) < 0)
-        return -1;
-    return store_scope_load(c->store, store_scope_domain(m.domain), add_place, l, e);
 }
 
 struct list_query {
@@ -238,27 +156,28 @@ static const struct field list_fields[] = {
     {"after", FIELD_TEXT, 0, 1, 200, NULL, offsetof(struct list_query, after), "Where the page before ended."},
     FIELDS_END};
 
-static size_t first_behind(const struct place *places, size_t n, const struct place *after)
+static size_t first_behind(const struct rules_place *places, size_t n, const struct rules_place *after)
 {
     size_t i = 0;
 
-    while (i < n && by_place(&places[i], after) <= 0)
+    while (i < n && rules_by_place(&places[i], after) <= 0)
         i++;
     return i;
 }
 
 /* `number` counts the whole list from 1: 1 decides first. */
-static int put_page(struct listing *l, const struct place *places, size_t n, struct err *e)
+static int put_page(struct listing *l, const struct rules_place *places, size_t n, struct err *e)
 {
-    const struct list_query *q = l->c->query;
+    struct call             *c = l->order->call;
+    const struct list_query *q = c->query;
     size_t                   limit = q->limit > 0 ? (size_t)q->limit : PAGE_DEFAULT, i = 0, end;
     struct buf              *b;
     struct store_rule        row;
-    struct place             after;
+    struct rules_place       after;
     struct span              bytes;
 
     if (q->after.n > 0) {
-        if (cursor_read(l->c->arena, q->after, &bytes, e) < 0)
+        if (cursor_read(c->arena, q->after, &bytes, e) < 0)
             return -1;
         if (bytes.n != sizeof after)
             return err_set(e, ERR_INVALID, "The cursor is none that this list has given.");
@@ -266,28 +185,27 @@ static int put_page(struct listing *l, const struct place *places, size_t n, str
         i = first_behind(places, n, &after);
     }
     end = i + limit < n ? i + limit : n;
-    b = call_list_begin(l->c);
+    b = call_list_begin(c);
     for (; i < end; i++) {
-        if (store_rule_get(l->c->store, places[i].id, l->c->arena, &row, e) < 0) {
+        if (store_rule_get(c->store, places[i].id, c->arena, &row, e) < 0) {
             if (e->code != ERR_NOT_FOUND)
                 return -1;
             *e = ERR_INIT; /* it went meanwhile */
             continue;
         }
-        if (put_item(l->c, b, &row, (enum layer)places[i].layer, !l->above, e) < 0)
+        if (put_item(c, b, &row, (enum layer)places[i].layer, !l->above, e) < 0)
             return -1;
     }
     json_close(b, ']');
     json_add_i64(b, "total", (int64_t)n);
     json_add_text(b, "next",
-                  end < n && end > 0
-                      ? cursor_make(l->c->arena, span_make((const char *)&places[end - 1], sizeof *places))
-                      : SPAN_NONE);
+                  end < n && end > 0 ? cursor_make(c->arena, span_make((const char *)&places[end - 1], sizeof *places))
+                                     : SPAN_NONE);
     return 0;
 }
 
 /* What the page needs to know beside the rules. */
-static int put_beside(struct call *c, const struct policies *own, struct err *e)
+static int put_beside(struct call *c, const struct rules_order *own, struct err *e)
 {
     struct buf *b = &c->reply->body;
     bool        regex;
@@ -295,8 +213,8 @@ static int put_beside(struct call *c, const struct policies *own, struct err *e)
     if (store_may_regex(c->store, &c->actor, c->scope, &regex, e) < 0)
         return -1;
     json_open(b, "policies", '[');
-    for (size_t i = 0; i < own->n; i++) {
-        const struct store_policy *p = &own->rows[i];
+    for (size_t i = 0; i < own->npolicies; i++) {
+        const struct store_policy *p = &own->policies[i];
 
         json_open(b, NULL, '{');
         json_add_uuid(b, "id", &p->id);
@@ -316,25 +234,25 @@ static int put_beside(struct call *c, const struct policies *own, struct err *e)
 
 static int list(struct call *c, bool above, struct err *e)
 {
-    struct policies *own = arena_zalloc(c->arena, sizeof *own);
-    struct listing   l = {.c = c, .above = above};
-    int              rc = -1;
+    struct listing l = {.now_us = c->now_us, .above = above};
+    size_t         n;
+    int            rc = -1;
 
-    if (own == NULL)
-        return err_set(e, ERR_LIMIT, "There are too many policies.");
-    buf_init(&l.places, LISTED_MAX * sizeof(struct place));
-    if (rules_permit(c, false, e) < 0 || store_policy_list(c->store, c->scope, add_policy, own, e) < 0 ||
-        find_assigned(c, own, &l.assigned, e) < 0 || gather(&l, e) < 0)
+    if (rules_permit(c, false, e) < 0 || rules_order_begin(c, &l.order, e) < 0)
+        return -1;
+    buf_init(&l.places, LISTED_MAX * sizeof(struct rules_place));
+    if ((above ? rules_each_above : rules_each_own)(l.order, add_place, &l, e) < 0)
         goto out;
     if (l.places.failed) {
         err_set(e, ERR_LIMIT, "There are more than %d rules here: export them instead.", LISTED_MAX);
         goto out;
     }
-    if (l.places.n > 0)
-        qsort(l.places.p, l.places.n / sizeof(struct place), sizeof(struct place), by_place);
-    rc = put_page(&l, (const struct place *)(const void *)l.places.p, l.places.n / sizeof(struct place), e);
+    n = l.places.n / sizeof(struct rules_place);
+    if (n > 0)
+        qsort(l.places.p, n, sizeof(struct rules_place), rules_by_place);
+    rc = put_page(&l, (const struct rules_place *)(const void *)l.places.p, n, e);
     if (rc == 0 && !above)
-        rc = put_beside(c, own, e);
+        rc = put_beside(c, l.order, e);
     if (rc == 0)
         json_close(&c->reply->body, '}');
 out:
@@ -348,14 +266,12 @@ static int list_above(struct call *c, struct err *e) { return list(c, true, e); 
 
 static int get_rule(struct call *c, struct err *e)
 {
-    struct store_rule   r;
-    struct scope_policy of;
-    struct match        as = {.policy = &of};
+    static const struct rules_order none;
+    struct store_rule               r;
 
     if (rules_permit(c, false, e) < 0 || store_rule_get(c->store, c->object, c->arena, &r, e) < 0)
         return -1;
-    of = (struct scope_policy){.id = r.policy, .locked = r.locked, .is_default = r.is_default};
-    return put_item(c, call_reply(c, 200), &r, match_layer(&as, r.scope.kind, NULL), true, e);
+    return put_item(c, call_reply(c, 200), &r, rules_layer(&none, &r), true, e);
 }
 
 /* ---- adding and changing ----------------------------------------------------------------------------------------- */
@@ -379,22 +295,6 @@ static const struct field change_fields[] = {
     {"confirm", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct rule_body, confirm),
      "An allow of a whole free-mail domain is meant."},
     FIELDS_END};
-
-static int find_policy(struct call *c, const struct uuid *wanted, struct store_policy *out, struct err *e)
-{
-    int rc = wanted != NULL ? store_policy_get(c->store, *wanted, out, e)
-                            : store_policy_find(c->store, c->scope, SPAN(POLICY_RULES), out, e);
-
-    if (rc < 0 && e->code != ERR_NOT_FOUND)
-        return -1;
-    if (rc < 0 || out->scope.kind != c->scope.kind || !uuid_eq(&out->scope.id, &c->scope.id)) {
-        *e = ERR_INIT;
-        c->member = "policy";
-        return err_set(e, ERR_INVALID,
-                       wanted == NULL ? "Say into which policy the rule goes." : "There is no such policy here.");
-    }
-    return 0;
-}
 
 /* What saving says besides: words that the page has sentences for. */
 static void put_saved(struct call *c, int status, const struct uuid *id, const struct rule *r,
@@ -429,12 +329,12 @@ static int add_json(struct call *c, struct span json, bool confirm, const struct
 
     buf_init(&conditions, RULE_JSON_MAX);
     if (rules_permit(c, true, e) < 0 || rules_read(c, json, confirm, &check, &r, e) < 0 ||
-        find_policy(c, policy, &into, e) < 0 || check_slow(c, &r, NULL, e) < 0)
+        rules_policy(c, policy, SPAN_NONE, &into, e) < 0 || rules_check_slow(c, rule_slow_regexes(&r), NULL, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
     row = store_rule_of(&r, &into.id, buf_span(&conditions));
     if (store_rule_add(c->store, &c->actor, &row, &id, e) < 0) {
-        say(c, e);
+        rules_say(c, e);
         goto out;
     }
     put_saved(c, 201, &id, &r, &check);
@@ -462,13 +362,14 @@ static int change_rule(struct call *c, struct err *e)
 
     buf_init(&conditions, RULE_JSON_MAX);
     if (rules_permit(c, true, e) < 0 || rules_read(c, in->rule, in->confirm, &check, &r, e) < 0 ||
-        store_rule_get(c->store, c->object, c->arena, &before, e) < 0 || check_slow(c, &r, &c->object, e) < 0)
+        store_rule_get(c->store, c->object, c->arena, &before, e) < 0 ||
+        rules_check_slow(c, rule_slow_regexes(&r), &c->object, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
     row = store_rule_of(&r, &before.policy, buf_span(&conditions));
     row.id = c->object;
     if (store_rule_set(c->store, &c->actor, &row, e) < 0) {
-        say(c, e);
+        rules_say(c, e);
         goto out;
     }
     put_saved(c, 200, &c->object, &r, &check);
@@ -493,7 +394,7 @@ static int switch_rule(struct call *c, struct err *e)
     if (rules_permit(c, true, e) < 0)
         return -1;
     if (store_rule_enable(c->store, &c->actor, c->object, in->enabled, e) < 0)
-        return say(c, e);
+        return rules_say(c, e);
     call_reply_nothing(c);
     return 0;
 }
@@ -503,7 +404,7 @@ static int delete_rule(struct call *c, struct err *e)
     if (rules_permit(c, true, e) < 0)
         return -1;
     if (store_rule_delete(c->store, &c->actor, c->object, e) < 0)
-        return say(c, e);
+        return rules_say(c, e);
     call_reply_nothing(c);
     return 0;
 }
@@ -524,7 +425,7 @@ static int move_rule(struct call *c, struct err *e)
         return -1;
     if (store_rule_move(c->store, &c->actor, c->object, field_given(in, 0) ? &in->before : NULL, e) < 0) {
         c->member = "before";
-        return say(c, e);
+        return rules_say(c, e);
     }
     call_reply_nothing(c);
     return 0;
@@ -628,7 +529,7 @@ static int list_learned(struct call *c, struct err *e)
 static int undo_learned(struct call *c, struct err *e)
 {
     if (store_learned_delete(c->store, &c->actor, c->object, e) < 0)
-        return say(c, e);
+        return rules_say(c, e);
     call_reply_nothing(c);
     return 0;
 }

@@ -13,6 +13,13 @@ int rules_permit(struct call *c, bool write, struct err *e);
 int rules_read(struct call *c, struct span json, bool confirm, struct rule_check *check, struct rule *out,
                struct err *e);
 
+/* May there be `more` slow regexes in the scope, beside those of its rules but one (NULL: all)? Of a change: what the rule itself has counts
+ * no second time. */
+int rules_check_slow(struct call *c, size_t more, const struct uuid *but, struct err *e);
+
+/* The library speaks in the middle of a line: its error as a sentence, about the member that c names, else `rule`. Returns -1. */
+int rules_say(struct call *c, struct err *e);
+
 /* Can anything here prove senders: a filter, or an authserv_id? */
 bool rules_can_prove(const struct call *c);
 
