@@ -1,14 +1,12 @@
 /* portal/me.c - one's own account: how one is called, in what language and time, and one's password. */
 #include <stdio.h>
-#include <sys/stat.h>
 
+#include "base/zone.h"
 #include "limit.h"
 #include "password.h"
 #include "route.h"
 #include "store/credential.h"
 #include "store/session.h"
-
-#define ZONES "/usr/share/zoneinfo"
 
 static const char *const language_words[] = {"", "en", "de", NULL}; /* portal/web/words/; "": as the browser says */
 
@@ -51,29 +49,13 @@ static const struct field change_fields[] = {
     FIELDS_END,
 };
 
-/* "Area/Place": nothing in it that leads anywhere else in the file system. */
-static bool zone_is_plain(struct span zone)
+static bool zone_exists(struct span name)
 {
-    for (size_t i = 0; i < zone.n; i++) {
-        char ch = zone.p[i];
+    const struct zone *z = zone_open(name, NULL);
+    bool               exists = z != NULL;
 
-        if (!((ch >= 'A' && ch <= 'Z') || (ch >= 'a' && ch <= 'z') || (ch >= '0' && ch <= '9' && i > 0) ||
-              (i > 0 && (ch == '/' || ch == '_' || ch == '+' || ch == '-'))))
-            return false;
-    }
-    return zone.n > 0;
-}
-
-/* Does this system know it? One that knows none at all takes each that looks like one. */
-static bool zone_exists(struct span zone)
-{
-    char        path[sizeof ZONES + 80];
-    struct stat st;
-
-    if (!zone_is_plain(zone))
-        return false;
-    snprintf(path, sizeof path, ZONES "/%.*s", SPAN_ARG(zone));
-    return stat(ZONES, &st) < 0 || (stat(path, &st) == 0 && S_ISREG(st.st_mode));
+    zone_close(&z);
+    return exists;
 }
 
 static int change_me(struct call *c, struct err *e)
