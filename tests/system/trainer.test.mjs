@@ -129,28 +129,6 @@ test("TELL reaches a real spamd, and takes back", { skip: cannot("spamd", "spama
     removeDir(bayes);
 });
 
-test("a trainer killed in the middle of a drain leaves every report to the next", { skip: cannot("rspamd") }, async () => {
-    const redis = await startRedis();
-    const filter = await startRspamdScanner({ redis: redis.port });
-    const site = await startSite(`rspamd+http://127.0.0.1:${filter.controller}`, { password: filter.password });
-    const n = 40;
-
-    for (let i = 0; i < n; i++) assert.equal((await http(site.http, { path: "/learnspam", body: letter(100 + i) })).status, 200);
-    for (let i = 0; i < 5; i++) {
-        const before = (await reports(site)).filter((r) => r.state === "waiting").length;
-        const trainer = await startTrainer(site);
-        await waitFor("some to be learnt", async () => (await reports(site)).filter((r) => r.state === "waiting").length < before || before === 0);
-        trainer.kill();
-        await trainer.exit;
-        await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "UPDATE report SET lease_until_us = 0"]); // two minutes, in short
-    }
-    const last = await startTrainer(site);
-    const all = await settled(site, n);
-    assert.ok(all.every((r) => r.state === "learnt" || (r.state === "known" && r.attempts > 1)), JSON.stringify(all.filter((r) => r.state !== "learnt")));
-    await last.stop();
-    for (const s of [site, filter, redis]) await s.stop();
-});
-
 const RCPT = ["--rcpt", "anna@ours.example"];
 const keepFile = (site, name, text) => { const path = join(site.dir, name); writeFileSync(path, text); return path; };
 const proven = (n, local = `news${n}`) => `Authentication-Results: mx.ours.example; dmarc=pass header.from=shops.example\r\n${letter(n).replace(`shop${n}@`, `${local}@`)}`;
