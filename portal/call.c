@@ -61,8 +61,7 @@ static const char *title_of(int status, enum err_code code)
     }
 }
 
-/* What the libraries say begins small and has no stop: as a sentence for a person. A name in front stays as it is. */
-static void put_detail(struct buf *b, const char *text)
+void problem_sentence(struct buf *b, const char *key, const char *text)
 {
     char   sentence[sizeof((struct err *)0)->text + 2];
     size_t n = strlen(text), word = 0;
@@ -72,7 +71,7 @@ static void put_detail(struct buf *b, const char *text)
     snprintf(sentence, sizeof sentence, "%s%s", text, n > 0 && strchr(".?!", text[n - 1]) == NULL ? "." : "");
     if (word > 0 && (text[word] == ' ' || text[word] == ','))
         sentence[0] = (char)(sentence[0] - 'a' + 'A');
-    json_add_str(b, "detail", sentence);
+    json_add_str(b, key, sentence);
 }
 
 void problem_put(struct httpd_reply *out, int status, const struct err *e, const char *member)
@@ -88,7 +87,8 @@ void problem_put(struct httpd_reply *out, int status, const struct err *e, const
     json_add_str(b, "title", title_of(status, e->code));
     json_add_i64(b, "status", status);
     /* What is broken on our side is for the log, not for strangers. */
-    put_detail(b, status >= 500 && status != 503 ? "The operator can find the cause in the log." : e->text);
+    problem_sentence(b, "detail",
+                     status >= 500 && status != 503 ? "The operator can find the cause in the log." : e->text);
     json_add_str(b, "code", err_word(e->code));
     if (member != NULL)
         json_add_str(b, "member", member);

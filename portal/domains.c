@@ -1,12 +1,10 @@
-/* portal/domains.c - domains, their other names, and the settings that hold in a scope. */
-#include <math.h>
+/* portal/domains.c - domains and their other names. What holds in them is in thresholds.c. */
 #include <stdio.h>
 
 #include "mail/domain.h"
 #include "route.h"
 #include "store/api_key.h"
 #include "store/domain.h"
-#include "store/setting.h"
 
 #define PAGE 200
 #define DOMAINS_MAX 1000 /* of one person */
@@ -268,168 +266,6 @@ static int delete_alias(struct call *c, struct err *e)
     return 0;
 }
 
-/* ---- settings ---- */
-
-static void put_word(struct buf *b, const char *key, const char *const *words, int i)
-{
-    json_add_str(b, key, i >= 0 ? words[i] : NULL);
-}
-
-static void put_yes(struct buf *b, const char *key, int yes)
-{
-    if (yes < 0)
-        json_add_null(b, key);
-    else
-        json_add_bool(b, key, yes != 0);
-}
-
-static void put_number(struct buf *b, const char *key, int64_t n)
-{
-    if (n < 0)
-        json_add_null(b, key);
-    else
-        json_add_i64(b, key, n);
-}
-
-static void put_setting(struct buf *b, const char *key, const struct store_setting *x)
-{
-    json_open(b, key, '{');
-    json_add_f64(b, "reject", x->reject);
-    json_add_f64(b, "add_header", x->add_header);
-    json_add_f64(b, "greylist", x->greylist);
-    put_word(b, "at_block", disposition_words, x->at_block);
-    put_word(b, "at_reject", disposition_words, x->at_reject);
-    put_word(b, "at_add_header", disposition_words, x->at_add_header);
-    put_yes(b, "greylisting", x->greylisting);
-    put_yes(b, "mailbox_thresholds", x->mailbox_thresholds);
-    put_word(b, "enrol", enrol_words, x->enrol);
-    put_number(b, "retention_days", x->retention_days);
-    put_yes(b, "copies", x->copies);
-    put_number(b, "held_max", x->held_max);
-    put_number(b, "mailbox_held_max", x->mailbox_held_max);
-    put_number(b, "rules_max", x->rules_max);
-    put_number(b, "mailbox_rules_max", x->mailbox_rules_max);
-    json_close(b, '}');
-}
-
-/* What would hold if the scope said nothing. */
-static int inherited(struct call *c, struct store_setting *out, struct err *e)
-{
-    struct store_mailbox_view m;
-
-    switch (c->scope.kind) {
-    case SCOPE_GLOBAL: *out = store_setting_built_in; return 0;
-    case SCOPE_DOMAIN: return store_setting_holds(c->store, NULL, out, e);
-    case SCOPE_MAILBOX: break;
-    }
-    return store_mailbox_view(c->store, c->scope.id, &m, e) < 0 ? -1 : store_setting_holds(c->store, &m.domain, out, e);
-}
-
-static int get_settings(struct call *c, struct err *e)
-{
-    struct store_setting own, above;
-    struct buf          *b;
-
-    if (store_setting_get(c->store, c->scope, &own, e) < 0 || inherited(c, &above, e) < 0)
-        return -1;
-    b = call_reply(c, 200);
-    json_open(b, NULL, '{');
-    put_setting(b, "own", &own);
-    put_setting(b, "inherited", &above);
-    json_close(b, '}');
-    return 0;
-}
-
-struct settings_body {
-    uint64_t given;
-    double   reject, add_header, greylist;
-    int      at_block, at_reject, at_add_header, enrol;
-    bool     greylisting, mailbox_thresholds, copies;
-    int64_t  retention_days, held_max, mailbox_held_max, rules_max, mailbox_rules_max;
-};
-enum {
-    S_REJECT,
-    S_ADD_HEADER,
-    S_GREYLIST,
-    S_AT_BLOCK,
-    S_AT_REJECT,
-    S_AT_ADD_HEADER,
-    S_GREYLISTING,
-    S_MAILBOX,
-    S_ENROL,
-    S_DAYS
-};
-#define IN(member) offsetof(struct settings_body, member)
-static const struct field settings_fields[] = {
-    [S_REJECT] = {"reject", FIELD_F64, 0, 0, 999, NULL, IN(reject), "The score from which mail is spam beyond doubt."},
-    [S_ADD_HEADER] = {"add_header", FIELD_F64, 0, 0, 999, NULL, IN(add_header), "The score from which mail is spam."},
-    [S_GREYLIST] = {"greylist", FIELD_F64, 0, 0, 999, NULL, IN(greylist), "The score from which strangers wait."},
-    [S_AT_BLOCK] = {"at_block", FIELD_WORD, 0, 0, 0, disposition_words, IN(at_block), "What a block does."},
-    [S_AT_REJECT] = {"at_reject", FIELD_WORD, 0, 0, 0, disposition_words, IN(at_reject), "And the score `reject`."},
-    [S_AT_ADD_HEADER] = {"at_add_header", FIELD_WORD, 0, 0, 0, disposition_words, IN(at_add_header),
-                         "And the score `add_header`."},
-    [S_GREYLISTING] = {"greylisting", FIELD_BOOL, 0, 0, 0, NULL, IN(greylisting), "Do strangers wait at all."},
-    [S_MAILBOX] = {"mailbox_thresholds", FIELD_BOOL, 0, 0, 0, NULL, IN(mailbox_thresholds),
-                   "May a mailbox have thresholds of its own."},
-    [S_ENROL] = {"enrol", FIELD_WORD, 0, 0, 0, enrol_words, IN(enrol), "Who may sign in without an account."},
-    [S_DAYS] = {"retention_days", FIELD_I64, 0, 1, 3650, NULL, IN(retention_days), "How long held mail is kept."},
-    FIELDS_END,
-};
-
-static void read_settings(const struct settings_body *in, struct store_setting *x)
-{
-#define GIVEN(i, value, none) (field_given(in, i) ? (value) : (none))
-    x->reject = GIVEN(S_REJECT, in->reject, (double)NAN);
-    x->add_header = GIVEN(S_ADD_HEADER, in->add_header, (double)NAN);
-    x->greylist = GIVEN(S_GREYLIST, in->greylist, (double)NAN);
-    x->at_block = GIVEN(S_AT_BLOCK, in->at_block, -1);
-    x->at_reject = GIVEN(S_AT_REJECT, in->at_reject, -1);
-    x->at_add_header = GIVEN(S_AT_ADD_HEADER, in->at_add_header, -1);
-    x->greylisting = GIVEN(S_GREYLISTING, in->greylisting, -1);
-    x->mailbox_thresholds = GIVEN(S_MAILBOX, in->mailbox_thresholds, -1);
-    x->enrol = GIVEN(S_ENROL, in->enrol, -1);
-    x->retention_days = GIVEN(S_DAYS, in->retention_days, -1);
-}
-
-/* All that an owner may say is replaced: what is not there, or null, is inherited. The operator's part stays. */
-static int set_settings(struct call *c, struct err *e)
-{
-    struct store_setting x;
-
-    if (store_setting_get(c->store, c->scope, &x, e) < 0)
-        return -1;
-    read_settings(c->body, &x);
-    return store_setting_set(c->store, &c->actor, c->scope, &x, e) < 0 ? -1 : get_settings(c, e);
-}
-
-enum { Q_COPIES, Q_HELD, Q_MAILBOX_HELD, Q_RULES, Q_MAILBOX_RULES };
-#define BYTES_MAX (INT64_C(1) << 50)
-static const struct field quota_fields[] = {
-    [Q_COPIES] = {"copies", FIELD_BOOL, 0, 0, 0, NULL, IN(copies), "Are copies of delivered mail kept, to learn from."},
-    [Q_HELD] = {"held_max", FIELD_I64, 0, 0, BYTES_MAX, NULL, IN(held_max), "Bytes held for the domain; 0: no limit."},
-    [Q_MAILBOX_HELD] = {"mailbox_held_max", FIELD_I64, 0, 0, BYTES_MAX, NULL, IN(mailbox_held_max),
-                        "Bytes held for each mailbox; 0: no limit."},
-    [Q_RULES] = {"rules_max", FIELD_I64, 0, 0, 1000000, NULL, IN(rules_max), "Rules of the domain."},
-    [Q_MAILBOX_RULES] = {"mailbox_rules_max", FIELD_I64, 0, 0, 1000000, NULL, IN(mailbox_rules_max),
-                         "Rules of each mailbox."},
-    FIELDS_END,
-};
-
-static int set_quotas(struct call *c, struct err *e)
-{
-    const struct settings_body *in = c->body;
-    struct store_setting        x;
-
-    if (store_setting_get(c->store, c->scope, &x, e) < 0)
-        return -1;
-    x.copies = GIVEN(Q_COPIES, in->copies, -1);
-    x.held_max = GIVEN(Q_HELD, in->held_max, -1);
-    x.mailbox_held_max = GIVEN(Q_MAILBOX_HELD, in->mailbox_held_max, -1);
-    x.rules_max = GIVEN(Q_RULES, in->rules_max, -1);
-    x.mailbox_rules_max = GIVEN(Q_MAILBOX_RULES, in->mailbox_rules_max, -1);
-    return store_setting_set(c->store, &c->actor, c->scope, &x, e) < 0 ? -1 : get_settings(c, e);
-}
-
 static const struct route rows[] = {
     {HTTPD_GET, "/domains", DEED_SEE_DOMAIN, OBJECT_NONE, 0, list_domains, paging_fields, NULL, sizeof(struct paging),
      0, "The domains that one owns; for the operator all.", "list:Domain"},
@@ -447,12 +283,6 @@ static const struct route rows[] = {
      sizeof(struct body), "Gives a domain another name.", "DomainDetail"},
     {HTTPD_DELETE, "/domains/{domain}/aliases/{alias}", DEED_OPERATE, OBJECT_DOMAIN, 0, delete_alias,
      .summary = "Takes another name of a domain away."},
-    {HTTPD_GET, "/scopes/{scope}/settings", DEED_SEE_DOMAIN, OBJECT_SCOPE, 0, get_settings,
-     .summary = "What is set there, and what is inherited.", .reply = "Settings"},
-    {HTTPD_PUT, "/scopes/{scope}/settings", DEED_WRITE_POLICIES, OBJECT_SCOPE, 0, set_settings, NULL, settings_fields,
-     0, sizeof(struct settings_body), "Sets thresholds and the rest; what is left out is inherited.", "Settings"},
-    {HTTPD_PUT, "/scopes/{scope}/quotas", DEED_OPERATE, OBJECT_SCOPE, 0, set_quotas, NULL, quota_fields, 0,
-     sizeof(struct settings_body), "Sets what the operator limits; what is left out is inherited.", "Settings"},
 };
 
 #define DOMAIN_SCHEMA                                                                                                  \
@@ -462,6 +292,4 @@ static const struct route rows[] = {
 const struct route_family domains_family = {
     "Domains", rows, COUNT(rows),
     "\"Domain\":" DOMAIN_SCHEMA ",\"DomainDetail\":{\"type\":\"object\",\"properties\":{\"domain\":" DOMAIN_SCHEMA
-    ",\"aliases\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}},"
-    "\"Settings\":{\"type\":\"object\",\"properties\":{\"own\":{\"type\":\"object\"},\"inherited\":{\"type\":"
-    "\"object\"}}}"};
+    ",\"aliases\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}}"};

@@ -58,7 +58,7 @@ const struct route *route_find(enum httpd_method method, struct span path, struc
 
 static int none(struct err *e, const char *what) { return err_set(e, ERR_NOT_FOUND, "There is no such %s.", what); }
 
-static int find_domain(struct call *c, struct span text, struct err *e)
+int route_domain(struct call *c, struct span text, struct uuid *out, struct err *e)
 {
     struct store_domain d;
     struct span         name;
@@ -67,9 +67,16 @@ static int find_domain(struct call *c, struct span text, struct err *e)
                              : domain_normalise(text, c->arena, &name, NULL) == 0 ? store_domain_find(c->store, name, &d, e)
                                                                                   : none(e, "domain");
 
-    c->object = d.id;
-    c->scope = store_scope_domain(d.id);
+    *out = d.id;
     return rc < 0 && e->code == ERR_NOT_FOUND ? none(e, "domain") : rc;
+}
+
+static int find_domain(struct call *c, struct span text, struct err *e)
+{
+    if (route_domain(c, text, &c->object, e) < 0)
+        return -1;
+    c->scope = store_scope_domain(c->object);
+    return 0;
 }
 
 static int find_mailbox(struct call *c, struct span text, struct err *e)

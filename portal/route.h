@@ -65,6 +65,8 @@ const struct route *route_find(enum httpd_method method, struct span path, struc
 int route_object(struct call *c, struct err *e);
 /* The scope that call->delivery lives in. ERR_NOT_FOUND. */
 int route_delivery(struct call *c, struct err *e);
+/* A domain that is no object of the route: its id, from id or name. ERR_NOT_FOUND. */
+int route_domain(struct call *c, struct span text, struct uuid *out, struct err *e);
 /* openapi.json, OpenAPI 3.1. */
 void openapi_put(struct buf *b);
 

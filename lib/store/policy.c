@@ -19,8 +19,11 @@ static const char delete_sql[] = "DELETE FROM policy WHERE id = $1";
 static const char get_sql[] = "SELECT " COLUMNS " FROM policy p WHERE p.id = $1";
 static const char find_sql[] = "SELECT " COLUMNS
                                " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 AND p.name = $3";
-static const char list_sql[] = "SELECT " COLUMNS ", (SELECT COUNT(*) FROM rule r WHERE r.policy_id = p.id),"
-                               " (SELECT COUNT(*) FROM policy_assignment a WHERE a.policy_id = p.id)"
+#define COUNTS                                                                                                         \
+    "(SELECT COUNT(*) FROM rule r WHERE r.policy_id = p.id),"                                                          \
+    " (SELECT COUNT(*) FROM policy_assignment a WHERE a.policy_id = p.id)"
+static const char count_sql[] = "SELECT " COUNTS " FROM policy p WHERE p.id = $1";
+static const char list_sql[] = "SELECT " COLUMNS ", " COUNTS
                                " FROM policy p WHERE p.scope_kind = $1 AND p.scope_id = $2 ORDER BY p.priority, p.id";
 static const char assign_sql[] = "INSERT INTO policy_assignment (policy_id, domain_id, created_us) VALUES ($1, $2, $3)"
                                  " ON CONFLICT (policy_id, domain_id) DO NOTHING";
@@ -61,6 +64,19 @@ static int read_one(struct store *s, const char *sql, const struct db_val *keys,
 int store_policy_get(struct store *s, struct uuid id, struct store_policy *out, struct err *e)
 {
     return read_one(s, get_sql, (struct db_val[]){dbv_uuid(&id)}, 1, out, e);
+}
+
+int store_policy_count(struct store *s, struct store_policy *p, struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->main, count_sql, (struct db_val[]){dbv_uuid(&p->id)}, 1, &r, e);
+
+    if (rc <= 0)
+        return no_such(rc, e, "policy");
+    p->nrules = db_i64(r, 0);
+    p->nassigned = db_i64(r, 1);
+    db_rows_free(&r);
+    return 0;
 }
 
 int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out,

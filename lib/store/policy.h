@@ -20,8 +20,8 @@ struct store_policy {
     bool               locked, is_default;       /* is_default: global ones alone */
     bool               enabled;
     int64_t            created_us, updated_us;
-    int64_t            nrules;    /* filled by store_policy_list() */
-    int64_t            nassigned; /* domains it is assigned to; filled by store_policy_list() */
+    int64_t            nrules;    /* filled by store_policy_list() and _count() */
+    int64_t            nassigned; /* domains it is assigned to; the same */
 };
 typedef int (*store_policy_fn)(void *ctx, const struct store_policy *p);
 
@@ -31,6 +31,8 @@ int store_policy_add(struct store *s, const struct actor *by, const struct store
 int store_policy_set(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e);
 int store_policy_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 int store_policy_get(struct store *s, struct uuid id, struct store_policy *out, struct err *e);
+/* Fills nrules and nassigned of p->id. */
+int store_policy_count(struct store *s, struct store_policy *p, struct err *e);
 int store_policy_find(struct store *s, struct store_scope scope, struct span name, struct store_policy *out,
                       struct err *e);
 /* One of those that every domain or mailbox is born with. */

@@ -382,9 +382,7 @@ static int check_mailbox(struct store *s, struct uuid mailbox, const struct stor
     if (store_mailbox_view(s, mailbox, &view, e) < 0 || store_setting_holds(s, &view.domain, &domain, e) < 0)
         return -1;
     if (domain.mailbox_thresholds != 1 && !(isnan(to->reject) && isnan(to->add_header) && isnan(to->greylist)))
-        return err_set(
-            e, ERR_DENIED,
-            "the domain does not permit its mailboxes thresholds of their own; --mailbox-thresholds on permits them");
+        return err_set(e, ERR_DENIED, "the domain does not permit its mailboxes thresholds of their own");
     return 0;
 }
 
