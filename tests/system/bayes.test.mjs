@@ -26,7 +26,8 @@ async function populate(site) {
     for (let i = 0; i < BOXES; i++) await site.must("mailbox", "add", box(i));
 }
 
-// The mean score of letters that nobody reported, what of it is Bayes', and its symbols, scanned through rulesd.
+// The mean score of letters that nobody reported, what of it is Bayes', and its symbols, scanned through rulesd. They come today and from a
+// server with a name: SpamAssassin gives what it finds wrong with a mail other points when Bayes acts, so nothing shall be wrong with them.
 async function scores(site) {
     const out = {};
 
@@ -34,7 +35,8 @@ async function scores(site) {
         const symbols = new Set();
         let sum = 0, bayes = 0;
         for (const n of UNSEEN) {
-            const { status, text } = await http(site.http, { path: "/checkv2", headers: { Rcpt: box(0), From: `sender${n}@letters.example`, IP: "192.0.2.1" }, body: letter(kind, n, { to: box(0) }) });
+            const host = `host${n}.letters.example`, date = new Date().toUTCString().replace("GMT", "+0000");
+            const { status, text } = await http(site.http, { path: "/checkv2", headers: { Rcpt: box(0), From: `sender${n}@${host}`, IP: "192.0.2.1", Helo: host, Hostname: host }, body: letter(kind, n, { to: box(0), date }) });
             assert.equal(status, 200, text);
             const reply = JSON.parse(text);
             for (const s of Object.values(reply.symbols)) {
@@ -55,13 +57,11 @@ const line = (what, s) => console.log(`# ${what}: spam ${one(s.spam)}, ham ${one
 function actsAndVanishes(name, before, learnt, undone) {
     for (const [what, s] of [["before", before], ["learnt", learnt], ["undone", undone]]) line(`${name}, ${what}`, s);
     for (const kind of KINDS) assert.equal(before[kind].symbols, "");
-    assert.ok(learnt.spam.bayes >= 1, "spam");
-    assert.ok(learnt.ham.bayes <= -1, "ham");
-    // All in all: SpamAssassin also weighs its other rules less once Bayes acts, so that the two are compared.
-    assert.ok(learnt.spam.score - learnt.ham.score >= before.spam.score - before.ham.score + 2);
+    assert.ok(learnt.spam.score >= before.spam.score + 1, "spam scores higher");
+    assert.ok(learnt.ham.score <= before.ham.score - 1, "ham scores lower");
     for (const kind of KINDS) {
         assert.equal(undone[kind].symbols, "");
-        assert.ok(Math.abs(undone[kind].score - before[kind].score) < 0.5, kind);
+        assert.ok(Math.abs(undone[kind].score - before[kind].score) < 0.1, `${kind} scores as before`);
     }
 }
 

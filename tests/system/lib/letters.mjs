@@ -1,5 +1,6 @@
 // Mail to learn from, as a generator makes it: two kinds whose words overlap, so that a filter has something to find out. The same
-// number is always the same message, and no two numbers are.
+// number is always the same message, and no two numbers are. To a filter that has learnt nothing both kinds are the same: none of the words is
+// one that SpamAssassin knows, and no many of them stand in a row (LONGWORDS).
 const SHARED = `about after again also answer before between cannot could during email every first friday from have hello here home house
  know later letter little make many message monday more morning most much need never next night number office once only order other
  people please question quickly really send several should since some soon still subject sunday thank their there these thing think time
@@ -8,7 +9,7 @@ const SHARED = `about after again also answer before between cannot could during
 const OF = {
     spam: `amazing approved bargain bonus casino cheap claim click congratulations credit crypto deal deposit diploma discount earn exclusive
  fortune free gamble guarantee instant investment jackpot limited loan lottery luxury million miracle offer pharmacy pills prize profit
- promotion refund replica reward risk rolex save spin subscribe supplement trial unclaimed urgent viagra voucher wealth weight win winner`,
+ promotion refund replica reward risk rolex save spin subscribe supplement trial unclaimed urgent vitamin voucher wealth weight win winner`,
     ham: `agenda airport allergy apartment archive attached bakery bicycle birthday board bridge budget calendar ceramics chapter choir colleague
  committee compiler concert conference deadline dentist draft garden grandmother guitar harvest holiday invoice kernel kitchen lecture
  library meeting minutes museum nephew notes orchestra paragraph patch physics pottery recipe repository review school seminar sister
@@ -33,17 +34,17 @@ const SAID = { spam: phrases(OF.spam, 1), ham: phrases(OF.ham, 2), all: phrases(
 
 const wrap = (text) => text.replace(/(.{60,72}) /g, "$1\r\n");
 
-// letter("spam", 7): the seventh of its kind, with text and HTML.  to: its recipient  fields: further header lines, on top
-export function letter(kind, n, { to = "anna@ours.example", words = 250, fields = "" } = {}) {
+// letter("spam", 7): the seventh of its kind, with text and HTML.  to: its recipient  fields: further header lines, on top  date: when it was sent
+export function letter(kind, n, { to = "anna@ours.example", words = 250, fields = "", date = "Sun, 22 Nov 2026 03:00:00 +0000" } = {}) {
     const roll = dice(n * 2 + (kind === "spam" ? 1 : 0)), own = OF[kind];
     const word = () => SHARED[roll(SHARED.length)], phrase = (of) => of[roll(of.length)];
-    const text = Array.from({ length: Math.ceil(words / 5) }, () => `${phrase(roll(2) ? SAID[kind] : SAID.all)}${roll(3) ? "" : "."}`).join(" ");
+    const text = Array.from({ length: Math.ceil(words / 5) }, () => `${phrase(roll(2) ? SAID[kind] : SAID.all)}${roll(3) ? "," : ";"}`).join(" ");
     const subject = `${word()} ${own[roll(own.length)]} ${word()} ${n}`, host = `host${n}.letters.example`, at = "=_letter";
-    return `${fields}Received: from ${host} (${host} [192.0.2.${n % 250}]) by mx.ours.example with ESMTPS id L${n}; Sun, 22 Nov 2026 03:00:00 +0000\r
+    return `${fields}Received: from ${host} (${host} [192.0.2.${n % 250}]) by mx.ours.example with ESMTPS id L${n}; ${date}\r
 From: "Sender ${n}" <sender${n}@${host}>\r
 To: ${to}\r
 Subject: ${subject}\r
-Date: Sun, 22 Nov 2026 03:00:00 +0000\r
+Date: ${date}\r
 Message-ID: <${kind}.${n}@${host}>\r
 MIME-Version: 1.0\r
 Content-Type: multipart/alternative; boundary="${at}"\r
