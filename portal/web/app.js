@@ -21,8 +21,11 @@ const later = (load, name) => {
         return Page ? html`<${Page} ...${props} />` : html`<${Waiting} />`;
     };
 };
+// Who answers for the service or a domain lands on what there is to see to; everybody else on their mail.
+const overview = { path: "/", icon: "overview", word: "nav.overview", who: "owner", Page: later(() => import("./pages/overview.js"), "Overview") };
+const mail = { path: "/mail", icon: "mail", word: "nav.mail", Page: Mail };
 const places = [
-    { path: "/", icon: "mail", word: "nav.mail", Page: Mail },
+    overview, mail,
     { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") },
     { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
@@ -31,9 +34,11 @@ const places = [
     { path: "/brand", icon: "shield", word: "nav.brand", who: "admin", Page: later(() => import("./pages/brand.js"), "Brand") },
 ];
 const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
+const searches = (query) => ["q", "in", "open"].some((name) => query.has(name));
+const placeAt = (me, path, query) => (path === "/" ? (may(me, overview.who) && !searches(query) ? overview : mail) : places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))));
 
 // Beside the page where there is room; over it, until one picks or turns away, where there is not.
-function Side({ me, path, open, narrow, onClose, brand, held }) {
+function Side({ me, place, open, narrow, onClose, brand, held }) {
     const ref = useRef();
     const key = (e) => { if (narrow && e.key === "Escape") { e.stopPropagation(); onClose(); } };
 
@@ -42,7 +47,7 @@ function Side({ me, path, open, narrow, onClose, brand, held }) {
         ${narrow && html`<${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} />`}
         <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>
         <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
-            <${Link} to=${p.path} aria-current=${p.path === path || (p.path !== "/" && path.startsWith(`${p.path}/`)) ? "page" : undefined}>
+            <${Link} to=${p.path} aria-current=${p === place ? "page" : undefined}>
                 <${Icon} name=${p.icon} /> ${t(p.word)}${p.path === "/quarantine" && held > 0 && html`<span class="count">${held}</span>`}</${Link}>`)}
             ${elsewhere(brand).map(([key, url]) => html`<a href=${url} target="_blank" rel="noopener noreferrer"><${Icon} name="next" /> ${t(`elsewhere.${key}`)}</a>`)}
         </nav>
@@ -52,25 +57,27 @@ function Side({ me, path, open, narrow, onClose, brand, held }) {
 }
 
 function Frame({ me, brand }) {
-    const { path } = useHere();
+    const { path, query } = useHere();
     const media = useMemo(() => matchMedia("(max-width: 900px)"), []);
     const [narrow, setNarrow] = useState(media.matches);
     const [open, setOpen] = useState(!narrow);
     const menu = useRef();
     const shut = () => { setOpen(false); menu.current?.querySelector("button").focus(); };
-    const place = places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))) ?? (path === "/" || path.startsWith("/mail/") ? places[0] : null);
+    const place = placeAt(me, path, query);
 
     useEffect(() => {
         const on = () => { setNarrow(media.matches); setOpen(!media.matches); };
         media.addEventListener("change", on);
         return () => media.removeEventListener("change", on);
     }, []);
-    useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [path]);
+    // A search of one's mail that begins at the door goes on where mail is.
+    useEffect(() => { if (path === "/" && may(me, overview.who) && searches(query)) go(`/mail${location.search}`, { replace: true }); }, [path, location.search]);
+    useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [place]);
     useKeys({ "?": () => go("/settings#keys") });
     return html`<div class="frame">
         <a class="skip" href="#main">${t("skip")}</a>
         <header class="topbar" ref=${menu}><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></header>
-        <${Side} me=${me} path=${path} open=${open} brand=${brand} narrow=${narrow} onClose=${shut} />
+        <${Side} me=${me} place=${place} open=${open} brand=${brand} narrow=${narrow} onClose=${shut} />
         <div>
             ${me.staff && html`<div class="banner" role="status">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
             <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")} top>${t("missing.text")}</${Empty}>`}</main>

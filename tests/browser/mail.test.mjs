@@ -76,7 +76,7 @@ test("the filters above the list are searches too", async () => {
 test("an owner sees their own mail first, and the domain's when they ask; the person does not", async () => {
     const otto = await browser.person(OTTO);
 
-    await otto.at("/");
+    await otto.at("/mail");
     await row(otto, "Invoice 4711").waitFor();
     assert.ok(!(await subjects(otto)).includes("The ladder you lent me"));
     await otto.getByLabel("Whose mail").selectOption({ label: "All of ours.example" });

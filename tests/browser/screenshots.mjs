@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
-import { ANNA, openBrowser, openHouse, OTTO, places, row, settled, waitFor } from "./lib.mjs";
+import { ANNA, openBrowser, openHouse, OTTO, places, ROOT, row, settled, waitFor } from "./lib.mjs";
 
 const folder = process.argv[2];
 const sizes = [["wide", 1280, 800], ["narrow", 390, 844]];
@@ -21,6 +21,7 @@ const open = (q, subject, tab) => async (page) => {
 // [name, who looks, how they come there]
 const shots = [
     ["sign-in", null, (page) => page.at("/")],
+    ["overview", ROOT, (page) => page.at("/")],
     ["mail", ANNA, (page) => page.at("/")],
     ["mail-domain", OTTO, (page) => page.at("/?in=domain:ours.example")],
     ["drawer", ANNA, open("", "Your parcel is waiting")],

@@ -104,15 +104,18 @@ export function Mail({ me, held }) {
         <div class="fresh" role="status">${fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
-            : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} />`
+            : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} scope=${scope} />`
             : html`<ul class="rows" aria-busy=${list.loading}>${rows.map((row) => html`<${Row} key=${idOf(row)} row=${row} to=${wide} current=${idOf(row) === open} onOpen=${show} />`)}</ul>
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
 }
 
-export function Nothing({ held, words }) {
-    const { value } = useLoad(() => get("/me/summary").catch(() => null), []);
+// Of one's own mailboxes, or of the domain that one looks at.
+const summary = (scope) => (scope.startsWith("domain:") ? get(`/domains/${segment(scope.slice(7))}/overview`).then((o) => ({ last: o.last, delivered_today: o.today.delivered + o.today.received })) : scope === "global" ? Promise.resolve(null) : get("/me/summary"));
+
+export function Nothing({ held, words, scope = "" }) {
+    const { value } = useLoad(() => summary(scope).catch(() => null), [scope]);
 
     if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;
-    return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />. ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
+    return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
 }

@@ -118,7 +118,7 @@ export function Quarantine({ me }) {
         ${bin ? html`<${Deleted} scope=${scope} changed=${list.again} />`
             : list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value || (rows.length === 0 && next) ? html`<${Waiting} />`
-            : rows.length === 0 ? html`<${Nothing} held words=${words} />`
+            : rows.length === 0 ? html`<${Nothing} held words=${words} scope=${scope} />`
             : html`<label class="all"><input type="checkbox" checked=${picked.size === rows.length} onChange=${(e) => { pick(e.target.checked ? new Set(rows.map(idOf)) : new Set()); setEvery(false); }} /> ${t("pick.all", { n: rows.length })}</label>
                 <${Groups} groups=${groups} picked=${picked} flip=${flip} wide=${wide} open=${open} show=${show} />
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}
