@@ -54,6 +54,8 @@ static int trim(struct retention *r, int64_t day, struct store_trim *done, struc
 
     if (store_open(r->url, STORE_EXISTING, &s, e) == 0)
         rc = store_message_trim(s, day - r->days, is_stopping, r, done, e);
+    if (rc == 0)
+        rc = store_message_pack(s, day, is_stopping, r, e);
     store_close(&s);
     return rc;
 }
@@ -83,7 +85,7 @@ static void look(struct retention *r)
     if (today == r->done_day || !clock_is_believed(r, now))
         return;
     if (lapse(r, now, &e) < 0 || trim(r, today, &done, &e) < 0) {
-        log_err(LOG_LEVEL_WARNING, "old days could not be forgotten", &e);
+        log_err(LOG_LEVEL_WARNING, "old days could not be forgotten, or not be packed", &e);
         return;
     }
     r->done_day = today;

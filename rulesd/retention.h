@@ -1,5 +1,5 @@
 /* rulesd/retention.h - the log forgets: once a day, what is older than [log] retention_days, in the background. So do learned senders
- * that have lapsed.
+ * that have lapsed. Days that have ended are packed for searches.
  *
  * In small steps, so that the journal's writer never waits long. A wall clock that has gone another way than the one that nobody sets by
  * more than an hour since the start is not believed: nothing goes, and the log says so, until it is right again or rulesd is started

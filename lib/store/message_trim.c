@@ -1,6 +1,8 @@
 /* lib/store/message_trim.c - retention: the log forgets whole days.
  *
- * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. */
+ * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. What stays is
+ * tidied: FTS5 writes a new piece at each commit and merges few of them by itself. */
+#include <stdio.h>
 #include <time.h>
 
 #include "store/day.h"
@@ -11,6 +13,8 @@
 #define PAUSE_US_MAX 200000
 #define BUSY_TRIES 20
 #define DAYS_AT_ONCE 64
+#define PACK_PAGES 250 /* of 4 kB, that one transaction writes */
+#define PIECES_MAX 2   /* few answers come late, and are not worth writing a day anew */
 
 /* Each takes at most $2 of the oldest rows below a UID (on SQLite also: below the id that belongs to it; reports: before a time). On
  * PostgreSQL most tables have partitions, which are dropped. */
@@ -172,4 +176,83 @@ int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), vo
     if (e != NULL)
         *e = why;
     return -1;
+}
+
+/* ---- Packing ------------------------------------------------------------------------------------------------------ */
+
+static const char pieces_sql[] = "SELECT COUNT(DISTINCT segid) FROM %s_%lld_idx";
+static const char merge_sql[] = "INSERT INTO %s_%lld (%s_%lld, rank) VALUES ('merge', %d)";
+static const char changes_sql[] = "SELECT total_changes()";
+
+static int number(struct store *s, const char *sql, int64_t *out, struct err *e)
+{
+    return row_i64(s->log, sql, NULL, 0, out, e) < 0 ? -1 : 0;
+}
+
+static int pieces_of(struct store *s, const char *table, int64_t day, int64_t *out, struct err *e)
+{
+    char sql[sizeof pieces_sql + 48];
+    int  rc;
+
+    snprintf(sql, sizeof sql, pieces_sql, table, (long long)day);
+    rc = number(s, sql, out, e);
+    db_forget(s->log, sql);
+    return rc;
+}
+
+/* Writes about so many pages; below 0 it begins with all pieces that there are. Nothing was left to do when hardly anything changed. */
+static int merge(struct store *s, const char *table, int64_t day, int pages, bool *more, struct err *e)
+{
+    char    sql[sizeof merge_sql + 96];
+    int64_t before, after;
+    int     rc = -1;
+
+    snprintf(sql, sizeof sql, merge_sql, table, (long long)day, table, (long long)day, pages);
+    if (number(s, changes_sql, &before, e) == 0 && db_run(s->log, sql, NULL, 0, NULL, e) == 0)
+        rc = number(s, changes_sql, &after, e);
+    db_forget(s->log, sql);
+    *more = rc == 0 && after - before >= 2;
+    return rc;
+}
+
+/* 1 done, 0 stopped, -1. */
+static int pack_table(struct trimming *t, const char *table, int64_t day, struct err *e)
+{
+    int64_t pieces;
+    bool    more = true;
+
+    if (pieces_of(t->s, table, day, &pieces, e) < 0)
+        return -1;
+    for (int pages = -PACK_PAGES; more && pieces > PIECES_MAX; pages = PACK_PAGES) {
+        int64_t begun = clock_mono_us();
+
+        if (stopped(t))
+            return 0;
+        if (merge(t->s, table, day, pages, &more, e) < 0)
+            return err_wrap(e, "pack the words of day %lld", (long long)day);
+        pause_after(begun);
+    }
+    return 1;
+}
+
+int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct err *e)
+{
+    struct trimming t = {s, stop, ctx, NULL};
+    int64_t         from = 0, days[DAYS_AT_ONCE];
+    size_t          n;
+    int             rc = 1;
+
+    if (db_kind(s->log) != DB_SQLITE)
+        return 0;
+    do {
+        if (day_list(s, from, day - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
+            return -1;
+        for (size_t i = 0; i < n && rc > 0; i++) {
+            rc = pack_table(&t, "words", days[i], e);
+            if (rc > 0)
+                rc = pack_table(&t, "answers", days[i], e);
+            from = days[i] + 1;
+        }
+    } while (n == DAYS_AT_ONCE && rc > 0);
+    return rc < 0 ? -1 : 0;
 }

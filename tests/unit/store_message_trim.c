@@ -96,6 +96,32 @@ static void whole_days_are_forgotten_and_the_rest_stays(void **state)
     assert_int_equal(rows_of(w, "delivery"), 0);
 }
 
+/* Each letter is a commit, and so a piece. */
+static void days_that_have_ended_are_put_into_one_piece_and_found_as_before(void **state)
+{
+    static const char pieces[] = "SELECT (SELECT COUNT(DISTINCT segid) FROM words_20000_idx)"
+                                 " + (SELECT COUNT(DISTINCT segid) FROM answers_20000_idx)",
+                      later[] = "SELECT COUNT(DISTINCT segid) FROM words_20001_idx";
+    struct world *w = world_of(state);
+
+    for (int i = 0; i < 3; i++) {
+        fill(w, 20000, 1);
+        fill(w, 20001, 1);
+    }
+    assert_int_equal(found(w), 12);
+    if (w->kind == DB_SQLITE)
+        assert_int_equal(count_rows(w, pieces), 6);
+    OK(w, store_message_pack(w->more, 20001, NULL, NULL, &w->e));
+    if (w->kind == DB_SQLITE) {
+        assert_int_equal(count_rows(w, pieces), 2);
+        assert_int_equal(count_rows(w, later), 3);
+    }
+    assert_int_equal(found(w), 12);
+    OK(w, store_message_pack(w->more, 20001, NULL, NULL, &w->e));
+    fill(w, 20000, 1);
+    assert_int_equal(found(w), 14);
+}
+
 static void custody_rows_go_when_their_object_has(void **state)
 {
     struct world     *w = world_of(state);
@@ -212,6 +238,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE(whole_days_are_forgotten_and_the_rest_stays),
+        STORE(days_that_have_ended_are_put_into_one_piece_and_found_as_before),
         STORE(custody_rows_go_when_their_object_has),
         STORE(a_stop_in_the_middle_leaves_nothing_behind_for_ever),
         STORE(more_rows_than_a_step_takes_go_in_several),
