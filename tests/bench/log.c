@@ -731,6 +731,15 @@ static bool forget(struct store *s, const struct job *job)
     return whole && w.n > 0 && (job->check || w.worst_us <= STALL_US);
 }
 
+/* As rulesd does every day. */
+static void pack(struct store *s)
+{
+    struct err e = ERR_INIT;
+
+    if (store_message_pack(s, clock_wall_us() / 1000 / DAY_MS, NULL, NULL, &e) < 0)
+        die("pack days", &e);
+}
+
 int main(int argc, char **argv)
 {
     struct job    job = {.url = argv[1],
@@ -754,6 +763,7 @@ int main(int argc, char **argv)
         die("open", &e);
     if (ask(s, "SELECT COUNT(*) FROM log_day") == 0) {
         fill_all(s, &job);
+        pack(s);
         store_close(&s); /* it may remember tables as they were before days were copied */
         if (store_open(job.url, STORE_EXISTING, &s, &e) < 0)
             die("open", &e);
