@@ -3,6 +3,7 @@
 
 #include "base/utf8.h"
 #include "custody/body.h"
+#include "custody/known.h"
 #include "held.h"
 #include "net/scanner.h"
 
@@ -11,7 +12,7 @@ struct releasing {
     struct held        held;
     struct release_how how;
     const char        *rcpt; /* or NULL: everybody for whom it was held */
-    bool               again;
+    bool               again, with_virus;
     size_t             sent, failed;
 };
 
@@ -62,13 +63,35 @@ static void say(struct releasing *x, const struct uuid *uid, struct span rcpt, c
     buf_fini(&b);
 }
 
-static void release_one(struct releasing *x, const struct uuid *uid, struct span rcpt, int64_t n)
+/* Who commands here may decide about all there is; about a virus by saying so twice. */
+static int decide(struct releasing *x, const struct store_message *m, int64_t n, struct lift *out, struct err *e)
 {
+    const struct conf_list *scanner = &x->c->settings->rulesd.scanner;
+    bool                    spamd = scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
+    struct store_release    row;
+    struct known            known;
+    int                     rc = store_release_get(x->c->store, m->uid, n, &row, e);
+
+    if (rc < 0)
+        return -1;
+    known_read(m->symbols, rc > 0 ? &row : NULL, spamd, x->how.protected_symbols, &x->c->arena, &known);
+    *out = known.lift;
+    return known.gravest < FINDING_VIRUS || x->with_virus
+               ? 0
+               : err_set(e, ERR_DENIED, "the filter found a virus in it (%.*s); it leaves only --with-virus",
+                         SPAN_ARG(known.names));
+}
+
+static void release_one(struct releasing *x, const struct store_message *m, struct span rcpt, int64_t n)
+{
+    struct release_asked asked = {.again = x->again};
     struct store_release row;
     struct err           why = ERR_INIT;
-    int                  rc = release_send(&x->how, &x->c->actor, *uid, n, x->again, &row, &why);
+    int                  rc = decide(x, m, n, &asked.decided, &why);
 
-    say(x, uid, rcpt, &row, rc < 0 ? &why : NULL);
+    if (rc == 0)
+        rc = release_send(&x->how, &x->c->actor, m->uid, n, &asked, &row, &why);
+    say(x, &m->uid, rcpt, &row, rc < 0 ? &why : NULL);
 }
 
 static int release_message(struct releasing *x, const char *text, struct err *e)
@@ -85,7 +108,7 @@ static int release_message(struct releasing *x, const char *text, struct err *e)
         if (x->rcpt != NULL ? !span_eq_ci(d->recipient, span_of(x->rcpt)) : !release_held(d->verdict))
             continue;
         found++;
-        release_one(x, &uid, d->recipient, (int64_t)i + 1);
+        release_one(x, &m, d->recipient, (int64_t)i + 1);
     }
     if (found == 0 && x->rcpt != NULL)
         return err_set(e, ERR_NOT_FOUND, "%s: %s is not among its recipients", text, x->rcpt);
@@ -123,6 +146,8 @@ int cli_quarantine_release(struct cli *c, int argc, char **argv, struct err *e)
         {"rcpt", "ADDRESS", .text = &x.rcpt, .help = "this recipient alone"},
         {"again", NULL, .on = &x.again,
          .help = "also where nobody knows whether it arrived: the recipient may get it twice"},
+        {"with-virus", NULL, .on = &x.with_virus, 
+         .help = "also mail in which the filter has found a virus"},
         {"unfinished", NULL, .on = &unfinished, .help = "go on with what was asked for and never left"},
     };
 

@@ -492,25 +492,23 @@ static int put_thresholds(struct call *c, struct buf *b, const struct store_deli
     return 0;
 }
 
-static int put_release(struct call *c, struct buf *b, struct err *e)
+static void put_release(struct buf *b, const struct mail_delivery *m)
 {
-    struct store_release r;
-    int                  rc = store_release_get(c->store, c->delivery.uid, c->delivery.n, &r, e);
+    const struct store_release *r = &m->release;
 
-    if (rc <= 0) {
+    if (!m->has_release) {
         json_add_null(b, "release");
-        return rc;
+        return;
     }
     json_open(b, "release", '{');
-    json_add_str(b, "state", release_state_words[r.state]);
-    json_add_str(b, "requested_by", r.requested_by);
-    json_add_time(b, "requested", r.requested_us);
-    json_add_time(b, "changed", r.changed_us);
-    json_add_i64(b, "code", r.code);
-    json_add_str(b, "reply", r.reply);
-    json_add_str(b, "queue_id", r.queue_id);
+    json_add_str(b, "state", release_state_words[r->state]);
+    json_add_str(b, "requested_by", r->requested_by);
+    json_add_time(b, "requested", r->requested_us);
+    json_add_time(b, "changed", r->changed_us);
+    json_add_i64(b, "code", r->code);
+    json_add_str(b, "reply", r->reply);
+    json_add_str(b, "queue_id", r->queue_id);
     json_close(b, '}');
-    return 0;
 }
 
 static int put_request(struct call *c, struct buf *b, const struct store_request **out, struct err *e)
@@ -548,13 +546,15 @@ static bool may(const struct call *c, enum deed deed)
 /* What a page shall offer; each call decides for itself again. */
 static void put_can(struct call *c, struct buf *b, const struct mail_delivery *m, const struct store_request *asked)
 {
-    enum deed deed = mail_release_deed(c, m);
-    bool      held = mail_is_held(m) && !delivery_was_released(m->d->delivery.verdict, m->d->delivery.state);
-    bool      release = held && may(c, deed);
+    struct known known;
+    enum deed    deed = mail_release_deed(c, m, &known);
+    bool         held = mail_is_held(m) && !delivery_was_released(m->d->delivery.verdict, m->d->delivery.state);
+    bool         release = held && may(c, deed);
 
     json_open(b, "can", '{');
     json_add_bool(b, "release", release);
     json_add_bool(b, "confirm_virus", release && deed == DEED_RELEASE_VIRUS);
+    json_add_text(b, "findings", held ? known.names : SPAN(""));
     json_add_bool(b, "ask",
                   held && !release && deed == DEED_DECIDE_RELEASE && asked == NULL && m->d->delivery.has_domain &&
                       may(c, DEED_ACT_ON_MAIL));
@@ -587,7 +587,11 @@ int mail_find(struct call *c, struct mail_delivery *out, struct err *e)
     for (size_t i = 0; i < out->t.ndeliveries; i++)
         if (out->t.deliveries[i].n == c->delivery.n)
             out->d = &out->t.deliveries[i];
-    return out->d != NULL ? 0 : err_set(e, ERR_NOT_FOUND, "There is no such message.");
+    if (out->d == NULL)
+        return err_set(e, ERR_NOT_FOUND, "There is no such message.");
+    int rc = store_release_get(c->store, c->delivery.uid, c->delivery.n, &out->release, e);
+    out->has_release = rc > 0;
+    return rc < 0 ? -1 : 0;
 }
 
 static int put_delivery(struct call *c, struct buf *b, const struct mail_delivery *m, struct err *e)
@@ -616,7 +620,8 @@ static int put_delivery(struct call *c, struct buf *b, const struct mail_deliver
     json_close(b, ']');
     put_custody(b, t);
     json_add_str(b, "standing", standing_words[c->standing]);
-    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 || put_release(c, b, e) < 0 ||
+    put_release(b, m);
+    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 ||
         put_request(c, b, &asked, e) < 0)
         return -1;
     put_can(c, b, m, asked);

@@ -3,9 +3,9 @@
 #define POSTERN_PORTAL_MAIL_H
 
 #include "call.h"
+#include "custody/known.h"
 #include "custody/report.h"
 #include "mail_query.h"
-#include "store/release.h"
 #include "store/request.h"
 
 /* The scopes that a caller asks about at once: one, or all mailboxes of a person. */
@@ -36,15 +36,17 @@ int mail_deleted(struct call *c, const struct mail_scopes *where, const struct s
 struct span mail_scopes_text(const struct mail_scopes *s, struct arena *a);
 int         mail_scopes_read(struct span text, struct mail_scopes *out, struct err *e);
 
-/* The delivery that the call is about, with its message. */
+/* The delivery that the call is about, with its message, and how far it has come on its way out of the quarantine. */
 struct mail_delivery {
     struct store_timeline                 t;
     const struct store_timeline_delivery *d;
+    struct store_release                  release;
+    bool                                  has_release;
 };
 int mail_find(struct call *c, struct mail_delivery *out, struct err *e);
 
-/* By whose hand may it go, for the reason for which it is held? */
-enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m);
+/* By whose hand may it go, for the reason for which it is held? The table is there. known_out (may be NULL): what there is to decide. */
+enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m, struct known *known_out);
 bool      mail_is_held(const struct mail_delivery *m);
 /* Lets the call's delivery go, if who calls may. 0 also when it cannot leave yet: it goes on by itself. A request for it that waits
  * is granted by it. */

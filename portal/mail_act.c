@@ -11,31 +11,34 @@
 
 /* ---- release ---- */
 
-/* By whose hand may it go? What the person's own rule, or the score alone, held is theirs to let go. */
-static enum finding_kind why_held(const struct call *c, const struct mail_delivery *h)
+static bool filter_is_spamd(const struct call *c)
 {
-    struct scanner_answer        answer = {0};
-    const struct conf_list      *scanner = &c->portal->settings->rulesd.scanner;
-    bool                         spamd = scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
-    const struct store_delivery *d = &h->d->delivery;
-    enum finding_kind            worst;
+    const struct conf_list *scanner = &c->portal->settings->rulesd.scanner;
 
-    learnable_read_symbols(h->t.message.symbols, c->arena, &answer);
-    worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols, spamd,
-                             &c->portal->settings->rules.protected_symbols);
-    if (worst == FINDING_NONE && d->has_rule && !span_starts(d->layer, SPAN("mailbox")) &&
-        !span_starts(d->layer, SPAN("learned")))
-        worst = FINDING_POLICY;
-    return worst;
+    return scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
 }
 
-enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m)
+/* What the person's own rule, or the score alone, held is theirs to let go. */
+static bool is_theirs(const struct store_delivery *d)
+{
+    return !d->has_rule || span_starts(d->layer, SPAN("mailbox")) || span_starts(d->layer, SPAN("learned"));
+}
+
+enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m, struct known *known_out)
 {
     static const enum deed of[] = {[FINDING_NONE] = DEED_ACT_ON_MAIL,
                                    [FINDING_POLICY] = DEED_DECIDE_RELEASE,
                                    [FINDING_ATTACHMENT] = DEED_DECIDE_RELEASE,
                                    [FINDING_VIRUS] = DEED_RELEASE_VIRUS};
-    return of[why_held(c, m)];
+    struct known           known;
+    enum finding_kind      why;
+
+    known_read(m->t.message.symbols, m->has_release ? &m->release : NULL, filter_is_spamd(c),
+               &c->portal->settings->rules.protected_symbols, c->arena, &known);
+    why = known.gravest == FINDING_NONE && !is_theirs(&m->d->delivery) ? FINDING_POLICY : known.gravest;
+    if (known_out != NULL)
+        *known_out = known;
+    return of[why];
 }
 
 bool mail_is_held(const struct mail_delivery *m)
@@ -44,15 +47,29 @@ bool mail_is_held(const struct mail_delivery *m)
            !m->t.custody.copy;
 }
 
-static int may_release(struct call *c, const struct mail_delivery *m, bool confirmed_virus, struct err *e)
+/* *decided_out: what goes with it, by the word of who calls. */
+static int may_release(struct call *c, const struct mail_delivery *m, bool confirmed_virus, struct lift *decided_out,
+                       struct err *e)
 {
-    enum deed deed = mail_release_deed(c, m);
+    struct known known;
+    enum deed    deed = mail_release_deed(c, m, &known);
 
     if (permit(c->store, &c->who, deed, &c->scope, "message", e) < 0)
         return -1;
-    if (deed != DEED_RELEASE_VIRUS || confirmed_virus)
-        return 0;
-    return err_set(e, ERR_CONFLICT, "The filter found a virus in this message. Say once more that it shall be sent.");
+    if (deed == DEED_RELEASE_VIRUS && !confirmed_virus)
+        return err_set(e, ERR_CONFLICT,
+                       "The filter found a virus in this message (%.*s). Say once more that it shall be sent.",
+                       SPAN_ARG(known.names));
+    *decided_out = known.lift;
+    return 0;
+}
+
+/* What a scan at release found is known from here on, and decided about by who may. */
+static int stopped(const struct store_release *row, struct err *e)
+{
+    if (row->state != RELEASE_FAILED || row->code != 0 || e->code != ERR_DENIED)
+        return -1;
+    return err_set(e, ERR_CONFLICT, "It was not sent: %.300s.", row->reply);
 }
 
 /* Who waits for an answer of the owners has it by this. */
@@ -70,6 +87,7 @@ static int grant(struct call *c, struct err *e)
 int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e)
 {
     const struct settings *s = c->portal->settings;
+    struct release_asked   decision = {.again = asked->again};
     struct mail_delivery   m;
     struct release_how     how = {.store = c->store,
                                   .keys = s->quarantine.keys,
@@ -80,19 +98,19 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
                                   .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
 
     *row = (struct store_release){0};
-    if (mail_find(c, &m, e) < 0 || may_release(c, &m, asked->confirmed_virus, e) < 0)
+    if (mail_find(c, &m, e) < 0 || may_release(c, &m, asked->confirmed_virus, &decision.decided, e) < 0)
         return -1;
     if (!mail_is_held(&m))
         return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
     if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
         return -1;
-    if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, asked->again, row, e) == 0)
+    if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, &decision, row, e) == 0)
         return grant(c, e);
     if (row->state == RELEASE_REQUESTED && (e->code == ERR_LOST || e->code == ERR_BUSY || e->code == ERR_TIMEOUT)) {
         *e = ERR_INIT;
         return grant(c, e);
     }
-    return -1;
+    return stopped(row, e);
 }
 
 static int put_release(struct call *c, const struct store_release *r)

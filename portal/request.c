@@ -33,7 +33,7 @@ static const struct field ask_fields[] = {
 
 static int may_ask(struct call *c, const struct mail_delivery *m, struct err *e)
 {
-    enum deed deed = mail_release_deed(c, m);
+    enum deed deed = mail_release_deed(c, m, NULL);
 
     if (!mail_is_held(m) || !m->d->delivery.has_domain)
         return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");

@@ -202,7 +202,7 @@ static enum scan_step released(struct scan *s)
 {
     if (!scan_released(s))
         return go_on(s, STAGE_SETTLE);
-    if (s->score.protected_defer) {
+    if (s->lifted.protected_defer) {
         scan_released_put_off(s);
         return go_on(s, STAGE_SETTLE);
     }

@@ -136,6 +136,7 @@ struct scan {
     struct repeat_wait repeat_wait;
     struct scanner_ask ask;
     struct bypass_job  pass;
+    struct score_parts lifted; /* of a released message: without what was decided about */
     struct custody_job hold;
     unsigned           asked;
     struct address     from;

@@ -1,9 +1,10 @@
 /* rulesd/scan_released.c - see scan_released.h. */
 #include "scan_released.h"
 
+#include "scan/findings.h"
 #include "scan_people.h"
 
-bool scan_released(struct scan *s)
+static bool has_pass(struct scan *s)
 {
     size_t at = 0;
 
@@ -11,6 +12,24 @@ bool scan_released(struct scan *s)
            s->req.class == CLASS_MTA && s->req.nrcpt == 1 && s->req.answered == NULL &&
            bypasses_check(s->tools->bypasses, s->req.message, s->rcpts[0].address.full, s->facts.now_us,
                           &s->pass.bypass);
+}
+
+/* What was decided counts as not found. */
+static void lift(struct scan *s)
+{
+    struct lift lift;
+
+    if (s->answer != NULL && lift_read(span_of(s->pass.bypass.lifts), &lift))
+        findings_score(s->answer, &s->tools->settings->rules.protected_symbols, &lift, &s->lifted);
+}
+
+bool scan_released(struct scan *s)
+{
+    s->lifted = s->score;
+    if (!has_pass(s))
+        return false;
+    lift(s);
+    return true;
 }
 
 void scan_released_put_off(struct scan *s)
@@ -38,8 +57,8 @@ void scan_released_spend(struct scan *s)
 void scan_released_judge(struct scan *s)
 {
     struct verdict *v = &s->verdicts[0];
-    bool            carries = s->score.protected_reject ||
-                   (v->thresholds.reject < THRESHOLD_OFF && s->score.protected_sum >= v->thresholds.reject);
+    bool            carries = s->lifted.protected_reject ||
+                   (v->thresholds.reject < THRESHOLD_OFF && s->lifted.protected_sum >= v->thresholds.reject);
 
     if (!s->pass.good)
         return;

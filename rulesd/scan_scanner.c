@@ -104,7 +104,7 @@ int scan_scanner_take(struct scan *s)
     s->ask.answer.envelope_told &= findings_sender_is_plain(s->req.from);
     findings_proof(s->answer, s->has_from ? s->from.domain : SPAN_NONE, null_sender ? s->facts.helo : SPAN_NONE,
                    &s->arena, &s->facts.proof);
-    findings_score(s->answer, &s->tools->settings->rules.protected_symbols, &s->score);
+    findings_score(s->answer, &s->tools->settings->rules.protected_symbols, NULL, &s->score);
     return s->arena.full ? err_set(&s->err, ERR_LIMIT, "the scanner's answer needs too much memory") : 0;
 }
 

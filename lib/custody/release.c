@@ -6,16 +6,16 @@
 
 #include "base/utf8.h"
 #include "custody/body.h"
+#include "custody/known.h"
 #include "mail/address.h"
 #include "net/smtp_client.h"
-#include "scan/findings.h"
 #include "scan/wait.h"
 #include "store/audit.h"
 #include "store/bypass.h"
 #include "store/custody.h"
 #include "store/setting.h"
 
-#define HEAD_MAX 1000
+#define HEAD_MAX 2000
 #define UNFINISHED_MAX 1000 /* of one call */
 
 /* One delivery on its way. Owns arena, message and head; the record lies in the arena. */
@@ -27,6 +27,7 @@ struct sending {
     struct buf                   message, head;
     struct store_message         record;
     const struct store_delivery *delivery;
+    struct lift                  lift; /* what is decided: the row's */
     struct bypass                bypass;
     bool                         has_bypass;
 };
@@ -67,7 +68,7 @@ static int write_down(struct sending *x, struct err *e)
     buf_init(&b, 16 << 10);
     buf_printf(&b, "{\"n\":%lld,\"attempt\":%lld,\"recipient\":", (long long)x->row->n, (long long)x->row->attempt);
     json_put_string(&b, x->delivery->recipient);
-    buf_putc(&b, '}');
+    buf_printf(&b, ",\"decided\":\"%s\"}", x->row->lifts);
     rc = b.failed ? err_set(e, ERR_LIMIT, "the recipient's address is too long for the audit log")
                   : store_audit_note(x->how->store, x->by, "quarantine.release", "message", &x->row->uid,
                                      body_scope(x->delivery), buf_span(&b), e);
@@ -90,20 +91,21 @@ static int reject_at(struct sending *x, double *out, struct err *e)
     return 0;
 }
 
-/* The names of what was found, for people. */
+/* The names of what stops it, for people. */
 static void name_findings(struct sending *x, const struct scanner_answer *answer, struct buf *out)
 {
     for (size_t i = 0; i < answer->reply.nsymbols; i++) {
-        struct span name = answer->reply.symbols[i].name;
+        const struct rspamd_symbol *s = &answer->reply.symbols[i];
 
-        if (!findings_protected(name, answer->spamd, x->how->protected_symbols))
+        if (!findings_protected(s->name, answer->spamd, x->how->protected_symbols) ||
+            lift_covers(&x->lift, s, answer->spamd, x->how->protected_symbols))
             continue;
         buf_puts(out, out->n > 0 ? ", " : "");
-        utf8_put_escaped(out, span_head(name, 60), 0);
+        utf8_put_escaped(out, span_head(s->name, 60), 0);
     }
 }
 
-/* ERR_DENIED: something that no release lifts. */
+/* ERR_DENIED: there is something about which nobody has decided. */
 static int scan(struct sending *x, struct err *e)
 {
     struct scanner_ask ask = {.message = buf_span(&x->message),
@@ -122,7 +124,7 @@ static int scan(struct sending *x, struct err *e)
         return 0;
     if (scan_wait(x->how->scanner, &ask, e) < 0)
         return x->how->unscanned_ok ? 0 : err_wrap(e, "it has to be scanned again before it leaves");
-    findings_score(&ask.answer, x->how->protected_symbols, &parts);
+    findings_score(&ask.answer, x->how->protected_symbols, &x->lift, &parts);
     if (parts.protected_defer)
         return x->how->unscanned_ok
                    ? 0
@@ -131,6 +133,7 @@ static int scan(struct sending *x, struct err *e)
         return -1;
     if (!parts.protected_reject && parts.protected_sum < reject)
         return 0;
+    known_keep(&ask.answer, x->how->protected_symbols, x->row);
     buf_init(&names, 400);
     name_findings(x, &ask.answer, &names);
     err_set(e, ERR_DENIED, "the scan stops it: %.*s", SPAN_ARG(buf_span(&names)));
@@ -148,7 +151,7 @@ static int put_bypass(struct sending *x, int64_t now_us, struct err *e)
     if (address_parse_path(x->delivery->recipient, &x->arena, &rcpt, e) < 0 ||
         keyring_secret(x->how->keys, BYPASS_SECRET, key, e) < 0)
         return -1;
-    bypass_put(key, &x->row->uid, rcpt.full, buf_span(&x->message), now_us, &x->bypass, &x->head);
+    bypass_put(key, &x->row->uid, rcpt.full, buf_span(&x->message), x->row->lifts, now_us, &x->bypass, &x->head);
     x->has_bypass = true;
     return store_bypass_add(x->how->store, &x->bypass, e);
 }
@@ -310,6 +313,13 @@ static int send_claimed(struct sending *x, struct err *e)
     return hand_over(x, e);
 }
 
+/* What was written down by a newer release of ours decides nothing here. */
+static void read_lift(struct sending *x)
+{
+    if (!lift_read(span_of(x->row->lifts), &x->lift))
+        x->row->lifts[0] = '\0';
+}
+
 static int claim_and_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n,
                           struct store_release *out, struct err *e)
 {
@@ -321,6 +331,7 @@ static int claim_and_send(const struct release_how *how, const struct actor *by,
     arena_init(&x.arena, 4 * VAULT_HEAD_MAX);
     buf_init(&x.message, how->message_max);
     buf_init(&x.head, HEAD_MAX);
+    read_lift(&x);
     rc = send_claimed(&x, e);
     buf_fini(&x.head);
     buf_fini(&x.message);
@@ -341,12 +352,25 @@ static int can_be_asked_for(const struct release_how *how, struct uuid uid, int6
     return rc;
 }
 
-int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n, bool again,
-                 struct store_release *out, struct err *e)
+static int request(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n,
+                   const struct release_asked *asked, struct store_release *out, struct err *e)
+{
+    struct buf lifts;
+    int        rc;
+
+    buf_init(&lifts, LIFT_TEXT_MAX);
+    lift_put(&lifts, &asked->decided);
+    rc = store_release_request(how->store, by, uid, n, asked->again, lifts.n > 0 ? lifts.p : "", out, e);
+    buf_fini(&lifts);
+    return rc;
+}
+
+int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n,
+                 const struct release_asked *asked, struct store_release *out, struct err *e)
 {
     *out = (struct store_release){.uid = uid, .n = n};
     if (release_check(how->url, e) < 0 || can_be_asked_for(how, uid, n, e) < 0 ||
-        store_release_request(how->store, by, uid, n, again, out, e) < 0)
+        request(how, by, uid, n, asked, out, e) < 0)
         return -1;
     return claim_and_send(how, by, uid, n, out, e);
 }

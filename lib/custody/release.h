@@ -6,15 +6,19 @@
  *     X-Postern-Released: UID; DATE
  *     X-Postern-Bypass: …             only with ?bypass=on behind the URL: where the way back leads through milters
  *
- * Scan     at a release judges protected findings alone (virus, file type, …: design.md 2.3.4): they stop it. A scanner that does not
- *          answer stops it too, for now, unless `unscanned_ok`.
- * Audit    "quarantine.release" is written before the body is opened.
+ * Decided  protected findings (virus, file type, …: design.md 2.3.4) are for some to decide about and not for others; who releases says
+ *          what is decided (scan/lift.h; custody/known.h says what there is to decide). It is kept with the request, for whoever goes on
+ *          with it, and goes into the bypass.
+ * Scan     at a release judges protected findings alone. What is not decided stops it, and is known from then on.
+ *          A scanner that does not answer stops it too, for now, unless `unscanned_ok`.
+ * Audit    "quarantine.release", with what was decided, is written before the body is opened.
  * Ends     0: the MTA has it. -1: e says what to do. `out` (if it was claimed) has the row: SENT, FAILED (refused, or stopped), UNKNOWN
  *          (nobody knows; only `again` sends it once more), REQUESTED (nothing has left; release_unfinished() goes on with it). */
 #ifndef POSTERN_CUSTODY_RELEASE_H
 #define POSTERN_CUSTODY_RELEASE_H
 
 #include "net/scanner.h"
+#include "scan/lift.h"
 #include "store/message.h"
 #include "store/release.h"
 #include "vault/vault.h"
@@ -33,8 +37,13 @@ struct release_how {
 
 /* Can it work at all? [delivery] url is there, and one that we understand. */
 int release_check(const char *url, struct err *e);
-int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n, bool again,
-                 struct store_release *out, struct err *e);
+
+struct release_asked {
+    bool        again;   /* also where nobody knows whether it arrived */
+    struct lift decided; /* by who asks, and may */
+};
+int release_send(const struct release_how *how, const struct actor *by, struct uuid uid, int64_t n,
+                 const struct release_asked *asked, struct store_release *out, struct err *e);
 
 /* Goes on with what was requested and never left: its sender died, or the MTA could not be reached. What was requested less than
  * quiet_us ago is left to who requested it, and what lies on the disk of another node to that node. fn hears of each: err is NULL

@@ -188,49 +188,47 @@ void findings_proof(const struct scanner_answer *answer, struct span envelope_do
 
 /* ---- what an allow does not lift ---- */
 
-enum family { NOT_PROTECTED, VIRUS, FILE_TYPE, MIME, GEOGRAPHY };
-
 static const struct protected
 {
-    struct span name;
-    enum family family;
+    struct span         name;
+    enum finding_family family;
 }
 rspamd_protected[] =
     {
         /* module mime_types */
-        {{"MIME_BAD_EXTENSION", 18}, FILE_TYPE},
-        {{"MIME_DOUBLE_BAD_EXTENSION", 25}, FILE_TYPE},
-        {{"MIME_BAD_ATTACHMENT", 19}, FILE_TYPE},
-        {{"MIME_ENCRYPTED_ARCHIVE", 22}, FILE_TYPE},
-        {{"MIME_OBFUSCATED_ARCHIVE", 23}, FILE_TYPE},
-        {{"MIME_ARCHIVE_IN_ARCHIVE", 23}, FILE_TYPE},
-        {{"MIME_EXE_IN_GEN_SPLIT_RAR", 25}, FILE_TYPE},
-        {{"MIME_BAD_UNICODE", 16}, FILE_TYPE},
-        {{"MIME_BAD", 8}, MIME},
+        {{"MIME_BAD_EXTENSION", 18}, FAMILY_FILE_TYPE},
+        {{"MIME_DOUBLE_BAD_EXTENSION", 25}, FAMILY_FILE_TYPE},
+        {{"MIME_BAD_ATTACHMENT", 19}, FAMILY_FILE_TYPE},
+        {{"MIME_ENCRYPTED_ARCHIVE", 22}, FAMILY_FILE_TYPE},
+        {{"MIME_OBFUSCATED_ARCHIVE", 23}, FAMILY_FILE_TYPE},
+        {{"MIME_ARCHIVE_IN_ARCHIVE", 23}, FAMILY_FILE_TYPE},
+        {{"MIME_EXE_IN_GEN_SPLIT_RAR", 25}, FAMILY_FILE_TYPE},
+        {{"MIME_BAD_UNICODE", 16}, FAMILY_FILE_TYPE},
+        {{"MIME_BAD", 8}, FAMILY_MIME},
         /* its documentation's pattern for the EICAR file; Vade's name for malware. Geography is a site's own multimap, under a name of
      * its own: for [rules] protected_symbols. */
-        {{"JUST_EICAR", 10}, VIRUS},
-        {{"VADE_MALWARE", 12}, VIRUS},
+        {{"JUST_EICAR", 10}, FAMILY_VIRUS},
+        {{"VADE_MALWARE", 12}, FAMILY_VIRUS},
 },
     spamd_protected[] = {
         /* plugins ClamAV, AntiVirus, OLEVBMacro */
-        {{"CLAMAV", 6}, VIRUS},
-        {{"OLEMACRO_MALICE", 15}, VIRUS},
-        {{"MICROSOFT_EXECUTABLE", 20}, FILE_TYPE},
-        {{"MIME_SUSPECT_NAME", 17}, FILE_TYPE},
-        {{"OLEMACRO", 8}, FILE_TYPE},
-        {{"OLEMACRO_CSV", 12}, FILE_TYPE},
-        {{"OLEMACRO_DOWNLOAD_EXE", 21}, FILE_TYPE},
-        {{"OLEMACRO_ENCRYPTED", 18}, FILE_TYPE},
-        {{"OLEMACRO_MHTML_TARGET", 21}, FILE_TYPE},
-        {{"OLEMACRO_RENAME", 15}, FILE_TYPE},
-        {{"OLEMACRO_URI_TARGET", 19}, FILE_TYPE},
-        {{"OLEMACRO_ZIP_PW", 15}, FILE_TYPE},
-        {{"MIMEPART_LIMIT_EXCEEDED", 23}, MIME},
+        {{"CLAMAV", 6}, FAMILY_VIRUS},
+        {{"OLEMACRO_MALICE", 15}, FAMILY_VIRUS},
+        {{"MICROSOFT_EXECUTABLE", 20}, FAMILY_FILE_TYPE},
+        {{"MIME_SUSPECT_NAME", 17}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO", 8}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_CSV", 12}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_DOWNLOAD_EXE", 21}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_ENCRYPTED", 18}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_MHTML_TARGET", 21}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_RENAME", 15}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_URI_TARGET", 19}, FAMILY_FILE_TYPE},
+        {{"OLEMACRO_ZIP_PW", 15}, FAMILY_FILE_TYPE},
+        {{"MIMEPART_LIMIT_EXCEEDED", 23}, FAMILY_MIME},
         /* plugin RelayCountry, as sites name its rules */
-        {{"RELAYCOUNTRY_BAD", 16}, GEOGRAPHY},
-        {{"RELAYCOUNTRY_HIGH", 17}, GEOGRAPHY},
-        {{"RELAYCOUNTRY_MED", 16}, GEOGRAPHY},
+        {{"RELAYCOUNTRY_BAD", 16}, FAMILY_GEOGRAPHY},
+        {{"RELAYCOUNTRY_HIGH", 17}, FAMILY_GEOGRAPHY},
+        {{"RELAYCOUNTRY_MED", 16}, FAMILY_GEOGRAPHY},
 };
 
 /* Rspamd's modules antivirus and external_services: a section's symbol is its name, or the name and _VIRUS; what else was found is
@@ -243,8 +241,8 @@ static const struct span engines[] = {
 };
 
 static const struct protected endings[] = {
-    {{"_ENCRYPTED", 10}, FILE_TYPE},
-    {{"_MACRO", 6}, FILE_TYPE},
+    {{"_ENCRYPTED", 10}, FAMILY_FILE_TYPE},
+    {{"_MACRO", 6}, FAMILY_FILE_TYPE},
 };
 
 static bool is_engine(struct span symbol)
@@ -257,15 +255,15 @@ static bool is_engine(struct span symbol)
     return false;
 }
 
-static enum family engine_family(struct span symbol)
+static enum finding_family engine_family(struct span symbol)
 {
     for (size_t i = 0; i < COUNT(endings); i++)
         if (span_ends(symbol, endings[i].name) && is_engine(span_head(symbol, symbol.n - endings[i].name.n)))
             return endings[i].family;
-    return is_engine(symbol) ? VIRUS : NOT_PROTECTED;
+    return is_engine(symbol) ? FAMILY_VIRUS : FAMILY_NONE;
 }
 
-static enum family family_of(struct span symbol, bool spamd)
+static enum finding_family family_of(struct span symbol, bool spamd)
 {
     const struct protected *rows = spamd ? spamd_protected : rspamd_protected;
     size_t                  n = spamd ? COUNT(spamd_protected) : COUNT(rspamd_protected);
@@ -273,7 +271,7 @@ static enum family family_of(struct span symbol, bool spamd)
     for (size_t i = 0; i < n; i++)
         if (span_eq(symbol, rows[i].name))
             return rows[i].family;
-    return spamd ? NOT_PROTECTED : engine_family(symbol);
+    return spamd ? FAMILY_NONE : engine_family(symbol);
 }
 
 static bool is_listed(struct span symbol, const struct conf_list *more)
@@ -284,25 +282,28 @@ static bool is_listed(struct span symbol, const struct conf_list *more)
     return false;
 }
 
+enum finding_family findings_family(struct span symbol, bool spamd, const struct conf_list *more)
+{
+    enum finding_family family = family_of(symbol, spamd);
+
+    return family == FAMILY_NONE && is_listed(symbol, more) ? FAMILY_LISTED : family;
+}
+
 bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more)
 {
-    return family_of(symbol, spamd) != NOT_PROTECTED || is_listed(symbol, more);
+    return findings_family(symbol, spamd, more) != FAMILY_NONE;
 }
 
 enum finding_kind findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd,
                                    const struct conf_list *more)
 {
-    static const enum finding_kind of[] = {[NOT_PROTECTED] = FINDING_NONE,
-                                           [VIRUS] = FINDING_VIRUS,
-                                           [FILE_TYPE] = FINDING_ATTACHMENT,
-                                           [MIME] = FINDING_ATTACHMENT,
-                                           [GEOGRAPHY] = FINDING_POLICY};
-    enum finding_kind              worst = FINDING_NONE, one;
+    static const enum finding_kind of[] = {
+        [FAMILY_NONE] = FINDING_NONE,       [FAMILY_VIRUS] = FINDING_VIRUS,      [FAMILY_FILE_TYPE] = FINDING_ATTACHMENT,
+        [FAMILY_MIME] = FINDING_ATTACHMENT, [FAMILY_GEOGRAPHY] = FINDING_POLICY, [FAMILY_LISTED] = FINDING_POLICY};
+    enum finding_kind worst = FINDING_NONE, one;
 
     for (size_t i = 0; i < n; i++) {
-        one = of[family_of(symbols[i].name, spamd)];
-        if (one == FINDING_NONE && is_listed(symbols[i].name, more))
-            one = FINDING_POLICY;
+        one = of[findings_family(symbols[i].name, spamd, more)];
         worst = one > worst ? one : worst;
     }
     return worst;
@@ -351,37 +352,50 @@ static bool is_greylisted(const struct rspamd_reply *r)
     return false;
 }
 
-static bool defers_for_protected(const struct rspamd_reply *r, bool virus, bool some, bool failed)
+/* What there is to find. */
+struct found {
+    bool some, virus;  /* that nobody has decided about */
+    bool lifted_virus; /* that somebody has */
+    bool failed;       /* a check could not be made */
+};
+
+static bool defers_for_protected(const struct rspamd_reply *r, const struct found *f)
 {
     if (r->action != RSPAMD_SOFT_REJECT)
         return false;
-    if (virus || is_engine_name(r->passthrough))
+    if (f->virus || (is_engine_name(r->passthrough) && (f->failed || !f->lifted_virus)))
         return true;
-    return (some || failed) && !is_unrelated(r->passthrough) && (r->passthrough.n > 0 || !is_greylisted(r));
+    return (f->some || f->failed) && !is_unrelated(r->passthrough) && (r->passthrough.n > 0 || !is_greylisted(r));
 }
 
-void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out)
+void findings_score(const struct scanner_answer *answer, const struct conf_list *more, const struct lift *lift,
+                    struct score_parts *out)
 {
     const struct rspamd_reply *r = &answer->reply;
-    bool                       some = false, virus = false, failed = false;
+    struct found               f = {0};
 
     *out = (struct score_parts){.total = r->score};
     for (size_t i = 0; i < r->nsymbols; i++) {
         const struct rspamd_symbol *s = &r->symbols[i];
+        bool                        virus = family_of(s->name, answer->spamd) == FAMILY_VIRUS;
 
         if (!findings_protected(s->name, answer->spamd, more)) {
-            failed |= is_failed_check(s->name, more);
+            f.failed |= is_failed_check(s->name, more);
             continue;
         }
-        some = true;
-        virus |= family_of(s->name, answer->spamd) == VIRUS;
+        if (lift != NULL && lift_covers(lift, s, answer->spamd, more)) {
+            f.lifted_virus |= virus;
+            continue;
+        }
+        f.some = true;
+        f.virus |= virus;
         out->protected_sum += s->score > 0 ? s->score : 0;
     }
-    if (some && answer->names_only)
+    if (f.some && answer->names_only)
         out->protected_sum = r->score;
     out->protected_reject = !answer->spamd && r->action == RSPAMD_REJECT &&
-                            (virus || (some && (r->passthrough.n > 0 || r->score < r->required_score)));
-    out->protected_defer = !answer->spamd && defers_for_protected(r, virus, some, failed);
+                            (f.virus || (f.some && (r->passthrough.n > 0 || r->score < r->required_score)));
+    out->protected_defer = !answer->spamd && defers_for_protected(r, &f);
 }
 
 enum action findings_action(const struct rspamd_reply *r)

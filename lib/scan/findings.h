@@ -10,6 +10,7 @@
 #include "base/conf.h"
 #include "net/scanner.h"
 #include "rules/decide.h"
+#include "scan/lift.h"
 
 /* Who sent it, as far as the scanner proved: d= of valid signatures, the SPF-passed domain (the envelope's or, for <>, the HELO's: as
  * stated in the question), DMARC pass. Lists are in `a`. What `proof` holds already (Authentication-Results) is added to.
@@ -25,9 +26,15 @@ bool findings_sender_is_plain(struct span from);
  * or any reject of a message with a virus; or that it asks to come again because of one, or because such a check failed (an operator's
  * force_actions on CLAM_VIRUS_FAIL). Its own greylisting and the like are not that. Where points are not known, all of the score counts
  * as theirs.
- * `more`: [rules] protected_symbols. */
-void findings_score(const struct scanner_answer *answer, const struct conf_list *more, struct score_parts *out);
-bool findings_protected(struct span symbol, bool spamd, const struct conf_list *more);
+ * `more`: [rules] protected_symbols. `lift` (may be NULL): what is decided already, and counts as if it had not been found; a check that
+ * failed is never that. */
+void findings_score(const struct scanner_answer *answer, const struct conf_list *more, const struct lift *lift,
+                    struct score_parts *out);
+
+/* What a protected symbol is about; NONE: it is not protected. LISTED: a site's own, of [rules] protected_symbols. */
+enum finding_family { FAMILY_NONE, FAMILY_VIRUS, FAMILY_FILE_TYPE, FAMILY_MIME, FAMILY_GEOGRAPHY, FAMILY_LISTED };
+enum finding_family findings_family(struct span symbol, bool spamd, const struct conf_list *more);
+bool                findings_protected(struct span symbol, bool spamd, const struct conf_list *more);
 
 /* Why a message is held, for who may let it go: the gravest of its findings, by the symbols of the log. Another symbol of
  * [rules] protected_symbols counts as policy. */

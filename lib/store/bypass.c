@@ -2,6 +2,7 @@
 #include "store/bypass.h"
 
 #include <sodium.h>
+#include <stdio.h>
 
 #include "base/crlf.h"
 #include "mail/header.h"
@@ -31,11 +32,11 @@ static void hash_message(struct span message, uint8_t out[crypto_hash_sha256_BYT
     crypto_hash_sha256_final(&h, out);
 }
 
-/* All fields but the last have a fixed length, so no two bypasses have the same bytes. */
+/* All fields but the last two have a fixed length, and the NUL behind the lifts is in neither: no two bypasses have the same bytes. */
 static void sign(const uint8_t key[BYPASS_KEY_BYTES], const struct bypass *b, struct span recipient,
                  struct span message, uint8_t out[crypto_auth_hmacsha512256_BYTES])
 {
-    static const char               what[] = "postern bypass 1";
+    static const char               what[] = "postern bypass 2";
     crypto_auth_hmacsha512256_state h;
     uint8_t                         hash[crypto_hash_sha256_BYTES], expires[8];
 
@@ -48,6 +49,7 @@ static void sign(const uint8_t key[BYPASS_KEY_BYTES], const struct bypass *b, st
     crypto_auth_hmacsha512256_update(&h, hash, sizeof hash);
     crypto_auth_hmacsha512256_update(&h, expires, sizeof expires);
     crypto_auth_hmacsha512256_update(&h, b->nonce, sizeof b->nonce);
+    crypto_auth_hmacsha512256_update(&h, (const uint8_t *)b->lifts, strlen(b->lifts) + 1);
     if (recipient.n > 0)
         crypto_auth_hmacsha512256_update(&h, (const uint8_t *)recipient.p, recipient.n);
     crypto_auth_hmacsha512256_final(&h, out);
@@ -56,7 +58,7 @@ static void sign(const uint8_t key[BYPASS_KEY_BYTES], const struct bypass *b, st
 /* ---- writing ---- */
 
 void bypass_put(const uint8_t key[BYPASS_KEY_BYTES], const struct uuid *uid, struct span recipient, struct span message,
-                int64_t now_us, struct bypass *made_out, struct buf *out)
+                const char *lifts, int64_t now_us, struct bypass *made_out, struct buf *out)
 {
     uint8_t mac[crypto_auth_hmacsha512256_BYTES];
     char    uid_text[UUID_TEXT + 1], nonce[HEX(BYPASS_NONCE_BYTES)], sealed[HEX(sizeof mac)];
@@ -64,11 +66,12 @@ void bypass_put(const uint8_t key[BYPASS_KEY_BYTES], const struct uuid *uid, str
     if (sodium_init() < 0)
         panic("libsodium does not start");
     *made_out = (struct bypass){.uid = *uid, .expires_us = now_us + BYPASS_TTL_US};
+    snprintf(made_out->lifts, sizeof made_out->lifts, "%s", lifts);
     randombytes_buf(made_out->nonce, sizeof made_out->nonce);
     sign(key, made_out, recipient, message, mac);
     uuid_format(uid, uid_text);
-    buf_printf(out, BYPASS_FIELD ": v=1; u=%s; t=%lld; n=%s; s=%s\r\n", uid_text, (long long)made_out->expires_us,
-               sodium_bin2hex(nonce, sizeof nonce, made_out->nonce, sizeof made_out->nonce),
+    buf_printf(out, BYPASS_FIELD ": v=2; u=%s; t=%lld; n=%s; l=%s; s=%s\r\n", uid_text, (long long)made_out->expires_us,
+               sodium_bin2hex(nonce, sizeof nonce, made_out->nonce, sizeof made_out->nonce), made_out->lifts,
                sodium_bin2hex(sealed, sizeof sealed, mac, sizeof mac));
 }
 
@@ -81,10 +84,21 @@ static bool read_hex(struct span text, uint8_t *out, size_t size)
     return text.n == 2 * size && sodium_hex2bin(out, size, text.p, text.n, NULL, &got, NULL) == 0 && got == size;
 }
 
-/* "v=1; u=…; t=…; n=…; s=…", in this order and nothing else. */
+static bool read_lifts(struct span text, char out[BYPASS_LIFTS_MAX + 1])
+{
+    if (text.n > BYPASS_LIFTS_MAX)
+        return false;
+    for (size_t i = 0; i < text.n; i++)
+        if (strchr("abcdefghijklmnopqrstuvwxyz0123456789_:,", text.p[i]) == NULL || text.p[i] == '\0')
+            return false;
+    snprintf(out, BYPASS_LIFTS_MAX + 1, "%.*s", SPAN_ARG(text));
+    return true;
+}
+
+/* "v=2; u=…; t=…; n=…; l=…; s=…", in this order and nothing else. */
 static bool read_field(struct span body, struct bypass *out, uint8_t mac[crypto_auth_hmacsha512256_BYTES])
 {
-    static const char names[] = "vutns";
+    static const char names[] = "vutnls";
     struct span       values[sizeof names - 1], part;
 
     for (size_t i = 0; i < COUNT(values); i++) {
@@ -95,9 +109,9 @@ static bool read_field(struct span body, struct bypass *out, uint8_t mac[crypto_
             return false;
         values[i] = span_skip(part, 2);
     }
-    return body.p == NULL && span_is(values[0], "1") && uuid_parse(values[1], &out->uid) &&
+    return body.p == NULL && span_is(values[0], "2") && uuid_parse(values[1], &out->uid) &&
            span_i64(values[2], &out->expires_us) && read_hex(values[3], out->nonce, sizeof out->nonce) &&
-           read_hex(values[4], mac, crypto_auth_hmacsha512256_BYTES);
+           read_lifts(values[4], out->lifts) && read_hex(values[5], mac, crypto_auth_hmacsha512256_BYTES);
 }
 
 bool bypass_check(const uint8_t key[BYPASS_KEY_BYTES], struct span message, struct span recipient, int64_t now_us,

@@ -9,14 +9,16 @@
 
 const char *const release_state_words[] = {"requested", "sending", "unknown", "sent", "failed", NULL};
 
-#define COLUMNS "uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, queue_id, code, reply"
+#define COLUMNS "uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, queue_id, code, reply," \
+                " lifts, found"
 
 static const char request_sql[] =
-    "INSERT INTO release (uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by)"
-    " VALUES ($1, $2, 'requested', 0, 0, $3, $3, $4)"
+    "INSERT INTO release (uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, lifts)"
+    " VALUES ($1, $2, 'requested', 0, 0, $3, $3, $4, $6)"
     " ON CONFLICT (uid, n) DO UPDATE SET state = 'requested', lease_until_us = 0, requested_us = $3, changed_us = $3,"
-    " requested_by = $4, queue_id = '', code = 0, reply = ''"
-    " WHERE release.state = 'failed' OR (release.state = 'unknown' AND release.lease_until_us <= $3 AND $5 = 1)";
+    " requested_by = $4, lifts = $6, queue_id = '', code = 0, reply = ''"
+    " WHERE release.state IN ('requested', 'failed')"
+    " OR (release.state = 'unknown' AND release.lease_until_us <= $3 AND $5 = 1)";
 static const char claim_sql[] =
     "UPDATE release SET state = 'sending', attempt = attempt + 1, lease_until_us = $4, changed_us = $3"
     " WHERE uid = $1 AND n = $2 AND (state = 'requested' OR (state = 'sending' AND lease_until_us <= $3))"
@@ -25,8 +27,8 @@ static const char dot_sql[] = "UPDATE release SET state = 'unknown', lease_until
                               " reply = 'whoever sent it ended before the server''s reply was written down'"
                               " WHERE uid = $1 AND n = $2 AND state = 'sending' AND attempt = $3";
 static const char done_sql[] =
-    "UPDATE release SET state = $4, lease_until_us = 0, changed_us = $5, queue_id = $6, code = $7, reply = $8"
-    " WHERE uid = $1 AND n = $2 AND attempt = $3 AND state IN ('sending', 'unknown')";
+    "UPDATE release SET state = $4, lease_until_us = 0, changed_us = $5, queue_id = $6, code = $7, reply = $8,"
+    " found = $9 WHERE uid = $1 AND n = $2 AND attempt = $3 AND state IN ('sending', 'unknown')";
 static const char get_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 AND n = $2";
 static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 ORDER BY n";
 static const char open_sql[] =
@@ -46,6 +48,8 @@ static void read_row(struct db_rows *r, struct store_release *out)
     col_str(r, 7, out->requested_by, sizeof out->requested_by);
     col_str(r, 8, out->queue_id, sizeof out->queue_id);
     col_str(r, 10, out->reply, sizeof out->reply);
+    col_str(r, 11, out->lifts, sizeof out->lifts);
+    col_str(r, 12, out->found, sizeof out->found);
 }
 
 int store_release_get(struct store *s, struct uuid uid, int64_t n, struct store_release *out, struct err *e)
@@ -99,7 +103,7 @@ static int not_now(const struct store_release *r, int64_t now_us, struct err *e)
 }
 
 int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
-                          struct store_release *out, struct err *e)
+                          const char *lifts, struct store_release *out, struct err *e)
 {
     struct store_release r;
     char                 text[UUID_TEXT + 1], who[sizeof r.requested_by];
@@ -109,8 +113,9 @@ int store_release_request(struct store *s, const struct actor *by, struct uuid u
     uuid_format(&uid, text);
     snprintf(who, sizeof who, "%.*s", (int)utf8_clip(span_of(by->name), sizeof who - 1), by->name);
     if (db_run(s->log, request_sql,
-               (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who), dbv_bool(again)}, 5, NULL,
-               e) < 0 ||
+               (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who), dbv_bool(again),
+                                 dbv_str(lifts)},
+               6, NULL, e) < 0 ||
         (rc = store_release_get(s, uid, n, &r, e)) < 0)
         return -1;
     if (rc == 0)
@@ -176,8 +181,8 @@ int store_release_done(struct store *s, struct store_release *r, struct err *e)
     if (db_run(s->log, done_sql,
                (struct db_val[]){dbv_str(text), dbv_i64(r->n), dbv_i64(r->attempt),
                                  dbv_word(release_state_words, (int)r->state), dbv_i64(now_us), dbv_str(r->queue_id),
-                                 dbv_i64(r->code), dbv_str(r->reply)},
-               8, &changed, e) < 0)
+                                 dbv_i64(r->code), dbv_str(r->reply), dbv_str(r->found)},
+               9, &changed, e) < 0)
         return -1;
     return ours(changed, e);
 }

@@ -23,6 +23,8 @@ enum release_state { RELEASE_REQUESTED, RELEASE_SENDING, RELEASE_UNKNOWN, RELEAS
 extern const char *const release_state_words[]; /* "requested", …, NULL */
 
 #define RELEASE_REPLY_MAX 1000
+#define RELEASE_LIFTS_MAX 500
+#define RELEASE_FOUND_MAX 4000
 struct store_release {
     struct uuid        uid;
     int64_t            n; /* which recipient of the message, as table delivery counts */
@@ -33,20 +35,23 @@ struct store_release {
     char               queue_id[100];                /* the new one; "" */
     int64_t            code;                         /* of the reply; 0: none */
     char               reply[RELEASE_REPLY_MAX + 1]; /* what the server said, or why there is no reply */
+    char               lifts[RELEASE_LIFTS_MAX + 1]; /* what was decided about its findings (scan/lift.h) */
+    char               found[RELEASE_FOUND_MAX + 1]; /* protected findings of the last scan that stopped it, as message.symbols; "" */
 };
 
-/* Asks for it. What was refused before is asked for again; what is requested already stays so. ERR_CONFLICT: it is sent already,
+/* Asks for it, with what is decided about its findings. What was refused before is asked for again; what is requested already is so
+ * for the last who asked. ERR_CONFLICT: it is sent already,
  * or (unless `again`) nobody knows whether it was. ERR_BUSY: it is being sent. The row as it is goes to *out (NULL: not wanted) then too. */
 int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
-                          struct store_release *out, struct err *e);
+                          const char *lifts, struct store_release *out, struct err *e);
 /* Takes it to send: one that is requested, or whose sender died before the dot. ERR_BUSY: somebody else has it. ERR_CONFLICT:
  * there is nothing to send any more. */
 int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now_us, struct store_release *out,
                         struct err *e);
 /* The final dot is about to leave. On -1 it must not. */
 int store_release_dot(struct store *s, const struct store_release *r, int64_t now_us, struct err *e);
-/* How it ended: r->state SENT, FAILED, UNKNOWN, or REQUESTED (nothing left: it can be claimed again), with queue_id, code and
- * reply. Fills changed_us. */
+/* How it ended: r->state SENT, FAILED, UNKNOWN, or REQUESTED (nothing left: it can be claimed again), with queue_id, code,
+ * reply and found. Fills changed_us. */
 int store_release_done(struct store *s, struct store_release *r, struct err *e);
 
 /* Behind a SENT: the delivery is released, and has an attempt with the new queue id. Doing it twice does nothing; where nobody came

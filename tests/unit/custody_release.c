@@ -8,6 +8,8 @@
 #define MAIL "From: a@ext.test\r\nSubject: hi\r\n\r\n.dot\r\nbody\r\n"
 static const char mail_heard[] = "|From: a@ext.test\n|Subject: hi\n|\n|..dot\n|body\n|.\n";
 
+static const struct release_asked once = {.again = false}, again = {.again = true};
+
 /* A site with what is held, and how it is released. */
 struct site {
     struct world      *w;
@@ -95,7 +97,7 @@ static void a_held_message_arrives_byte_for_byte_below_our_field(void **state)
     open_site(&x, w, NULL, "");
     uid = hold(&x);
     uuid_format(&uid, text);
-    OK(w, release_send(&x.how, &root, uid, 1, false, &r, &w->e));
+    OK(w, release_send(&x.how, &root, uid, 1, &once, &r, &w->e));
     assert_int_equal(r.state, RELEASE_SENT);
     assert_string_equal(r.queue_id, "4XyZ123");
     hang_up(&x.server);
@@ -106,7 +108,7 @@ static void a_held_message_arrives_byte_for_byte_below_our_field(void **state)
     CHECK("the first envelope and our field", times_heard(&x, want) == 1);
     CHECK("the bytes as they came", times_heard(&x, mail_heard) == 1);
     CHECK("and nothing that would let it past a scan", times_heard(&x, BYPASS_FIELD) == 0);
-    REFUSED(w, ERR_CONFLICT, release_send(&x.how, &root, uid, 1, true, &r, &w->e));
+    REFUSED(w, ERR_CONFLICT, release_send(&x.how, &root, uid, 1, &again, &r, &w->e));
     assert_int_equal(r.state, RELEASE_SENT);
     close_site(&x);
 }
@@ -137,7 +139,7 @@ static void where_the_way_leads_through_milters_the_message_carries_its_bypass(v
 
     open_site(&x, w, NULL, "?bypass=on");
     uid = hold(&x);
-    OK(w, release_send(&x.how, &root, uid, 1, false, &r, &w->e));
+    OK(w, release_send(&x.how, &root, uid, 1, &once, &r, &w->e));
     hang_up(&x.server);
     buf_init(&got, 1 << 20);
     unstuff(&x, &got);
@@ -161,12 +163,12 @@ static void only_what_was_held_is_released(void **state)
 
     open_site(&x, w, NULL, "");
     uid = hold(&x);
-    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, uid, 2, false, &r, &w->e));
-    REFUSED(w, ERR_NOT_FOUND, release_send(&x.how, &root, uid, 3, false, &r, &w->e));
-    REFUSED(w, ERR_NOT_FOUND, release_send(&x.how, &root, never, 1, false, &r, &w->e));
+    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, uid, 2, &once, &r, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, release_send(&x.how, &root, uid, 3, &once, &r, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, release_send(&x.how, &root, never, 1, &once, &r, &w->e));
     CHECK("and leaves no request behind", store_release_get(w->more, uid, 2, &r, &w->e) == 0);
     x.how.url = "";
-    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, uid, 1, false, &r, &w->e));
+    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, uid, 1, &once, &r, &w->e));
     assert_int_equal(x.server.connections, 0);
     close_site(&x);
 }
@@ -202,13 +204,13 @@ static void after_a_fault_it_is_sent_once_or_nobody_knows(void **state)
 
         open_site(&x, w, f->script, "");
         uid = hold(&x);
-        CHECK(f->holds, release_send(&x.how, &root, uid, 1, false, &r, &e) < 0);
+        CHECK(f->holds, release_send(&x.how, &root, uid, 1, &once, &r, &e) < 0);
         CHECK(f->holds, r.state == f->left && state_of(&x, uid) == f->left);
         CHECK(f->holds, (finish(&x) == 1) == f->finishes);
         if (!f->finishes)
-            CHECK(f->holds, (release_send(&x.how, &root, uid, 1, false, &r, &e) == 0) == f->again);
+            CHECK(f->holds, (release_send(&x.how, &root, uid, 1, &once, &r, &e) == 0) == f->again);
         if (!f->finishes && !f->again)
-            CHECK(f->holds, release_send(&x.how, &root, uid, 1, true, &r, &e) == 0);
+            CHECK(f->holds, release_send(&x.how, &root, uid, 1, &again, &r, &e) == 0);
         CHECK(f->holds, state_of(&x, uid) == RELEASE_SENT);
         close_site(&x);
     }
@@ -241,7 +243,7 @@ static void send_and_die(struct site *x, struct uuid uid, const char *at)
         if (read(go[0], &byte, 1) != 1 || store_open(x->w->url, STORE_EXISTING, &s, NULL) < 0)
             _exit(2);
         how.store = s;
-        (void)release_send(&how, &root, uid, 1, false, &r, NULL);
+        (void)release_send(&how, &root, uid, 1, &once, &r, NULL);
         pause();
         _exit(0);
     }
@@ -269,7 +271,7 @@ static void who_dies_while_sending_loses_nothing_and_doubles_nothing(void **stat
         if (state_of(&x, uid) != deaths[i].left)
             fail_msg("%s: left %s", deaths[i].at, release_state_words[state_of(&x, uid)]);
         CHECK(deaths[i].at, (finish(&x) == 1) == deaths[i].finishes);
-        CHECK("and is not sent a second time", release_send(&x.how, &root, uid, 1, false, &r, &e) < 0);
+        CHECK("and is not sent a second time", release_send(&x.how, &root, uid, 1, &once, &r, &e) < 0);
         hang_up(&x.server);
         CHECK(deaths[i].at, times_heard(&x, mail_heard) == (strcmp(deaths[i].at, ".") != 0));
         close_site(&x);
@@ -287,7 +289,7 @@ static void what_is_not_ours_to_finish_is_left_alone(void **state)
 
     open_site(&x, w, (const struct answer[]){{"MAIL", NULL, 1}, {NULL, NULL, 0}}, "");
     uid = hold(&x);
-    assert_int_equal(release_send(&x.how, &root, uid, 1, false, &r, &e), -1);
+    assert_int_equal(release_send(&x.how, &root, uid, 1, &once, &r, &e), -1);
     assert_int_equal(state_of(&x, uid), RELEASE_REQUESTED);
     assert_int_equal(release_unfinished(&x.how, &root, INT64_C(3600000000), on_unfinished, &sent, &w->e), 0);
     CHECK("who asked a moment ago may be about to send it", sent == 0);

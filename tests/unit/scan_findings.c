@@ -270,11 +270,54 @@ static void an_allow_lifts_the_spam_and_not_the_rest(void **unused)
         a.reply.action = scores[i].action;
         a.reply.passthrough = span_of(scores[i].passthrough);
         a.names_only = scores[i].names_only;
-        findings_score(&a, &more, &out);
+        findings_score(&a, &more, NULL, &out);
         CHECK(scores[i].holds, out.total == scores[i].total && !out.none);
         CHECK(scores[i].holds, out.protected_sum == scores[i].sum);
         CHECK(scores[i].holds, out.protected_reject == scores[i].reject);
         CHECK(scores[i].holds, out.protected_defer == scores[i].defer);
+    }
+}
+
+static const struct {
+    const char        *holds, *decided, *symbols;
+    enum rspamd_action action;
+    const char        *passthrough;
+    double             sum;
+    bool               reject, defer;
+} lifted[] = {
+    {"what was decided weighs nothing", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 X=1", RSPAMD_NO_ACTION, "", 0, false,
+     false},
+    {"and a reject for it is past", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=4", RSPAMD_REJECT, "force_actions", 0,
+     false, false},
+    {"what was not still weighs", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 MIME_BAD=3", RSPAMD_NO_ACTION, "", 3, false,
+     false},
+    {"and is still refused", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 CLAM_VIRUS=0[Emotet]", RSPAMD_REJECT, "clamav", 0,
+     true, false},
+    {"the confirmed virus", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Eicar]", RSPAMD_REJECT, "clamav", 0, false, false},
+    {"another one", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Emotet]", RSPAMD_REJECT, "clamav", 0, true, false},
+    {"the confirmed virus, put off", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Eicar]", RSPAMD_SOFT_REJECT, "clamav", 0, false,
+     false},
+    {"unless somebody could not look", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Eicar] FPROT_FAIL=0", RSPAMD_SOFT_REJECT,
+     "clamav", 0, false, true},
+};
+
+static void what_is_decided_counts_as_if_it_had_not_been_found(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(lifted); i++) {
+        struct scanner_answer decided = answer_of(lifted[i].decided, false), a = answer_of(lifted[i].symbols, false);
+        struct score_parts    out;
+        struct lift           lift = {0};
+
+        lift_add(&lift, decided.reply.symbols, decided.reply.nsymbols, false, NULL);
+        a.reply.required_score = 15;
+        a.reply.action = lifted[i].action;
+        a.reply.passthrough = span_of(lifted[i].passthrough);
+        findings_score(&a, NULL, &lift, &out);
+        CHECK(lifted[i].holds, out.protected_sum == lifted[i].sum);
+        CHECK(lifted[i].holds, out.protected_reject == lifted[i].reject);
+        CHECK(lifted[i].holds, out.protected_defer == lifted[i].defer);
+        CHECK("the score is what it is", out.total == a.reply.score);
     }
 }
 
@@ -301,6 +344,7 @@ int main(void)
         cmocka_unit_test(what_is_proven_already_stays),
         cmocka_unit_test(protected_symbols_are_those_of_the_table_and_of_the_settings),
         cmocka_unit_test(an_allow_lifts_the_spam_and_not_the_rest),
+        cmocka_unit_test(what_is_decided_counts_as_if_it_had_not_been_found),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

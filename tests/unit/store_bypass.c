@@ -7,13 +7,15 @@ static const struct span message = {"From: a@ext.test\r\nSubject: hi\r\n\r\nbody
 static const struct span anna = {"anna@ours.test", 14};
 #define NOW 1000000000000000
 
+static const char *lifts = "";
+
 static struct bypass make(struct buf *out, struct span text)
 {
     struct uuid   uid = uuid7_make();
     struct bypass b;
 
     buf_clear(out);
-    bypass_put(key, &uid, anna, text, NOW, &b, out);
+    bypass_put(key, &uid, anna, text, lifts, NOW, &b, out);
     buf_put(out, text);
     return b;
 }
@@ -40,6 +42,7 @@ static void a_bypass_is_good_for_its_message_its_recipient_and_a_quarter_of_an_h
     assert_memory_equal(&made.uid, &read.uid, sizeof made.uid);
     assert_memory_equal(made.nonce, read.nonce, sizeof made.nonce);
     assert_int_equal(made.expires_us, read.expires_us);
+    assert_string_equal(read.lifts, "");
     assert_true(good(buf_span(&text), anna, NOW + BYPASS_TTL_US - 1));
     CHECK("then it has expired", !good(buf_span(&text), anna, NOW + BYPASS_TTL_US));
     CHECK("it is for nobody else", !good(buf_span(&text), SPAN("bob@ours.test"), NOW));
@@ -103,12 +106,12 @@ static const struct {
     {"an empty field", {"X-Postern-Bypass:\r\n\r\n", 21}},
     {"no value", {"X-Postern-Bypass: v=1\r\n\r\n", 25}},
     {"another version",
-     {"X-Postern-Bypass: v=2; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; n=00; s=00\r\n\r\n", 97}},
+     {"X-Postern-Bypass: v=1; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; n=00; s=00\r\n\r\n", 97}},
     {"a MAC of zeros",
-     {"X-Postern-Bypass: v=1; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; "
-      "n=00000000000000000000000000000000; "
+     {"X-Postern-Bypass: v=2; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; "
+      "n=00000000000000000000000000000000; l=; "
       "s=0000000000000000000000000000000000000000000000000000000000000000\r\n\r\n",
-      188}},
+      192}},
     {"the field in the body", {"Subject: x\r\n\r\nX-Postern-Bypass: v=1\r\n", 37}},
     {"nothing", {"", 0}},
 };
@@ -133,6 +136,39 @@ static void what_somebody_else_wrote_is_no_bypass(void **unused)
     CHECK("so a field that the message came with does no harm", good(buf_span(&text), anna, NOW));
     buf_fini(&text);
     buf_fini(&twice);
+}
+
+/* A stranger, or a person who was allowed less, would put more in it. */
+static void what_a_bypass_lifts_cannot_be_written_by_anybody_else(void **unused)
+{
+    static const char *const tried[] = {"", "mime", "file_type,mime", "file_type,virus:0123456789abcdef", "file_typ", "FILE_TYPE",
+                                        "file_type;", "file_type\r\n x"};
+    struct buf    text;
+    struct bypass read;
+    struct span   all, field;
+    size_t        at;
+
+    (void)unused;
+    buf_init(&text, 10000);
+    lifts = "file_type";
+    make(&text, message);
+    lifts = "";
+    assert_true(bypass_check(key, buf_span(&text), anna, NOW, &read));
+    assert_string_equal(read.lifts, "file_type");
+    all = buf_span(&text);
+    at = span_find(all, SPAN("l=file_type"));
+    field = span_head(all, at + 2);
+    for (size_t i = 0; i < COUNT(tried); i++) {
+        struct buf tampered;
+
+        buf_init(&tampered, 10000);
+        buf_put(&tampered, field);
+        buf_puts(&tampered, tried[i]);
+        buf_put(&tampered, span_skip(all, at + 2 + strlen("file_type")));
+        CHECK(tried[i], !good(buf_span(&tampered), anna, NOW));
+        buf_fini(&tampered);
+    }
+    buf_fini(&text);
 }
 
 /* ---- once ---- */
@@ -166,6 +202,7 @@ int main(void)
               cmocka_unit_test(a_bypass_does_not_care_for_line_ends),
               cmocka_unit_test(a_bypass_that_was_touched_in_any_byte_is_none),
               cmocka_unit_test(what_somebody_else_wrote_is_no_bypass),
+              cmocka_unit_test(what_a_bypass_lifts_cannot_be_written_by_anybody_else),
     };
     int failed = cmocka_run_group_tests(pure, NULL, NULL);
 

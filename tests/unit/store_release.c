@@ -27,7 +27,7 @@ static struct store_release claimed(struct world *w, struct uuid uid)
 {
     struct store_release r;
 
-    OK(w, store_release_request(w->more, &root, uid, 1, false, NULL, &w->e));
+    OK(w, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
     OK(w, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
     return r;
 }
@@ -65,10 +65,10 @@ static void a_release_goes_from_its_request_to_the_servers_reply(void **state)
                                     .dsn = SPAN("2.0.0")};
 
     assert_int_equal(store_release_get(s, uid, 1, &r, &w->e), 0);
-    OK(w, store_release_request(s, &root, uid, 1, false, &r, &w->e));
+    OK(w, store_release_request(s, &root, uid, 1, false, "", &r, &w->e));
     assert_int_equal(r.state, RELEASE_REQUESTED);
     assert_string_equal(r.requested_by, "root");
-    OK(w, store_release_request(s, &root, uid, 1, false, NULL, &w->e));
+    OK(w, store_release_request(s, &root, uid, 1, false, "", NULL, &w->e));
     OK(w, store_release_claim(s, uid, 1, clock_wall_us(), &r, &w->e));
     assert_int_equal(r.state, RELEASE_SENDING);
     assert_int_equal(r.attempt, 1);
@@ -98,9 +98,9 @@ static void what_was_sent_is_never_sent_again(void **state)
 
     OK(w, store_release_dot(w->more, &r, clock_wall_us(), &w->e));
     end_as(w, &r, RELEASE_SENT, 250, "2.0.0 Ok: queued as 4New");
-    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, false, NULL, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
     assert_non_null(strstr(w->e.text, "queued as 4New"));
-    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, true, NULL, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, true, "", NULL, &w->e));
     REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
     assert_int_equal(state_of(w, uid), RELEASE_SENT);
 }
@@ -112,11 +112,11 @@ static void what_nobody_knows_is_sent_again_only_by_a_person_who_says_so(void **
     struct store_release r = claimed(w, uid);
 
     OK(w, store_release_dot(w->more, &r, clock_wall_us(), &w->e));
-    REFUSED(w, ERR_BUSY, store_release_request(w->more, &root, uid, 1, true, NULL, &w->e));
+    REFUSED(w, ERR_BUSY, store_release_request(w->more, &root, uid, 1, true, "", NULL, &w->e));
     end_as(w, &r, RELEASE_UNKNOWN, 0, "the connection was closed");
-    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, false, NULL, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
     REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us() + HOUR_US, &r, &w->e));
-    OK(w, store_release_request(w->more, &root, uid, 1, true, &r, &w->e));
+    OK(w, store_release_request(w->more, &root, uid, 1, true, "", &r, &w->e));
     assert_int_equal(r.state, RELEASE_REQUESTED);
     OK(w, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
     assert_int_equal(r.attempt, 2);
@@ -130,7 +130,7 @@ static void what_was_refused_can_be_asked_for_again(void **state)
 
     end_as(w, &r, RELEASE_FAILED, 550, "5.1.1 no such user");
     REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
-    OK(w, store_release_request(w->more, &root, uid, 1, false, &r, &w->e));
+    OK(w, store_release_request(w->more, &root, uid, 1, false, "", &r, &w->e));
     assert_int_equal(r.state, RELEASE_REQUESTED);
     assert_string_equal(r.reply, "");
 }
@@ -144,7 +144,7 @@ static void one_sender_at_a_time_has_a_release(void **state)
     struct store_release r = claimed(w, uid), other;
 
     REFUSED(w, ERR_BUSY, store_release_claim(w->more, uid, 1, clock_wall_us(), &other, &w->e));
-    REFUSED(w, ERR_BUSY, store_release_request(w->more, &root, uid, 1, true, NULL, &w->e));
+    REFUSED(w, ERR_BUSY, store_release_request(w->more, &root, uid, 1, true, "", NULL, &w->e));
     REFUSED(w, ERR_NOT_FOUND, store_release_claim(w->more, uid, 2, clock_wall_us(), &other, &w->e));
     end_as(w, &r, RELEASE_REQUESTED, 0, "nobody listens");
     OK(w, store_release_claim(w->more, uid, 1, clock_wall_us(), &other, &w->e));
@@ -187,7 +187,7 @@ static void whose_sender_died_before_the_dot_is_open_again_when_its_lease_lapses
     struct store_release r;
     int64_t              now_us = clock_wall_us();
 
-    OK(w, store_release_request(w->more, &root, uid, 1, false, NULL, &w->e));
+    OK(w, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
     assert_int_equal(open_at(w, now_us), 1);
     r = claimed(w, second);
     assert_int_equal(open_at(w, now_us), 1);

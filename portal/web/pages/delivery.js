@@ -40,6 +40,7 @@ function Timeline({ d }) {
         { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
         { at: d.at, what: sentence(d), raw: d.inbound },
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
+        ...(d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", d.release.reply].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 
@@ -74,7 +75,7 @@ function Actions({ d, path, changed }) {
     const act = async (name, call, done) => {
         setBusy(name);
         try { const answer = await call(); note(done(answer)); changed(); }
-        catch (problem) { note(problem.offline ? t("offline.text") : problem.message); }
+        catch (problem) { note(problem.offline ? t("offline.text") : problem.message); if (problem.status === 409) changed(); }
         finally { setBusy(""); }
     };
     const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`));
@@ -92,7 +93,7 @@ function Actions({ d, path, changed }) {
         ${d.can.decide && html`<${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>`}
         ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
         ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}
-        ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p></${Dialog}>`}
+        ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p>${d.can.findings && html`<p class="quiet">${t("virus.found")} <bdi>${d.can.findings}</bdi></p>`}</${Dialog}>`}
         ${(ask === "allow" || ask === "block") && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
     </div>`;
 }
