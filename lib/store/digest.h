@@ -2,7 +2,7 @@
  *
  * Kinds    of a mailbox, for the account whose mailbox it is; of a domain, for an owner of it. Others do not get any: a subscription whose
  *          person has lost the mailbox or the domain stands no more; with account, mailbox or domain it is gone.
- * When     next_us is computed by who knows zones (mail/schedule.h) and stored: what is due is found by one index.
+ * When     next_us is computed by who knows zones (base/schedule.h) and stored: what is due is found by one index.
  * Claims   a batch by one UPDATE; a lease that lapses lets another do it. Who ends a claim moves next_us on by compare-and-set: what is
  *          done twice moves it once.
  * Audit    "digest.add", "digest.set", "digest.delete", "digest.pause", "digest.default". */
@@ -23,7 +23,7 @@ enum digest_filter { DIGEST_QUARANTINED = 1, DIGEST_BLOCKED = 2, DIGEST_SPAM = 4
 struct store_digest_choice {
     int64_t  minute; /* of the local day; hourly: of the hour */
     bool     hourly;
-    unsigned weekdays; /* bit 0: Monday … bit 6: Sunday */
+    unsigned weekdays; /* bit 0: Sunday … bit 6: Saturday, as base/schedule.h has them */
     char     zone[64];
     char     language[16];
     unsigned filters; /* enum digest_filter */

@@ -19,7 +19,7 @@ extern const char *const run_state_words[]; /* "waiting", "sent", "failed", NULL
 
 struct store_run_item {
     struct store_key key;
-    int64_t          place; /* in the letter, from 1; 0: in the count alone */
+    int64_t          place; /* in the letter, from 1; 0: in the count alone; -1: among those that rules blocked */
 };
 struct store_run {
     struct uuid    id, subscription;
@@ -60,7 +60,7 @@ int store_run_get(struct store *s, struct uuid id, struct arena *a, struct store
 int store_run_list(struct store *s, struct uuid subscription, size_t limit, store_run_fn fn, void *ctx, struct err *e);
 /* The latest that the mail server has taken: 1, 0 none, -1. */
 int store_run_last(struct store *s, struct uuid subscription, struct arena *a, struct store_run *out, struct err *e);
-/* In order of places; those in the count alone come first. */
+/* In order of places: those without a line of their own come first. */
 int store_run_items(struct store *s, struct uuid id, store_run_item_fn fn, void *ctx, struct err *e);
 /* 1 and the delivery at that place, 0 there is none, -1: what "release 2" in an answer means. */
 int store_run_item_at(struct store *s, struct uuid id, int64_t place, struct store_key *out, struct err *e);

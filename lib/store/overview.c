@@ -13,6 +13,11 @@ static const char domain_sql[] = "SELECT status, COUNT(*) FROM delivery WHERE do
 /* SQLite has the deliveries of a domain by the id that has the order of the UIDs. */
 static const char domain_lite_sql[] = "SELECT status, COUNT(*) FROM delivery WHERE domain_id = $1 AND id >= $2"
                                       " GROUP BY status";
+static const char mailbox_sql[] = "SELECT status, COUNT(*) FROM delivery_mailbox WHERE mailbox_id = $1 AND uid >= $2"
+                                  " AND uid < $3 GROUP BY status";
+static const char mailbox_lite_sql[] =
+    "SELECT status, COUNT(*) FROM delivery_mailbox WHERE mailbox_id = $1 AND id >= $2"
+    " AND id < $3 GROUP BY status";
 static const char domain_last_sql[] = "SELECT uid FROM delivery WHERE domain_id = $1 ORDER BY uid DESC LIMIT 1";
 static const char domain_last_lite_sql[] = "SELECT uid FROM delivery WHERE domain_id = $1 ORDER BY id DESC LIMIT 1";
 static const char queue_sql[] = "SELECT CAST(COALESCE(SUM(CASE WHEN uid >= $1 THEN 1 ELSE 0 END), 0) AS BIGINT),"
@@ -83,6 +88,18 @@ int store_overview_domain(struct store *s, struct uuid domain, int64_t since_us,
         db_rows_free(&r);
     }
     return 0;
+}
+
+int store_overview_mailbox(struct store *s, struct uuid mailbox, int64_t since_us, int64_t until_us,
+                           int64_t by_status[DELIVERY_STATUSES], struct err *e)
+{
+    bool                lite = db_kind(s->log) == DB_SQLITE;
+    struct day_uid      since = uid_at(since_us), until = uid_at(until_us);
+    const struct db_val vals[] = {dbv_uuid(&mailbox), lite ? dbv_i64(day_id_at(since_us / 1000)) : dbv_str(since.text),
+                                  lite ? dbv_i64(day_id_at(until_us / 1000)) : dbv_str(until.text)};
+
+    memset(by_status, 0, DELIVERY_STATUSES * sizeof *by_status);
+    return row_each(s->log, lite ? mailbox_lite_sql : mailbox_sql, vals, 3, each_status, by_status, e) < 0 ? -1 : 0;
 }
 
 int store_overview_queue(struct store *s, const struct uuid *domain, int64_t now_us, struct store_overview_queue *out,

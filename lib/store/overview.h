@@ -15,6 +15,10 @@ int store_overview_last(struct store *s, int64_t *at_us_out, struct err *e);
 int store_overview_domain(struct store *s, struct uuid domain, int64_t since_us, int64_t by_status[DELIVERY_STATUSES],
                           int64_t *last_us_out, struct err *e);
 
+/* The deliveries to a mailbox between the two, by status. */
+int store_overview_mailbox(struct store *s, struct uuid mailbox, int64_t since_us, int64_t until_us,
+                           int64_t by_status[DELIVERY_STATUSES], struct err *e);
+
 /* What the mail server has not delivered yet, as its log has told, by how long ago it came. What is older than a mail server keeps
  * anything has an end that the log never told. */
 struct store_overview_queue {

@@ -27,7 +27,7 @@ CREATE TABLE digest_item (
     uid             TEXT NOT NULL,
     n               BIGINT NOT NULL,
     run_id          BYTEA NOT NULL,
-    place           BIGINT NOT NULL,                -- its number in the letter, from 1; 0: in the count alone
+    place           BIGINT NOT NULL,                -- its number in the letter, from 1; 0, -1: counted alone
     PRIMARY KEY (subscription_id, uid, n)
 );
 CREATE INDEX digest_item_run ON digest_item (run_id, place);

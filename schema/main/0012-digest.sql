@@ -7,7 +7,7 @@ CREATE TABLE digest_subscription (
     domain_id       BYTEA NOT NULL REFERENCES domain (id) ON DELETE CASCADE,    -- whose it is, or the mailbox's
     minute          BIGINT NOT NULL,                -- of the local day; hourly: of the hour
     hourly          SMALLINT NOT NULL CHECK (hourly IN (0, 1)),
-    weekdays        BIGINT NOT NULL,                -- 1: Monday, 2: Tuesday, … 64: Sunday
+    weekdays        BIGINT NOT NULL,                -- 1: Sunday, 2: Monday, … 64: Saturday
     zone            TEXT NOT NULL,                  -- IANA
     language        TEXT NOT NULL,                  -- BCP 47
     filters         BIGINT NOT NULL,                -- 1: quarantined, 2: blocked, 4: spam

@@ -1,0 +1,486 @@
+/* lib/letter/content.c - see content.h. */
+#include "letter/content.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "base/map.h"
+#include "custody/held.h"
+#include "custody/release.h"
+#include "scan/findings.h"
+#include "scan/learnable.h"
+#include "store/overview.h"
+#include "store/search.h"
+#include "store/setting.h"
+
+#define WEEK_US (7 * 86400 * INT64_C(1000000))
+#define PAGE 200
+#define BLOCKED_LOOKED_AT 200 /* of an old digest: for the senders */
+
+/* What is being gathered. */
+struct gather {
+    const struct digest_look  *look;
+    const struct store_digest *d;
+    struct arena              *a;
+    struct map                 listed; /* keys that are not new */
+    struct digest_item        *items;
+    size_t                     n, room, max;
+    struct thresholds          thresholds;
+    struct uuid                domain; /* whose those are */
+    bool                       has_thresholds, more;
+};
+
+static struct store_scope scope_of(const struct store_digest *d)
+{
+    return d->kind == DIGEST_MAILBOX ? store_scope_mailbox(d->mailbox) : store_scope_domain(d->domain);
+}
+
+static struct span key_span(const struct store_key *k, struct arena *a)
+{
+    struct store_key *copy = arena_zalloc(a, sizeof *copy);
+
+    if (copy == NULL)
+        return (struct span){0};
+    memcpy(copy->uid.b, k->uid.b, sizeof copy->uid.b);
+    copy->n = k->n;
+    return span_make(copy, sizeof *copy);
+}
+
+/* ---- one delivery ---- */
+
+static bool grow(struct gather *g)
+{
+    size_t              room = g->room == 0 ? 64 : 2 * g->room;
+    struct digest_item *to;
+
+    if (g->n < g->room)
+        return true;
+    to = arena_array(g->a, room, sizeof *to);
+    if (to == NULL)
+        return false;
+    if (g->n > 0)
+        memcpy(to, g->items, g->n * sizeof *to);
+    g->items = to;
+    g->room = room;
+    return true;
+}
+
+/* The domain's, as they hold now: one read for all of a digest. */
+static const struct thresholds *thresholds_of(struct gather *g)
+{
+    struct store_domain_view  view;
+    struct store_mailbox_view mailbox;
+
+    if (g->has_thresholds)
+        return &g->thresholds;
+    g->thresholds = store_thresholds_built_in;
+    if (g->d->kind == DIGEST_MAILBOX && store_mailbox_view(g->look->store, g->d->mailbox, &mailbox, NULL) == 0)
+        g->thresholds = mailbox.thresholds;
+    else if (store_domain_view(g->look->store, &g->d->domain, g->a, &view, NULL) == 0)
+        g->thresholds = view.thresholds;
+    g->has_thresholds = true;
+    return &g->thresholds;
+}
+
+static enum digest_group group_of(struct gather *g, const struct store_row *r)
+{
+    if (r->status == STATUS_BLOCKED)
+        return GROUP_BLOCKED;
+    return r->status == STATUS_SPAM || held_likely_spam(r->has_rule, r->has_score, r->score, thresholds_of(g))
+               ? GROUP_PROBABLY_SPAM
+               : GROUP_PROBABLY_FINE;
+}
+
+static void take_row(struct gather *g, const struct store_row *r, struct digest_item *i)
+{
+    const struct thresholds *t = thresholds_of(g);
+
+    *i = (struct digest_item){.key = r->key,
+                              .group = group_of(g, r),
+                              .status = r->status,
+                              .state = r->state,
+                              .at_us = r->at_us,
+                              .size = r->size,
+                              .score = r->has_score ? held_own_score(r->has_rule, r->score) : NAN,
+                              .threshold = r->has_rule || !r->has_score ? NAN : t->add_header,
+                              .reason = !r->has_rule                                ? REASON_SCORE
+                                        : held_by_themselves(r->has_rule, r->layer) ? REASON_YOUR_RULE
+                                                                                    : REASON_SITE_RULE,
+                              .can_release = release_held(r->verdict) && !delivery_was_released(r->verdict, r->state) &&
+                                             held_by_themselves(r->has_rule, r->layer),
+                              .from_name = arena_dup(g->a, r->from_name),
+                              .from_address = arena_dup(g->a, r->from_address),
+                              .envelope_sender = arena_dup(g->a, r->sender),
+                              .subject = arena_dup(g->a, r->subject),
+                              .recipient = arena_dup(g->a, r->recipient)};
+    if (!isnan(i->threshold) && i->score < i->threshold)
+        i->threshold = NAN;
+}
+
+static int add_row(struct gather *g, const struct store_row *r)
+{
+    if (g->n == g->max) {
+        g->more = true;
+        return 1;
+    }
+    if (!grow(g))
+        return 1;
+    take_row(g, r, &g->items[g->n++]);
+    return 0;
+}
+
+/* What the filter found that is not the person's to decide about; and whether we still have the message. */
+static int look_closer(struct gather *g, struct digest_item *i, struct err *e)
+{
+    static const enum digest_reason of[] = {
+        [FINDING_POLICY] = REASON_SITE_RULE, [FINDING_ATTACHMENT] = REASON_ATTACHMENT, [FINDING_VIRUS] = REASON_VIRUS};
+    const struct conf_list *scanner = g->look->scanner;
+    struct scanner_answer   answer = {0};
+    struct store_message    m;
+    struct store_custody    c;
+    enum finding_kind       worst;
+
+    if (i->status != STATUS_QUARANTINED)
+        return 0;
+    if (store_message_read(g->look->store, &i->key.uid, g->a, &m, e) < 0)
+        return -1;
+    learnable_read_symbols(m.symbols, g->a, &answer);
+    worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols,
+                             scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd")),
+                             g->look->protected_symbols);
+    if (worst != FINDING_NONE) {
+        i->reason = of[worst];
+        i->can_release = false;
+    }
+    if (i->can_release &&
+        (store_custody_get(g->look->store, &i->key.uid, g->a, &c, NULL) < 0 || c.copy || c.place == CUSTODY_GONE))
+        i->can_release = false;
+    return 0;
+}
+
+/* ---- order ---- */
+
+static int by_group(const void *x, const void *y)
+{
+    const struct digest_item *a = x, *b = y;
+    double                    sa = isnan(a->score) ? 0 : a->score, sb = isnan(b->score) ? 0 : b->score;
+
+    if (a->group != b->group)
+        return a->group < b->group ? -1 : 1;
+    if (a->group != GROUP_BLOCKED && sa != sb)
+        return sa < sb ? -1 : 1;
+    return a->at_us != b->at_us ? (a->at_us > b->at_us ? -1 : 1) : uuid_cmp(&a->key.uid, &b->key.uid);
+}
+
+static void give_places(struct gather *g, struct digest_content *out)
+{
+    if (g->n > 0)
+        qsort(g->items, g->n, sizeof *g->items, by_group);
+    for (size_t i = 0; i < g->n; i++) {
+        struct digest_item *x = &g->items[i];
+
+        out->of_group[x->group]++;
+        if (x->group == GROUP_BLOCKED)
+            x->place = -1;
+        else if (out->shown < DIGEST_SHOWN)
+            x->place = (int64_t)++out->shown;
+        x->can_release = x->can_release && x->place > 0;
+    }
+    out->items = g->items;
+    out->nitems = g->n;
+    out->more = g->more;
+}
+
+/* ---- those blocked ---- */
+
+static int by_number(const void *x, const void *y)
+{
+    const struct digest_sender *a = x, *b = y;
+
+    return a->n != b->n ? (a->n > b->n ? -1 : 1) : span_cmp(a->address, b->address);
+}
+
+/* The most frequent senders of what rules blocked. */
+static void count_senders(struct gather *g, struct digest_content *out)
+{
+    struct digest_sender *all = arena_array(g->a, out->of_group[GROUP_BLOCKED] + 1, sizeof *all), *one;
+    struct map            by_address;
+    size_t                n = 0;
+
+    if (all == NULL)
+        return;
+    map_init(&by_address);
+    for (size_t i = 0; i < g->n; i++) {
+        const struct digest_item *x = &g->items[i];
+        struct span               who = x->from_address.n > 0 ? x->from_address : x->envelope_sender;
+
+        if (x->group != GROUP_BLOCKED || x->gone)
+            continue;
+        if ((one = map_get(&by_address, who)) == NULL) {
+            one = &all[n++];
+            *one = (struct digest_sender){.address = who};
+            map_put(&by_address, who, one);
+        }
+        one->n++;
+    }
+    map_fini(&by_address);
+    qsort(all, n, sizeof *all, by_number);
+    out->nblocked_by = n < DIGEST_SENDERS ? n : DIGEST_SENDERS;
+    memcpy(out->blocked_by, all, out->nblocked_by * sizeof *all);
+}
+
+/* ---- the numbers ---- */
+
+static int count_all(struct gather *g, struct digest_content *out, struct err *e)
+{
+    int64_t n[DELIVERY_STATUSES], last;
+    int     rc = g->d->kind == DIGEST_MAILBOX
+                     ? store_overview_mailbox(g->look->store, g->d->mailbox, out->since_us, out->until_us, n, e)
+                     : store_overview_domain(g->look->store, g->d->domain, out->since_us, n, &last, e);
+
+    if (rc < 0)
+        return -1;
+    out->quarantined = n[STATUS_QUARANTINED];
+    out->blocked = n[STATUS_BLOCKED];
+    out->spam = n[STATUS_SPAM];
+    out->delivered = n[STATUS_DELIVERED] + n[STATUS_RECEIVED];
+    return 0;
+}
+
+/* ---- what is new ---- */
+
+static int note_listed(void *ctx, const struct store_run_item *i)
+{
+    struct gather *g = ctx;
+    struct span    key = key_span(&i->key, g->a);
+
+    if (key.n == 0)
+        return 1;
+    map_put(&g->listed, key, g);
+    return 0;
+}
+
+static int each_row(void *ctx, const struct store_row *r)
+{
+    struct gather   *g = ctx;
+    struct store_key key = {.n = r->key.n};
+
+    memcpy(key.uid.b, r->key.uid.b, sizeof key.uid.b);
+    return map_get(&g->listed, span_make(&key, sizeof key)) != NULL ? 0 : add_row(g, r);
+}
+
+static unsigned statuses_of(unsigned filters)
+{
+    return (filters & DIGEST_QUARANTINED ? 1u << STATUS_QUARANTINED : 0) |
+           (filters & DIGEST_BLOCKED ? 1u << STATUS_BLOCKED : 0) | (filters & DIGEST_SPAM ? 1u << STATUS_SPAM : 0);
+}
+
+static int search_new(struct gather *g, int64_t since_us, int64_t until_us, struct err *e)
+{
+    struct store_search     q = {.scope = scope_of(g->d),
+                                 .statuses = statuses_of(g->d->choice.filters),
+                                 .since_us = since_us,
+                                 .until_us = until_us,
+                                 .limit = PAGE};
+    struct store_search_end end = {.more = true};
+
+    while (end.more && !g->more && !g->a->full) {
+        if (store_search(g->look->store, &q, each_row, g, &end, e) < 0)
+            return -1;
+        q.has_before = true;
+        q.before = end.next;
+    }
+    return g->a->full ? err_set(e, ERR_LIMIT, "no memory for a digest of %zu messages", g->n) : 0;
+}
+
+/* From when on: a first digest tells of a day, or of all since there is a subscription, and none of more than a week. */
+static int begin_of(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
+                    int64_t *look_out, int64_t *tell_out, struct err *e)
+{
+    struct store_run last;
+    int              rc = store_run_last(l->store, d->id, a, &last, e);
+    int64_t          week = now_us - DIGEST_LOOK_US, first = now_us - DIGEST_FIRST_US;
+
+    if (rc < 0)
+        return -1;
+    if (rc == 0 && d->created_us < first)
+        first = d->created_us;
+    *look_out = rc > 0 || first < week ? week : first;
+    *tell_out = rc > 0 && last.until_us > week ? last.until_us : *look_out;
+    return 0;
+}
+
+static int gather_new(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
+{
+    int64_t look;
+
+    out->until_us = now_us;
+    if (begin_of(g->look, g->d, now_us, g->a, &look, &out->since_us, e) < 0 ||
+        store_run_listed(g->look->store, g->d->id, look, note_listed, g, e) < 0 ||
+        search_new(g, look, now_us - DIGEST_YOUNG_US, e) < 0)
+        return -1;
+    give_places(g, out);
+    for (size_t i = 0; i < g->n; i++)
+        if (g->items[i].place > 0 && look_closer(g, &g->items[i], e) < 0)
+            return -1;
+    count_senders(g, out);
+    return count_all(g, out, e);
+}
+
+static struct gather gather_begin(const struct digest_look *l, const struct store_digest *d, struct arena *a)
+{
+    struct gather g = {.look = l, .d = d, .a = a, .max = RUN_ITEMS_MAX};
+
+    map_init(&g.listed);
+    return g;
+}
+
+int digest_content_new(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
+                       struct digest_content *out, struct err *e)
+{
+    struct gather g = gather_begin(l, d, a);
+    int           rc;
+
+    *out = (struct digest_content){0};
+    rc = gather_new(&g, now_us, out, e);
+    map_fini(&g.listed);
+    return rc;
+}
+
+/* ---- what was listed ---- */
+
+struct old {
+    struct gather         *g;
+    struct digest_content *out;
+    size_t                 blocked;
+};
+
+/* Those that are looked at again have a place in the list; the others count. */
+static int each_item(void *ctx, const struct store_run_item *i)
+{
+    struct old *o = ctx;
+
+    if (i->place == -1)
+        o->out->of_group[GROUP_BLOCKED]++;
+    if (i->place == 0)
+        o->out->of_group[GROUP_PROBABLY_SPAM]++;
+    if (i->place == 0 || (i->place == -1 && o->blocked++ >= BLOCKED_LOOKED_AT))
+        return 0;
+    if (!grow(o->g))
+        return 1;
+    o->g->items[o->g->n++] = (struct digest_item){
+        .key = i->key, .place = i->place, .gone = true, .group = GROUP_BLOCKED};
+    return 0;
+}
+
+struct again {
+    struct gather      *g;
+    struct digest_item *item;
+};
+
+static int each_again(void *ctx, const struct store_row *r)
+{
+    struct again      *x = ctx;
+    struct digest_item was = *x->item;
+
+    if (r->key.n != was.key.n)
+        return 0;
+    take_row(x->g, r, x->item);
+    x->item->place = was.place;
+    if (was.place == -1)
+        x->item->group = GROUP_BLOCKED;
+    return 1;
+}
+
+static int read_again(struct gather *g, struct digest_item *i, struct err *e)
+{
+    struct again            x = {g, i};
+    struct store_search     q = {.scope = scope_of(g->d), .has_uid = true, .uid = i->key.uid};
+    struct store_search_end end;
+
+    if (store_search(g->look->store, &q, each_again, &x, &end, e) < 0)
+        return -1;
+    return i->place > 0 && !i->gone ? look_closer(g, i, e) : 0;
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const struct digest_item *a = x, *b = y;
+    int64_t                   pa = a->place > 0 ? a->place : INT64_MAX, pb = b->place > 0 ? b->place : INT64_MAX;
+
+    return pa != pb ? (pa < pb ? -1 : 1) : uuid_cmp(&a->key.uid, &b->key.uid);
+}
+
+static int gather_old(struct gather *g, const struct store_run *r, struct digest_content *out, struct err *e)
+{
+    struct old o = {g, out, 0};
+
+    out->since_us = r->since_us;
+    out->until_us = r->until_us;
+    if (store_run_items(g->look->store, r->id, each_item, &o, e) < 0)
+        return -1;
+    for (size_t i = 0; i < g->n; i++)
+        if (read_again(g, &g->items[i], e) < 0)
+            return -1;
+    if (g->n > 0)
+        qsort(g->items, g->n, sizeof *g->items, by_place);
+    for (size_t i = 0; i < g->n && g->items[i].place > 0; i++) {
+        out->shown++;
+        out->of_group[g->items[i].group]++;
+    }
+    out->items = g->items;
+    out->nitems = g->n;
+    count_senders(g, out);
+    return g->a->full ? err_set(e, ERR_LIMIT, "no memory for a digest") : count_all(g, out, e);
+}
+
+int digest_content_of(const struct digest_look *l, const struct store_digest *d, const struct store_run *r,
+                      struct arena *a, struct digest_content *out, struct err *e)
+{
+    struct gather g = gather_begin(l, d, a);
+    int           rc;
+
+    *out = (struct digest_content){0};
+    rc = gather_old(&g, r, out, e);
+    map_fini(&g.listed);
+    return rc;
+}
+
+/* ---- beginning ---- */
+
+/* Nothing was held: is it a week since anything was said? */
+static int quiet_is_due(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
+                        struct err *e)
+{
+    struct store_run last;
+    int              rc;
+
+    if (!d->choice.quiet)
+        return 0;
+    rc = store_run_last(l->store, d->id, a, &last, e);
+    return rc < 0 ? -1 : now_us - (rc > 0 ? last.until_us : d->created_us) >= WEEK_US;
+}
+
+int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                 struct arena *a, struct uuid *id_out, struct err *e)
+{
+    struct digest_content  c;
+    struct store_run_item *items;
+    struct store_run       r = {.subscription = d->id, .until_us = until_us, .recipient = span_of(d->address)};
+    bool                   begun;
+    int                    rc;
+
+    if (digest_content_new(l, d, now_us, a, &c, e) < 0)
+        return -1;
+    if (c.nitems == 0 && (rc = quiet_is_due(l, d, now_us, a, e)) <= 0)
+        return rc;
+    if ((items = arena_array(a, c.nitems + 1, sizeof *items)) == NULL)
+        return err_set(e, ERR_LIMIT, "no memory for a digest of %zu messages", c.nitems);
+    for (size_t i = 0; i < c.nitems; i++)
+        items[i] = (struct store_run_item){c.items[i].key, c.items[i].place};
+    r.since_us = c.since_us;
+    r.quiet = c.nitems == 0;
+    if (store_run_begin(l->store, &r, items, c.nitems, now_us, id_out, &begun, e) < 0)
+        return -1;
+    return begun;
+}

@@ -1,0 +1,248 @@
+/* What a digest tells: everything once, however late it was written; in groups; and what has become of it since. */
+#include "letter/content.h"
+
+#include "log_world.h"
+#include "store/search.h"
+
+#define SECOND INT64_C(1000000)
+#define HOUR (3600 * SECOND)
+
+static const struct conf_list nothing = {0};
+
+/* A digest of the first mailbox at a moment, and what it needs. */
+struct desk {
+    struct world         *w;
+    struct digest_look    look;
+    struct store_digest   d;
+    struct digest_content c;
+    struct arena          a;
+    int64_t               now_us;
+};
+
+static void desk_begin(struct desk *k, void **state)
+{
+    *k = (struct desk){.w = world_of(state), .now_us = clock_wall_us()};
+    k->look = (struct digest_look){k->w->more, &nothing, &nothing};
+    k->d = (struct store_digest){.id = uuid7_make(),
+                                 .kind = DIGEST_MAILBOX,
+                                 .mailbox = first_box,
+                                 .domain = first_domain,
+                                 .address = "anna@ours.example",
+                                 .created_us = k->now_us - HOUR,
+                                 .choice.filters = DIGEST_QUARANTINED | DIGEST_BLOCKED | DIGEST_SPAM};
+    arena_init(&k->a, 64 << 20);
+}
+
+static struct uuid uid_at(int64_t us)
+{
+    struct uuid u = uuid7_make();
+
+    for (int i = 0; i < 6; i++)
+        u.b[i] = (uint8_t)((uint64_t)(us / 1000) >> (40 - 8 * i));
+    return u;
+}
+
+/* A letter that came that long ago. */
+static struct uuid came(struct desk *k, int64_t ago_us, enum delivery_verdict verdict, double score)
+{
+    struct letter               l;
+    const struct store_message *m = &l.m;
+
+    a_letter(&l);
+    l.m.uid = uid_at(k->now_us - ago_us);
+    l.m.at_us = k->now_us - ago_us;
+    l.to[0].verdict = verdict;
+    l.to[0].score = score;
+    l.to[0].has_rule = verdict == DELIVERY_BLOCKED;
+    l.to[0].layer = verdict == DELIVERY_BLOCKED ? SPAN("mailbox rules") : SPAN("");
+    l.m.kept = verdict == DELIVERY_QUARANTINED;
+    l.m.sha256 = SPAN("01234567890123456789012345678901");
+    l.m.key_id = SPAN("k1");
+    l.m.keep_us = k->now_us + 86400 * SECOND;
+    OK(k->w, store_message_put(k->w->more, &m, 1, &k->w->e));
+    return l.m.uid;
+}
+
+static size_t look(struct desk *k)
+{
+    OK(k->w, digest_content_new(&k->look, &k->d, k->now_us, &k->a, &k->c, &k->w->e));
+    return k->c.nitems;
+}
+
+static struct uuid send(struct desk *k)
+{
+    struct store_run run;
+    struct uuid      id;
+
+    assert_int_equal(digest_begin(&k->look, &k->d, k->now_us, k->now_us, &k->a, &id, &k->w->e), 1);
+    assert_int_equal(store_run_claim(k->w->more, SPAN("us"), k->now_us, &k->a, &run, &k->w->e), 1);
+    OK(k->w, store_run_sent(k->w->more, id, SPAN("us"), SPAN("250"), k->now_us, &k->w->e));
+    return id;
+}
+
+static void what_was_held_is_told_once_and_what_was_written_late_too(void **state)
+{
+    struct desk k;
+    struct uuid id;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_CLEAN, 1);
+    assert_int_equal(look(&k), 1);
+    send(&k);
+    k.now_us += HOUR;
+    assert_int_equal(look(&k), 0);
+    CHECK("nothing new, nothing sent", digest_begin(&k.look, &k.d, k.now_us, k.now_us, &k.a, &id, &k.w->e) == 0);
+    came(&k, 5 * HOUR, DELIVERY_QUARANTINED, 8);
+    CHECK("older than the last digest, written behind it", look(&k) == 1);
+    arena_fini(&k.a);
+}
+
+static void a_first_digest_tells_of_a_day_and_none_of_more_than_a_week(void **state)
+{
+    struct desk k;
+
+    desk_begin(&k, state);
+    came(&k, 23 * HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, 25 * HOUR, DELIVERY_QUARANTINED, 7);
+    CHECK("a day", look(&k) == 1);
+    k.d.created_us = k.now_us - 3 * 24 * HOUR;
+    CHECK("since there is a subscription", look(&k) == 2);
+    came(&k, 7 * 24 * HOUR + SECOND, DELIVERY_QUARANTINED, 7);
+    k.d.created_us = k.now_us - 30 * 24 * HOUR;
+    CHECK("a week", look(&k) == 2);
+    arena_fini(&k.a);
+}
+
+static void what_is_young_waits(void **state)
+{
+    struct desk k;
+
+    desk_begin(&k, state);
+    came(&k, DIGEST_YOUNG_US - SECOND, DELIVERY_QUARANTINED, 7);
+    assert_int_equal(look(&k), 0);
+    k.now_us += 2 * SECOND;
+    assert_int_equal(look(&k), 1);
+    arena_fini(&k.a);
+}
+
+static void filters_choose_what_is_told(void **state)
+{
+    struct desk k;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_BLOCKED, 100);
+    came(&k, HOUR, DELIVERY_TAGGED, 8);
+    assert_int_equal(look(&k), 3);
+    k.d.choice.filters = DIGEST_BLOCKED;
+    assert_int_equal(look(&k), 1);
+    assert_int_equal(k.c.of_group[GROUP_BLOCKED], 1);
+    k.d.choice.filters = DIGEST_SPAM;
+    assert_int_equal(look(&k), 1);
+    CHECK("the numbers are of all", k.c.quarantined == 1 && k.c.blocked == 1 && k.c.spam == 1 && k.c.delivered == 0);
+    arena_fini(&k.a);
+}
+
+static void the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted(void **state)
+{
+    struct desk k;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 30);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 9);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 6.5);
+    came(&k, HOUR, DELIVERY_BLOCKED, 100);
+    came(&k, HOUR, DELIVERY_BLOCKED, 100);
+    assert_int_equal(look(&k), 5);
+    assert_true(k.c.shown == 3 && k.c.of_group[GROUP_PROBABLY_FINE] == 2 && k.c.of_group[GROUP_PROBABLY_SPAM] == 1);
+    assert_true(k.c.items[0].score == 6.5 && k.c.items[0].place == 1 && k.c.items[0].can_release);
+    assert_true(k.c.items[0].threshold == 6 && k.c.items[0].reason == REASON_SCORE);
+    assert_true(k.c.items[2].group == GROUP_PROBABLY_SPAM && k.c.items[2].place == 3);
+    assert_true(k.c.items[3].place == -1 && !k.c.items[3].can_release);
+    assert_true(k.c.nblocked_by == 1 && k.c.blocked_by[0].n == 2 &&
+                span_is(k.c.blocked_by[0].address, "billing@partner.example"));
+    arena_fini(&k.a);
+}
+
+static void fifty_have_a_line_and_the_others_are_counted(void **state)
+{
+    struct desk k;
+
+    desk_begin(&k, state);
+    for (int i = 0; i < DIGEST_SHOWN + 3; i++)
+        came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    assert_int_equal(look(&k), DIGEST_SHOWN + 3);
+    assert_int_equal(k.c.shown, DIGEST_SHOWN);
+    assert_int_equal(k.c.items[DIGEST_SHOWN].place, 0);
+    send(&k);
+    CHECK("and told", look(&k) == 0);
+    arena_fini(&k.a);
+}
+
+static void what_was_listed_is_read_as_it_is_now(void **state)
+{
+    struct desk      k;
+    struct store_run run;
+    struct uuid      id;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 6.5);
+    came(&k, HOUR, DELIVERY_BLOCKED, 100);
+    id = send(&k);
+    OK(k.w, store_run_get(k.w->more, id, &k.a, &run, &k.w->e));
+    OK(k.w, db_run(k.look.store->log, "UPDATE delivery SET state = 'released', status = 'delivered' WHERE score = 7", NULL,
+                   0, NULL, &k.w->e));
+    OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
+    assert_true(k.c.shown == 2 && k.c.of_group[GROUP_BLOCKED] == 1 && k.c.nblocked_by == 1);
+    assert_true(k.c.items[0].score == 6.5 && k.c.items[0].can_release);
+    assert_true(k.c.items[1].score == 7 && !k.c.items[1].can_release && k.c.items[1].state == STATE_RELEASED);
+    arena_fini(&k.a);
+}
+
+static void a_quiet_week_is_told_once(void **state)
+{
+    struct desk k;
+    struct uuid id;
+
+    desk_begin(&k, state);
+    k.d.choice.quiet = true;
+    CHECK("not yet", digest_begin(&k.look, &k.d, k.now_us, k.now_us, &k.a, &id, &k.w->e) == 0);
+    k.now_us += 7 * 24 * HOUR;
+    send(&k);
+    k.now_us += HOUR;
+    CHECK("nor again", digest_begin(&k.look, &k.d, k.now_us, k.now_us, &k.a, &id, &k.w->e) == 0);
+    arena_fini(&k.a);
+}
+
+static void a_window_is_begun_once(void **state)
+{
+    struct desk k;
+    struct uuid id;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    assert_int_equal(digest_begin(&k.look, &k.d, k.now_us, k.now_us, &k.a, &id, &k.w->e), 1);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    assert_int_equal(digest_begin(&k.look, &k.d, k.now_us, k.now_us, &k.a, &id, &k.w->e), 0);
+    assert_int_equal(digest_begin(&k.look, &k.d, k.now_us + 1, k.now_us, &k.a, &id, &k.w->e), 1);
+    arena_fini(&k.a);
+}
+
+int main(void)
+{
+    static const struct both_test tests[] = {
+        STORE(what_was_held_is_told_once_and_what_was_written_late_too),
+        STORE(a_first_digest_tells_of_a_day_and_none_of_more_than_a_week),
+        STORE(what_is_young_waits),
+        STORE(filters_choose_what_is_told),
+        STORE(the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted),
+        STORE(fifty_have_a_line_and_the_others_are_counted),
+        STORE(what_was_listed_is_read_as_it_is_now),
+        STORE(a_quiet_week_is_told_once),
+        STORE(a_window_is_begun_once),
+    };
+
+    return run_on_both(tests, COUNT(tests));
+}
