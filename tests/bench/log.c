@@ -3,6 +3,7 @@
  *   bench-log URL N MS [WORD...]
  *       fills an empty store with N deliveries over 90 days, then searches, then forgets days while somebody writes
  *   plans   says how the database goes about each search
+ *   fill    searches nothing and forgets nothing
  *   keep    forgets nothing; what is filled already is not filled again, so that it can be searched anew
  *   check   what holds on a busy machine too: every page is compared with one found by looking at each row, no plan may read a table
  *           from end to end, and the limit is one of CPU time. Fewer tries, and written without waiting for the disk.
@@ -36,7 +37,7 @@
 struct job {
     const char *url;
     int64_t     n, limit_us, begin_ms;
-    bool        plans, keep, check;
+    bool        plans, keep, check, fill;
 };
 
 static _Noreturn void die(const char *doing, const struct err *e)
@@ -754,9 +755,10 @@ int main(int argc, char **argv)
         job.plans = job.plans || strcmp(argv[i], "plans") == 0;
         job.keep = job.keep || strcmp(argv[i], "keep") == 0;
         job.check = job.check || strcmp(argv[i], "check") == 0;
+        job.fill = job.fill || strcmp(argv[i], "fill") == 0;
     }
     if (job.n < 1000 || job.limit_us <= 0) {
-        fprintf(stderr, "usage: bench-log URL N MS [plans] [keep] [check]\n");
+        fprintf(stderr, "usage: bench-log URL N MS [fill] [plans] [keep] [check]\n");
         return 64;
     }
     if (store_open(job.url, STORE_CREATE, &s, &e) < 0)
@@ -768,8 +770,8 @@ int main(int argc, char **argv)
         if (store_open(job.url, STORE_EXISTING, &s, &e) < 0)
             die("open", &e);
     }
-    good = search_all(s, &job);
-    good = (job.keep || forget(s, &job)) && good;
+    good = job.fill || search_all(s, &job);
+    good = (job.keep || job.fill || forget(s, &job)) && good;
     store_close(&s);
     return good ? 0 : 1;
 }
