@@ -56,7 +56,13 @@ struct settings {
         const char *url, *from;
     } smtp;
     struct {
+        struct conf_list listen_http, listen_lmtp;
+        const char      *reply_to, *templates;
+        int64_t          per_second;
+    } digest;
+    struct {
         const char      *listen, *public_url, *sso_url, *name, *web, *modules;
+        const char      *challenge_site_key, *challenge_secret, *challenge_verify, *challenge_script;
         struct conf_list trusted_proxies, metrics_from;
     } portal;
     struct {

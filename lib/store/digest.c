@@ -21,6 +21,7 @@ const char *const digest_kind_words[] = {"mailbox", "domain", NULL};
     " LEFT JOIN domain_role r ON r.account_id = s.account_id AND r.domain_id = s.domain_id"
 static const char get_sql[] = SELECT " WHERE s.id = $1";
 static const char list_sql[] = SELECT " WHERE s.account_id = $1 ORDER BY s.created_us, s.id";
+static const char each_sql[] = SELECT " ORDER BY s.created_us, s.id";
 static const char add_sql[] = "INSERT INTO digest_subscription (id, kind, account_id, mailbox_id, domain_id, " CHOICE
                               ", next_us, created_us,"
                               " updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $14)";
@@ -127,6 +128,13 @@ int store_digest_list(struct store *s, struct uuid account, store_digest_fn fn, 
     struct digest_list l = {fn, ctx};
 
     return row_each(s->main, list_sql, (struct db_val[]){dbv_uuid(&account)}, 1, each_digest, &l, e) < 0 ? -1 : 0;
+}
+
+int store_digest_each(struct store *s, store_digest_fn fn, void *ctx, struct err *e)
+{
+    struct digest_list l = {fn, ctx};
+
+    return row_each(s->main, each_sql, NULL, 0, each_digest, &l, e) < 0 ? -1 : 0;
 }
 
 /* ---- changes ---- */

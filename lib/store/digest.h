@@ -57,6 +57,8 @@ int store_digest_pause(struct store *s, const struct actor *by, struct uuid id, 
 int store_digest_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e);
 int store_digest_get(struct store *s, struct uuid id, struct store_digest *out, struct err *e);
 int store_digest_list(struct store *s, struct uuid account, store_digest_fn fn, void *ctx, struct err *e);
+/* All of them, the first made first. */
+int store_digest_each(struct store *s, store_digest_fn fn, void *ctx, struct err *e);
 
 /* ---- what is due ---- */
 /* At most `max` whose next_us has come, claimed for `by`; paused ones too. Returns how many, or -1. */
