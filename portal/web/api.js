@@ -48,7 +48,7 @@ async function call(method, path, { query, body, bytes, key, signal, quiet } = {
         if (error.name === "AbortError") throw error;
         throw new Problem({ detail: "", code: "offline" }, 0);
     }
-    const answer = await read(response).catch(() => ({}));
+    const answer = await read(response).catch((error) => { if (error.name === "AbortError") throw error; return {}; });
     if (response.ok) return answer;
     const problem = new Problem(typeof answer === "object" && answer !== null ? answer : {}, response.status);
     if (response.status === 401 && !quiet) for (const fn of listeners) fn();

@@ -28,6 +28,7 @@ const places = [
     overview, mail,
     { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") },
     { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
+    { path: "/policies", icon: "policies", word: "nav.policies", who: "owner", Page: later(() => import("./pages/policies.js"), "Policies") },
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
     { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },
     { path: "/log", icon: "log", word: "nav.log", Page: later(() => import("./pages/audit.js"), "Audit") },

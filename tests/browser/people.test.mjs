@@ -23,21 +23,6 @@ test("a password that is guessed early is refused at its field, a good one is se
     await page.done();
 });
 
-test("an owner gives a domain a threshold of its own, and it is there at the next look", async () => {
-    const page = await browser.person(OTTO);
-    await page.at("/people?tab=domain");
-    await settled(page);
-    await page.getByLabel("inherited Spam from", { exact: true }).uncheck();
-    await page.getByLabel("Spam from", { exact: true }).fill("7.5");
-    await page.getByRole("button", { name: "Save" }).click();
-    await page.getByText("Saved.").waitFor();
-    await page.reload();
-    await settled(page);
-    assert.equal(await page.getByLabel("Spam from", { exact: true }).inputValue(), "7.5");
-    assert.deepEqual(page.wrong, []);
-    await page.done();
-});
-
 test("a person is added, and deleted only when the name is typed", async () => {
     const page = await browser.person(OTTO);
     await page.at("/people?tab=people");

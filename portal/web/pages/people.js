@@ -1,42 +1,10 @@
-// People, mailboxes, addresses and settings of a domain; for the operator the domains themselves and everybody. And who may not send.
+// People, mailboxes and addresses of a domain; for the operator the domains themselves and everybody. And who may not send.
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
+import { all, doing, Listed, said, Sure } from "../lists.js";
 import { go, useHere, withQuery } from "../router.js";
-import { Button, Dialog, Empty, Failed, Field, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
+import { Button, Failed, Field, Link, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
-
-const said = (p) => (p.offline ? t("offline.text") : p.message);
-// Does it, says so, and shows what is now; what went wrong is said where it was asked for.
-const doing = (list) => async (work, text) => { try { await work(); if (text) note(text); list.again(); return true; } catch (p) { note(said(p)); return false; } };
-
-function Listed({ of, none, children }) {
-    if (of.problem && !of.value) return html`<${Failed} problem=${of.problem} again=${of.again} />`;
-    if (!of.value) return html`<${Waiting} rows=${4} />`;
-    return of.value.items.length === 0 ? html`<${Empty} title=${none} />` : children(of.value.items);
-}
-
-// All pages of a list, as many as a person can look at.
-async function all(path, signal) {
-    const items = [];
-    let after;
-
-    do {
-        const page = await get(path, { after }, { signal });
-        items.push(...page.items);
-        after = page.next;
-    } while (after && items.length < 2000);
-    return { items };
-}
-
-// What cannot be undone is typed.
-function Sure({ name, text, onSure, onClose }) {
-    const [typed, setTyped] = useState("");
-    const right = typed.trim().toLowerCase() === name.toLowerCase();
-    const sure = (e) => { e.preventDefault(); if (right) onSure(); };
-
-    return html`<${Dialog} title=${t("sure.title", { name })} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="danger" disabled=${!right} onClick=${sure}>${t("sure.delete")}</${Button}>`}>
-        <p>${text}</p><form onSubmit=${sure}><${Field} label=${t("sure.type", { name })} autofocus autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></form></${Dialog}>`;
-}
 
 const Sheet = ({ label, heads, children }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table class="table"><thead><tr>${heads.map((h) => html`<th>${h}</th>`)}<th><span class="unseen">${t("what")}</span></th></tr></thead><tbody>${children}</tbody></table></div>`;
 
@@ -113,50 +81,7 @@ function Addresses({ domain }) {
         ${gone && html`<${Sure} name=${gone.address} text=${t("address.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`${path}/${segment(gone.address)}`), t("address.deleted")); }} />`}`;
 }
 
-// ---- what holds ----
-
-const numbers = ["greylist", "add_header", "reject"], words = { at_add_header: ["tag", "quarantine", "discard", "reject"], at_reject: ["tag", "quarantine", "discard", "reject"], at_block: ["tag", "quarantine", "discard", "reject"], enrol: ["listed", "delivered", "closed"] };
-
-// One value, or that of above.
-function Inherit({ name, now, above, set, children }) {
-    const own = now[name] !== null;
-
-    return html`<div class="inherit"><${Field} label=${t(`set.${name}`)}>${(a) => children({ ...a, disabled: !own, value: own ? now[name] : above[name] ?? "" })}</${Field}>
-        <label class="check"><input type="checkbox" checked=${!own} onChange=${(e) => set(name, e.target.checked ? null : above[name] || (above[name] === false ? false : ""))} /> ${t("set.inherit")}<span class="unseen"> ${t(`set.${name}`)}</span></label></div>`;
-}
-
-function Holds({ me, scope }) {
-    const load = useLoad((signal) => get(`/scopes/${segment(scope)}/settings`, {}, { signal }), [scope]);
-    const [changed, setChanged] = useState({});
-    const [problem, setProblem] = useState();
-    const [busy, setBusy] = useState(false);
-
-    if (!load.value) return load.problem ? html`<${Failed} problem=${load.problem} again=${load.again} />` : html`<${Waiting} rows=${4} />`;
-    const now = { ...load.value.own, ...changed }, above = load.value.inherited;
-    const set = (name, value) => setChanged({ ...changed, [name]: value });
-    const save = async (event) => {
-        const { copies, held_max, mailbox_held_max, rules_max, mailbox_rules_max, ...own } = now;
-
-        event.preventDefault();
-        setBusy(true);
-        setProblem(undefined);
-        try {
-            if ("copies" in changed) await put(`/scopes/${segment(scope)}/quotas`, { copies, held_max, mailbox_held_max, rules_max, mailbox_rules_max });
-            load.set(await put(`/scopes/${segment(scope)}/settings`, own));
-            setChanged({});
-            note(t("saved"));
-        } catch (p) { setProblem(p); }
-        setBusy(false);
-    };
-    const number = (name, max, step) => html`<${Inherit} name=${name} now=${now} above=${above} set=${set}>${(a) => html`<input type="number" inputmode="decimal" min="0" max=${max} step=${step} required=${!a.disabled} ...${a} onInput=${(e) => set(name, e.target.value === "" ? "" : Number(e.target.value))} />`}</${Inherit}>`;
-    const choice = (name) => html`<${Inherit} name=${name} now=${now} above=${above} set=${set}>${(a) => html`<select ...${a} onChange=${(e) => set(name, e.target.value)}>${words[name].map((w) => html`<option value=${w}>${t(`choice.${w}`)}</option>`)}</select>`}</${Inherit}>`;
-    const yes = (name) => html`<${Inherit} name=${name} now=${now} above=${above} set=${set}>${(a) => html`<select ...${a} value=${a.value ? "yes" : "no"} onChange=${(e) => set(name, e.target.value === "yes")}><option value="no">${t("choice.no")}</option><option value="yes">${t("choice.yes")}</option></select>`}</${Inherit}>`;
-    return html`<form onSubmit=${save}><h2>${t("set.thresholds")}</h2><p class="hint quiet">${t("set.thresholds_text")}</p><div class="grid2">${numbers.map((n) => number(n, 999, 0.1))}</div>
-        <h2>${t("set.then")}</h2><div class="grid2">${choice("at_add_header")}${choice("at_reject")}${choice("at_block")}</div>
-        <h2>${t("set.more")}</h2><div class="grid2">${yes("greylisting")}${choice("enrol")}${number("retention_days", 3650, 1)}${me.account.admin && yes("copies")}</div>
-        ${problem && html`<p class="problem" role="alert">${said(problem)}</p>`}
-        <${Button} kind="primary" type="submit" busy=${busy}>${t("save")}</${Button}></form>`;
-}
+// ---- the domain itself ----
 
 function Itself({ me, domain, again }) {
     const path = `/domains/${segment(domain)}`;
@@ -170,7 +95,7 @@ function Itself({ me, domain, again }) {
             <${Field} label=${t("domain.state")}>${(a) => html`<select ...${a} value=${d.state} onChange=${(e) => run(() => patch(path, { state: e.target.value }), t("saved"))}>${["active", "disabled", ...(admin || d.state === "pending" ? ["pending"] : [])].map((s) => html`<option value=${s}>${t(`domain.${s}`)}</option>`)}</select>`}</${Field}>
             ${admin && html`<${Field} label=${t("domain.route")} hint=${t("domain.route_hint")} value=${d.route} maxlength="255" onChange=${(e) => run(() => put(`${path}/route`, { route: e.target.value.trim() }), t("saved"))} />`}</div>
         ${load.value.aliases.length > 0 && html`<p>${t("domain.aliases")} <bdi>${load.value.aliases.join(", ")}</bdi></p>`}
-        <${Holds} me=${me} scope=${`domain:${domain}`} />
+        <p><${Link} to=${`/policies?in=domain:${domain}`}>${t("set.here")}</${Link}></p>
         ${admin && html`<div class="actions"><${Button} kind="danger" onClick=${() => setGone(true)}>${t("domain.delete")}</${Button}></div>`}
         ${gone && html`<${Sure} name=${domain} text=${t("domain.delete_text")} onClose=${() => setGone(false)} onSure=${async () => { setGone(false); try { await del(path); note(t("domain.deleted")); go("/people"); again(); } catch (p) { note(said(p)); } }} />`}`;
 }
@@ -210,7 +135,7 @@ export function People({ me }) {
     if (!domains.value) return domains.problem ? html`<${Failed} problem=${domains.problem} again=${domains.again} />` : html`<${Waiting} />`;
     const names = domains.value.items.map((d) => d.name), domain = query.get("in") ?? names[0] ?? "";
     const inside = domain ? [["people", t("people.people")], ["mailboxes", t("people.mailboxes")], ["addresses", t("people.addresses")], ["domain", t("people.domain")]] : [];
-    const tabs = [...inside, ["blocked", t("people.blocked")], ...(admin ? [["everybody", t("people.everybody")], ["global", t("people.global")], ["new", t("domain.add")]] : [])];
+    const tabs = [...inside, ["blocked", t("people.blocked")], ...(admin ? [["everybody", t("people.everybody")], ["new", t("domain.add")]] : [])];
     const tab = tabs.some(([id]) => id === query.get("tab")) ? query.get("tab") : tabs[0][0];
 
     return html`<div class="page-head"><h1>${t("nav.people")}</h1>
@@ -219,5 +144,5 @@ export function People({ me }) {
         <section class="card" role="tabpanel" aria-labelledby=${`tab-${tab}`} key=${`${domain} ${tab}`}>
             ${tab === "people" ? html`<${Folk} me=${me} domain=${domain} />` : tab === "mailboxes" ? html`<${Mailboxes} domain=${domain} />` : tab === "addresses" ? html`<${Addresses} domain=${domain} />`
                 : tab === "domain" ? html`<${Itself} me=${me} domain=${domain} again=${domains.again} />` : tab === "blocked" ? html`<${Blocked} />` : tab === "everybody" ? html`<${Everybody} me=${me} />`
-                : tab === "global" ? html`<${Holds} me=${me} scope="global" />` : html`<${NewDomain} again=${domains.again} />`}</section>`;
+                : html`<${NewDomain} again=${domains.again} />`}</section>`;
 }

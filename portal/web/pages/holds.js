@@ -1,0 +1,55 @@
+// What is set in a scope, and what it inherits: a form's state, and a field that can be given back to what is above.
+import { html, useState } from "../modules/preact.js";
+import { get, put, segment } from "../api.js";
+import { Field, note, useLoad } from "../ui.js";
+import { t } from "../words.js";
+
+// Set by the operator alone, and by a call of their own.
+const quotas = ["copies", "held_max", "mailbox_held_max", "rules_max", "mailbox_rules_max"];
+const some = (from, names) => Object.fromEntries(names.filter((n) => n in from).map((n) => [n, from[n]]));
+
+// now: each name with its own value, or null where it is inherited; above: what then holds.
+export function useHolds(scope) {
+    const path = `/scopes/${segment(scope)}`;
+    const load = useLoad((signal) => get(`${path}/settings`, {}, { signal }), [scope]);
+    const [changed, setChanged] = useState({});
+    const [problem, setProblem] = useState();
+    const [busy, setBusy] = useState(false);
+    const now = load.value ? { ...load.value.own, ...changed } : {}, above = load.value?.inherited ?? {};
+    const save = async () => {
+        const names = Object.keys(now);
+
+        setBusy(true);
+        setProblem(undefined);
+        try {
+            if (quotas.some((n) => n in changed)) load.set(await put(`${path}/quotas`, some(now, quotas)));
+            load.set(await put(`${path}/settings`, some(now, names.filter((n) => !quotas.includes(n)))));
+            setChanged({});
+            note(t("saved"));
+        } catch (p) { setProblem(p); }
+        setBusy(false);
+    };
+
+    return {
+        load, now, above, changed, save, problem, busy,
+        dirty: Object.keys(changed).length > 0,
+        set: (more) => { setChanged((c) => ({ ...c, ...more })); setProblem(undefined); },
+        drop: () => { setChanged({}); setProblem(undefined); },
+        // What holds: its own, or what is above.
+        value: (name) => now[name] ?? above[name],
+    };
+}
+
+// One value, or that of above. children: the control, which gets { value, disabled, … }. least: what is below it above is none to begin with.
+export function Inherit({ holds, name, least = -Infinity, children }) {
+    const { now, above, set } = holds, own = now[name] !== null && now[name] !== undefined, first = above[name] >= least || typeof above[name] !== "number" ? above[name] ?? "" : "";
+
+    return html`<div class="inherit"><${Field} label=${t(`set.${name}`)}>${(a) => children({ ...a, disabled: !own, value: own ? now[name] : first })}</${Field}>
+        <label class="check"><input type="checkbox" checked=${!own} onChange=${(e) => set({ [name]: e.target.checked ? null : first })} /> ${t("set.inherit")}<span class="unseen"> ${t(`set.${name}`)}</span></label></div>`;
+}
+
+// scale: how many of what is stored make one of what is typed.
+export const Numeral = ({ holds, name, min = 0, max, step = 1, scale = 1 }) => html`<${Inherit} holds=${holds} name=${name} least=${Number(min)}>${({ value, ...a }) => html`<input type="number" inputmode="decimal" min=${min} max=${max} step=${step} required=${!a.disabled} ...${a}
+    value=${value === "" ? "" : value / scale} onInput=${(e) => holds.set({ [name]: e.target.value === "" ? "" : Number(e.target.value) * scale })} />`}</${Inherit}>`;
+export const Choice = ({ holds, name, words }) => html`<${Inherit} holds=${holds} name=${name}>${(a) => html`<select ...${a} onChange=${(e) => holds.set({ [name]: e.target.value })}>${words.map((w) => html`<option value=${w}>${t(`choice.${w}`)}</option>`)}</select>`}</${Inherit}>`;
+export const YesNo = ({ holds, name }) => html`<${Inherit} holds=${holds} name=${name}>${(a) => html`<select ...${a} value=${a.value ? "yes" : "no"} onChange=${(e) => holds.set({ [name]: e.target.value === "yes" })}><option value="no">${t("choice.no")}</option><option value="yes">${t("choice.yes")}</option></select>`}</${Inherit}>`;
