@@ -23,6 +23,7 @@ const struct deed_row deed_rows[DEEDS] = {
     [DEED_EXPORT]         = {"mail.export",    STANDING_USER,  false, "mail:read",    "Staff cannot export."},
     [DEED_SEE_RULES]      = {"rules.see",      STANDING_USER,  true,  "rules:read",   PERSON},
     [DEED_WRITE_RULES]    = {"rules.write",    STANDING_USER,  true,  "rules:write",  PERSON},
+    [DEED_EXPORT_RULES]   = {"rules.export",   STANDING_USER,  false, "rules:read",   "Staff cannot export."},
     [DEED_SEE_DOMAIN]     = {"domain.see",     STANDING_OWNER, true,  "domain:read",  OWNERS},
     [DEED_WRITE_POLICIES] = {"policies.write", STANDING_OWNER, true,  "rules:write",  OWNERS},
     [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, true,  "domain:write", OWNERS},

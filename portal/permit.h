@@ -29,6 +29,7 @@ enum deed {
     DEED_EXPORT,
     DEED_SEE_RULES,
     DEED_WRITE_RULES,
+    DEED_EXPORT_RULES,
     DEED_SEE_DOMAIN,      /* its settings, policies, people */
     DEED_WRITE_POLICIES,  /* policies, thresholds, lists of a domain */
     DEED_WRITE_PEOPLE,    /* accounts, mailboxes, addresses of a domain */
