@@ -201,7 +201,7 @@ screenshots: deps deps-test all
 	node tests/browser/screenshots.mjs docs/screenshots
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/mail_mustache $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/portal_static,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
@@ -265,6 +265,10 @@ portal/web/node_modules/.package-lock.json: portal/web/package-lock.json
 tests/browser/node_modules/.package-lock.json: tests/browser/package-lock.json
 	cd tests/browser && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 
+# The cases that the templates are checked against, from npm, likewise.
+tests/mustache/node_modules/.package-lock.json: tests/mustache/package-lock.json
+	cd tests/mustache && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+
 deps-bench: deps deps-test
 	@.ci/packages "to measure beside the peers" libdbd-sqlite3-perl valgrind
 
@@ -278,6 +282,7 @@ deps-lint: deps
 deps-test:
 	@.ci/packages "to test" $(DEPS_TEST)
 	@$(MAKE) --no-print-directory tests/browser/node_modules/.package-lock.json
+	@$(MAKE) --no-print-directory tests/mustache/node_modules/.package-lock.json
 	@tests/peers
 
 run:
