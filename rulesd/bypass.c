@@ -5,10 +5,11 @@
 #include <stdlib.h>
 
 #include "base/log.h"
+#include "mail/own_mark.h"
 #include "vault/keyring.h"
 
 struct bypasses {
-    uint8_t      key[BYPASS_KEY_BYTES];
+    uint8_t      key[BYPASS_KEY_BYTES], own[OWN_MARK_KEY_BYTES];
     struct desk *desk;
 };
 
@@ -21,8 +22,9 @@ int bypasses_new(const struct settings *settings, struct bypasses **out, struct 
     if (b == NULL)
         panic("out of memory");
     *out = NULL;
-    if (keyring_secret(settings->quarantine.keys, BYPASS_SECRET, b->key, &none) < 0) {
-        log_err(LOG_LEVEL_WARNING, "released mail gets no way past the scan", &none);
+    if (keyring_secret(settings->quarantine.keys, BYPASS_SECRET, b->key, &none) < 0 ||
+        keyring_secret(settings->quarantine.keys, OWN_MARK_SECRET, b->own, &none) < 0) {
+        log_err(LOG_LEVEL_WARNING, "released mail, and our own, get no way past the scan", &none);
         free(b);
         return 0;
     }
@@ -51,6 +53,7 @@ void bypasses_free(struct bypasses **bp)
         job_of(job)->done(job_of(job));
     desk_free(&b->desk);
     explicit_bzero(b->key, sizeof b->key);
+    explicit_bzero(b->own, sizeof b->own);
     free(b);
 }
 
@@ -58,6 +61,11 @@ bool bypasses_check(const struct bypasses *b, struct span message, struct span r
                     struct bypass *out)
 {
     return bypass_check(b->key, message, recipient, now_us, out);
+}
+
+bool bypasses_own(const struct bypasses *b, struct span message, struct span recipient, int64_t now_us)
+{
+    return own_mark_check(b->own, message, recipient, now_us);
 }
 
 /* Without the database nothing is good: the message is judged like any other. */

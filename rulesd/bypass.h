@@ -1,4 +1,5 @@
-/* rulesd/bypass.h - the released message that comes back through our own scan (store/bypass.h).
+/* rulesd/bypass.h - the released message that comes back through our own scan (store/bypass.h), and mail that Postern itself sends
+ * (mail/own_mark.h).
  *
  * Checking costs a hash and happens on the scan's thread; spending asks the database, on a thread of its own. */
 #ifndef POSTERN_RULESD_BYPASS_H
@@ -9,13 +10,16 @@
 #include "store/bypass.h"
 
 struct bypasses;
-/* No keys there: *out is NULL, and no field is good. */
+/* No keys there: *out is NULL, and no field and no mark is good. */
 int  bypasses_new(const struct settings *settings, struct bypasses **out, struct err *e);
 void bypasses_free(struct bypasses **b); /* what is under way is told that it is not good */
 
 /* Pure: is there a field that is good for this message and recipient? */
 bool bypasses_check(const struct bypasses *b, struct span message, struct span recipient, int64_t now_us,
                     struct bypass *out);
+
+/* Pure: is it mail of our own, to this recipient? */
+bool bypasses_own(const struct bypasses *b, struct span message, struct span recipient, int64_t now_us);
 
 struct bypass_job {
     struct bypass bypass;

@@ -200,8 +200,11 @@ static enum scan_step answer(struct scan *s)
 
 static enum scan_step released(struct scan *s)
 {
-    if (!scan_released(s))
+    if (!scan_released(s)) {
+        if (scan_own(s))
+            scan_own_judge(s);
         return go_on(s, STAGE_SETTLE);
+    }
     if (s->lifted.protected_defer) {
         scan_released_put_off(s);
         return go_on(s, STAGE_SETTLE);

@@ -12,6 +12,10 @@
  * the score without what is lifted. Good means written by us; whether it was spent before is not
  * known yet. */
 bool scan_released(struct scan *s);
+/* Is it mail of our own, with a mark that is good for its bytes and its one recipient? Then nobody's rules and no score hold it. */
+bool scan_own(struct scan *s);
+void scan_own_judge(struct scan *s);
+
 /* The scanner could not look for what it must not carry: it is not spent, and comes again. */
 void scan_released_put_off(struct scan *s);
 /* Spends that. Wakes the scan, which must not be touched before. */
