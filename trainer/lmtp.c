@@ -27,7 +27,6 @@ static const struct lmtp_limits shape = {.rcpt_max = RCPT_MAX, .idle_max = 4 * R
 struct lmtp {
     const struct settings *settings;
     struct lmtp_counts    *counts;
-    struct rate           *rate;
     struct arena           arena; /* of what stands in the settings */
     struct origin_trust    trust;
     struct ip_block       *mta_from;
@@ -332,8 +331,7 @@ static void *work(void *ctx)
     h.site = (struct report_mail_site){.settings = l->settings,
                                        .trust = l->trust,
                                        .listener = "lmtp",
-                                       .wait_us = REPORT_MAIL_WAIT_US,
-                                       .rate = l->rate};
+                                       .wait_us = REPORT_MAIL_WAIT_US};
     for (size_t i = 0; i < l->n; i++)
         fds[i] = (struct pollfd){.fd = l->fds[i], .events = POLLIN};
     fds[l->n] = (struct pollfd){.fd = l->stop, .events = POLLIN};
@@ -428,7 +426,6 @@ int lmtp_start(const struct settings *settings, struct lmtp_counts *counts, stru
         panic("out of memory");
     l->settings = settings;
     l->counts = counts;
-    l->rate = rate_new();
     l->stop = -1;
     arena_init(&l->arena, 1 << 20);
     *out = l;
@@ -455,7 +452,6 @@ void lmtp_stop(struct lmtp **lp)
             unlink(((const struct sockaddr_un *)&l->at[i].addr)->sun_path);
     }
     fd_close(&l->stop);
-    rate_free(&l->rate);
     arena_fini(&l->arena);
     free(l);
 }

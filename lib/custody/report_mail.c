@@ -7,10 +7,12 @@
 #include "mail/date.h"
 #include "store/address.h"
 #include "store/search.h"
+#include "store/sending.h"
 
 #define ROWS_MAX 20 /* of one queue id or Message-ID */
 #define ROW_ARENA_MAX ((size_t)64 << 20)
 #define LOOK_AGAIN_MS 100
+#define MINUTE_US (60 * INT64_C(1000000))
 #define NAMED_MAX 100 /* addresses in To that are looked at */
 
 const char *const report_mail_reason_words[REPORT_MAIL_REASONS] = {
@@ -571,13 +573,21 @@ static int drop(struct report_mail_done *out, enum report_mail_reason why, const
     return 0;
 }
 
-/* Nothing is lost by it: the mail server comes again. */
+/* Nothing is lost by it: the mail server comes again, and what waits takes nobody's place. */
 static int hold_back(const struct taking *t, int n, struct err *e)
 {
-    struct rate *rate = t->site->rate;
+    const int64_t        now = clock_wall_us();
+    struct store_counter row = {
+        .name = SPAN(REPORT_MAIL_COUNTER), .subject = t->out->mailbox, .slot_us = now - now % MINUTE_US, .value = n};
+    int64_t total;
 
-    if (rate == NULL || rate_take(rate, t->out->mailbox, n, REPORTS_PER_RECIPIENT, clock_mono_us()))
+    if (store_counters_add(t->site->store, &row, 1, &total, e) < 0)
+        return -1;
+    if (total <= REPORTS_PER_RECIPIENT)
         return 0;
+    row.value = -n;
+    if (store_counters_add(t->site->store, &row, 1, &total, e) < 0)
+        return -1;
     return err_set(e, ERR_BUSY, "%.*s reports more than %d messages a minute", SPAN_ARG(t->out->mailbox),
                    REPORTS_PER_RECIPIENT);
 }

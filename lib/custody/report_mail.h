@@ -11,17 +11,18 @@
  * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has
  *           exactly one message to the mailbox with its Message-ID and author, within REPORT_MAIL_NEAR_US of its date, that is the one
  *           reported; else the attached one is, by its bytes. Either way there is something to learn from.
- * Rate      REPORTS_PER_RECIPIENT a mailbox and minute, of `rate`, each attached message one: what is more is told to come again later.
+ * Rate      REPORTS_PER_RECIPIENT a mailbox and minute of the clock, each attached message one, counted in the log database, so that all ways
+ *           by mail count together: what is more is told to come again later (ERR_BUSY).
  * Again     the same mail taken twice changes nothing. */
 #ifndef POSTERN_CUSTODY_REPORT_MAIL_H
 #define POSTERN_CUSTODY_REPORT_MAIL_H
 
-#include "base/rate.h"
 #include "custody/report.h"
 #include "mail/attached.h"
 
 #define REPORT_MAIL_NEAR_US (7 * 86400 * INT64_C(1000000)) /* also: how old a row may be that proves */
 #define REPORT_MAIL_WAIT_US (3 * INT64_C(1000000))         /* for that row */
+#define REPORT_MAIL_COUNTER "report.mail.minute" /* of the mailbox's address */
 #define REPORT_MAIL_ARENA_MAX(message_max) ((size_t)(message_max) + ((size_t)64 << 20))
 
 /* All is borrowed. A store belongs to one thread. */
@@ -32,7 +33,6 @@ struct report_mail_site {
     struct origin_trust    trust;
     const char            *listener; /* where it came in, as the log has it: "command", "unix:/run/…" */
     int64_t                wait_us;  /* REPORT_MAIL_WAIT_US */
-    struct rate           *rate;     /* NULL: whoever hands mail over one by one bounds it himself */
 };
 
 /* Why all of a mail is dropped. */

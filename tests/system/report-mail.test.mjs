@@ -229,6 +229,19 @@ test("while the store is away a report stays in the queue, and nobody is told; t
     assert.equal(sink.messages.length, before[1]);
 });
 
+test("who has reported enough for a minute waits in the queue, by whichever way", { skip }, async () => {
+    const before = [(await reports()).length, sink.messages.length], minute = Math.floor(Date.now() / 60000) * 60000000, marks = [postfix.maillog().length, trainer.log().length];
+
+    await sql(`INSERT INTO counter SELECT 'report.mail.minute', '${ANNA}', ${minute} + value, 60 FROM json_each('[0, 60000000, 120000000]') WHERE true ON CONFLICT DO UPDATE SET value = 60`);
+    await taken(await submit(report([rfc822(spam().text)]), both));
+    await becomes("both to wait", () => /relay=postern-pipe.*status=deferred \(temporary failure/.test(postfix.maillog().slice(marks[0])) && /to=<ham@ours\.example>.*status=deferred/.test(postfix.maillog().slice(marks[0])));
+    assert.match(trainer.log().slice(marks[1]), /reports more than 60 messages a minute/);
+    await sql("DELETE FROM counter WHERE name = 'report.mail.minute'");
+    await postfix.postfix("postqueue", "-f");
+    await becomes("both to be taken", async () => (await reports()).length === before[0] + 2 && (await queue()) === "");
+    assert.equal(sink.messages.length, before[1]);
+});
+
 test("whatever the command cannot do is to be tried again", { skip }, async () => {
     const mail = report([rfc822(spam().text)]), broken = join(bin, "broken.conf");
     const code = async (args, conf = site.conf) => (await run(program("postern"), ["-c", conf, "report-mail", ...args], { input: mail })).code;

@@ -2,6 +2,7 @@
 #include "custody/report_mail.h"
 #include "held_world.h"
 #include "mail/leaf.h"
+#include "store/sending.h"
 
 #define ID "r1@client.example"
 #define HEAD WAY "To: Reports <Spam@ours.example>\r\n"
@@ -461,23 +462,33 @@ static void too_much_is_dropped_as_a_whole(void **state)
     close_site(&t);
 }
 
+/* So many already, in this minute and, should it end meanwhile, in the next. */
+static void count_reports(struct site *t, const char *who, int64_t n)
+{
+    int64_t                    minute = 60 * INT64_C(1000000), now = clock_wall_us() / minute * minute, totals[2];
+    const struct store_counter rows[] = {{SPAN(REPORT_MAIL_COUNTER), span_of(who), now, n},
+                                         {SPAN(REPORT_MAIL_COUNTER), span_of(who), now + minute, n}};
+
+    OK(t->w, store_counters_add(t->s, rows, COUNT(rows), totals, &t->w->e));
+}
+
 static void who_reports_too_much_at_once_comes_again_later(void **state)
 {
     struct site t;
 
     open_site(&t, world_of(state));
-    t.site.rate = rate_new();
-    assert_true(rate_take(t.site.rate, SPAN("anna@ours.example"), REPORTS_PER_RECIPIENT - 1, REPORTS_PER_RECIPIENT,
-                          clock_mono_us()));
+    count_reports(&t, "anna@ours.example", REPORTS_PER_RECIPIENT - 2);
+    CHECK("more than there is left", take(&t, "spam@ours.example", "x@y.example", many(&t, PART SPAM, 3)) < 0);
+    t.w->e = ERR_INIT;
     OK(t.w, take(&t, "spam@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)));
-    CHECK("the last that goes", t.done.dropped == NULL && t.done.n == 1);
+    CHECK("takes nobody's place", t.done.dropped == NULL && t.done.n == 1);
+    count_reports(&t, "anna@ours.example", 1);
     CHECK("one more waits", take(&t, "ham@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)) < 0);
     CHECK("and says why", t.w->e.code == ERR_BUSY && strstr(t.w->e.text, "anna@ours.example reports more") != NULL);
     t.w->e = ERR_INIT;
     check_reports(&t, "nothing of it was taken", "spam waiting anna@ours.example mail body;");
     OK(t.w, take(&t, "ham@ours.example", "x@y.example", SPAN(HEAD ANNA ONE)));
     CHECK("what is proven by nothing takes nobody's place", t.done.reason == REPORT_MAIL_UNPROVEN);
-    rate_free(&t.site.rate);
     close_site(&t);
 }
 
