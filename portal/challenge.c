@@ -4,7 +4,11 @@
 #include <stdio.h>
 
 #include "base/secret.h"
+#include "limit.h"
+#include "siteverify.h"
 #include "store/idempotency.h"
+
+#define ASKED_FROM_NETWORK 60 /* in ten minutes: each of them is a question of ours to the service */
 
 static void mac_of(const struct portal *p, struct span text, char out[SECRET_TOKEN_TEXT + 1])
 {
@@ -72,6 +76,21 @@ static int spend(struct call *c, struct span text, struct err *e)
     return store_idempotency_end(c->store, &uuid_zero, text, 204, SPAN(""), e);
 }
 
+static int check_token(struct call *c, struct span token, struct err *e)
+{
+    if (c->portal->siteverify == NULL)
+        return again(e);
+    if (limit_check(c, "siteverify", SPAN_NONE, true, ASKED_FROM_NETWORK, e) < 0)
+        return -1;
+    switch (siteverify_ask(c->portal->siteverify, token, c->ip_text, c->arena)) {
+    case SITEVERIFY_YES: return 0;
+    case SITEVERIFY_NO: return again(e);
+    case SITEVERIFY_AWAY: break;
+    }
+    c->member = "challenge";
+    return err_set(e, ERR_BUSY, "The check is away for a moment. Please try again.");
+}
+
 int challenge_check(struct call *c, struct span text, struct span answer, unsigned least, struct err *e)
 {
     char        mac[SECRET_TOKEN_TEXT + 1];
@@ -79,6 +98,8 @@ int challenge_check(struct call *c, struct span text, struct span answer, unsign
     struct span rest = span_head(text, dot), until, bits;
     uint64_t    us, wanted;
 
+    if (span_is(text, CHALLENGE_SERVICE))
+        return check_token(c, answer, e);
     mac_of(c->portal, rest, mac);
     if (text.n >= CHALLENGE_TEXT || dot == text.n || !secret_eq(span_skip(text, dot + 1), span_of(mac)))
         return again(e);

@@ -11,7 +11,6 @@
 
 #define TEXTS_ITEM_MAX 1000
 #define FIELDS_MAX 64
-#define DEPTH_MAX 32
 
 /* What is being filled. */
 struct filling {
@@ -160,34 +159,6 @@ static void mark(const struct filling *f, const struct field *row)
 
 /* ---- JSON ---- */
 
-/* Reads a value over, however it is built: to keep it as it was written. */
-static int read_over(struct json_read *r, const struct json_value *first, struct err *e)
-{
-    char              open[DEPTH_MAX];
-    size_t            depth = 0;
-    struct json_value v = *first, key;
-
-    for (;;) {
-        if (v.type == JSON_ARRAY || v.type == JSON_OBJECT) {
-            if (depth == DEPTH_MAX)
-                return err_at(e, v.at, "is nested more than %d deep", DEPTH_MAX);
-            open[depth++] = v.type == JSON_OBJECT;
-        }
-        for (;;) {
-            if (depth == 0)
-                return 0;
-            int rc = open[depth - 1] ? json_member(r, &key, e) : json_item(r, e);
-            if (rc < 0)
-                return -1;
-            if (rc > 0)
-                break;
-            depth--;
-        }
-        if (json_value(r, &v, e) < 0)
-            return -1;
-    }
-}
-
 static int take_texts(const struct filling *f, const struct field *row, struct json_read *r, struct err *e)
 {
     struct field_texts *out = at(f, row);
@@ -230,7 +201,7 @@ static bool fits(enum field_type type, enum json_type json)
 static int take_json(const struct filling *f, const struct field *row, struct json_read *r, const struct json_value *v,
                      struct err *e)
 {
-    if (read_over(r, v, e) < 0)
+    if (json_over(r, v, e) < 0)
         return -1;
     if (r->at - v->at > (size_t)row->max)
         return wrong(f, row, v->at, e, "is too large");

@@ -12,6 +12,7 @@
 #include "jobs.h"
 #include "sender.h"
 #include "live.h"
+#include "siteverify.h"
 #include "mail/leaf.h"
 #include "net/scanner.h"
 #include "static.h"
@@ -20,11 +21,9 @@
 #define PROGRAM "postern-portal"
 #define SMALL_BODY ((size_t)1 << 20)
 
-/* What holds for every reply, pages and calls alike. Pages that need more say so themselves. */
-static const struct httpd_field_value always[] = {
-    {"Content-Security-Policy", "default-src 'self'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
-                                "connect-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
-                                "frame-ancestors 'none'"},
+/* What holds for every reply, pages and calls alike. Pages that need more say so themselves. The first is filled in at start. */
+static struct httpd_field_value always[] = {
+    {"Content-Security-Policy", NULL},
     {"X-Content-Type-Options", "nosniff"},
     {"X-Frame-Options", "DENY"},
     {"Referrer-Policy", "no-referrer"},
@@ -32,6 +31,19 @@ static const struct httpd_field_value always[] = {
     {"Cross-Origin-Opener-Policy", "same-origin"},
     {"Cross-Origin-Resource-Policy", "same-origin"},
 };
+
+/* Nothing comes from elsewhere, but for the script and the frame of a challenge service, where one is set. */
+static void make_policy(struct portal *p)
+{
+    const char *other = p->siteverify != NULL ? siteverify_origin(p->siteverify) : "";
+    bool        any = other[0] != '\0';
+
+    snprintf(p->policy, sizeof p->policy,
+             "default-src 'self'; script-src 'self'%s%s; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+             "%s%s%sobject-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+             any ? " " : "", other, any ? "frame-src 'self' " : "", other, any ? "; " : "");
+    always[0].value = p->policy;
+}
 
 static sigset_t signals(void)
 {
@@ -141,6 +153,9 @@ static int start(struct portal *p, struct sender **sender, struct jobs **jobs, s
     if (endpoint_parse(p->settings->portal.listen, &at, &query, e) < 0)
         return err_wrap(e, "[portal] listen");
     challenge_init(p);
+    if (siteverify_open(p->settings, &p->siteverify, e) < 0)
+        return -1;
+    make_policy(p);
     if (live_start(p, &p->live, e) < 0)
         return -1;
     if (pages_load(p->settings->portal.web, p->settings->portal.modules, &p->pages, e) < 0 ||
@@ -159,6 +174,7 @@ static void stop(struct portal *p, struct sender **sender, struct jobs **jobs)
     live_stop(&p->live);
     scanner_free(&p->scanner);
     pages_free(&p->pages);
+    siteverify_close(&p->siteverify);
 }
 
 static void wait_for_the_end(struct portal *p)

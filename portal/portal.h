@@ -21,8 +21,10 @@ struct portal {
     int64_t                started_us;
     struct pages          *pages; /* static.h */
     uint8_t                challenge_key[32];
-    struct scanner        *scanner; /* [rulesd] scanner, for the look at release; NULL: there is none */
-    struct live           *live;    /* live.h */
+    struct siteverify     *siteverify;  /* siteverify.h; NULL: browsers do a piece of work */
+    char                   policy[800]; /* Content-Security-Policy of pages and calls */
+    struct scanner        *scanner;     /* [rulesd] scanner, for the look at release; NULL: there is none */
+    struct live           *live;        /* live.h */
 };
 
 /* One a thread of the HTTP server. */

@@ -14,6 +14,7 @@
 #include "mail/compose.h"
 #include "route.h"
 #include "signin.h"
+#include "siteverify.h"
 #include "store/credential.h"
 #include "store/outbox.h"
 #include "store/session.h"
@@ -22,8 +23,9 @@
 #define LINKS_PER_ADDRESS 8 /* in ten minutes; from one network: */
 #define LINKS_FROM_NETWORK 30
 #define TRIES_FROM_NETWORK 60
-#define HARD_FROM 20 /* challenges for a network, from which on work is harder */
-#define HARD_FOR 30  /* passwords tried for one address, from wherever, from which on all who try work harder */
+#define LOOKS_FROM_NETWORK 60 /* at whether the challenge service is there */
+#define HARD_FROM 20          /* challenges for a network, from which on work is harder */
+#define HARD_FOR 30 /* passwords tried for one address, from wherever, from which on all who try work harder */
 
 /* The address in the form that rows have; what is none goes on as it is, and nobody is found. */
 static struct span login_of(struct call *c, struct span typed)
@@ -49,11 +51,37 @@ static int bits_for(struct call *c, struct span login, int64_t more, unsigned *o
 struct challenge_query {
     uint64_t    given;
     struct span address;
+    bool        failed;
 };
-static const struct field challenge_fields[] = {{"address", FIELD_TEXT, 0, 0, STORE_ADDRESS_MAX, NULL,
-                                                 offsetof(struct challenge_query, address),
-                                                 "The address that one will sign in with."},
-                                                FIELDS_END};
+static const struct field challenge_fields[] = {
+    {"address", FIELD_TEXT, 0, 0, STORE_ADDRESS_MAX, NULL, offsetof(struct challenge_query, address),
+     "The address that one will sign in with."},
+    {"failed", FIELD_BOOL, 0, 0, 0, NULL, offsetof(struct challenge_query, failed),
+     "The service's script did not come: look whether the service is there."},
+    FIELDS_END};
+
+/* Is it the service's turn? Who says that its script did not come is not believed, but a reason to look: when the service itself does not
+ * answer us either, it is away. */
+static bool service_is_there(const struct call *c, bool failed)
+{
+    struct siteverify *v = c->portal->siteverify;
+
+    if (v == NULL || siteverify_is_away(v))
+        return false;
+    return !failed || siteverify_ask(v, SPAN("none"), c->ip_text, c->arena) != SITEVERIFY_AWAY;
+}
+
+static void put_service(struct call *c)
+{
+    struct buf *b = call_reply(c, 200);
+
+    json_open(b, NULL, '{');
+    json_add_str(b, "kind", CHALLENGE_SERVICE);
+    json_add_str(b, "id", CHALLENGE_SERVICE);
+    json_add_str(b, "site_key", c->portal->settings->portal.challenge_site_key);
+    json_add_str(b, "script", c->portal->settings->portal.challenge_script);
+    json_close(b, '}');
+}
 
 static int get_challenge(struct call *c, struct err *e)
 {
@@ -66,6 +94,10 @@ static int get_challenge(struct call *c, struct err *e)
     if (limit_count(c, "challenge", SPAN_NONE, true, 1, &total, e) < 0 ||
         bits_for(c, login_of(c, in->address), 0, &bits, e) < 0)
         return -1;
+    if (service_is_there(c, in->failed && total <= LOOKS_FROM_NETWORK)) {
+        put_service(c);
+        return 0;
+    }
     bits = total > HARD_FROM ? CHALLENGE_BITS_HARD : bits;
     challenge_make(c->portal, bits, c->now_us, text);
     b = call_reply(c, 200);
@@ -408,7 +440,8 @@ static int elevate(struct call *c, struct err *e)
     }
 static const struct route rows[] = {
     {HTTPD_GET, "/signin/challenge", DEED_OPEN, OBJECT_NONE, 0, get_challenge, .query = challenge_fields,
-     .query_size = sizeof(struct challenge_query), .summary = "The piece of work to be done before asking to sign in.",
+     .query_size = sizeof(struct challenge_query),
+     .summary = "What is to be done before asking to sign in: a piece of work, or what a challenge service asks for.",
      .reply = "Challenge"},
     OPEN(HTTPD_POST, "/signin/link", ask_link, link_fields, struct ask, "Mails a sign-in link, if the address is one.",
          "Sent"),
@@ -427,8 +460,11 @@ static const struct route rows[] = {
 
 const struct route_family signin_family = {
     "Signing in", rows, COUNT(rows),
-    "\"Challenge\":{\"type\":\"object\",\"properties\":{\"kind\":{\"type\":\"string\"},\"id\":{\"type\":\"string\"},"
-    "\"words\":{\"type\":\"string\"},\"bits\":{\"type\":\"integer\"}}},"
+    "\"Challenge\":{\"type\":\"object\",\"properties\":{\"kind\":{\"type\":\"string\",\"enum\":[\"proof\","
+    "\"siteverify\"]},"
+    "\"id\":{\"type\":\"string\"},\"words\":{\"type\":\"string\"},\"bits\":{\"type\":\"integer\"},\"site_key\":{"
+    "\"type\":"
+    "\"string\"},\"script\":{\"type\":\"string\"}}},"
     "\"Sent\":{\"type\":\"object\",\"properties\":{\"sent\":{\"type\":\"boolean\"}}},"
     "\"SignedIn\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"}}},"
     "\"Code\":{\"type\":\"object\",\"properties\":{\"code\":{\"type\":\"string\"}}},"

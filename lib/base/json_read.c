@@ -249,3 +249,30 @@ const char *json_type_word(enum json_type t)
 
     return words[t];
 }
+
+int json_over(struct json_read *r, const struct json_value *first, struct err *e)
+{
+    char              open[JSON_OVER_DEPTH];
+    size_t            depth = 0;
+    struct json_value v = *first, key;
+
+    for (;;) {
+        if (v.type == JSON_ARRAY || v.type == JSON_OBJECT) {
+            if (depth == JSON_OVER_DEPTH)
+                return err_at(e, v.at, "is nested more than %d deep", JSON_OVER_DEPTH);
+            open[depth++] = v.type == JSON_OBJECT;
+        }
+        for (;;) {
+            if (depth == 0)
+                return 0;
+            int rc = open[depth - 1] ? json_member(r, &key, e) : json_item(r, e);
+            if (rc < 0)
+                return -1;
+            if (rc > 0)
+                break;
+            depth--;
+        }
+        if (json_value(r, &v, e) < 0)
+            return -1;
+    }
+}

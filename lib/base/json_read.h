@@ -33,6 +33,10 @@ int json_value(struct json_read *r, struct json_value *out, struct err *e);
 int json_item(struct json_read *r, struct err *e);
 /* In an object: 1 a value follows, *key_out is its name; 0 it has ended. */
 int json_member(struct json_read *r, struct json_value *key_out, struct err *e);
+/* Reads over the rest of a value that json_value() has begun, however it is built, at most JSON_OVER_DEPTH deep: to keep it as it was
+ * written, or to leave it out. */
+#define JSON_OVER_DEPTH 32
+int json_over(struct json_read *r, const struct json_value *begun, struct err *e);
 /* Nothing but white space may follow. */
 int json_end(struct json_read *r, struct err *e);
 

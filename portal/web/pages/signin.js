@@ -1,13 +1,31 @@
 // Signing in: a link by mail, or a password. Opening the link signs nobody in: in the browser that asked it takes one press; in another it
 // shows a code to be typed into the first.
-import { html, useEffect, useState } from "../modules/preact.js";
-import { get, post } from "../api.js";
+import { html, useEffect, useRef, useState } from "../modules/preact.js";
+import { get, post, Problem } from "../api.js";
 import { prove } from "../proof.js";
 import { go } from "../router.js";
+import { solve } from "../siteverify.js";
 import { Button, Field, Icon } from "../ui.js";
 import { moment, t } from "../words.js";
 
-const challenge = async (address) => prove(await get("/signin/challenge", { address }, { quiet: true }));
+// What is to be done first: a piece of work, or what a service asks for. Where its script does not come, the server looks whether the service
+// is there at all; when it is, something in between keeps it away.
+async function challenge(address, box) {
+    const ask = (failed) => get("/signin/challenge", { address, failed }, { quiet: true });
+    let asked = await ask();
+
+    if (asked.kind === "siteverify") {
+        try { return { id: asked.id, answer: await solve(asked, box) }; } catch { asked = await ask(true); }
+        if (asked.kind === "siteverify") throw new Problem({ detail: t("challenge.blocked", { host: new URL(asked.script).host }) }, 400);
+    }
+    return prove(asked);
+}
+// A service that went away between its answer and ours is not there the next time.
+async function proven(address, box, send) {
+    try { return await send(await challenge(address, box)); }
+    catch (p) { if (p.status !== 503 || p.member !== "challenge") throw p; }
+    return send(await challenge(address, box));
+}
 const token = () => (location.pathname === "/signin" && location.hash.length > 20 ? location.hash.slice(1) : "");
 
 export const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
@@ -23,15 +41,16 @@ function Ask({ brand, onSignedIn }) {
     const [busy, setBusy] = useState(false);
     const [problem, setProblem] = useState();
     const [sent, setSent] = useState(false);
+    const box = useRef();
 
     const send = async (event) => {
         event.preventDefault();
         setBusy(true);
         setProblem(undefined);
         try {
-            const proof = await challenge(address);
-            if (way === "link") { await post("/signin/link", { address, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); setSent(true); }
-            else { await post("/signin/password", { address, password, challenge: proof.id, answer: proof.answer }, { key: false, quiet: true }); onSignedIn(); }
+            const body = way === "link" ? { address } : { address, password };
+            await proven(address, box.current, ({ id, answer }) => post(`/signin/${way}`, { ...body, challenge: id, answer }, { key: false, quiet: true }));
+            if (way === "link") setSent(true); else onSignedIn();
         } catch (p) {
             setProblem(p.offline ? t("offline.text") : p.message);
         } finally {
@@ -44,6 +63,7 @@ function Ask({ brand, onSignedIn }) {
         <form onSubmit=${send}>
             <${Field} label=${t("signin.address")} type="email" name="username" autocomplete="username" inputmode="email" autofocus required maxlength="320" value=${address} onInput=${(e) => setAddress(e.target.value)} problem=${way === "link" ? problem : undefined} />
             ${way === "password" && html`<${Field} label=${t("signin.password")} type="password" name="password" autocomplete="current-password" required maxlength="1024" value=${password} onInput=${(e) => setPassword(e.target.value)} problem=${problem} />`}
+            <div class="widget" ref=${box}></div>
             <${Button} kind="primary" type="submit" busy=${busy}>${t(way === "link" ? "signin.send" : "signin.enter")}</${Button}>
             <button type="button" class="switch" onClick=${() => { setWay(way === "link" ? "password" : "link"); setProblem(undefined); }}>${t(way === "link" ? "signin.with_password" : "signin.with_link")}</button>
         </form>
