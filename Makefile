@@ -85,6 +85,7 @@ PKG_all   := libcjson libsodium
 pkg = $(if $(1),$(shell pkg-config $(2) $(1) 2>/dev/null))
 $(foreach l,$(LIBS) all,$(eval CFLAGS_$(l) := $(call pkg,$(PKG_$(l)),--cflags)))
 $(foreach l,$(LIBS) all,$(eval LDLIBS_$(l) := $(call pkg,$(PKG_$(l)),--libs)))
+LDLIBS_mail += -lunistring # which pkg-config does not know
 
 # The compiler flags that a file gets besides: those of its library, or of all for a program or a test.
 flags_of = $(if $(filter lib/%,$(1)),$(CFLAGS_$(patsubst lib/%/,%,$(dir $(1)))),$(foreach l,$(LIBS) all,$(CFLAGS_$(l))))
@@ -246,7 +247,7 @@ learning: deps deps-test all
 # ---- Running and installing -------------------------------------------------------------------------------
 
 DEPS := gcc make pkg-config tzdata libinih-dev libxxhash-dev libglib2.0-dev libsqlite3-dev libpq-dev libgmime-3.0-dev \
-        libidn2-dev libpsl-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev \
+        libidn2-dev libpsl-dev libunistring-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev \
         libpcre2-dev libcjson-dev libsodium-dev
 DEPS_RUN  := spamc curl
 DEPS_TEST := nodejs npm chromium fonts-dejavu-core libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
