@@ -11,7 +11,7 @@ const paths = {
     rejected: "M6 6l12 12M18 6L6 18", mail: "M3 7l9 6 9-6M3 6h18v12H3z", shield: "M12 3l8 3v6c0 4.5-3.2 7.8-8 9-4.8-1.2-8-4.5-8-9V6z", rules: "M4 6h10M18 6h2M4 12h4M12 12h8M4 18h12M20 18h0M14 4v4M8 10v4M16 16v4",
     policies: "M3 20h18M6 20v-6M10 20V9M14 20v-9M18 20V5",
     people: "M9 11a3.5 3.5 0 1 0 0-7 3.5 3.5 0 0 0 0 7zM2.5 20c.6-3.6 3.2-5.5 6.5-5.5s5.9 1.9 6.5 5.5M16 4.5a3.3 3.3 0 0 1 0 6.3M18 14.8c2 .8 3.2 2.5 3.6 5.2", settings: "M12 8.5a3.5 3.5 0 1 0 0 7 3.5 3.5 0 0 0 0-7zM12 2.5v3M12 18.5v3M2.5 12h3M18.5 12h3M5.3 5.3l2.1 2.1M16.6 16.6l2.1 2.1M5.3 18.7l2.1-2.1M16.6 7.4l2.1-2.1", search: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5L21 21", close: "M6 6l12 12M18 6L6 18", menu: "M4 7h16M4 12h16M4 17h16", clip: "M20 11l-8.5 8.5a5 5 0 0 1-7-7L13 4a3.3 3.3 0 0 1 4.7 4.7l-8.5 8.5a1.6 1.6 0 0 1-2.3-2.3L15 7",
-    overview: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z", log: "M5 4h14v16H5zM8.5 8.5h7M8.5 12h7M8.5 15.5h4", next: "M9 5l7 7-7 7", out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9",
+    overview: "M4 13h6V4H4zM14 20h6v-9h-6zM4 20h6v-4H4zM14 8h6V4h-6z", log: "M5 4h14v16H5zM8.5 8.5h7M8.5 12h7M8.5 15.5h4", next: "M9 5l7 7-7 7", grip: "M9 6v.01M15 6v.01M9 12v.01M15 12v.01M9 18v.01M15 18v.01", out: "M10 4H5v16h5M15 8l4 4-4 4M19 12H9",
 };
 export const Icon = ({ name, label }) => html`<svg class="icon" viewBox="0 0 24 24" width="18" height="18" role=${label ? "img" : undefined} aria-label=${label} aria-hidden=${label ? undefined : "true"}><path d=${paths[name] ?? paths.mail} /></svg>`;
 

@@ -2,9 +2,13 @@
 // place to try messages. What a stranger or a person wrote stays text.
 import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment, upload } from "../api.js";
+import { useDrag } from "../drag.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Empty, Failed, Field, Icon, note, Tabs, Their, Time, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
 import { date, t } from "../words.js";
+import { apart, Beside, Flag } from "./conflicts.js";
+import { Import } from "./rules_import.js";
+import { Lists } from "./rules_lists.js";
 
 const PAGE = 100;
 const kinds = ["sender", "recipient", "subject", "body", "header", "ip", "host", "size", "attachment", "signed_by"];
@@ -74,14 +78,14 @@ function Quick({ path, onDone }) {
 
 // ---- the list ----
 
-function Row({ item, number, current, onOpen, onSwitch, onMove, canUp, canDown }) {
+function Row({ item, number, current, found, grip, onOpen, onSwitch, onMove, canUp, canDown }) {
     const { rule } = item, off = !rule.enabled || item.expired;
 
     return html`<li class="rule ${off ? "off" : ""}" aria-current=${current ? "true" : undefined}>
-        <span class="place">${number}</span>
+        <span class="place ${grip ? "grip" : ""}" title=${grip ? t("rules.grip", { name: rule.name }) : undefined} ...${grip ?? {}}>${grip && html`<${Icon} name="grip" />`}<span>${number}</span></span>
         <${Action} action=${rule.action} />
         <a class="what" href=${withQuery({ open: item.id })} data-rule=${item.id} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(); } }}>
-            <strong><${Their} text=${rule.name} or=${t("rules.unnamed")} /></strong><span class="quiet"><${Sentence} rule=${rule} /></span></a>
+            <strong><${Their} text=${rule.name} or=${t("rules.unnamed")} /></strong><span class="quiet"><${Sentence} rule=${rule} /></span>${found && html`<${Flag} found=${found} />`}</a>
         <span class="facts-line quiet">
             ${item.policy.name !== "Rules" && html`<span><bdi>${item.policy.name}</bdi></span>`}
             ${rule.test_only && html`<span>${t("rules.test_only")}</span>`}
@@ -97,7 +101,9 @@ function Row({ item, number, current, onOpen, onSwitch, onMove, canUp, canDown }
 function List({ scope, path, open }) {
     const list = useLoad((signal) => get(path, { limit: PAGE }, { signal }), [path]);
     const above = useLoad((signal) => (scope === "global" ? Promise.resolve({ items: [] }) : get(`${path}/above`, { limit: PAGE }, { signal })), [path]);
-    const items = list.value?.items ?? [], next = list.value?.next;
+    const conflicts = useLoad((signal) => get(`${path}/conflicts`, {}, { signal }).catch(() => ({ items: [], whole: true })), [path, list.value]);
+    const found = useMemo(() => new Map((conflicts.value?.items ?? []).map((f) => [f.rule.id, f])), [conflicts.value]);
+    const items = list.value?.items ?? [], next = list.value?.next, rows = useRef();
     const show = (id) => go(withQuery({ open: id }), { replace: Boolean(open) });
     const [busy, setBusy] = useState(false);
     const reload = () => list.again();
@@ -105,15 +111,21 @@ function List({ scope, path, open }) {
     const turn = (item, enabled) => patch(`/rules/${item.id}`, { enabled }).then(reload, (p) => { note(say(p)); reload(); });
     const same = (i, k) => items[k] !== undefined && items[k].policy.id === items[i].policy.id;
     const canUp = (i) => !busy && same(i, i - 1), canDown = (i) => !busy && same(i, i + 1) && (items[i + 2] !== undefined || !next);
-    const move = async (i, by) => {
-        if (!(by < 0 ? canUp(i) : canDown(i))) return;
-        const before = by < 0 ? items[i - 1].id : same(i, i + 2) ? items[i + 2].id : undefined, { id } = items[i];
+    // From place i to place k of the same policy; what comes behind it there is named, or it goes last.
+    const place = async (i, k) => {
+        const { id, rule } = items[i], before = k < i ? items[k].id : same(i, k + 1) ? items[k + 1].id : undefined;
+        const back = same(i, i + 1) ? { before: items[i + 1].id } : {};
         setBusy(true);
-        try { await post(`/rules/${id}/move`, before ? { before } : {}); note(t("rules.moved", { n: i + by + 1 })); } catch (p) { note(say(p)); }
+        try {
+            await post(`/rules/${id}/move`, before ? { before } : {});
+            note(t("rules.moved", { name: apart(rule.name || t("rules.unnamed")), n: k + 1, all: list.value.total }), () => post(`/rules/${id}/move`, back).then(reload, (p) => note(say(p))));
+        } catch (p) { note(say(p)); }
         setBusy(false);
         reload();
-        document.querySelector(`[data-rule="${id}"]`)?.focus();
+        document.querySelector(`[data-rule="${id}"]`)?.focus({ preventScroll: true });
     };
+    const move = (i, by) => { if (by < 0 ? canUp(i) : canDown(i)) place(i, i + by); };
+    const grip = useDrag(rows, { may: (i, k) => !busy && same(i, k) && (k < i || items[k + 1] !== undefined || !next), onDrop: place });
     const links = () => [...document.querySelectorAll("[data-rule]")], at = () => links().indexOf(document.activeElement);
     const step = (by) => { const all = links(); all[Math.min(Math.max(at() + by, 0), all.length - 1)]?.focus(); };
     const carry = (by) => { const i = items.findIndex((x) => x.id === document.activeElement?.dataset?.rule); if (i >= 0) move(i, by); };
@@ -127,8 +139,9 @@ function List({ scope, path, open }) {
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
             : items.length === 0 ? html`<${Empty} title=${t("rules.none")}>${t("rules.none_text")}</${Empty}>`
-            : html`<ol class="rows rules" aria-label=${t("nav.rules")} aria-busy=${list.loading}>${items.map((item, i) => html`<${Row} key=${item.id} item=${item} number=${i + 1} current=${item.id === open} onOpen=${() => show(item.id)} onSwitch=${(on) => turn(item, on)} onMove=${(by) => move(i, by)} canUp=${canUp(i)} canDown=${canDown(i)} />`)}</ol>
+            : html`<ol class="rows rules" ref=${rows} aria-label=${t("nav.rules")} aria-busy=${list.loading}>${items.map((item, i) => html`<${Row} key=${item.id} item=${item} number=${i + 1} current=${item.id === open} found=${found.get(item.id)} grip=${grip(i)} onOpen=${() => show(item.id)} onSwitch=${(on) => turn(item, on)} onMove=${(by) => move(i, by)} canUp=${canUp(i)} canDown=${canDown(i)} />`)}</ol>
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
+        ${conflicts.value?.whole === false && html`<p class="quiet">${t("conflict.part")}</p>`}
         ${above.problem && html`<p class="problem" role="alert">${say(above.problem)}</p>`}
         ${above.value?.items.length > 0 && html`<h2 class="above">${t("rules.above")}</h2><ul class="rows rules">${above.value.items.map((item) => html`<${Row} key=${item.id} item=${item} number="" current=${item.id === open} onOpen=${() => show(item.id)} />`)}</ul>`}
         ${list.value && (open === "new" || picked) && html`<${Editor} key=${open} item=${picked} path=${path} site=${list.value} onClose=${() => show(null)} onDone=${() => { show(null); reload(); }} />`}`;
@@ -195,15 +208,24 @@ function Editor({ item, path, site, onClose, onDone }) {
     const ref = useRef(), own = !item?.read_only;
     const [form, setForm] = useState(() => { const r = item?.rule ?? fresh(); return { ...r, conditions: r.conditions.map(withText), day: r.expires_at?.slice(0, 10) ?? "" }; });
     const locked = site.policies.find((p) => p.locked), usual = site.policies.find((p) => p.name === "Rules") ?? site.policies[0];
-    const [policy, setPolicy] = useState(usual?.id), [busy, setBusy] = useState(false), [wrong, setWrong] = useState(), [confirm, setConfirm] = useState(false), [asks, setAsks] = useState(false);
+    const [policy, setPolicy] = useState(item?.policy.id ?? usual?.id), [busy, setBusy] = useState(false), [wrong, setWrong] = useState(), [confirm, setConfirm] = useState(false), [asks, setAsks] = useState(false);
     const set = (more) => { setForm({ ...form, ...more }); setWrong(undefined); };
     const { day, ...rest } = form;
     const rule = useMemo(() => ({ ...rest, expires_at: day ? (form.expires_at?.startsWith(day) ? form.expires_at : `${day}T23:59:59Z`) : null, conditions: form.conditions.map(plain) }), [form]);
     const byName = form.action === "allow" && form.conditions.some((c) => c.kind === "sender" && !c.not);
+    // What becomes an allow leaves what is enforced first; what becomes a block goes there last.
+    const change = async () => {
+        const carry = () => (policy === item.policy.id ? null : put(`/rules/${item.id}/policy`, { policy }));
+
+        if (form.action === "allow") await carry();
+        const made = await put(`/rules/${item.id}`, { rule, ...(confirm ? { confirm } : {}) });
+        if (form.action === "block") await carry();
+        return made;
+    };
     const save = async () => {
         setBusy(true);
         try {
-            const made = item ? await put(`/rules/${item.id}`, { rule, ...(confirm ? { confirm } : {}) }) : await post(path, { rule, ...(policy ? { policy } : {}), ...(confirm ? { confirm } : {}) });
+            const made = item ? await change() : await post(path, { rule, ...(policy ? { policy } : {}), ...(confirm ? { confirm } : {}) });
             note([t("edit.saved"), ...made.advice.filter((a) => a !== "needs_proof").map((a) => t(`advice.${a}`))].join(" "));
             onDone();
         } catch (p) { setAsks(p.status === 409); setWrong(say(p)); setBusy(false); }
@@ -218,6 +240,7 @@ function Editor({ item, path, site, onClose, onDone }) {
         <div class="drawer-body"><div class="form">
             ${!own && html`<p class="asked">${t("rules.above_text")}</p>`}
             <p class="verdict ${form.action === "allow" ? "delivered" : "blocked"}"><${Sentence} rule=${rule} /></p>
+            ${own && html`<${Beside} path=${path} rule=${rule} id=${item?.id} policy=${policy} />`}
             <fieldset class="plain-set" disabled=${!own}>
                 <legend class="unseen">${t("edit.title")}</legend>
                 <div class="line"><label class="check"><input type="radio" name="action" checked=${form.action === "block"} onChange=${() => set({ action: "block" })} /> ${t("rules.block")}</label><label class="check"><input type="radio" name="action" checked=${form.action === "allow"} onChange=${() => set({ action: "allow" })} /> ${t("rules.allow")}</label></div>
@@ -230,7 +253,7 @@ function Editor({ item, path, site, onClose, onDone }) {
                 ${own && html`<${Field} label=${t("edit.note")}>${(props) => html`<textarea ...${props} rows="2" maxlength="2000" value=${form.note} onInput=${(e) => set({ note: e.target.value })}></textarea>`}</${Field}>`}
                 <label class="check"><input type="checkbox" checked=${form.test_only} onChange=${(e) => set({ test_only: e.target.checked })} /> ${t("edit.test_only")}</label>
                 ${!item && locked && form.action === "block" && site.policies.length === 2 && html`<label class="check"><input type="checkbox" checked=${policy === locked.id} onChange=${(e) => setPolicy(e.target.checked ? locked.id : usual.id)} /> ${t("edit.enforced")}</label>`}
-                ${!item && (site.policies.length > 2 || !locked) && site.policies.length > 1 && html`<${Field} label=${t("edit.policy")}>${(props) => html`<select ...${props} value=${policy} onChange=${(e) => setPolicy(e.target.value)}>${site.policies.map((p) => html`<option value=${p.id}>${p.name}</option>`)}</select>`}</${Field}>`}
+                ${own && (item || site.policies.length > 2 || !locked) && site.policies.length > 1 && html`<${Field} label=${t("edit.policy")}>${(props) => html`<select ...${props} value=${policy} onChange=${(e) => setPolicy(e.target.value)}>${site.policies.map((p) => html`<option value=${p.id}>${p.name}</option>`)}</select>`}</${Field}>`}
             </fieldset>
             ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
             ${asks && html`<label class="check"><input type="checkbox" checked=${confirm} onChange=${(e) => setConfirm(e.target.checked)} /> ${t("rules.meant")}</label>`}
@@ -284,10 +307,19 @@ function Learned({ mailbox }) {
     return html`<p class="quiet">${t("learned.text")}</p><ul class="rows">${list.value.items.map((l) => html`<li class="rule"><span class="place"></span><${Action} action=${l.action} /><span class="what"><strong><bdi>${l.sender}</bdi></strong></span><span class="facts-line quiet"><span>${t("rules.expires", { date: date(l.expires) })}</span></span><span class="tools"><${Button} onClick=${() => forget(l)}>${t("learned.forget")}</${Button}></span></li>`)}</ul>`;
 }
 
+// Lists and imports are a policy's.
+function WithPolicies({ scope, path, Page }) {
+    const list = useLoad((signal) => get(pathOf(scope), { limit: 1 }, { signal }), [scope]);
+
+    if (list.problem) return html`<${Failed} problem=${list.problem} again=${list.again} />`;
+    if (!list.value) return html`<${Waiting} />`;
+    return list.value.policies.length > 0 ? html`<${Page} scope=${scope} path=${path} policies=${list.value.policies} />` : html`<${Empty} title=${t("rules.none")}>${t("rules.no_policy")}</${Empty}>`;
+}
+
 export function Rules({ me }) {
     const { query } = useHere(), scopes = useMemo(() => scopesOf(me), [me]);
     const scope = query.get("in") ?? scopes[0]?.[0], tab = query.get("tab") ?? "rules", mailbox = scope?.startsWith("mailbox:") ? scope.slice(8) : null;
-    const tabs = [["rules", t("nav.rules")], ["try", t("rules.try")], ...(mailbox ? [["learned", t("rules.learned")]] : [])];
+    const tabs = [["rules", t("nav.rules")], ["lists", t("rules.lists")], ["try", t("rules.try")], ...(mailbox ? [["learned", t("rules.learned")]] : []), ["import", t("rules.import")]];
     const shown = tabs.some(([id]) => id === tab) ? tab : "rules";
 
     if (!scope) return html`<${Empty} title=${t("rules.none")}>${t("rules.no_scope")}</${Empty}>`;
@@ -295,5 +327,5 @@ export function Rules({ me }) {
             ${scopes.length > 1 && html`<label><span class="unseen">${t("rules.whose")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
         <${Tabs} label=${t("nav.rules")} current=${shown} onPick=${(id) => go(withQuery({ tab: id === "rules" ? null : id, open: null }), { replace: true })} tabs=${tabs} />
         <div role="tabpanel" class="panel" aria-labelledby=${`tab-${shown}`}>
-            ${shown === "rules" ? html`<${List} key=${scope} scope=${scope} path=${pathOf(scope)} open=${query.get("open")} />` : shown === "try" ? html`<${Try} key=${scope} scope=${scope} path=${pathOf(scope)} />` : html`<${Learned} key=${scope} mailbox=${mailbox} />`}</div>`;
+            ${shown === "rules" ? html`<${List} key=${scope} scope=${scope} path=${pathOf(scope)} open=${query.get("open")} />` : shown === "lists" ? html`<${WithPolicies} key=${scope} scope=${scope} Page=${Lists} path=${`/scopes/${segment(scope)}/lists`} />` : shown === "import" ? html`<${WithPolicies} key=${scope} scope=${scope} Page=${Import} path=${pathOf(scope)} />` : shown === "try" ? html`<${Try} key=${scope} scope=${scope} path=${pathOf(scope)} />` : html`<${Learned} key=${scope} mailbox=${mailbox} />`}</div>`;
 }
