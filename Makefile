@@ -132,7 +132,20 @@ $(OUT)/obj/gen/schema.o: $(OUT)/gen/schema.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALL_FLAGS) -c -o $@ $<
 
-SOURCES_db_extra := $(if $(wildcard schema/embed),$(OUT)/obj/gen/schema.o)
+# The templates of mail become C for the same reason.
+TEMPLATES := lib/letter/templates/digest.html lib/letter/templates/digest.txt
+
+$(OUT)/gen/templates.c: lib/letter/templates/embed $(TEMPLATES)
+	@mkdir -p $(@D)
+	$(call say,EMBED,lib/letter/templates)
+	$(Q)lib/letter/templates/embed $(TEMPLATES) > $@
+
+$(OUT)/obj/gen/templates.o: $(OUT)/gen/templates.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALL_FLAGS) -c -o $@ $<
+
+SOURCES_db_extra     := $(if $(wildcard schema/embed),$(OUT)/obj/gen/schema.o)
+SOURCES_letter_extra := $(OUT)/obj/gen/templates.o
 
 define library
 $(OUT)/lib$(1).a: $$(call objects,$$(filter-out %/main.c,$$(wildcard $(2)/*.c))) $$(SOURCES_$(1)_extra)

@@ -93,8 +93,7 @@ static int write_letter(struct post *p, const struct store_digest *d, const stru
     if (post_brand(p, d, &what.brand, e) < 0 || digest_content_of(&p->look, d, r, p->a, &c, e) < 0 ||
         letter_put(&p->site, &what, p->a, &p->letter, e) < 0)
         return -1;
-    *from_out = compose_address(
-        span_of(what.brand != NULL && what.brand->sender[0] != '\0' ? what.brand->sender : p->site.from));
+    *from_out = compose_address(letter_from(&p->site, what.brand, p->a));
     return 0;
 }
 
