@@ -313,9 +313,8 @@ static int may(struct call *c, struct err *e)
         return err_set(e, ERR_DENIED, "Please sign in.");
     if (!none && route_object(c, e) < 0)
         return -1;
-    if (permit(c->store, &c->who, r->deed, none ? NULL : &c->scope, what_of(c), e) < 0)
-        return -1;
-    if (!none && standing_in(c->store, &c->who, &c->scope, &c->standing, e) < 0)
+    if ((none ? permit(c->store, &c->who, r->deed, NULL, "", e)
+              : route_permit(c, r->deed, what_of(c), r->object == OBJECT_DELIVERY, e)) < 0)
         return -1;
     return (r->flags & ROUTE_ELEVATED) != 0 ? call_elevated(c, e) : 0;
 }

@@ -32,6 +32,7 @@ struct call {
     struct store_scope          scope;                   /* that the object lives in */
     struct uuid                 object;                  /* its id, where it has one */
     struct store_key            delivery;                /* OBJECT_DELIVERY */
+    bool                        held;                    /* … it was held: what a clerk may know of */
     const void                 *query, *body;            /* the structs of the route's tables */
     struct httpd_reply         *reply;
     const char                 *member;        /* of the query or body that e is about; or NULL */

@@ -87,7 +87,7 @@ static int act_on(struct jobs *j, const struct store_job *job, const struct stor
     if (rc == 0)
         rc = route_delivery(&c, e);
     if (rc == 0)
-        rc = permit(c.store, &c.who, DEED_ACT_ON_MAIL, &c.scope, "message", e);
+        rc = route_permit(&c, DEED_ACT_ON_MAIL, "message", true, e);
     return rc == 0 ? act(&c, job->what, e) : rc;
 }
 

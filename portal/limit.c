@@ -8,9 +8,18 @@
 
 #define SLOT_US (10 * 60 * INT64_C(1000000))
 
+static struct ip network_of(const struct ip *ip) { return ip_network(ip, ip_is_v4(ip) ? 24 : 56); }
+
+bool limit_same_network(const struct ip *a, const struct ip *b)
+{
+    struct ip na = network_of(a), nb = network_of(b);
+
+    return memcmp(na.b, nb.b, sizeof na.b) == 0;
+}
+
 static void subject_of(const struct call *c, const char *kind, struct span who, bool network, char out[120])
 {
-    struct ip   net = ip_network(&c->ip, ip_is_v4(&c->ip) ? 24 : 56);
+    struct ip   net = network_of(&c->ip);
     struct span parts[] = {who, network ? span_make(net.b, sizeof net.b) : SPAN_NONE};
     uint8_t     hash[SECRET_HASH];
     char        text[SECRET_TOKEN_TEXT + 1];
@@ -37,8 +46,11 @@ int limit_check(struct call *c, const char *kind, struct span who, bool network,
 
     if (limit_count(c, kind, who, network, 1, &total, e) < 0)
         return -1;
-    if (total <= most)
-        return 0;
+    return total <= most ? 0 : limit_refuse(c, e);
+}
+
+int limit_refuse(struct call *c, struct err *e)
+{
     return call_slow_down(c, (SLOT_US - c->now_us % SLOT_US) / 1000000, e,
                           "That was tried too often. Please wait a few minutes.");
 }

@@ -204,6 +204,7 @@ static void put_operation(struct buf *b, const struct route *r, const char *tag)
     json_add_str(b, "x-deed", deed->word);
     json_add_str(b, "x-object", object_names[r->object]);
     json_add_str(b, "x-least", standing_words[deed->least]);
+    json_add_bool(b, "x-clerk", deed->clerk);
     json_add_bool(b, "x-staff", deed->staff);
     json_open(b, "security", '[');
     if (r->deed != DEED_OPEN) {

@@ -12,26 +12,26 @@ const char *const standing_words[] = {"nobody", "user", "clerk", "owner", "admin
 
 /* clang-format off */
 const struct deed_row deed_rows[DEEDS] = {
-    [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  NULL,           ""},
-    [DEED_SELF]           = {"self",           STANDING_USER,  true,  NULL,           "This is for people who have signed in."},
-    [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  false, NULL,           "Staff cannot touch a person's credentials."},
-    [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  "mail:read",    PERSON},
-    [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  false, NULL,           "Staff cannot open mail."},
-    [DEED_ACT_ON_MAIL]    = {"mail.act",       STANDING_USER,  true,  "mail:act",     PERSON},
-    [DEED_DECIDE_RELEASE] = {"mail.decide",    STANDING_OWNER, true,  "mail:act",     "An owner of the domain decides about this one; you can ask for it."},
-    [DEED_RELEASE_VIRUS]  = {"mail.virus",     STANDING_ADMIN, false, NULL,           "Only the operator can release a message with a virus."},
-    [DEED_EXPORT]         = {"mail.export",    STANDING_USER,  false, "mail:read",    "Staff cannot export."},
-    [DEED_SEE_RULES]      = {"rules.see",      STANDING_USER,  true,  "rules:read",   PERSON},
-    [DEED_WRITE_RULES]    = {"rules.write",    STANDING_USER,  true,  "rules:write",  PERSON},
-    [DEED_EXPORT_RULES]   = {"rules.export",   STANDING_USER,  false, "rules:read",   "Staff cannot export."},
-    [DEED_SEE_DOMAIN]     = {"domain.see",     STANDING_OWNER, true,  "domain:read",  OWNERS},
-    [DEED_WRITE_POLICIES] = {"policies.write", STANDING_OWNER, true,  "rules:write",  OWNERS},
-    [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, true,  "domain:write", OWNERS},
-    [DEED_WRITE_DOMAIN]   = {"domain.write",   STANDING_OWNER, true,  "domain:write", OWNERS},
-    [DEED_SEE_AUDIT]      = {"audit.see",      STANDING_USER,  true,  "audit:read",   PERSON},
-    [DEED_EXPORT_AUDIT]   = {"audit.export",   STANDING_USER,  false, "audit:read",   "Staff cannot export."},
-    [DEED_HAND_OFF]       = {"hand-off",       STANDING_OWNER, false, "sso",          "Only an API key with the scope sso makes hand-offs."},
-    [DEED_OPERATE]        = {"operate",        STANDING_ADMIN, false, "operate",      OPERATOR},
+    [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  true,  NULL,           ""},
+    [DEED_SELF]           = {"self",           STANDING_USER,  true,  true,  NULL,           "This is for people who have signed in."},
+    [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  true,  false, NULL,           "Staff cannot touch a person's credentials."},
+    [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  true,  "mail:read",    PERSON},
+    [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  true,  false, NULL,           "Staff cannot open mail."},
+    [DEED_ACT_ON_MAIL]    = {"mail.act",       STANDING_USER,  true,  true,  "mail:act",     PERSON},
+    [DEED_DECIDE_RELEASE] = {"mail.decide",    STANDING_OWNER, false, true,  "mail:act",     "An owner of the domain decides about this one; you can ask for it."},
+    [DEED_RELEASE_VIRUS]  = {"mail.virus",     STANDING_ADMIN, false, false, NULL,           "Only the operator can release a message with a virus."},
+    [DEED_EXPORT]         = {"mail.export",    STANDING_USER,  false, false, "mail:read",    "Staff cannot export."},
+    [DEED_SEE_RULES]      = {"rules.see",      STANDING_USER,  false, true,  "rules:read",   PERSON},
+    [DEED_WRITE_RULES]    = {"rules.write",    STANDING_USER,  false, true,  "rules:write",  PERSON},
+    [DEED_EXPORT_RULES]   = {"rules.export",   STANDING_USER,  false, false, "rules:read",   "Staff cannot export."},
+    [DEED_SEE_DOMAIN]     = {"domain.see",     STANDING_OWNER, false, true,  "domain:read",  OWNERS},
+    [DEED_WRITE_POLICIES] = {"policies.write", STANDING_OWNER, false, true,  "rules:write",  OWNERS},
+    [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, false, true,  "domain:write", OWNERS},
+    [DEED_WRITE_DOMAIN]   = {"domain.write",   STANDING_OWNER, false, true,  "domain:write", OWNERS},
+    [DEED_SEE_AUDIT]      = {"audit.see",      STANDING_USER,  false, true,  "audit:read",   PERSON},
+    [DEED_EXPORT_AUDIT]   = {"audit.export",   STANDING_USER,  false, false, "audit:read",   "Staff cannot export."},
+    [DEED_HAND_OFF]       = {"hand-off",       STANDING_OWNER, false, false, "sso",          "Only an API key with the scope sso makes hand-offs."},
+    [DEED_OPERATE]        = {"operate",        STANDING_ADMIN, false, false, "operate",      OPERATOR},
 };
 /* clang-format on */
 
@@ -82,8 +82,8 @@ static int in_mailbox(struct store *s, const struct who *w, const struct uuid *m
     }
     if (in_domain(s, w, &m.domain, out, e) < 0)
         return -1;
-    if (*out < STANDING_USER && w->kind == WHO_SESSION && m.has_account && uuid_eq(&m.account, &w->account.id))
-        *out = STANDING_USER;
+    if (*out <= STANDING_CLERK && w->kind == WHO_SESSION && m.has_account && uuid_eq(&m.account, &w->account.id))
+        *out = STANDING_USER; /* a clerk too is the person there, and that is more */
     return 0;
 }
 
@@ -132,5 +132,7 @@ int permit(struct store *s, const struct who *w, enum deed deed, const struct st
         return -1;
     if (here == STANDING_NONE)
         return err_set(e, ERR_NOT_FOUND, "There is no such %s.", what);
+    if (here == STANDING_CLERK && row->least <= here && !row->clerk)
+        return err_set(e, ERR_DENIED, "%s", PERSON);
     return here >= row->least ? 0 : err_set(e, ERR_DENIED, "%s", row->refusal);
 }

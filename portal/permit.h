@@ -5,6 +5,8 @@
  * scope that it lives in. Who has no standing there at all gets "there is no such …", the same as for what does not exist; who has
  * too little is told what it takes.
  *
+ * Clerks    have the quarantine of other people's mailboxes and of their domain, and nothing else there: the table says which deeds those
+ *           are, route_permit() (route.h) that they are about held mail alone. In a mailbox of their own they are the person.
  * Keys      of programs stand where they are bound (store/api_key.h), as high as their role, and never as a person.
  * Staff     who came by a staff hand-off has the standing of the person, but for what the table says staff may not do. */
 #ifndef POSTERN_PORTAL_PERMIT_H
@@ -44,6 +46,7 @@ enum deed {
 extern const struct deed_row {
     const char   *word;
     enum standing least;     /* in the object's scope */
+    bool          clerk;     /* may a clerk of the domain, in what is not their own */
     bool          staff;     /* may staff do it */
     const char   *key_scope; /* what an API key needs for it; NULL: no key may */
     const char   *refusal;   /* a sentence for who stands too low */

@@ -1,6 +1,7 @@
 /* portal/route.c - see route.h. */
 #include "route.h"
 
+#include "custody/release.h"
 #include "mail/domain.h"
 #include "store/delivery.h"
 #include "store/domain.h"
@@ -152,6 +153,7 @@ int route_delivery(struct call *c, struct err *e)
     c->object = c->delivery.uid;
     if (store_delivery_owner(c->store, &c->delivery, &owner, e) < 0)
         return e->code == ERR_NOT_FOUND ? none(e, "message") : -1;
+    c->held = release_held(owner.verdict);
     if (owner.has_mailbox && store_mailbox_get(c->store, owner.mailbox, &m, e) == 0) {
         c->scope = store_scope_mailbox(owner.mailbox);
         return 0;
@@ -161,6 +163,14 @@ int route_delivery(struct call *c, struct err *e)
     *e = ERR_INIT;
     c->scope = owner.has_domain ? store_scope_domain(owner.domain) : STORE_SCOPE_GLOBAL;
     return 0;
+}
+
+int route_permit(struct call *c, enum deed deed, const char *what, bool is_delivery, struct err *e)
+{
+    if (permit(c->store, &c->who, deed, &c->scope, what, e) < 0 ||
+        standing_in(c->store, &c->who, &c->scope, &c->standing, e) < 0)
+        return -1;
+    return is_delivery && c->standing == STANDING_CLERK && !c->held ? none(e, what) : 0;
 }
 
 /* Somebody else's account is in the hands of who stands above all of it: the scope of the person's in which the caller stands lowest. Who

@@ -63,8 +63,10 @@ const struct route *route_find(enum httpd_method method, struct span path, struc
                                unsigned *allowed_out);
 /* Finds the object of a route: scope, object, delivery of the call. ERR_NOT_FOUND. */
 int route_object(struct call *c, struct err *e);
-/* The scope that call->delivery lives in. ERR_NOT_FOUND. */
+/* The scope that call->delivery lives in, and call->held. ERR_NOT_FOUND. */
 int route_delivery(struct call *c, struct err *e);
+/* Fills call->standing. 0, or as permit(); of a delivery that was never held a clerk is told that there is none. */
+int route_permit(struct call *c, enum deed deed, const char *what, bool is_delivery, struct err *e);
 /* A domain that is no object of the route: its id, from id or name. ERR_NOT_FOUND. */
 int route_domain(struct call *c, struct span text, struct uuid *out, struct err *e);
 /* openapi.json, OpenAPI 3.1. */

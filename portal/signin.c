@@ -19,9 +19,10 @@
 #include "store/outbox.h"
 #include "store/session.h"
 
-#define ASK_COOKIE "postern_ask"
-#define LINKS_PER_ADDRESS 8 /* in ten minutes; from one network: */
+#define LINKS_PER_NETWORK 8 /* for one address, from one network, in ten minutes; for all addresses: */
 #define LINKS_FROM_NETWORK 30
+#define LINKS_EASY 8     /* for one address, from wherever, from which on all who ask work harder */
+#define LINKS_AT_MOST 20 /* the same, from which on only those are heard who come from where the person is known to be */
 #define TRIES_FROM_NETWORK 60
 #define LOOKS_FROM_NETWORK 60 /* at whether the challenge service is there */
 #define HARD_FROM 20          /* challenges for a network, from which on work is harder */
@@ -37,14 +38,16 @@ static struct span login_of(struct call *c, struct span typed)
 
 /* ---- the challenge ---- */
 
-/* Many machines that guess one person's password each have to work for it, and so has the person: but nobody is locked out. */
-static int bits_for(struct call *c, struct span login, int64_t more, unsigned *out, struct err *e)
+/* Many machines that guess one person's password, or have links mailed to them, each have to work for it, and so has the person: but nobody
+ * is locked out. */
+static int bits_for(struct call *c, struct span login, int64_t more_tries, unsigned *out, struct err *e)
 {
-    int64_t total;
+    int64_t tries, links;
 
-    if (limit_count(c, "tries", login, false, more, &total, e) < 0)
+    if (limit_count(c, "tries", login, false, more_tries, &tries, e) < 0 ||
+        limit_count(c, "link", login, false, 0, &links, e) < 0)
         return -1;
-    *out = total > HARD_FOR ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
+    *out = tries > HARD_FOR || links > LINKS_EASY ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
     return 0;
 }
 
@@ -230,13 +233,16 @@ static const struct field password_fields[] = {ASK_FIELDS,
                                                 offsetof(struct ask, password), "The password."},
                                                FIELDS_END};
 
-static struct span browser_token(const struct call *c) { return httpd_cookie(c->request, ASK_COOKIE); }
+/* Under https no other host of the domain can plant one: a link that somebody else asked for shall not open as if it were asked here. */
+static const char *ask_cookie(const struct call *c) { return c->portal->secure ? "__Host-postern_ask" : "postern_ask"; }
+
+static struct span browser_token(const struct call *c) { return httpd_cookie(c->request, ask_cookie(c)); }
 
 static void set_browser_token(struct call *c, const char *token)
 {
     char line[200];
 
-    snprintf(line, sizeof line, ASK_COOKIE "=%s; Path=/api/v1/signin; HttpOnly; SameSite=Strict; Max-Age=%d%s", token,
+    snprintf(line, sizeof line, "%s=%s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", ask_cookie(c), token,
              token[0] != '\0' ? (int)(SIGNIN_US / 1000000) : 0, c->portal->secure ? "; Secure" : "");
     httpd_set(c->reply, "Set-Cookie", span_of(line));
 }
@@ -263,6 +269,61 @@ static int ask_in(struct call *c, struct span login, const char *browser, struct
     return put_letter(c, &ask, token, e);
 }
 
+/* ---- … how often ---- */
+
+struct known_place {
+    struct ip at;
+    bool      found;
+};
+
+static int is_known_place(void *ctx, const struct store_session *x)
+{
+    struct known_place *k = ctx;
+    struct ip           ip;
+
+    k->found |= ip_parse(span_of(x->ip), false, &ip) && limit_same_network(&ip, &k->at);
+    return k->found;
+}
+
+/* Somebody who is signed in somewhere is a person there. */
+static int from_known_place(struct call *c, struct span login, bool *out, struct err *e)
+{
+    struct known_place   k = {.at = c->ip};
+    struct store_account a;
+
+    *out = false;
+    if (store_account_find(c->store, login, &a, e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+        return 0;
+    }
+    if (store_session_list(c->store, a.id, c->now_us, is_known_place, &k, e) < 0)
+        return -1;
+    *out = k.found;
+    return 0;
+}
+
+/* A network that asks too much is slowed down before the address is: whoever asks for somebody else's links uses up their own. What many
+ * networks ask together costs each of them more work; what is more than any mailbox should get is left to where the person is known. */
+static int may_ask_link(struct call *c, const struct ask *in, struct span login, struct err *e)
+{
+    unsigned bits;
+    int64_t  links;
+    bool     known;
+
+    if (limit_check(c, "link", login, true, LINKS_PER_NETWORK, e) < 0 ||
+        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0 ||
+        bits_for(c, login, 0, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
+        limit_count(c, "link", login, false, 1, &links, e) < 0)
+        return -1;
+    if (links <= LINKS_AT_MOST)
+        return 0;
+    if (from_known_place(c, login, &known, e) < 0)
+        return -1;
+    return known ? 0 : limit_refuse(c, e);
+}
+
 static int ask_link(struct call *c, struct err *e)
 {
     const struct ask *in = c->body;
@@ -271,9 +332,7 @@ static int ask_link(struct call *c, struct err *e)
     struct buf       *b;
     int               rc;
 
-    if (challenge_check(c, in->challenge, in->answer, CHALLENGE_BITS, e) < 0 ||
-        limit_check(c, "link", login, false, LINKS_PER_ADDRESS, e) < 0 ||
-        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0)
+    if (may_ask_link(c, in, login, e) < 0)
         return -1;
     secret_token(browser);
     if (store_begin(c->store, e) < 0)

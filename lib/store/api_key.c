@@ -42,6 +42,8 @@ static const char domains_of_sql[] = "SELECT api_key_id, domain_id FROM api_key_
                                      " ORDER BY domain_id";
 static const char domains_sql[] = "SELECT api_key_id, domain_id FROM api_key_domain ORDER BY api_key_id, domain_id";
 static const char names_sql[] = "SELECT id, name FROM api_key ORDER BY id LIMIT 10000";
+static const char role_sql[] = "SELECT role FROM api_key WHERE id = $1 AND (bound = 0 OR EXISTS"
+                               " (SELECT 1 FROM api_key_domain WHERE api_key_id = $1 AND domain_id = $2))";
 static const char used_sql[] = "UPDATE api_key SET last_used_us = $2 WHERE id = $1"
                                " AND (last_used_us IS NULL OR last_used_us < $2)";
 
@@ -366,6 +368,21 @@ static int each_name(void *arg, struct db_rows *r)
         return 0;
     f->id = id;
     f->n++;
+    return 0;
+}
+
+int store_api_key_role(struct store *s, struct uuid id, struct uuid domain, enum role *out, struct err *e)
+{
+    struct db_rows *r = NULL;
+    int             rc = row_first(s->main, role_sql, (struct db_val[]){dbv_uuid(&id), dbv_uuid(&domain)}, 2, &r, e);
+    int             role;
+
+    *out = ROLE_USER;
+    if (rc <= 0)
+        return rc;
+    role = col_word(r, 0, role_words);
+    *out = role < 0 ? ROLE_USER : (enum role)role;
+    db_rows_free(&r);
     return 0;
 }
 

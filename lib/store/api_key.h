@@ -53,6 +53,8 @@ int store_api_key_by_hash(struct store *s, const uint8_t hash[API_KEY_HASH], str
                           struct err *e);
 /* For a person who types an id: the whole one, or its last eight digits, or the name, where it is that of one key alone. */
 int store_api_key_find(struct store *s, struct span text, struct uuid *id_out, struct err *e);
+/* How high a key stands in a domain: its role where it is bound, or everywhere; else ROLE_USER. */
+int store_api_key_role(struct store *s, struct uuid id, struct uuid domain, enum role *out, struct err *e);
 int store_api_key_used(struct store *s, struct uuid id, int64_t at_us, struct err *e);
 
 /* The hash of a text as it was shown; false: it has not the form of a key. */

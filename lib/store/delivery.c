@@ -8,7 +8,7 @@ static int take_owner(void *ctx, const struct store_row *row, const struct log_r
     struct store_owner *out = ctx;
 
     (void)held;
-    *out = (struct store_owner){true, row->has_mailbox, row->has_domain, row->mailbox, row->domain};
+    *out = (struct store_owner){true, row->has_mailbox, row->has_domain, row->mailbox, row->domain, row->verdict};
     return 0;
 }
 

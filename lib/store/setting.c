@@ -3,6 +3,7 @@
 
 #include <math.h>
 
+#include "store/api_key.h"
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/row.h"
@@ -246,11 +247,13 @@ int store_may_regex(struct store *s, const struct actor *by, struct store_scope 
     enum role                 role;
 
     *out = by->admin;
-    if (by->admin || scope.kind == SCOPE_GLOBAL || by->kind != ACTOR_ACCOUNT)
+    if (by->admin || scope.kind == SCOPE_GLOBAL || (by->kind != ACTOR_ACCOUNT && by->kind != ACTOR_API_KEY))
         return 0;
     if (scope.kind == SCOPE_MAILBOX && store_mailbox_view(s, scope.id, &mailbox, e) < 0)
         return -1;
-    if (store_setting_holds(s, &mailbox.domain, &x, e) < 0 || store_role_of(s, by->id, mailbox.domain, &role, e) < 0)
+    if (store_setting_holds(s, &mailbox.domain, &x, e) < 0 ||
+        (by->kind == ACTOR_API_KEY ? store_api_key_role(s, by->id, mailbox.domain, &role, e)
+                                   : store_role_of(s, by->id, mailbox.domain, &role, e)) < 0)
         return -1;
     *out = (int)role >= x.regex_role;
     return 0;

@@ -72,8 +72,8 @@ struct store_mailbox_view {
 };
 int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbox_view *out, struct err *e);
 
-/* May `by` write regular expressions into rules of that scope? The operator always, into global ones nobody else; accounts by
- * their role in the domain and its regex_role. For struct rule_check. */
+/* May `by` write regular expressions into rules of that scope? The operator always, into global ones nobody else; accounts,
+ * and API keys where they are bound, by their role in the domain and its regex_role. For struct rule_check. */
 int store_may_regex(struct store *s, const struct actor *by, struct store_scope scope, bool *out, struct err *e);
 
 #endif

@@ -11,7 +11,8 @@
 
 #define COLUMNS "id, login, known, device, ip, created_us, expires_us"
 #define OPEN "used_us IS NULL AND known = 1 AND expires_us > $2 AND wrong < 5"
-static const char burn_sql[] = "UPDATE signin SET used_us = $2 WHERE login = $1 AND used_us IS NULL";
+static const char burn_sql[] = "UPDATE signin SET used_us = $2 WHERE login = $1 AND used_us IS NULL AND ip = $3";
+static const char burn_all_sql[] = "UPDATE signin SET used_us = $2 WHERE login = $1 AND used_us IS NULL";
 static const char ask_sql[] = "INSERT INTO signin (id, login, known, token_sha256, browser_sha256, device, ip,"
                               " created_us, expires_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
 static const char look_sql[] = "SELECT " COLUMNS ", browser_sha256 FROM signin WHERE token_sha256 = $1 AND " OPEN;
@@ -69,7 +70,7 @@ int store_signin_ask(struct store *s, const struct store_signin *ask, struct spa
 
     secret_token(token_out);
     struct digest       token = digest_of(span_of(token_out)), own = digest_of(browser);
-    const struct db_val burn[] = {dbv_str(ask->login), dbv_i64(now_us)};
+    const struct db_val burn[] = {dbv_str(ask->login), dbv_i64(now_us), dbv_str(ask->ip)};
     const struct db_val vals[] = {dbv_uuid(&id),      dbv_str(ask->login), dbv_bool(ask->known),
                                   dbv_digest(&token), dbv_digest(&own),    dbv_str(ask->device),
                                   dbv_str(ask->ip),   dbv_i64(now_us),     dbv_i64(now_us + SIGNIN_US)};
@@ -106,12 +107,12 @@ int store_signin_look(struct store *s, struct span token, struct span browser, i
 /* One of two who come at the same time: the update decides. */
 static int use(struct store *s, const char *sql, const struct store_signin *x, int64_t now_us, struct err *e)
 {
-    const struct db_val vals[] = {dbv_uuid(&x->id), dbv_i64(now_us)};
+    const struct db_val vals[] = {dbv_uuid(&x->id), dbv_i64(now_us)}, all[] = {dbv_str(x->login), dbv_i64(now_us)};
     int64_t             changed = 0;
 
     if (db_run(s->main, sql, vals, COUNT(vals), &changed, e) < 0)
         return -1;
-    return changed == 1 ? 0 : none(e);
+    return changed == 1 ? db_run(s->main, burn_all_sql, all, COUNT(all), NULL, e) : none(e);
 }
 
 int store_signin_use(struct store *s, struct span token, struct span browser, int64_t now_us, struct store_signin *out,

@@ -2,8 +2,9 @@
  *
  * Asked    in one browser, which keeps a token of its own (a cookie). The link has another token. Both are stored as SHA-256.
  * Used     once, within SIGNIN_US: by the link in the browser that asked, or by a six-digit code, which another browser that has the
- *          link shows, typed into the first. SIGNIN_WRONG_MAX wrong codes burn it. A later question of the same address burns the ones
- *          before it.
+ *          link shows, typed into the first. SIGNIN_WRONG_MAX wrong codes burn it. A later question for the same address from the same place (ip)
+ *          burns those before it; from elsewhere it does not, since anybody can ask: else nobody's link would last. One that is used
+ *          burns all the others.
  * Operator a link made without a browser (`postern login-link`) opens in any.
  * Unknown  an address that nobody may sign in with gets a row too, which nothing opens. */
 #ifndef POSTERN_STORE_SIGNIN_H

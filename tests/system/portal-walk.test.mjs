@@ -4,7 +4,7 @@ import { after, before, test } from "node:test";
 
 import { Browser, http, keyed, makeSite, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
 
-const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example", OLGA = "olga@theirs.example", ROOT = "root@elsewhere.example";
+const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example", OLGA = "olga@theirs.example", CLARA = "clara@ours.example", ROOT = "root@elsewhere.example";
 let site, document, who, objects;
 
 // What a call needs beside its path, where it is not refused before that is looked at. Anything else is sent as {}.
@@ -14,9 +14,10 @@ before(async () => {
     const own = await makeSite({ rules: { authserv_id: "mx.ours.example" } });
     await own.must("init");
     for (const d of ["ours.example", "theirs.example"]) await own.must("domain", "add", d, "--at-block", "quarantine");
-    for (const a of [ANNA, BOB, CLEO, OWEN, OLGA]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
+    for (const a of [ANNA, BOB, CLEO, OWEN, OLGA, CLARA]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
     await own.must("account", "set", OWEN, "--owner", "ours.example");
     await own.must("account", "set", OLGA, "--owner", "theirs.example");
+    await own.must("account", "set", CLARA, "--clerk", "ours.example");
     await own.must("account", "add", ROOT, "--admin", "on");
     await own.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", "Annas", "block", "--subject", "wares");
     await own.must("domain", "alias", "ours.example", "also-ours.example");
@@ -24,7 +25,7 @@ before(async () => {
     const key = async (name, role, ...more) => keyed(own, (await own.must("token", "add", name, "mail:read", "mail:act", "rules:read", "rules:write", "domain:read", "domain:write", "audit:read", "sso", "operate", "--role", role, ...more)).match(/pst_\S+/)[0]);
     site = await startRulesd({ site: own, init: false });
     await startPortal(site);
-    const signed = Object.fromEntries(await Promise.all(Object.entries({ anna: ANNA, bob: BOB, cleo: CLEO, owen: OWEN, olga: OLGA, root: ROOT }).map(async ([n, a]) => [n, await signIn(site, a)])));
+    const signed = Object.fromEntries(await Promise.all(Object.entries({ anna: ANNA, bob: BOB, cleo: CLEO, owen: OWEN, olga: OLGA, clara: CLARA, root: ROOT }).map(async ([n, a]) => [n, await signIn(site, a)])));
     who = { ...signed, nobody: new Browser(site.origin), key_ours: await key("ours", "owner", "--domain", "ours.example"), key_theirs: await key("theirs", "owner", "--domain", "theirs.example"), key_user: await key("user", "user") };
     for (const [name, one] of Object.entries(who)) if (name.startsWith("key")) one.origin = site.origin;
 
@@ -65,6 +66,39 @@ test("what is Anna's is refused to strangers, in every call, as if it were not t
             if (!name.startsWith("key")) assert.equal(status, 404, `${name}: ${o.method} ${o.path} tells that it is there`);
         }
     }
+});
+
+test("a clerk has the quarantine of the domain, and nothing else of anybody's", async () => {
+    let refused = 0, reached = 0;
+    for (const o of operations().filter((x) => !["none", "global"].includes(x.op["x-object"]) && x.op["x-deed"] !== "open" && known(x.path) && x.method !== "DELETE")) {
+        const { status, text } = await ask(who.clara, o);
+        const may = o.op["x-clerk"] && standings.indexOf(o.op["x-least"]) <= 2;
+        if (may && o.method === "GET") { assert.ok(REACHED.has(status), `${o.method} ${o.path} said ${status} ${text.slice(0, 200)}`); reached++; }
+        if (!may) { assert.ok(status === 403 || status === 404, `${o.method} ${o.path} said ${status}`); refused++; }
+    }
+    assert.ok(refused > 20 && reached > 5, `${refused} refused, ${reached} reached`);
+});
+
+test("of mail that was never held a clerk is told that there is none", async () => {
+    await http(site.httpSock, { headers: { From: "<w@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9", Flags: "milter", "Queue-ID": "Q2" }, body: "From: <w@ext.example>\r\nSubject: between us\r\n\r\nHi.\r\n" });
+    const [row] = await waitFor("the message", async () => { const { body } = await who.anna.get("/me/mail?q=subject:between"); return body.items.length > 0 && body.items; });
+    const mails = async (one, q) => (await one.get(`/scopes/domain:ours.example/mail?q=${q}`)).body.items.map((m) => m.subject);
+    assert.ok((await mails(who.owen, "")).includes("between us"));
+    assert.deepEqual(await mails(who.clara, ""), ["cheap wares"]);
+    assert.deepEqual(await mails(who.clara, "subject:between"), []);
+    assert.deepEqual(await mails(who.clara, "status:received"), []);
+    for (const path of ["", "/breadths?action=block"]) assert.equal((await who.clara.get(`/deliveries/${row.uid}/${row.n}${path}`)).status, 404);
+    assert.equal((await who.clara.post(`/deliveries/${row.uid}/${row.n}/report`, { class: "spam" })).status, 404);
+    const job = (await who.clara.post("/scopes/domain:ours.example/jobs", { what: "ham", q: "subject:between" })).body;
+    const end = await waitFor("the job", async () => { const { body } = await who.clara.get(`/jobs/${job.id}`); return body.state !== "waiting" && body; });
+    assert.equal(end.done, 0);
+    assert.equal((await who.owen.get(`/deliveries/${row.uid}/${row.n}`)).status, 200);
+});
+
+test("in their own mailbox a clerk is the person", async () => {
+    const made = await who.clara.post(`/scopes/mailbox:${CLARA}/rules`, { rule: { name: "Mine", action: "block", conditions: [{ kind: "subject", match: "contains", any: ["x"] }] } });
+    assert.equal(made.status, 201, made.text);
+    assert.equal((await who.clara.post(`/scopes/mailbox:${ANNA}/rules`, { rule: { name: "Not mine", action: "block", conditions: [{ kind: "subject", match: "contains", any: ["x"] }] } })).status, 403);
 });
 
 test("what a person has started is theirs alone: to others it is not there, whoever they are", async () => {

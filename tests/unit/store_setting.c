@@ -1,6 +1,7 @@
 /* tests/unit/store_setting.c - twin of lib/store/setting.c. */
 #include <math.h>
 
+#include "store/api_key.h"
 #include "store_world.h"
 
 /* Without the assigned policies: those went with the arena. */
@@ -285,6 +286,31 @@ static void who_writes_regexes_is_for_the_domain_to_say(void **state)
     assert_true(may_regex(w, &anna, mailbox));
 }
 
+/* All that a person can do, a program of theirs can. */
+static void a_key_writes_regexes_where_it_stands_as_high_as_who_may(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          ours = add_domain(w, "ours.example"), other = add_domain(w, "other.example");
+    struct store_scope   scope = store_scope_domain(ours), mailbox = store_scope_mailbox(add_mailbox(w, ours, "anna"));
+    struct store_api_key k = {.name = SPAN("bound"),
+                              .scopes = SPAN("rules:write"),
+                              .role = ROLE_OWNER,
+                              .bound = true,
+                              .domains = &ours,
+                              .ndomains = 1};
+    struct actor         key = {.kind = ACTOR_API_KEY, .name = "bound"}, user = {.kind = ACTOR_API_KEY, .name = "user"};
+    struct actor         gone = {.kind = ACTOR_API_KEY, .name = "gone"};
+    char                 text[API_KEY_TEXT + 1];
+
+    OK(w, store_api_key_add(w->more, &root, &k, &key.id, text, &w->e));
+    assert_true(may_regex(w, &key, scope) && may_regex(w, &key, mailbox));
+    assert_false(may_regex(w, &key, store_scope_domain(other)) || may_regex(w, &key, STORE_SCOPE_GLOBAL));
+    k.name = SPAN("user");
+    k.role = ROLE_USER;
+    OK(w, store_api_key_add(w->more, &root, &k, &user.id, text, &w->e));
+    assert_false(may_regex(w, &user, scope) || may_regex(w, &gone, scope));
+}
+
 int main(void)
 {
     static const struct both_test tests[] = {
@@ -299,6 +325,7 @@ int main(void)
         STORE(an_owner_does_not_raise_the_quota),
         STORE(copies_of_delivered_mail_are_for_the_operator_to_switch_on),
         STORE(who_writes_regexes_is_for_the_domain_to_say),
+        STORE(a_key_writes_regexes_where_it_stands_as_high_as_who_may),
     };
 
     return run_on_both(tests, COUNT(tests));
