@@ -1,5 +1,6 @@
 /* portal/policies.c - policies: the named sets of rules of a scope, where they hold, and which rule is in which. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "route.h"
 #include "rules.h"
@@ -13,14 +14,20 @@
 
 /* ---- one policy as JSON ------------------------------------------------------------------------------------------ */
 
-/* Beside a policy: what is asked about it, and from where it is looked at. */
+/* As they decide. */
+struct placed {
+    enum layer          layer;
+    struct store_policy policy;
+};
+
+/* What is asked about policies, and from where they are looked at. */
 struct view {
-    struct call         *c;
-    struct buf          *b;
-    struct assigned      assigned; /* global policies that the domain at hand has */
-    bool                 above;    /* the list is of other scopes: read only, and only what holds */
-    struct store_policy *kept;     /* in the arena, until the list has been read */
-    size_t               n, max;
+    struct call    *c;
+    struct buf     *b;
+    struct assigned assigned; /* global policies that the domain at hand has */
+    bool            above;    /* the list is of other scopes: read only, and only what holds */
+    struct placed  *kept;     /* in the arena */
+    size_t          n, max;
 };
 
 static enum layer layer_of(const struct view *v, const struct store_policy *p)
@@ -78,19 +85,32 @@ static int put_policy(const struct view *v, const struct store_policy *p, struct
 static int keep(void *ctx, const struct store_policy *p)
 {
     struct view *v = ctx;
+    enum layer   layer = layer_of(v, p);
 
-    if (v->above && (!p->enabled || layer_of(v, p) == LAYER_NONE))
+    if (v->above && (!p->enabled || layer == LAYER_NONE))
         return 0;
-    v->kept[v->n++] = *p;
+    v->kept[v->n++] = (struct placed){layer, *p};
     return v->n == v->max;
+}
+
+static int by_place(const void *one, const void *other)
+{
+    const struct placed *a = one, *b = other;
+
+    if (a->layer != b->layer)
+        return a->layer < b->layer ? -1 : 1;
+    if (a->policy.priority != b->policy.priority)
+        return a->policy.priority < b->policy.priority ? -1 : 1;
+    return uuid_cmp(&a->policy.id, &b->policy.id);
 }
 
 static int put_list(struct view *v, struct err *e)
 {
+    qsort(v->kept, v->n, sizeof *v->kept, by_place);
     v->b = call_list_begin(v->c);
     for (size_t i = 0; i < v->n; i++) {
         json_open(v->b, NULL, '{');
-        if (put_policy(v, &v->kept[i], e) < 0)
+        if (put_policy(v, &v->kept[i].policy, e) < 0)
             return -1;
         json_close(v->b, '}');
     }

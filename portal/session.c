@@ -4,17 +4,37 @@
 #include "identify.h"
 #include "route.h"
 #include "store/mailbox.h"
+#include "store/setting.h"
+
+#define MAILBOXES_MAX 200 /* of one person */
 
 /* ---- who am I ---- */
 
-static int put_mailbox(void *ctx, const struct store_mailbox *m)
-{
-    struct buf *b = ctx;
+struct boxes {
+    struct store_mailbox *rows; /* in the arena */
+    size_t                n;
+};
 
+static int keep_mailbox(void *ctx, const struct store_mailbox *m)
+{
+    struct boxes *l = ctx;
+
+    l->rows[l->n++] = *m;
+    return l->n == MAILBOXES_MAX;
+}
+
+/* thresholds: it may have its own. */
+static int put_mailbox(struct call *c, struct buf *b, const struct store_mailbox *m, struct err *e)
+{
+    struct store_setting domain;
+
+    if (store_setting_holds(c->store, &m->domain, &domain, e) < 0)
+        return -1;
     json_open(b, NULL, '{');
     json_add_uuid(b, "id", &m->id);
     json_add_str(b, "address", m->address);
     json_add_uuid(b, "domain", &m->domain);
+    json_add_bool(b, "thresholds", domain.mailbox_thresholds == 1);
     json_close(b, '}');
     return 0;
 }
@@ -35,7 +55,12 @@ static int put_role(void *ctx, const struct uuid *account, const struct uuid *do
 static int put_person(struct call *c, struct buf *b, struct err *e)
 {
     const struct store_account *a = &c->who.account;
+    struct boxes                boxes = {.rows = arena_array(c->arena, MAILBOXES_MAX, sizeof *boxes.rows)};
 
+    if (boxes.rows == NULL)
+        return err_set(e, ERR_LIMIT, "The answer would be too large.");
+    if (store_mailbox_of_account(c->store, a->id, keep_mailbox, &boxes, e) < 0)
+        return -1;
     json_open(b, "account", '{');
     json_add_uuid(b, "id", &a->id);
     json_add_str(b, "login", a->login);
@@ -45,8 +70,9 @@ static int put_person(struct call *c, struct buf *b, struct err *e)
     json_add_str(b, "zone", a->zone);
     json_close(b, '}');
     json_open(b, "mailboxes", '[');
-    if (store_mailbox_of_account(c->store, a->id, put_mailbox, b, e) < 0)
-        return -1;
+    for (size_t i = 0; i < boxes.n; i++)
+        if (put_mailbox(c, b, &boxes.rows[i], e) < 0)
+            return -1;
     json_close(b, ']');
     json_open(b, "domains", '[');
     if (store_role_list(c->store, a->id, put_role, b, e) < 0)

@@ -69,7 +69,7 @@ static void put_setting(struct call *c, const char *key, const struct store_sett
 }
 
 /* What would hold if the scope said nothing. */
-static int inherited(struct call *c, struct store_setting *out, struct err *e)
+static int inherited_rows(struct call *c, struct store_setting *out, struct err *e)
 {
     struct store_mailbox_view m;
 
@@ -79,6 +79,15 @@ static int inherited(struct call *c, struct store_setting *out, struct err *e)
     case SCOPE_MAILBOX: break;
     }
     return store_mailbox_view(c->store, c->scope.id, &m, e) < 0 ? -1 : store_setting_holds(c->store, &m.domain, out, e);
+}
+
+static int inherited(struct call *c, struct store_setting *out, struct err *e)
+{
+    if (inherited_rows(c, out, e) < 0)
+        return -1;
+    if (out->retention_days == 0)
+        out->retention_days = c->portal->settings->quarantine.retention_days;
+    return 0;
 }
 
 static int get_settings(struct call *c, struct err *e)

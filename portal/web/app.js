@@ -28,13 +28,13 @@ const places = [
     overview, mail,
     { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") },
     { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
-    { path: "/policies", icon: "policies", word: "nav.policies", who: "owner", Page: later(() => import("./pages/policies.js"), "Policies") },
+    { path: "/policies", icon: "policies", word: "nav.policies", who: "thresholds", Page: later(() => import("./pages/policies.js"), "Policies") },
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
     { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },
     { path: "/log", icon: "log", word: "nav.log", Page: later(() => import("./pages/audit.js"), "Audit") },
     { path: "/brand", icon: "shield", word: "nav.brand", who: "admin", Page: later(() => import("./pages/brand.js"), "Brand") },
 ];
-const may = (me, who) => !who || me.account.admin || (who === "owner" && me.domains.some((d) => d.role === "owner"));
+const may = (me, who) => !who || me.account.admin || me.domains.some((d) => d.role === "owner" && who !== "admin") || (who === "thresholds" && me.mailboxes.some((m) => m.thresholds));
 const searches = (query) => ["q", "in", "open"].some((name) => query.has(name));
 const placeAt = (me, path, query) => (path === "/" ? (may(me, overview.who) && !searches(query) ? overview : mail) : places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))));
 

@@ -44,7 +44,7 @@ const Axis = ({ data, x }) => {
 
 // A line with its name, and a knob to take it by.
 function Line({ name, row, value, x, onGrab }) {
-    const part = x.at(value), left = part > 0.5, y = 13 + row * ROW;
+    const part = x.at(value), left = part > 0.56, y = 13 + row * ROW;
 
     return html`<g class="line-of line-${name}" onPointerDown=${(e) => onGrab(e, name)}>
         <line x1=${x.percent(part)} x2=${x.percent(part)} y1=${y} y2=${FLOOR} />
@@ -74,6 +74,6 @@ export function Histogram({ data, lines, onMove }) {
     return html`<figure class="histogram ${onMove ? "movable" : ""}">
         <svg ref=${svg} role="img" aria-label=${t("scores.picture", { n: data.judged, days: data.days })} height="210" width="100%" onPointerMove=${drag} onPointerUp=${drop} onPointerCancel=${drop}>
             <${Zones} lines=${lines} x=${x} /><${Bars} data=${data} x=${x} /><${Axis} data=${data} x=${x} />
-            ${names.map((n, i) => lines[n] < OFF && html`<${Line} key=${n} name=${n} row=${i} value=${lines[n]} x=${x} onGrab=${grab} />`)}</svg>
+            ${names.filter((n) => lines[n] < OFF).map((n, i, on) => html`<${Line} key=${n} name=${n} row=${3 - on.length + i} value=${lines[n]} x=${x} onGrab=${grab} />`)}</svg>
         <${Numbers} data=${data} /></figure>`;
 }

@@ -21,7 +21,7 @@ function Mark({ p }) {
 function Row({ p, rules, children }) {
     return html`<li class="policy ${p.enabled && !p.inert ? "" : "idle"}">
         <div class="what"><strong><bdi>${p.name}</bdi></strong> <${Mark} p=${p} />
-            <p class="quiet">${t(p.enabled ? `holds.${p.layer}.text` : "holds.off.text")}</p>
+            <p class="quiet">${t(p.enabled ? `holds.${p.scope === "global" && p.layer === "domain" ? "assigned" : p.layer}.text` : "holds.off.text")}</p>
             <p class="facts-line quiet"><span>${t("policy.priority_is", { n: p.priority })}</span>${rules ? html`<${Link} to=${rules}>${t("policy.rules", { n: p.rules })}</${Link}>` : html`<span>${t("policy.rules", { n: p.rules })}</span>`}
                 ${p.domains > 0 && html`<span>${t("policy.domains", { n: p.domains })} <bdi>${few(p.named, p.domains)}</bdi></span>`}</p></div>
         <div class="tools">${children}</div></li>`;
@@ -97,14 +97,13 @@ function List({ me, scope, domains }) {
 
 // ---- the page ----
 
-// One mailbox of the domain, or the whole of it.
-function Mailbox({ domain, scope }) {
-    const boxes = useLoad((signal) => all(`/domains/${segment(domain)}/mailboxes`, signal), [domain]), items = boxes.value?.items ?? [];
+// One mailbox of the domain, or the whole of it; who does not own the domain has their own mailboxes.
+function Mailbox({ domain, scope, own }) {
+    const boxes = useLoad((signal) => (own ? Promise.resolve({ items: own }) : all(`/domains/${segment(domain)}/mailboxes`, signal)), [domain]), items = boxes.value?.items ?? [];
     const here = scope.startsWith("mailbox:") ? scope.slice(8) : "";
 
-    if (items.length === 0 && !here) return null;
     return html`<label><span class="unseen">${t("policy.mailbox")}</span><select value=${here} onChange=${(e) => go(withQuery({ in: e.target.value ? `mailbox:${e.target.value}` : `domain:${domain}` }))}>
-        <option value="">${t("policy.whole")}</option>${here && !items.some((m) => m.address === here) && html`<option value=${here}>${here}</option>`}${items.map((m) => html`<option value=${m.address}>${m.address}</option>`)}</select></label>`;
+        ${!own && html`<option value="">${t("scope.domain", { name: domain })}</option>`}${here && !items.some((m) => m.address === here) && html`<option value=${here}>${here}</option>`}${items.map((m) => html`<option value=${m.address}>${m.address}</option>`)}</select></label>`;
 }
 
 export function Policies({ me }) {
@@ -112,7 +111,8 @@ export function Policies({ me }) {
     const load = useLoad((signal) => all("/domains", signal), []);
 
     if (!load.value) return load.problem ? html`<${Failed} problem=${load.problem} again=${load.again} top />` : html`<${Waiting} />`;
-    const domains = load.value.items.map((d) => d.name), scope = query.get("in") ?? (admin ? "global" : domains.length > 0 ? `domain:${domains[0]}` : null);
+    const domains = load.value.items.map((d) => d.name), own = me.mailboxes.filter((m) => m.thresholds);
+    const scope = query.get("in") ?? (admin ? "global" : domains.length > 0 ? `domain:${domains[0]}` : own.length > 0 ? `mailbox:${own[0].address}` : null);
     if (!scope) return html`<${Empty} title=${t("policy.none")} top />`;
     const domain = scope === "global" ? null : scope.startsWith("mailbox:") ? scope.slice(scope.lastIndexOf("@") + 1) : scope.slice(7);
     const tabs = [["thresholds", t("set.thresholds")], ["policies", t("policy.list")], ...(scope.startsWith("mailbox:") ? [] : [["rest", t("set.more")]])];
@@ -120,7 +120,7 @@ export function Policies({ me }) {
 
     return html`<div class="page-head"><h1>${t("nav.policies")}</h1>
             ${(admin || domains.length > 1) && html`<label><span class="unseen">${t("policy.scope")}</span><select value=${domain ? `domain:${domain}` : "global"} onChange=${(e) => go(withQuery({ in: e.target.value }))}>${admin && html`<option value="global">${t("people.global")}</option>`}${domains.map((n) => html`<option value=${`domain:${n}`}>${n}</option>`)}</select></label>`}
-            ${domain && html`<${Mailbox} key=${domain} domain=${domain} scope=${scope} />`}</div>
+            ${domain && html`<${Mailbox} key=${domain} domain=${domain} scope=${scope} own=${domains.includes(domain) ? undefined : own} />`}</div>
         <${Tabs} label=${t("nav.policies")} tabs=${tabs} current=${tab} onPick=${(id) => go(withQuery({ tab: id === "thresholds" ? null : id }), { replace: true })} />
         <div class="panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} key=${`${scope} ${tab}`}>
             ${tab === "thresholds" ? html`<${Thresholds} scope=${scope} />` : tab === "policies" ? html`<${List} me=${me} scope=${scope} domains=${domains} />` : html`<${Rest} me=${me} scope=${scope} />`}</div>`;

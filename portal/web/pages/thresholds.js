@@ -26,6 +26,14 @@ function useScores(scope, asked) {
     return state;
 }
 
+// Which two of those that are on stand the wrong way round, as a sentence.
+function disorder(lines) {
+    const on = names.filter((n) => lines[n] < 999);
+    const i = on.findIndex((n, k) => k > 0 && lines[n] <= lines[on[k - 1]]);
+
+    return i < 0 ? undefined : t("scores.order", { above: t(`set.${on[i]}`), high: lines[on[i]], below: t(`set.${on[i - 1]}`), low: lines[on[i - 1]] });
+}
+
 function Moves({ data }) {
     const seen = { n: data.judged, days: data.days };
 
@@ -34,11 +42,13 @@ function Moves({ data }) {
             : html`<p><strong>${t("scores.moved", { ...seen, n: data.moved, all: data.judged })}</strong></p><ul>${data.moves.map((m) => html`<li key=${`${m.from} ${m.to}`}>${t("scores.move", { n: m.n, from: t(`comes.${m.from}`), to: t(`comes.${m.to}`) })}</li>`)}</ul>`}
         ${!data.whole && html`<p class="quiet">${t("scores.cut", { n: data.looked, date: date(data.since) })}</p>`}
         ${data.looked > data.judged && html`<p class="quiet">${t("scores.by_rules", { n: data.looked - data.judged })}</p>`}
-        ${data.problem && html`<p class="problem" role="alert">${data.problem}</p>`}</div>`;
+        ${data.problem && html`<p class="problem" role="alert">${disorder(data.then) ?? data.problem}</p>`}</div>`;
 }
 
-const Ask = ({ holds }) => html`${holds.problem && html`<p class="problem" role="alert">${said(holds.problem)}</p>`}
-    <div class="actions"><${Button} kind="primary" type="submit" busy=${holds.busy} disabled=${!holds.dirty}>${t("save")}</${Button}>${holds.dirty && html`<${Button} onClick=${holds.drop}>${t("set.drop")}</${Button}>`}</div>`;
+// Comes up from below when something was changed, so that it is at hand wherever that was.
+const Ask = ({ holds }) => holds.dirty && html`<div class="bulk keep"><span role="status">${t("set.unsaved")}</span>
+    <${Button} kind="primary" type="submit" busy=${holds.busy}>${t("save")}</${Button}><${Button} onClick=${holds.drop}>${t("set.drop")}</${Button}>
+    ${holds.problem && html`<p class="problem" role="alert">${said(holds.problem)}</p>`}</div>`;
 
 const Gate = ({ holds, children }) => (holds.load.value ? children() : holds.load.problem ? html`<${Failed} problem=${holds.load.problem} again=${holds.load.again} />` : html`<${Waiting} rows=${4} />`);
 
@@ -54,14 +64,14 @@ export function Thresholds({ scope }) {
     return html`<${Gate} holds=${holds}>${() => html`<form onSubmit=${(e) => { e.preventDefault(); holds.save(); }}>
         <section class="card"><h2>${t("set.thresholds")}</h2>
             ${permitted ? html`<p class="hint quiet">${t("set.thresholds_text")}</p>` : html`<p class="asked">${t("set.not_permitted")}</p>`}
-            <fieldset class="plain-set" disabled=${!permitted} aria-label=${t("set.thresholds")}><div class="grid3">${names.map((n) => html`<${Numeral} key=${n} holds=${holds} name=${n} max="999" step="0.1" />`)}</div></fieldset>
+            <fieldset class="plain-set" disabled=${!permitted} aria-label=${t("set.thresholds")}><div class="grid3 tight">${names.map((n) => html`<${Numeral} key=${n} holds=${holds} name=${n} max="999" step="0.1" />`)}</div></fieldset>
             ${data ? html`<${Histogram} data=${data} lines=${shown} onMove=${permitted ? (name, score) => holds.set({ [name]: score }) : undefined} /><${Moves} data=${data} />` : problem ? html`<p class="problem" role="alert">${said(problem)}</p>` : html`<${Waiting} rows=${3} />`}
-            ${own && permitted && html`<p><${Button} kind="bare" onClick=${() => holds.set(Object.fromEntries(names.map((n) => [n, null])))}>${t("set.reset")}</${Button}></p>`}
-            ${mailbox && permitted && html`<${Ask} holds=${holds} />`}</section>
+            ${own && permitted && html`<p><${Button} onClick=${() => holds.set(Object.fromEntries(names.map((n) => [n, null])))}>${t("set.reset")}</${Button}></p>`}
+</section>
         ${!mailbox && html`<section class="card"><h2>${t("set.then")}</h2>
             <div class="grid3"><${YesNo} holds=${holds} name="greylisting" /><${Choice} holds=${holds} name="at_add_header" words=${dispositions} /><${Choice} holds=${holds} name="at_reject" words=${dispositions} /></div>
-            <div class="grid3"><${Choice} holds=${holds} name="at_block" words=${dispositions} /></div>
-            <${Ask} holds=${holds} /></section>`}</form>`}</${Gate}>`;
+            <div class="grid3"><${Choice} holds=${holds} name="at_block" words=${dispositions} /></div></section>`}
+        <${Ask} holds=${holds} /></form>`}</${Gate}>`;
 }
 
 // Who may sign in, how long mail is kept, what mailboxes may; and what the operator limits.
@@ -69,9 +79,8 @@ export function Rest({ me, scope }) {
     const holds = useHolds(scope), admin = me.account.admin;
 
     return html`<${Gate} holds=${holds}>${() => html`<form onSubmit=${(e) => { e.preventDefault(); holds.save(); }}>
-        <section class="card"><h2>${t("set.more")}</h2>
-            <div class="grid3"><${Choice} holds=${holds} name="enrol" words=${["listed", "delivered", "closed"]} /><${Numeral} holds=${holds} name="retention_days" min="1" max="3650" /><${YesNo} holds=${holds} name="mailbox_thresholds" /></div>
+        <section class="card"><div class="grid3"><${Choice} holds=${holds} name="enrol" words=${["listed", "delivered", "closed"]} /><${Numeral} holds=${holds} name="retention_days" min="1" max="3650" /><${YesNo} holds=${holds} name="mailbox_thresholds" /></div>
             ${admin && html`<h2>${t("set.limits")}</h2><div class="grid3"><${YesNo} holds=${holds} name="copies" /><${Numeral} holds=${holds} name="held_max" max="1000000000" scale=${1000000} /><${Numeral} holds=${holds} name="mailbox_held_max" max="1000000000" scale=${1000000} />
-                <${Numeral} holds=${holds} name="rules_max" max="1000000" /><${Numeral} holds=${holds} name="mailbox_rules_max" max="1000000" /></div>`}
-            <${Ask} holds=${holds} /></section></form>`}</${Gate}>`;
+                <${Numeral} holds=${holds} name="rules_max" max="1000000" /><${Numeral} holds=${holds} name="mailbox_rules_max" max="1000000" /></div>`}</section>
+        <${Ask} holds=${holds} /></form>`}</${Gate}>`;
 }
