@@ -15,7 +15,7 @@ const State = ({ state }) => html`<span class="chip chip-${states[state]}"><${Ic
 
 // Why a line is what it is.
 function Remark({ item }) {
-    if (item.why) return html`<bdi>${item.why}.</bdi>`;
+    if (item.why) return html`<bdi>${item.why.charAt(0).toUpperCase() + item.why.slice(1)}.</bdi>`;
     if (item.same_line) return t("import.same_line", { n: item.same_line });
     if (item.same_rule) return t("import.same_rule");
     return (item.beside ?? []).map((f) => sentence(f, t("import.this_rule"))).join(" ");
@@ -28,7 +28,7 @@ function Preview({ found, filter, onFilter }) {
     return html`<div class="presets" role="group" aria-label=${t("import.remark")}>${Object.keys(states).filter((s) => found[s] > 0).map((s) => html`<button type="button" class="preset" aria-pressed=${filter === s} onClick=${() => onFilter(filter === s ? null : s)}>${t(`import.state.${s}`)} · ${t("lists.count", { n: found[s] })}</button>`)}</div>
         ${cut && html`<p class="quiet">${t("import.first", { n: SHOWN })}</p>`}
         ${!found.whole && html`<p class="quiet">${t("conflict.part")}</p>`}
-        <div class="scroll" tabindex="0" role="region" aria-label=${t("import.preview")}><table class="table"><thead><tr><th class="number">${t("import.line")}</th><th>${t("what")}</th><th>${t("import.entry")}</th><th>${t("import.remark")}</th></tr></thead>
+        <div class="scroll" tabindex="0" role="region" aria-label=${t("import.preview")}><table class="table"><thead><tr><th class="number">${t("import.line")}</th><th>${t("import.result")}</th><th>${t("import.entry")}</th><th>${t("import.remark")}</th></tr></thead>
             <tbody>${shown.map((i) => html`<tr><td class="number">${i.line}</td><td><${State} state=${i.state} /></td><td>${i.action && html`<span class="quiet">${t(`rules.${i.action}`)}</span> `}<bdi class="mono">${i.text}</bdi></td><td class="quiet"><${Remark} item=${i} /></td></tr>`)}</tbody></table></div>`;
 }
 
@@ -50,13 +50,13 @@ export function Import({ scope, path, policies }) {
     const pick = (label, key, values) => html`<${Field} label=${label}>${(props) => html`<select ...${props} value=${form[key]} onChange=${(e) => set({ [key]: e.target.value })}>${values.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select>`}</${Field}>`;
     const count = found ? found.new + (form.skip_conflicts ? 0 : found.conflict) : 0;
 
-    if (found) return html`<div class="card"><h2 aria-live="polite">${t(`import.format.${found.format}`)}</h2>
+    if (found) return html`<div class="card stack"><h2 aria-live="polite">${t(`import.format.${found.format}`)}</h2>
         ${found.items.length === 0 ? html`<${Empty} title=${t("import.nothing")} />` : html`<${Preview} found=${found} filter=${filter} onFilter=${setFilter} />`}
         ${found.error > 0 && html`<p class="warn">${t("import.errors")}</p>`}
         ${found.conflict > 0 && html`<label class="check"><input type="checkbox" checked=${form.skip_conflicts} onChange=${(e) => set({ skip_conflicts: e.target.checked })} /> ${t("import.skip")}</label>`}
         ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
         <div class="actions"><${Button} kind="primary" busy=${busy} disabled=${found.error > 0 || count === 0} onClick=${() => ask("import", () => { note(t("import.done", { n: count })); setFound(undefined); set({ text: "" }); })}>${t("import.take", { n: count })}</${Button}><${Button} onClick=${() => setFound(undefined)}>${t("import.again")}</${Button}></div></div>`;
-    return html`<div class="card">
+    return html`<div class="card stack">
             <${Field} label=${t("import.text")} hint=${t("import.text_hint")}>${(props) => html`<textarea ...${props} class="mono" rows="10" spellcheck=${false} value=${form.text} onInput=${(e) => set({ text: e.target.value })}></textarea>`}</${Field}>
             <div class="line">${pick(t("import.format"), "format", [["", t("import.guess")], ...["json", "csv", "spamassassin", "map"].map((f) => [f, t(`import.format.${f}`)])])}
                 ${pick(t("import.action"), "action", [["", t("import.action.none")], ["block", t("rules.block")], ["allow", t("rules.allow")]])}
@@ -65,5 +65,5 @@ export function Import({ scope, path, policies }) {
             ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
             <div class="actions"><${Button} kind="primary" busy=${busy} disabled=${!form.text.trim()} onClick=${() => ask("import/preview", (f) => { setFilter(null); setFound(f); })}>${t("import.preview")}</${Button}>
                 <label class="button file">${t("import.file")}<input type="file" accept=".txt,.csv,.json,.jsonl,.cf,.map,text/*" onChange=${(e) => { file(e.target.files[0]); e.target.value = ""; }} /></label></div></div>
-        <div class="card"><h2>${t("export.title")}</h2><p class="quiet">${t("export.text")}</p><div class="actions"><a class="button" href=${`/api/v1/scopes/${segment(scope)}/rules/export`} download>${t("export.get")}</a></div></div>`;
+        <div class="card stack"><h2>${t("export.title")}</h2><p class="quiet">${t("export.text")}</p><div class="actions"><a class="button" href=${`/api/v1/scopes/${segment(scope)}/rules/export`} download>${t("export.get")}</a></div></div>`;
 }

@@ -26,7 +26,7 @@ function AsText({ load, onSave, onClose, wrong, busy }) {
         const now = linesOf(state.text), before = new Set(state.entries), after = new Set(now);
         onSave({ add: now.filter((l) => !before.has(l)), remove: state.entries.filter((l) => !after.has(l)) });
     };
-    return html`<div class="card"><${Field} label=${t("lists.lines")} problem=${wrong}>${(props) => html`<textarea ...${props} class="mono" rows="16" spellcheck=${false} value=${state.text} onInput=${(e) => set({ ...state, text: e.target.value })}></textarea>`}</${Field}>
+    return html`<div class="card stack"><${Field} label=${t("lists.lines")} problem=${wrong}>${(props) => html`<textarea ...${props} class="mono" rows="16" spellcheck=${false} value=${state.text} onInput=${(e) => set({ ...state, text: e.target.value })}></textarea>`}</${Field}>
         <div class="actions"><${Button} kind="primary" busy=${busy} onClick=${save}>${t("save")}</${Button}><${Button} onClick=${onClose}>${t("cancel")}</${Button}></div></div>`;
 }
 
@@ -68,7 +68,7 @@ export function Lists({ path, policies }) {
             ${!text && html`<input type="search" aria-label=${t("lists.filter")} placeholder=${t("lists.filter")} maxlength="200" value=${filter} onInput=${(e) => setFilter(e.target.value)} />`}</div>
         <p class="quiet">${t("lists.text")}</p>
         ${text ? html`<${AsText} key=${action + policy} load=${all} busy=${busy} wrong=${wrong} onSave=${(body) => change(body)} onClose=${() => { setText(false); setWrong(undefined); }} />` : html`
-            <form class="quick plain" onSubmit=${(e) => { e.preventDefault(); if (what.trim()) change({ add: [what.trim()] }); }}>
+            <form class="quick solo" onSubmit=${(e) => { e.preventDefault(); if (what.trim()) change({ add: [what.trim()] }); }}>
                 <input aria-label=${t("rules.what")} placeholder=${t("rules.what")} value=${what} maxlength="1000" aria-invalid=${wrong ? "true" : undefined} onInput=${(e) => { setWhat(e.target.value); setWrong(undefined); setAsks(null); }} />
                 <${Button} kind="primary" type="submit" busy=${busy} disabled=${!what.trim()}>${t("lists.add")}</${Button}>
                 ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}

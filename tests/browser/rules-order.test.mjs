@@ -1,0 +1,223 @@
+// Rules in their order, by mouse, finger and keys; what never decides; lists of senders; an import that is seen before it is made.
+import assert from "node:assert/strict";
+import { mkdirSync } from "node:fs";
+import { after, afterEach, before, test } from "node:test";
+
+import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
+
+const pictures = process.env.PICTURES; // a folder, for who wants to look
+let house, browser, anna, otto;
+before(async () => {
+    house = await openHouse();
+    for (const [name, ...rule] of [["Pests", "block", "--sender", "pest.example"], ["Worse pests", "block", "--sender", "a@pest.example"], ["Friend", "allow", "--sender", "friend@raffle.example"]]) await house.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", name, ...rule);
+    browser = await openBrowser(house);
+    anna = await browser.person(ANNA);
+    otto = await browser.person(OTTO);
+    if (pictures) mkdirSync(pictures, { recursive: true });
+});
+after(async () => { await browser?.close(); await house?.close(); });
+afterEach(() => { assert.deepEqual([...(anna?.wrong ?? []), ...(otto?.wrong ?? [])], []); });
+
+const names = (page) => page.locator("ol.rules .what strong").allInnerTexts();
+const inOrder = (page, ...wanted) => waitFor(`the order ${wanted}`, async () => JSON.stringify(await names(page)) === JSON.stringify(wanted));
+const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
+const drawer = (page) => page.getByRole("dialog");
+const grip = (page, name) => page.locator("ol.rules li", { hasText: name }).locator(".grip").first();
+const middle = async (locator) => { const b = await locator.boundingBox(); return [b.x + b.width / 2, b.y + b.height / 2]; };
+const shot = async (page, name) => { if (pictures) await page.screenshot({ path: `${pictures}/${name}.png`, fullPage: true }); };
+
+test("a rule that never decides says so, and why, in the list", async () => {
+    await anna.at("/rules");
+    await settled(anna);
+    await inOrder(anna, "Garden weekly", "Friend", "No raffles", "Pests", "Worse pests");
+    await anna.locator("ol.rules li", { hasText: "Worse pests" }).getByText("Never decides: rule 4 above it catches everything that it would.").waitFor();
+    assert.equal(await anna.locator(".flag").count(), 1);
+    assert.deepEqual(await barriers(anna), []);
+    await shot(anna, "order-1280");
+});
+
+test("a rule is dragged with the mouse to another place, and the note takes it back", async () => {
+    const [x, y] = await middle(grip(anna, "Pests")), [, top] = await middle(anna.locator("ol.rules li", { hasText: "Garden weekly" }));
+    await anna.mouse.move(x, y);
+    await anna.mouse.down();
+    await anna.mouse.move(x, (y + top) / 2, { steps: 3 });
+    await anna.mouse.move(x, top - 10, { steps: 3 });
+    await anna.locator("li.drop-before", { hasText: "Garden weekly" }).waitFor();
+    if (pictures) await anna.screenshot({ path: `${pictures}/dragging-1280.png` });
+    await anna.mouse.up();
+    await note(anna, "is number 1 of 5 now.");
+    await inOrder(anna, "Pests", "Garden weekly", "Friend", "No raffles", "Worse pests");
+    await anna.reload();
+    await inOrder(anna, "Pests", "Garden weekly", "Friend", "No raffles", "Worse pests");
+    const [gx, gy] = await middle(grip(anna, "No raffles")), [, end] = await middle(anna.locator("ol.rules li", { hasText: "Worse pests" }));
+    await anna.mouse.move(gx, gy);
+    await anna.mouse.down();
+    await anna.mouse.move(gx, end + 4, { steps: 4 });
+    await anna.locator("li.drop-behind", { hasText: "Worse pests" }).waitFor();
+    await anna.mouse.up();
+    await inOrder(anna, "Pests", "Garden weekly", "Friend", "Worse pests", "No raffles");
+    await anna.getByRole("button", { name: "Undo" }).click();
+    await inOrder(anna, "Pests", "Garden weekly", "Friend", "No raffles", "Worse pests");
+});
+
+test("Escape lets go of what is dragged, and a click on the handle moves nothing", async () => {
+    const before = await names(anna), [x, y] = await middle(grip(anna, "Pests"));
+    await anna.mouse.move(x, y);
+    await anna.mouse.down();
+    await anna.mouse.move(x, y + 150, { steps: 3 });
+    await anna.locator("li.dragged").waitFor();
+    await anna.keyboard.press("Escape");
+    await anna.mouse.up();
+    assert.equal(await anna.locator(".dragged, .drop-before, .drop-behind").count(), 0);
+    await grip(anna, "Pests").click();
+    await anna.reload();
+    await inOrder(anna, ...before);
+});
+
+test("a finger drags as well, and keys say aloud where a rule has come to", async () => {
+    const page = await browser.person(ANNA, { width: 390, hasTouch: true, isMobile: true });
+    const touch = await page.context().newCDPSession(page);
+    const send = (type, x, y) => touch.send("Input.dispatchTouchEvent", { type, touchPoints: type === "touchEnd" ? [] : [{ x, y }] });
+    await page.at("/rules");
+    await settled(page);
+    await inOrder(page, "Pests", "Garden weekly", "Friend", "No raffles", "Worse pests");
+    const [x, y] = await middle(grip(page, "Garden weekly")), [, top] = await middle(grip(page, "Pests"));
+    await send("touchStart", x, y);
+    for (let i = 1; i <= 4; i++) await send("touchMove", x, y + ((top - y) * i) / 4);
+    await page.locator("li.drop-before", { hasText: "Pests" }).waitFor();
+    await send("touchEnd");
+    await inOrder(page, "Garden weekly", "Pests", "Friend", "No raffles", "Worse pests");
+    await page.locator("[data-rule]").first().focus();
+    await page.keyboard.press("Shift+J");
+    await waitFor("the announcement", async () => /is number 2 of 5 now/.test(await page.getByRole("status").innerText()));
+    await inOrder(page, "Pests", "Garden weekly", "Friend", "No raffles", "Worse pests");
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("the editor says what stands in front of a rule before it is saved, and what it would have done to mail that was wanted", async () => {
+    await anna.at("/rules?open=new");
+    await drawer(anna).getByLabel("Addresses or domains").fill("b@pest.example");
+    await drawer(anna).getByText("Never decides: rule 1 above it catches everything that it would.").waitFor();
+    await drawer(anna).getByLabel("Addresses or domains").fill("friend@raffle.example");
+    await drawer(anna).getByText("Contradicts rule 3, which decides first where the sender is proven.").waitFor();
+    assert.deepEqual(await barriers(anna), []);
+    await shot(anna, "beside-1280");
+    await anna.keyboard.press("Escape");
+});
+
+test("what was released is said when a block would catch it", async () => {
+    await house.letter({ to: ANNA, from: "club@raffle2.example", subject: "The raffle of the club" });
+    await anna.at("/");
+    await anna.locator(".row", { hasText: "The raffle of the club" }).click();
+    await drawer(anna).getByRole("button", { name: "Release", exact: true }).click();
+    await waitFor("it is released", async () => (await anna.evaluate(async () => (await (await fetch("/api/v1/me/mail?q=subject:club")).json()).items[0]?.released)) === true);
+    await anna.at("/rules?open=new");
+    await drawer(anna).getByLabel("Addresses or domains").fill("raffle2.example");
+    await drawer(anna).getByText(/Would have matched 1 of \d+ messages in 30 days/).waitFor();
+    await drawer(anna).getByText("1 of them was wanted: it was released, or reported as not spam.").waitFor();
+    await drawer(anna).locator(".samples li", { hasText: "released" }).waitFor();
+    await anna.keyboard.press("Escape");
+});
+
+test("a list is added to, searched, edited as text, emptied, and all of it taken back", async () => {
+    await anna.at("/rules?tab=lists");
+    const entries = (...wanted) => waitFor(`the entries ${wanted}`, async () => JSON.stringify(await anna.locator(".entries bdi").allInnerTexts()) === JSON.stringify(wanted));
+    await entries("a@pest.example", "pest.example");
+    await anna.getByLabel("Address, domain or IP address").fill("new@ext.example");
+    await anna.getByRole("button", { name: "Add to the list" }).click();
+    await entries("a@pest.example", "new@ext.example", "pest.example");
+    await anna.getByLabel("Find in the list").fill("ext");
+    await entries("new@ext.example");
+    await anna.getByRole("button", { name: "Take out: new@ext.example" }).click();
+    await anna.getByText("Nothing in this list contains that").waitFor();
+    await anna.getByRole("button", { name: "Undo" }).click();
+    await entries("new@ext.example");
+    await anna.getByLabel("Find in the list").fill("");
+    await anna.getByRole("button", { name: "Edit all as text" }).click();
+    assert.deepEqual(await barriers(anna), []);
+    await anna.getByLabel("One a line").fill("pest.example\n192.0.2.0/24\nnot one of them\n");
+    await anna.getByRole("button", { name: "Save" }).click();
+    await anna.getByText(/^Line 2, not one of them: /).waitFor();
+    await anna.getByLabel("One a line").fill("pest.example\n192.0.2.0/24\n<b>x</b>.example\n# a note\n");
+    await anna.getByRole("button", { name: "Save" }).click();
+    await anna.getByText(/^Line 2, <b>x<\/b>\.example: /).waitFor();
+    await anna.getByLabel("One a line").fill("pest.example\n192.0.2.0/24\n");
+    await anna.getByRole("button", { name: "Save" }).click();
+    await note(anna, "Added: 1. Taken out: 2.");
+    await entries("192.0.2.0/24", "pest.example");
+    await anna.getByRole("button", { name: "Empty the list" }).click();
+    await anna.getByText("All 2 entries are taken out. Rules that say more stay.").waitFor();
+    assert.deepEqual(await barriers(anna), []);
+    await drawer(anna).getByRole("button", { name: "Empty the list" }).click();
+    await anna.getByText("Nobody is in this list").waitFor();
+    await anna.getByRole("button", { name: "Undo" }).click();
+    await entries("192.0.2.0/24", "pest.example");
+    await shot(anna, "lists-1280");
+    await anna.getByLabel("Which list").selectOption("allow");
+    await entries("friend@raffle.example");
+    await anna.getByLabel("Address, domain or IP address").fill("gmail.com");
+    await anna.keyboard.press("Enter");
+    await anna.getByRole("button", { name: "Yes, that is meant" }).click();
+    await entries("friend@raffle.example", "gmail.com");
+});
+
+const list = "required_score 5\nwelcomelist_from aunt@family.example\nblocklist_from pest.example\nblacklist_from friend@raffle.example\nblocklist_from bad@\n";
+test("an import shows what is new, there already, contradicting and wrong, and stores only when all can be read", async () => {
+    await anna.at("/rules?tab=import");
+    await anna.getByLabel("Paste a list").fill(list);
+    assert.deepEqual(await barriers(anna), []);
+    await anna.getByRole("button", { name: "Show what it would do" }).click();
+    const row = (text) => anna.locator("tbody tr", { hasText: text });
+    await row("aunt@family.example").getByText("New").waitFor();
+    await row("pest.example").getByText("A rule does the same.").waitFor();
+    await row("friend@raffle.example").getByText("Contradicts", { exact: true }).waitFor();
+    await row("blocklist_from bad@").getByText("Wrong").waitFor();
+    await row("required_score").getByText("Passed over").waitFor();
+    assert.equal(await anna.getByRole("button", { name: /^Import \d/ }).isDisabled(), true);
+    assert.deepEqual(await barriers(anna), []);
+    await shot(anna, "import-1280");
+    await anna.getByRole("button", { name: /^Wrong/ }).click();
+    assert.equal(await anna.locator("tbody tr").count(), 1);
+    await anna.getByRole("button", { name: "Change the list" }).click();
+    await anna.locator("input[type=file]").setInputFiles({ name: "local.cf", mimeType: "text/plain", buffer: Buffer.from(list.replace("blocklist_from bad@\n", "").replaceAll("\n", "\r\n")) });
+    await waitFor("the file to be read", async () => !(await anna.getByLabel("Paste a list").inputValue()).includes("bad@"));
+    await anna.getByRole("button", { name: "Show what it would do" }).click();
+    await anna.getByLabel("Leave out what contradicts").check();
+    await anna.getByRole("button", { name: "Import 1" }).click();
+    await note(anna, "1 was imported.");
+    await anna.at("/rules?tab=lists");
+    await anna.getByLabel("Which list").selectOption("allow");
+    await anna.locator(".entries bdi", { hasText: "aunt@family.example" }).waitFor();
+    await anna.at("/rules?tab=import");
+    const [file] = await Promise.all([anna.waitForEvent("download"), anna.getByRole("link", { name: "Download rules.jsonl" }).click()]);
+    assert.equal(file.suggestedFilename(), "rules.jsonl");
+});
+
+test("an owner's lists are those of a policy, and the pages can be used at every width, in the dark and in German", async () => {
+    await otto.at("/rules?in=domain:ours.example&tab=lists");
+    await otto.getByLabel("Policy").selectOption({ label: "Policy: Enforced" });
+    await otto.getByText("Nobody is in this list").waitFor();
+    await otto.getByLabel("Address, domain or IP address").fill("crook.example");
+    await otto.getByRole("button", { name: "Add to the list" }).click();
+    await otto.locator(".entries bdi", { hasText: "crook.example" }).waitFor();
+    await anna.at("/rules");
+    await anna.locator("ul.rules", { hasText: "Blocked senders" }).waitFor();
+    for (const [who, width, scheme, locale] of [[ANNA, 390, "dark", "de-DE"], [OTTO, 390, "light", "en-GB"], [ANNA, 320, "light", "de-DE"], [OTTO, 1280, "dark", "en-GB"]]) {
+        const page = await browser.person(who, { width, scheme, locale }), at = who === OTTO ? "in=domain:ours.example&" : "";
+        for (const tab of ["rules", "lists", "import"]) {
+            await page.at(`/rules?${at}tab=${tab}`);
+            await settled(page);
+            if (tab === "import") {
+                await page.locator("textarea").fill(list);
+                await page.locator(".card .button.primary").click();
+                await page.locator("table.table").waitFor();
+            }
+            assert.equal(await overhang(page), 0, `${tab} ${width}`);
+            assert.deepEqual(await barriers(page), [], `${tab} ${width} ${scheme}`);
+            await shot(page, `${tab}-${width}-${scheme}-${who.split("@")[0]}`);
+        }
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
+});
