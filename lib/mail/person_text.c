@@ -36,28 +36,29 @@ static enum fate fate_of(uint32_t cp)
         return STAYS;
     if (uc_is_general_category_withtable(cp, UC_CATEGORY_MASK_Z))
         return BLANK;
-    if (uc_is_property_default_ignorable_code_point(cp) || uc_is_property_bidi_control(cp) ||
+    if (uc_is_property_default_ignorable_code_point(cp) ||
         (cp >= 0xFFF9 && cp <= 0xFFFB)) /* annotations between lines */
         return OUT;
     return STAYS;
 }
 
-static bool from_right(uint32_t cp)
+static bool from_right(struct span s)
 {
-    int category;
+    for (size_t at = 0; at < s.n;) {
+        uint32_t cp = utf8_next(s, &at, NULL);
+        int      category = cp >= 0x590 ? uc_bidi_category(cp) : UC_BIDI_L;
 
-    if (cp < 0x590)
-        return false;
-    category = uc_bidi_category(cp);
-    return category == UC_BIDI_R || category == UC_BIDI_AL || category == UC_BIDI_AN;
+        if (category == UC_BIDI_R || category == UC_BIDI_AL || category == UC_BIDI_AN)
+            return true;
+    }
+    return false;
 }
 
 struct clean {
     char   text[CLEAN_MAX];
     size_t n;
-    bool   shows;   /* something that can be seen */
-    bool   isolate; /* something is written from the right */
-    bool   more;    /* there was more than we look at */
+    bool   shows; /* something that can be seen */
+    bool   more;  /* there was more than we look at */
 };
 
 static void clean(struct span text, struct clean *c)
@@ -66,7 +67,7 @@ static void clean(struct span text, struct clean *c)
     bool   gap = false;
 
     c->n = 0;
-    c->shows = c->isolate = false;
+    c->shows = false;
     while (at < text.n && at < PERSON_TEXT_LOOK) {
         uint32_t  cp = utf8_next(text, &at, NULL);
         enum fate fate = fate_of(cp);
@@ -82,7 +83,6 @@ static void clean(struct span text, struct clean *c)
         gap = false;
         c->n += utf8_put(cp, c->text + c->n);
         c->shows = c->shows || (leaning == 0 && !directional_mark(cp));
-        c->isolate = c->isolate || from_right(cp);
     }
     c->more = at < text.n;
 }
@@ -132,13 +132,9 @@ struct span person_text(struct span text, size_t max, struct arena *a)
     clean(text, &c);
     if (!c.shows)
         return SPAN("");
-    buf_init(&b, sizeof c.text + sizeof FSI PDI ELLIPSIS);
-    if (c.isolate)
-        buf_puts(&b, FSI);
+    buf_init(&b, sizeof c.text + sizeof ELLIPSIS);
     put_clusters(&b, &c, max);
-    if (c.isolate)
-        buf_puts(&b, PDI);
-    done = arena_dup(a, buf_span(&b));
+    done = from_right(buf_span(&b)) ? arena_printf(a, FSI "%s" PDI, b.p) : arena_dup(a, buf_span(&b));
     buf_fini(&b);
     return done;
 }
