@@ -5,6 +5,8 @@
 
 #include "base/utf8.h"
 
+#define LINE_MAX_BYTES 900 /* RFC 5322 2.1.1: 998 */
+
 /* ---- what goes in ---- */
 
 static int check(const char *field, struct span value, struct err *e)
@@ -66,13 +68,15 @@ static void add_mailbox(GMimeMessage *g, GMimeAddressType type, struct span name
 
 static GMimeObject *text_part(const char *subtype, struct span text)
 {
-    GMimeTextPart *part = g_mime_text_part_new_with_subtype(subtype);
-    char          *s = terminated(text);
+    GMimeTextPart    *part = g_mime_text_part_new_with_subtype(subtype);
+    GMimeStream      *bytes = g_mime_stream_mem_new_with_buffer(text.p != NULL ? text.p : "", text.n);
+    GMimeDataWrapper *content = g_mime_data_wrapper_new_with_stream(bytes, GMIME_CONTENT_ENCODING_DEFAULT);
 
     g_mime_text_part_set_charset(part, "utf-8");
-    g_mime_text_part_set_text(part, s);
+    g_mime_part_set_content(GMIME_PART(part), content);
     g_mime_part_set_content_encoding(GMIME_PART(part), GMIME_CONTENT_ENCODING_QUOTEDPRINTABLE);
-    g_free(s);
+    g_object_unref(content);
+    g_object_unref(bytes);
     return GMIME_OBJECT(part);
 }
 
@@ -95,6 +99,30 @@ static void set_body(GMimeMessage *g, const struct compose *m)
     g_object_unref(both);
 }
 
+static bool is_ascii(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] > 126)
+            return false;
+    return true;
+}
+
+/* GMime would encode a long word, and in a field like List-Unsubscribe nobody decodes it: what is ASCII stands as it is, on one line. */
+static void set_field(GMimeMessage *g, const struct compose_field *f)
+{
+    GMimeHeaderList *list = g_mime_object_get_header_list(GMIME_OBJECT(g));
+    char            *value = terminated(f->value);
+
+    g_mime_header_list_set(list, f->name, value, "utf-8");
+    if (is_ascii(f->value) && f->value.n < LINE_MAX_BYTES) {
+        char *raw = g_strdup_printf(" %s\n", value);
+
+        g_mime_header_set_raw_value(g_mime_header_list_get_header(list, f->name), raw);
+        g_free(raw);
+    }
+    g_free(value);
+}
+
 static void set_head(GMimeMessage *g, const struct compose *m)
 {
     char      *subject = terminated(m->subject), *id = terminated(m->message_id);
@@ -105,12 +133,8 @@ static void set_head(GMimeMessage *g, const struct compose *m)
     g_mime_message_set_subject(g, subject, "utf-8");
     g_mime_message_set_date(g, at);
     g_mime_message_set_message_id(g, id);
-    for (size_t i = 0; i < m->nfields; i++) {
-        char *value = terminated(m->fields[i].value);
-
-        g_mime_object_set_header(GMIME_OBJECT(g), m->fields[i].name, value, "utf-8");
-        g_free(value);
-    }
+    for (size_t i = 0; i < m->nfields; i++)
+        set_field(g, &m->fields[i]);
     g_date_time_unref(at);
     g_free(subject);
     g_free(id);

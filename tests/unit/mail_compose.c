@@ -103,6 +103,29 @@ static void the_address_is_found_in_both_forms(void **state)
     assert_int_equal(compose_address(SPAN("nobody")).n, 0);
 }
 
+static void a_long_address_of_a_field_stands_as_it_is(void **state)
+{
+    static const char url[] =
+        "<https://portal.ours.example/d/AQABBABrFS6yAaICouSTelGX-qQLjBu9_wAAAAAAAAAAAAAAAAAAAAAAAApnLu_D7smJSP1FXjc>";
+    struct compose_field field = {"List-Unsubscribe", span_of(url)};
+    struct compose       m = plain();
+    struct buf           out;
+    struct err           e = ERR_INIT;
+
+    (void)state;
+    buf_init(&out, 1 << 20);
+    m.fields = &field;
+    m.nfields = 1;
+    m.text = SPAN("Gr\xc3\xbc\xc3\x9f"
+                  "e\n");
+    assert_int_equal(compose_message(&m, &out, &e), 0);
+    assert_true(span_find(buf_span(&out), SPAN("List-Unsubscribe: <https://")) < out.n);
+    assert_true(span_find(buf_span(&out), span_of(url)) < out.n);
+    assert_true(span_find(buf_span(&out), SPAN("charset=utf-8")) < out.n);
+    assert_true(span_find(buf_span(&out), SPAN("Gr=C3=BC=C3=9Fe")) < out.n);
+    buf_fini(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +133,7 @@ int main(void)
         cmocka_unit_test(every_line_ends_in_crlf_and_is_short_enough),
         cmocka_unit_test(nothing_that_goes_in_becomes_another_field),
         cmocka_unit_test(the_address_is_found_in_both_forms),
+        cmocka_unit_test(a_long_address_of_a_field_stands_as_it_is),
     };
 
     mail_init();
