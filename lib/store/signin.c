@@ -5,6 +5,7 @@
 
 #include "base/secret.h"
 #include "store/address.h"
+#include "store/enrol.h"
 #include "store/mailbox.h"
 #include "store/row.h"
 #include "store/setting.h"
@@ -228,7 +229,11 @@ int store_signin_who(struct store *s, struct span login, struct store_signin_who
     if (e->code != ERR_NOT_FOUND)
         return -1;
     *e = ERR_INIT;
-    return enrols && !shared ? 0 : nobody(e);
+    if (enrols && !shared)
+        return 0;
+    if (!out->has_mailbox && store_enrol_delivered(s, login, clock_wall_us(), &out->domain, &out->delivered, e) < 0)
+        return -1;
+    return out->delivered ? 0 : nobody(e);
 }
 
 static int add_account(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
@@ -240,6 +245,18 @@ static int add_account(struct store *s, const struct actor *by, struct span logi
     if (store_account_add(s, by, &a, &a.id, e) < 0 || store_account_get(s, a.id, &who->account, e) < 0)
         return -1;
     who->has_account = true;
+    return 0;
+}
+
+static int add_mailbox(struct store *s, const struct actor *by, struct span login, struct store_signin_who *who,
+                       struct err *e)
+{
+    struct span local = span_head(login, span_rchr(login, '@'));
+
+    if (store_mailbox_add(s, by, who->domain, local, NULL, &who->mailbox, e) < 0)
+        return -1;
+    who->delivered = false;
+    who->has_mailbox = true;
     return 0;
 }
 
@@ -265,6 +282,8 @@ int store_signin_enrol(struct store *s, const struct actor *by, struct span logi
     if (row_begin(s, &mine, e) < 0)
         return -1;
     rc = who->has_account ? 0 : add_account(s, by, login, who, e);
+    if (rc == 0 && who->delivered)
+        rc = add_mailbox(s, by, login, who, e);
     if (rc == 0 && who->has_mailbox)
         rc = tie_mailbox(s, by, who, e);
     return row_end(s, mine, rc, e);

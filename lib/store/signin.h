@@ -42,13 +42,16 @@ int store_signin_type(struct store *s, struct span browser, struct span code, in
                       struct store_signin *out, struct err *e);
 int store_signin_trim(struct store *s, int64_t now_us, struct err *e);
 
-/* Who may sign in with an address: an account that is active, or a mailbox whose domain lets people enrol. Never an alias, a list or a
- * catch-all. ERR_NOT_FOUND: nobody. has_account false: store_signin_enrol() makes it. */
+/* Who may sign in with an address: an account that is active, a mailbox whose domain lets people enrol, or an address that is one as soon as
+ * mail was delivered to it (enrol.h). Never an alias, a list or a catch-all. ERR_NOT_FOUND: nobody. has_account false:
+ * store_signin_enrol() makes it. */
 struct store_signin_who {
     bool                 has_account;
     struct store_account account;
     bool                 has_mailbox; /* of that address, and nobody's yet or the account's own */
     struct uuid          mailbox;
+    bool                 delivered; /* there is no mailbox yet: store_signin_enrol() makes it, in this domain */
+    struct uuid          domain;
 };
 int store_signin_who(struct store *s, struct span login, struct store_signin_who *out, struct err *e);
 /* What the first sign-in makes: the account of a mailbox that had none, and the tie between the two. */
