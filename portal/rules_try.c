@@ -210,7 +210,9 @@ static int open_held(struct call *c, const struct test_body *in, struct buf *raw
         return -1;
     if (body_open(c->store, v, &c->actor, &in->uid, in->n, reason, raw, e) == 0)
         return 0;
-    return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "The message is not stored any more.") : -1;
+    return e->code == ERR_NOT_FOUND
+               ? err_set(e, ERR_NOT_FOUND, "Of this message there is the log alone: only held mail is stored.")
+               : -1;
 }
 
 /* A delivery of the log, whose body is held: with all that the log knows of where it came from. */

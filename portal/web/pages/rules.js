@@ -88,6 +88,7 @@ function Row({ item, number, current, found, grip, onOpen, onSwitch, onMove, can
             <strong><${Their} text=${rule.name} or=${t("rules.unnamed")} /></strong><span class="quiet"><${Sentence} rule=${rule} /></span>${found && html`<${Flag} found=${found} />`}</a>
         <span class="facts-line quiet">
             ${item.policy.name !== "Rules" && html`<span><bdi>${item.policy.name}</bdi></span>`}
+            ${item.read_only && html`<span>${t(`layer.${item.layer}`)}</span>`}
             ${rule.test_only && html`<span>${t("rules.test_only")}</span>`}
             ${rule.expires_at && html`<span>${t(item.expired ? "rules.expired" : "rules.expires", { date: date(rule.expires_at) })}</span>`}
             <span>${t("rules.hits", { n: item.hits })}${item.last_hit && html`, <${Ago} at=${item.last_hit} />`}</span></span>
@@ -274,22 +275,23 @@ function Trace({ found }) {
 }
 
 function Try({ scope, path }) {
-    const held = useLoad((signal) => get(`/scopes/${segment(scope)}/mail`, { q: "status:quarantined", limit: 20 }, { signal }).catch(() => ({ items: [] })), [scope]);
+    const log = useLoad((signal) => Promise.all(["status:quarantined", ""].map((q) => get(`/scopes/${segment(scope)}/mail`, { q, limit: 20 }, { signal }).catch(() => ({ items: [] })))), [scope]);
+    const [held, latest] = log.value?.map((page) => page.items) ?? [[], []], picks = [["try.held", held], ["try.latest", latest.filter((d) => d.status !== "quarantined")]].filter(([, list]) => list.length > 0);
     const [text, setText] = useState(""), [envelope, setEnvelope] = useState({}), [picked, pick] = useState(""), [reason, setReason] = useState(""), [state, set] = useState({});
     const field = (name) => ({ label: t(`try.${name}`), value: envelope[name] ?? "", maxlength: 255, onInput: (e) => setEnvelope({ ...envelope, [name]: e.target.value.trim() }) });
     const given = Object.fromEntries(Object.entries(envelope).filter(([, v]) => v));
     const run = async (call) => { set({ busy: true }); try { set({ found: await call() }); } catch (problem) { set({ problem }); } };
     const file = (f) => f && run(async () => upload(`${path}/test/message`, await f.arrayBuffer(), given));
-    const log = () => { const [uid, n] = picked.split("/"); return run(() => post(`${path}/test`, { uid, n: Number(n), ...(reason ? { reason } : {}) }, { key: false })); };
+    const fromLog = () => { const [uid, n] = picked.split("/"); return run(() => post(`${path}/test`, { uid, n: Number(n), ...(reason ? { reason } : {}) }, { key: false })); };
 
     return html`<div class="card">
         <${Field} label=${t("try.paste")} hint=${t("try.hint")}>${(props) => html`<textarea ...${props} class="mono" rows="8" spellcheck=${false} value=${text} onInput=${(e) => setText(e.target.value)}></textarea>`}</${Field}>
         <div class="line">${!scope.startsWith("mailbox:") && html`<${Field} ...${field("rcpt")} />`}<${Field} ...${field("from")} /><${Field} ...${field("ip")} /><${Field} ...${field("host")} /></div>
         <div class="actions"><${Button} kind="primary" busy=${state.busy} disabled=${!text.trim()} onClick=${() => run(() => post(`${path}/test`, { message: text, ...given }, { key: false }))}>${t("try.run")}</${Button}>
             <label class="button file">${t("try.upload")}<input type="file" accept=".eml,message/rfc822,text/plain" onChange=${(e) => { file(e.target.files[0]); e.target.value = ""; }} /></label></div>
-        ${held.value?.items.length > 0 && html`<div class="line from-log"><${Field} label=${t("try.log")}>${(props) => html`<select ...${props} value=${picked} onChange=${(e) => pick(e.target.value)}><option value="">—</option>${held.value.items.map((d) => html`<option value=${`${d.uid}/${d.n}`}>${`${d.from_name || d.from || d.sender}: ${d.subject || t("subject.none")}`}</option>`)}</select>`}</${Field}>
+        ${picks.length > 0 && html`<div class="line from-log"><${Field} label=${t("try.log")}>${(props) => html`<select ...${props} value=${picked} onChange=${(e) => pick(e.target.value)}><option value="">—</option>${picks.map(([word, list]) => html`<optgroup label=${t(word)}>${list.map((d) => html`<option value=${`${d.uid}/${d.n}`}>${`${d.from_name || d.from || d.sender}: ${d.subject || t("subject.none")}`}</option>`)}</optgroup>`)}</select>`}</${Field}>
             ${state.problem?.status === 403 && picked && html`<${Field} label=${t("try.reason")} value=${reason} maxlength="500" onInput=${(e) => setReason(e.target.value)} />`}
-            <${Button} disabled=${!picked} onClick=${log}>${t("try.run")}</${Button}></div>`}
+            <${Button} disabled=${!picked} onClick=${fromLog}>${t("try.run")}</${Button}></div>`}
         ${state.problem && html`<p class="problem" role="alert">${say(state.problem)}</p>`}
     </div>
     ${state.found && html`<${Trace} found=${state.found} />`}`;
