@@ -76,8 +76,9 @@ static int count(struct health *h, struct metrics_view *v, struct err *e)
 {
     if (h->store == NULL && store_open(h->settings->store.url, STORE_EXISTING, &h->store, e) < 0)
         return -1;
-    return store_report_sums(h->store, each_sum, v, e) < 0 || store_report_oldest(h->store, &v->oldest_us, e) < 0 ? -1
-                                                                                                                  : 0;
+    if (store_report_sums(h->store, each_sum, v, e) < 0 || store_report_oldest(h->store, &v->oldest_us, e) < 0)
+        return -1;
+    return report_mail_counted(h->store, clock_wall_us(), &v->mail, e);
 }
 
 static void count_now_and_then(struct health *h)

@@ -26,7 +26,6 @@ static const struct lmtp_limits shape = {.rcpt_max = RCPT_MAX, .idle_max = 4 * R
 /* All but `threads` is written before they start. Owned by main. */
 struct lmtp {
     const struct settings *settings;
-    struct lmtp_counts    *counts;
     struct arena           arena; /* of what stands in the settings */
     struct origin_trust    trust;
     struct ip_block       *mta_from;
@@ -115,14 +114,6 @@ static void name_rcpt(struct session *x)
     arena_fini(&a);
 }
 
-static void count(struct lmtp_counts *c, const struct report_mail_done *done)
-{
-    if (done->dropped != NULL)
-        atomic_fetch_add(&c->dropped[done->reason], 1);
-    for (size_t i = 0; i < done->n; i++)
-        atomic_fetch_add(done->ones[i].none != NULL ? &c->refused : &c->taken, 1);
-}
-
 static int take(struct session *x, const struct report_mail *mail, struct err *e)
 {
     struct report_mail_done done;
@@ -131,12 +122,8 @@ static int take(struct session *x, const struct report_mail *mail, struct err *e
     int                     rc;
 
     arena_init(&a, REPORT_MAIL_ARENA_MAX(h->l->settings->rulesd.max_message));
-    if ((rc = hand_open(h, e)) == 0 && (rc = report_mail_take(&h->site, mail, &a, &done, e)) == 0) {
-        count(h->l->counts, &done);
+    if ((rc = hand_open(h, e)) == 0 && (rc = report_mail_take(&h->site, mail, &a, &done, e)) == 0)
         report_mail_log(mail, &done);
-    }
-    if (rc < 0)
-        atomic_fetch_add(&h->l->counts->waited, 1);
     arena_fini(&a);
     return rc;
 }
@@ -328,10 +315,8 @@ static void *work(void *ctx)
     struct lmtp  *l = ctx;
     struct pollfd fds[LISTENERS_MAX + 1];
 
-    h.site = (struct report_mail_site){.settings = l->settings,
-                                       .trust = l->trust,
-                                       .listener = "lmtp",
-                                       .wait_us = REPORT_MAIL_WAIT_US};
+    h.site = (struct report_mail_site){
+        .settings = l->settings, .trust = l->trust, .listener = "lmtp", .wait_us = REPORT_MAIL_WAIT_US};
     for (size_t i = 0; i < l->n; i++)
         fds[i] = (struct pollfd){.fd = l->fds[i], .events = POLLIN};
     fds[l->n] = (struct pollfd){.fd = l->stop, .events = POLLIN};
@@ -415,7 +400,7 @@ static int open_all(struct lmtp *l, struct err *e)
     return 0;
 }
 
-int lmtp_start(const struct settings *settings, struct lmtp_counts *counts, struct lmtp **out, struct err *e)
+int lmtp_start(const struct settings *settings, struct lmtp **out, struct err *e)
 {
     struct lmtp *l;
 
@@ -425,7 +410,6 @@ int lmtp_start(const struct settings *settings, struct lmtp_counts *counts, stru
     if ((l = calloc(1, sizeof *l)) == NULL)
         panic("out of memory");
     l->settings = settings;
-    l->counts = counts;
     l->stop = -1;
     arena_init(&l->arena, 1 << 20);
     *out = l;

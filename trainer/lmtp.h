@@ -10,24 +10,15 @@
 #ifndef POSTERN_TRAINER_LMTP_H
 #define POSTERN_TRAINER_LMTP_H
 
-#include <stdatomic.h>
-
 #include "custody/report_mail.h"
 
 #define LMTP_SESSIONS 4
 #define LMTP_IDLE_MS 60000
 #define LMTP_MESSAGE_MS 300000
 
-/* Since the start; read by any thread. */
-struct lmtp_counts {
-    atomic_ullong taken, refused;               /* attached messages */
-    atomic_ullong dropped[REPORT_MAIL_REASONS]; /* mails, by reason */
-    atomic_ullong waited;                       /* mails that were told to come again later */
-};
-
 struct lmtp;
 /* All is borrowed. Nothing to listen on: *out is NULL. */
-int lmtp_start(const struct settings *settings, struct lmtp_counts *counts, struct lmtp **out, struct err *e);
+int lmtp_start(const struct settings *settings, struct lmtp **out, struct err *e);
 /* Waits for the messages at hand. NULL is fine. */
 void lmtp_stop(struct lmtp **l);
 

@@ -80,7 +80,6 @@ struct parts {
 static int begin(const struct program_options *o, struct parts *p, struct err *e)
 {
     static struct drain_counts  reports;
-    static struct lmtp_counts   mail;
     static struct resume_counts releases;
     const struct settings      *s;
 
@@ -92,8 +91,8 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
     log_open(PROGRAM, (enum log_target)s->log.target, (enum log_level)s->log.level);
     if (resume_start(s, &releases, &p->resume, e) < 0)
         return -1;
-    const struct metrics_counts counts = {&reports, &mail, p->resume != NULL ? &releases : NULL};
-    return lmtp_start(s, &mail, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
+    const struct metrics_counts counts = {&reports, p->resume != NULL ? &releases : NULL};
+    return lmtp_start(s, &p->lmtp, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
 }
 
 static void end(struct parts *p)

@@ -49,18 +49,18 @@ static void put_counts(struct buf *out, const struct drain_counts *c)
             buf_printf(out, NAME "ended_total{state=\"%s\"} %llu\n", report_state_words[i], atomic_load(&c->ended[i]));
 }
 
-static void put_mail(struct buf *out, const struct lmtp_counts *c)
+static void put_mail(struct buf *out, const struct report_mail_sums *m)
 {
-    put_one(out, "mail_taken_total", "counter",
-            "Messages that were attached to a mail to report them, and are reports.", (double)atomic_load(&c->taken));
-    put_one(out, "mail_refused_total", "counter", "Messages that were attached, and are none.",
-            (double)atomic_load(&c->refused));
-    put_one(out, "mail_later_total", "counter", "Mails that were told to come again later.",
-            (double)atomic_load(&c->waited));
-    head(out, "mail_dropped_total", "counter", "Mails that were dropped, by reason.");
+    put_one(out, "mail_taken_today", "gauge",
+            "Messages that were attached to a mail to report them, and are reports; since midnight UTC.",
+            (double)m->taken);
+    put_one(out, "mail_refused_today", "gauge", "Messages that were attached, and are none.", (double)m->refused);
+    put_one(out, "mail_later_today", "gauge", "Mails of mailboxes that report too much at once, put off.",
+            (double)m->later);
+    head(out, "mail_dropped_today", "gauge", "Mails that were dropped, by reason.");
     for (size_t i = REPORT_MAIL_TAKEN + 1; i < REPORT_MAIL_REASONS; i++)
-        buf_printf(out, NAME "mail_dropped_total{reason=\"%s\"} %llu\n", report_mail_reason_words[i],
-                   atomic_load(&c->dropped[i]));
+        buf_printf(out, NAME "mail_dropped_today{reason=\"%s\"} %" PRId64 "\n", report_mail_reason_words[i],
+                   m->dropped[i]);
 }
 
 static void put_releases(struct buf *out, const struct resume_counts *c)
@@ -102,10 +102,11 @@ static void put_bayes(struct buf *out, const struct metrics_view *v)
 
 void metrics_put(struct buf *out, const struct metrics_view *v)
 {
-    if (v->store_up)
+    if (v->store_up) {
         put_reports(out, v);
+        put_mail(out, &v->mail);
+    }
     put_counts(out, v->counts.reports);
-    put_mail(out, v->counts.mail);
     if (v->counts.releases != NULL)
         put_releases(out, v->counts.releases);
     put_bayes(out, v);

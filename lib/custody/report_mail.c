@@ -4,15 +4,14 @@
 #include <time.h>
 
 #include "base/log.h"
+#include "custody/report_mail_count.h"
 #include "mail/date.h"
 #include "store/address.h"
 #include "store/search.h"
-#include "store/sending.h"
 
 #define ROWS_MAX 20 /* of one queue id or Message-ID */
 #define ROW_ARENA_MAX ((size_t)64 << 20)
 #define LOOK_AGAIN_MS 100
-#define MINUTE_US (60 * INT64_C(1000000))
 #define NAMED_MAX 100 /* addresses in To that are looked at */
 
 const char *const report_mail_reason_words[REPORT_MAIL_REASONS] = {
@@ -573,25 +572,6 @@ static int drop(struct report_mail_done *out, enum report_mail_reason why, const
     return 0;
 }
 
-/* Nothing is lost by it: the mail server comes again, and what waits takes nobody's place. */
-static int hold_back(const struct taking *t, int n, struct err *e)
-{
-    const int64_t        now = clock_wall_us();
-    struct store_counter row = {
-        .name = SPAN(REPORT_MAIL_COUNTER), .subject = t->out->mailbox, .slot_us = now - now % MINUTE_US, .value = n};
-    int64_t total;
-
-    if (store_counters_add(t->site->store, &row, 1, &total, e) < 0)
-        return -1;
-    if (total <= REPORTS_PER_RECIPIENT)
-        return 0;
-    row.value = -n;
-    if (store_counters_add(t->site->store, &row, 1, &total, e) < 0)
-        return -1;
-    return err_set(e, ERR_BUSY, "%.*s reports more than %d messages a minute", SPAN_ARG(t->out->mailbox),
-                   REPORTS_PER_RECIPIENT);
-}
-
 static int take(struct taking *t, struct err *e)
 {
     struct report_mail_done *out = t->out;
@@ -612,7 +592,7 @@ static int take(struct taking *t, struct err *e)
         return -1;
     if (why != REPORT_MAIL_TAKEN)
         return drop(out, why, NULL);
-    if (hold_back(t, n, e) < 0)
+    if (report_mail_may(t->site->store, out->mailbox, n, clock_wall_us(), e) < 0)
         return -1;
     for (int i = 0; i < n; i++) {
         struct report_mail_one *one = &out->ones[out->n++];
@@ -630,15 +610,18 @@ int report_mail_take(const struct report_mail_site *site, const struct report_ma
                      struct report_mail_done *out, struct err *e)
 {
     struct taking t = {.site = site, .mail = mail, .arena = a, .message = message_open(mail->message, a), .out = out};
+    int           rc;
 
     *out = (struct report_mail_done){.n = 0};
     if (t.message == NULL)
         return err_set(e, ERR_LIMIT, "the report needs too much memory");
     if (report_mail_class(site, mail->recipient, a, &out->class, e) < 0)
         return -1;
-    if (take(&t, e) == 0)
-        return 0;
-    return is_lasting(e) ? drop(out, REPORT_MAIL_SHAPE, words_of(&t, e)) : -1;
+    if ((rc = take(&t, e)) < 0 && is_lasting(e))
+        rc = drop(out, REPORT_MAIL_SHAPE, words_of(&t, e));
+    if (rc == 0 || e->code == ERR_BUSY) /* a sum that is one short stops no mail */
+        report_mail_count(site->store, rc == 0 ? out : NULL, clock_wall_us(), NULL);
+    return rc;
 }
 
 /* ---- the log's words ---- */

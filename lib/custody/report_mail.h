@@ -11,9 +11,8 @@
  * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has
  *           exactly one message to the mailbox with its Message-ID and author, within REPORT_MAIL_NEAR_US of its date, that is the one
  *           reported; else the attached one is, by its bytes. Either way there is something to learn from.
- * Rate      REPORTS_PER_RECIPIENT a mailbox and minute of the clock, each attached message one, counted in the log database, so that all ways
- *           by mail count together: what is more is told to come again later (ERR_BUSY).
- * Again     the same mail taken twice changes nothing. */
+ * Rate      what a mailbox reports beyond report_mail_count.h's bound is told to come again later (ERR_BUSY).
+ * Again     the same mail taken twice changes nothing but the sums of report_mail_count.h, where each is counted. */
 #ifndef POSTERN_CUSTODY_REPORT_MAIL_H
 #define POSTERN_CUSTODY_REPORT_MAIL_H
 
@@ -22,7 +21,6 @@
 
 #define REPORT_MAIL_NEAR_US (7 * 86400 * INT64_C(1000000)) /* also: how old a row may be that proves */
 #define REPORT_MAIL_WAIT_US (3 * INT64_C(1000000))         /* for that row */
-#define REPORT_MAIL_COUNTER "report.mail.minute" /* of the mailbox's address */
 #define REPORT_MAIL_ARENA_MAX(message_max) ((size_t)(message_max) + ((size_t)64 << 20))
 
 /* All is borrowed. A store belongs to one thread. */

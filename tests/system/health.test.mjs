@@ -31,7 +31,7 @@ test("the trainer tells how it is, what waits, what it did, and what Bayes knows
     const metrics = async () => (await http(port, { path: "/metrics", method: "GET" })).text;
     const all = await waitFor("all to be learnt, and told", async () => { const m = await metrics(); return /reports\{state="learnt"\} 3/.test(m) && /backend_up/.test(m) && /from="command"/.test(m) && m; });
     for (const row of [`reports{state="waiting"} 0`, "oldest_waiting_seconds 0", "attempts_total 3", "failures_total 0", `ended_total{state="learnt"} 3`, `ended_total{state="refused"} 0`, `backend_up{from="${backend.url}"} 1`,
-        `bayes_learnt{from="Redis",class="spam"} 712`, `bayes_learnt{from="command",class="ham"} 999`, "bayes_needed 200", "database_up 1", "mail_taken_total 0", `mail_dropped_total{reason="stranger"} 0`]) assert.ok(all.includes(`postern_trainer_${row}\n`), `${row}\n${all}`);
+        `bayes_learnt{from="Redis",class="spam"} 712`, `bayes_learnt{from="command",class="ham"} 999`, "bayes_needed 200", "database_up 1", "mail_taken_today 0", `mail_dropped_today{reason="stranger"} 0`]) assert.ok(all.includes(`postern_trainer_${row}\n`), `${row}\n${all}`);
     assert.match(all, /backend_up\{from="spamd:[^"]*"\} 0\n/);
     for (const line of all.trim().split("\n")) assert.match(line, /^(# (HELP|TYPE) postern_trainer_\w+ .+|postern_trainer_\w+(\{\w+="[^"]*"(,\w+="[^"]*")*\})? -?[\d.e+]+)$/);
     const status = JSON.parse(await site.must("trainer", "status", "--json"));

@@ -202,8 +202,8 @@ test("one that is too large is read to its end and dropped", { skip }, async () 
     assert.match(said.toString(), /\r\n354 .*\r\n250 2\.0\.0 ok\r\n221 /);
     assert.match(trainer.log(), /report dropped why="it is larger than/);
     const metrics = (await http(health, { path: "/metrics", method: "GET" })).text;
-    assert.match(metrics, /^postern_trainer_mail_dropped_total\{reason="too large"\} 1$/m);
-    assert.match(metrics, /^postern_trainer_mail_taken_total [1-9]/m);
+    assert.match(metrics, /^postern_trainer_mail_dropped_today\{reason="too large"\} 2$/m);
+    assert.match(metrics, /^postern_trainer_mail_taken_today [1-9]/m);
     assert.deepEqual([(await reports()).length, sink.messages.length], before);
 });
 

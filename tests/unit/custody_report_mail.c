@@ -1,5 +1,5 @@
 /* Reports by mail: whose word counts, which messages are reports, and that nothing else leaves a trace. */
-#include "custody/report_mail.h"
+#include "custody/report_mail_count.h"
 #include "held_world.h"
 #include "mail/leaf.h"
 #include "store/sending.h"
@@ -466,8 +466,8 @@ static void too_much_is_dropped_as_a_whole(void **state)
 static void count_reports(struct site *t, const char *who, int64_t n)
 {
     int64_t                    minute = 60 * INT64_C(1000000), now = clock_wall_us() / minute * minute, totals[2];
-    const struct store_counter rows[] = {{SPAN(REPORT_MAIL_COUNTER), span_of(who), now, n},
-                                         {SPAN(REPORT_MAIL_COUNTER), span_of(who), now + minute, n}};
+    const struct store_counter rows[] = {{SPAN(REPORT_MAIL_MINUTE), span_of(who), now, n},
+                                         {SPAN(REPORT_MAIL_MINUTE), span_of(who), now + minute, n}};
 
     OK(t->w, store_counters_add(t->s, rows, COUNT(rows), totals, &t->w->e));
 }
@@ -489,6 +489,50 @@ static void who_reports_too_much_at_once_comes_again_later(void **state)
     check_reports(&t, "nothing of it was taken", "spam waiting anna@ours.example mail body;");
     OK(t.w, take(&t, "ham@ours.example", "x@y.example", SPAN(HEAD ANNA ONE)));
     CHECK("what is proven by nothing takes nobody's place", t.done.reason == REPORT_MAIL_UNPROVEN);
+    close_site(&t);
+}
+
+static void what_became_of_a_days_mails_is_counted(void **state)
+{
+    const int64_t           day = 86400 * INT64_C(1000000), noon = clock_wall_us() / day * day + day / 2;
+    struct report_mail_done dropped = {.reason = REPORT_MAIL_STRANGER, .dropped = "x"}, taken = {.n = 3};
+    struct report_mail_sums m;
+    struct site             t;
+
+    open_site(&t, world_of(state));
+    taken.ones[1].none = "the mailbox sent it itself";
+    OK(t.w, report_mail_count(t.s, &taken, noon - day, &t.w->e)); /* yesterday's */
+    OK(t.w, report_mail_counted(t.s, noon, &m, &t.w->e));
+    CHECK("none yet", m.taken == 0 && m.refused == 0 && m.later == 0 && m.dropped[REPORT_MAIL_STRANGER] == 0);
+    for (int i = 0; i < 2; i++)
+        OK(t.w, report_mail_count(t.s, &taken, noon, &t.w->e));
+    OK(t.w, report_mail_count(t.s, &dropped, noon, &t.w->e));
+    OK(t.w, report_mail_count(t.s, NULL, noon, &t.w->e));
+    OK(t.w, report_mail_counted(t.s, noon + 1, &m, &t.w->e));
+    CHECK("attached messages", m.taken == 4 && m.refused == 2);
+    CHECK("mails", m.later == 1 && m.dropped[REPORT_MAIL_STRANGER] == 1 && m.dropped[REPORT_MAIL_NOTHING] == 0);
+    close_site(&t);
+}
+
+static void a_mail_is_counted_when_it_is_taken_dropped_or_put_off(void **state)
+{
+    struct report_mail_sums m;
+    struct site             t;
+    int64_t                 day, now;
+
+    open_site(&t, world_of(state));
+    do { /* once more, should a day end meanwhile */
+        day = clock_wall_us() / (86400 * INT64_C(1000000));
+        OK(t.w, take(&t, "spam@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)));
+        OK(t.w, take(&t, "ham@ours.example", "x@y.example", SPAN(HEAD ANNA ONE)));
+        count_reports(&t, "anna@ours.example", REPORTS_PER_RECIPIENT);
+        CHECK("put off", take(&t, "ham@ours.example", "x@y.example", SPAN(PROVES HEAD ANNA ONE)) < 0);
+        count_reports(&t, "anna@ours.example", -REPORTS_PER_RECIPIENT);
+        t.w->e = ERR_INIT;
+        now = clock_wall_us();
+        OK(t.w, report_mail_counted(t.s, now, &m, &t.w->e));
+    } while (now / (86400 * INT64_C(1000000)) != day);
+    CHECK("each", m.taken >= 1 && m.later >= 1 && m.dropped[REPORT_MAIL_UNPROVEN] >= 1);
     close_site(&t);
 }
 
@@ -544,6 +588,8 @@ int main(void)
         STORE_SQLITE(what_the_mailbox_or_postern_sent_is_no_report),
         STORE_SQLITE(too_much_is_dropped_as_a_whole),
         STORE_SQLITE(who_reports_too_much_at_once_comes_again_later),
+        STORE(what_became_of_a_days_mails_is_counted),
+        STORE_SQLITE(a_mail_is_counted_when_it_is_taken_dropped_or_put_off),
         STORE_SQLITE(what_may_go_well_later_is_tried_again),
         STORE_SQLITE(names_that_cannot_be_are_refused),
     };
