@@ -208,6 +208,8 @@ static const struct {
      "{\"v\":1,\"n\":[{\"v\":2,\"n\":[{\"v\":3,\"n\":[]}]}]}", "{{v}}{{#n}}<{{>p}}>{{/n}}", "1<2<3>>"},
     {"indentation adds up", MUSTACHE_HTML, " {{>p}}\n", "{\"n\":{\"n\":false}}", "x\n{{#n}}\n {{>p}}\n{{/n}}\n",
      " x\n  x\n"},
+    {"but not over a partial in a line", MUSTACHE_HTML, " {{>p}}\n", "{\"n\":{\"n\":false}}",
+     "a\nb{{#n}}{{>p}}{{/n}}\n", " a\n ba\nb\n\n"},
     {"blanks around names", MUSTACHE_HTML, "{{ # a }}{{ . }}{{ / a }}{{=  <%   %>  =}}<% a.0 %><%{a}%>", "{\"a\":[1]}",
      "", "1"},
     {"other delimiters with braces", MUSTACHE_HTML, "{{=<% %>=}}<%{x}%><%x%>{{x}}", "{\"x\":\"<\"}", "", "<&lt;{{x}}"},
