@@ -6,6 +6,7 @@ import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
 import { Delivery } from "./delivery.js";
+import { Saved } from "./saved.js";
 
 const presets = ["", "status:quarantined", "status:blocked,rejected", "status:spam", "status:queued", "status:delivered,received"];
 const PAGE = 50;
@@ -99,7 +100,7 @@ export function Mail({ me, held }) {
                 ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}
             ${!me.staff && html`<a class="button" download href=${`/api/v1${pathOf(scope)}.csv?${new URLSearchParams({ q })}`}>${t("export")}</a>`}</div>
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
-        ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div>`}
+        ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div><${Saved} q=${words} place=${query.get("in") ?? ""} />`}
         ${list.problem && list.value && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
         <div class="fresh" role="status">${fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
