@@ -1,5 +1,5 @@
 // The searches that one keeps, above the list of mail: a press goes there; the one that is open can be kept, renamed, moved and let go.
-import { html, useState } from "../modules/preact.js";
+import { html, useEffect, useRef, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
 import { go } from "../router.js";
 import { Button, Dialog, Field, Icon, Link, note, useLoad } from "../ui.js";
@@ -26,15 +26,17 @@ function Arrange({ list, onClose }) {
     const [names, setNames] = useState({});
     const does = async (work) => { try { await work(); } catch (p) { note(said(p)); } list.again(); };
     const rename = (s) => { const name = (names[s.id] ?? s.name).trim(); if (name && name !== s.name) does(() => patch(`/me/searches/${s.id}`, { name })); };
-    const move = (s, by, e) => { const button = e.currentTarget; does(() => patch(`/me/searches/${s.id}`, { position: s.position + by })).then(() => button.focus()); };
-    const items = list.value.items;
+    const move = (s, by) => does(() => patch(`/me/searches/${s.id}`, { position: s.position + by }));
+    const items = list.value.items, all = useRef();
 
+    // Who pressed a button that is gone now, or dead, stays in the dialog all the same.
+    useEffect(() => { const at = document.activeElement; if (at === document.body || at?.disabled) all.current.closest(".dialog").focus(); }, [list.value]);
     return html`<${Dialog} title=${t("saved.arrange")} onClose=${onClose} actions=${html`<${Button} kind="primary" onClick=${onClose}>${t("close")}</${Button}>`}>
         ${items.length === 0 && html`<p class="quiet">${t("saved.none")}</p>`}
-        <ul class="saved-list">${items.map((s, i) => html`<li key=${s.id}>
+        <ul class="saved-list" ref=${all}>${items.map((s, i) => html`<li key=${s.id}>
             <input aria-label=${t("saved.name_of", { name: s.name })} maxlength="60" value=${names[s.id] ?? s.name} onInput=${(e) => setNames({ ...names, [s.id]: e.target.value })} onBlur=${() => rename(s)} onKeyDown=${(e) => e.key === "Enter" && rename(s)} />
-            <button type="button" class="step up" disabled=${i === 0} aria-label=${t("saved.up", { name: s.name })} onClick=${(e) => move(s, -1, e)}><${Icon} name="next" /></button>
-            <button type="button" class="step down" disabled=${i === items.length - 1} aria-label=${t("saved.down", { name: s.name })} onClick=${(e) => move(s, 1, e)}><${Icon} name="next" /></button>
+            <button type="button" class="step up" disabled=${i === 0} aria-label=${t("saved.up", { name: s.name })} onClick=${() => move(s, -1)}><${Icon} name="next" /></button>
+            <button type="button" class="step down" disabled=${i === items.length - 1} aria-label=${t("saved.down", { name: s.name })} onClick=${() => move(s, 1)}><${Icon} name="next" /></button>
             <button type="button" class="step" aria-label=${t("saved.delete", { name: s.name })} onClick=${() => does(() => del(`/me/searches/${s.id}`))}><${Icon} name="close" /></button>
             <bdi class="quiet">${[s.q, s.in].filter(Boolean).join(" · ") || t("preset.all")}</bdi></li>`)}</ul></${Dialog}>`;
 }
