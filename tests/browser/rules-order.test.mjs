@@ -120,6 +120,19 @@ test("what was released is said when a block would catch it", async () => {
     await anna.keyboard.press("Escape");
 });
 
+test("a message of the log is tried: one that is held, and of others it is said that there is no more than the log", async () => {
+    await anna.at("/rules?tab=try");
+    const pick = anna.getByLabel("Or one from the log");
+    const choose = async (group) => pick.selectOption(await pick.locator(`optgroup[label="${group}"] option`).last().getAttribute("value"));
+    await choose("Held");
+    await anna.getByRole("button", { name: "Try it" }).last().click();
+    await anna.locator("h2", { hasText: /Blocked by|Allowed by|No rule decides/ }).waitFor();
+    await choose("The latest, as far as they are kept");
+    await anna.getByRole("button", { name: "Try it" }).last().click();
+    await anna.getByText("Of this message there is the log alone: only held mail is stored.").waitFor();
+    assert.deepEqual(await barriers(anna), []);
+});
+
 test("a list is added to, searched, edited as text, emptied, and all of it taken back", async () => {
     await anna.at("/rules?tab=lists");
     const entries = (...wanted) => waitFor(`the entries ${wanted}`, async () => JSON.stringify(await anna.locator(".entries bdi").allInnerTexts()) === JSON.stringify(wanted));
