@@ -127,13 +127,14 @@ struct answer {
     bool        has_length, whole; /* whole: nothing is missing, unless only the end tells */
 };
 
+/* Rspamd says "HTTP/1.1 1 cannot get learned: …" when its Redis is away: any number is a status. */
 static bool read_status(struct span line, struct answer *out)
 {
     struct span word;
     uint64_t    status;
 
     if (!span_starts(line, SPAN("HTTP/1.")) || !span_next(&line, ' ', &word) || !span_next(&line, ' ', &word) ||
-        !span_u64(word, &status) || status < 100 || status > 999)
+        !span_u64(word, &status) || status > 999)
         return false;
     out->status = (long)status;
     out->reason = span_head(span_trim(line), WORDS_MAX);

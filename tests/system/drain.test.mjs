@@ -184,6 +184,24 @@ test("killed at any time, the trainer loses no report and ends none twice", asyn
     await site.stop();
 });
 
+test("several trainers share a queue: each report is one's alone, and learnt once", async () => {
+    const backend = await startTeachable({ delayMs: 3 });
+    const site = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8" }, trainer: { backend: backend.url, password: "secret" } } });
+
+    await populate(site);
+    await fill(site, 120);
+    const trainers = await Promise.all([1, 2, 3].map(() => startTrainer(site)));
+    await waitFor("all to be learnt", async () => (await waiting(site)) === 0);
+    assert.ok((await rows(site)).every((r) => r.state === "learnt" && r.attempts === 1));
+    assert.equal(backend.asked.length, 120); // nobody was asked twice
+    for (const t of trainers) {
+        await t.stop();
+        assert.match(t.log(), /state=learnt/); // each had a part in it
+    }
+    await backend.stop();
+    await site.stop();
+});
+
 // What Rspamd's controller says in its log: how often it has learnt a message, or known it already, by Message-ID.
 const count = (text, pattern) => [...text.matchAll(pattern)].reduce((m, [, id]) => m.set(id, (m.get(id) ?? 0) + 1), new Map());
 const sum = (counts) => [...counts.values()].reduce((a, b) => a + b, 0);

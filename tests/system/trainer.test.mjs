@@ -106,9 +106,30 @@ test("while the filter is away or the password is wrong reports wait, and none i
     await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "UPDATE report SET next_us = 0"]);
     trainer = await startTrainer(site);
     assert.equal((await settled(site, 1))[0].state, "learnt");
+
+    await redis.kill(); // Rspamd is there, and has nothing to learn into
+    await http(site.http, { path: "/learnspam", body: letter(4) });
+    await waitFor("the refusal", async () => /redis/i.test((await reports(site))[1]?.answer ?? ""));
+    assert.equal((await reports(site))[1].state, "waiting");
+    await redis.restart();
+    await waitFor("it to be learnt", async () => {
+        await run("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "log.db"), "UPDATE report SET next_us = 0 WHERE state = 'waiting' AND lease_by = ''"]); // its patience, in short
+        return (await reports(site))[1].state === "learnt";
+    });
     await trainer.kill();
     await trainer.exit;
     for (const s of [site, filter, redis]) await s.stop();
+});
+
+test("a spamd that may not be told is closed: reports wait, with its words, until it may", { skip: cannot("spamd", "spamassassin") }, async () => {
+    const closed = await startSpamd(), site = await startSite(`spamd://127.0.0.1:${closed.port}`), trainer = await startTrainer(site);
+
+    for (const n of [6, 7]) assert.match((await tell(site, ["-L", "spam"], letter(n))).stdout.toString(), /successfully/);
+    const [told] = await waitFor("its words", async () => { const all = await reports(site); return all.some((r) => r.answer !== "") && all.filter((r) => r.answer !== ""); });
+    assert.deepEqual([told.state, /TELL commands are not enabled/.test(told.answer)], ["waiting", true]);
+    assert.equal((await reports(site)).reduce((sum, r) => sum + r.attempts, 0), 1); // not once for each
+    await trainer.stop();
+    for (const s of [site, closed]) await s.stop();
 });
 
 test("TELL reaches a real spamd, and takes back", { skip: cannot("spamd", "spamassassin") }, async () => {

@@ -193,6 +193,10 @@ static const struct heard {
         {"a wrong password, by an old one",
          "HTTP/1.1 403 Forbidden\r\nContent-Length: 18\r\n\r\n{\"error\":\"Denied\"}", LEARN_CLOSED, "Denied"},
         {"too large", "HTTP/1.1 413 x\r\nContent-Length: 0\r\n\r\n", LEARN_REFUSED, "too large"},
+        {"its Redis is away, in its own way",
+         "HTTP/1.1 1 cannot get learned: error getting reply\r\nContent-Length: 35\r\n\r\n"
+         "{\"error\":\"cannot get learned: error\"}",
+         LEARN_LATER, "status 1: cannot get learned: error"},
         {"its Redis is away", "HTTP/1.1 500 x\r\nContent-Length: 28\r\n\r\n{\"error\":\"cannot get redis\"}",
          LEARN_LATER, "cannot get redis"},
         {"busy", "HTTP/1.1 503 x\r\nContent-Length: 0\r\n\r\n", LEARN_LATER, "503"},
