@@ -10,6 +10,7 @@ import { join } from "node:path";
 
 import { cannot, http, makeSite, program, run, startRulesd, waitFor } from "../system/lib/index.mjs";
 import { startBenchRspamd, startBenchSpamd } from "./peers.mjs";
+import { ask, openLog, openPage, percentile, searches, typed } from "./search.mjs";
 import { contentMessage, contentRules, domainRules, message, names, regexRules } from "./material.mjs";
 
 const wanted = process.argv[2] ?? "";
@@ -205,6 +206,27 @@ const parts = {
             site.remove();
         }
         print("A rule added to one scope, under full load", ["the scope", "slowest of 10 until it decides, ms", "slowest answer without changes, ms", "with changes, ms"], table);
+    },
+
+    // Every token of the search box over a log of a million deliveries, and the same as a person sees it.
+    async search() {
+        const log = await openLog(Math.round(1_000_000 * scale)), table = [], shown = [], limit = (v, most) => `${v.toFixed(1)}${v > most ? " !" : ""}`;
+
+        for (const [name, make] of searches) {
+            const got = [];
+            for (const who of log.who) got.push(await ask(log, who, make, 20));
+            table.push([name, ...got.flatMap((r) => [r.rows, r.ms.median.toFixed(1), limit(r.ms.p95, 100), r.cpu.p95.toFixed(1)])]);
+        }
+        print("A page of 50 through the API: rows, median ms, p95 ms, and p95 of the CPU time in ms", ["search", ...log.who.flatMap((w) => [w.name, "median", "p95", "CPU"])], table);
+        for (const who of log.who) {
+            const page = await openPage(log, who), pressed = [];
+            for (let i = 0; i < 20; i++) for (const text of typed()) pressed.push(await page.press(text));
+            const of = (key, p) => percentile(pressed.map((r) => r[key]), p);
+            shown.push([who.name, of("ms", 0.5).toFixed(0), limit(of("ms", 0.95), 200), of("cpu", 0.95).toFixed(0), of("server", 0.95).toFixed(0)]);
+            await page.close();
+        }
+        print("From the key until the rows are painted, ms", ["who", "median", "p95", "CPU of the page, p95", "of the portal, p95"], shown);
+        await log.close();
     },
 };
 

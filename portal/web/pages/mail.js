@@ -27,19 +27,25 @@ function Row({ row, to, current, onOpen }) {
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
 export function Search({ q, onSearch }) {
     const [text, setText] = useState(q);
-    const box = useRef(), typing = useRef(false);
+    const box = useRef(), typing = useRef(false), asked = useRef(q), timer = useRef();
     // What is typed in one go is one step back; the next search is a step of its own.
-    const search = () => { if (text !== q) { onSearch(text, { replace: typing.current }); typing.current = true; } };
+    const search = (wanted) => {
+        clearTimeout(timer.current);
+        if (wanted === asked.current) return;
+        asked.current = wanted;
+        onSearch(wanted, { replace: typing.current });
+        typing.current = true;
+    };
     const rest = () => { typing.current = false; };
+    // Hardly later than the key: who types faster than that sees nothing in between.
+    const typed = (wanted) => { setText(wanted); clearTimeout(timer.current); timer.current = setTimeout(search, 40, wanted); };
 
-    useEffect(() => setText(q), [q]);
-    useEffect(() => {
-        const timer = setTimeout(search, 140);
-        return () => clearTimeout(timer);
-    }, [text]);
+    // Words that came from elsewhere, a step back, say; our own are there already, and perhaps more by now.
+    useEffect(() => { if (q !== asked.current) { asked.current = q; setText(q); } }, [q]);
+    useEffect(() => () => clearTimeout(timer.current), []);
     useKeys({ "/": () => box.current.focus() });
-    return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); search(); rest(); }}>
-        <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => setText(e.target.value)} onBlur=${rest} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
+    return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); search(text); rest(); }}>
+        <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => typed(e.target.value)} onBlur=${rest} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
     </form>`;
 }
 
