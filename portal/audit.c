@@ -4,10 +4,13 @@
 
 #include "csv.h"
 #include "route.h"
+#include "store/audit_name.h"
+#include "store/search.h"
 
 #define PAGE_DEFAULT 50
 #define PAGE_MAX 200
 #define EXPORT_MAX 10000 /* rows of one table */
+#define ROW_MAX ((size_t)32 << 20)
 #define CURSOR_BYTES 32  /* time, number, node */
 
 /* ---- cursors ---- */
@@ -106,9 +109,22 @@ static struct store_audit_query query_of(struct call *c, enum audit_where where)
 
 /* ---- a list ---- */
 
-static void put_row(struct buf *b, const struct store_audit_row *r)
+/* A message is called what the log calls it, as long as it is there. */
+static void name_message(struct store *s, const struct store_audit_row *r, struct arena *a, struct span *out)
+{
+    struct store_message m;
+
+    if (r->has_object && span_is(r->object_kind, "message") && store_message_read(s, &r->object, a, &m, NULL) == 0)
+        *out = m.subject;
+}
+
+static void put_row(struct call *c, struct buf *b, const struct store_audit_row *r)
 {
     static const char *const kinds[] = {"system", "operator", "account", "api_key"};
+    struct store_audit_names names;
+
+    store_audit_names(r->payload, c->arena, &names);
+    name_message(c->store, r, c->arena, &names.object);
 
     json_open(b, NULL, '{');
     json_add_time(b, "at", r->at_us);
@@ -121,14 +137,18 @@ static void put_row(struct buf *b, const struct store_audit_row *r)
     json_add_text(b, "action", r->action);
     json_add_text(b, "object_kind", r->object_kind);
     json_add_uuid(b, "object", r->has_object ? &r->object : NULL);
+    json_add_text(b, "object_name", names.object.n > 0 ? names.object : SPAN_NONE);
     json_add_str(b, "scope", scope_kind_words[r->scope.kind]);
     json_add_uuid(b, "scope_id", r->scope.kind != SCOPE_GLOBAL ? &r->scope.id : NULL);
-    json_add_json(b, "what", r->payload);
+    json_add_text(b, "scope_name", names.scope.n > 0 ? names.scope : SPAN_NONE);
+    json_add_json(b, "what", names.what);
     json_close(b, '}');
 }
 
 struct page {
+    struct call             *c;
     struct buf              *b;
+    struct arena             row; /* of an export */
     struct store_audit_query next;
     size_t                   n, limit;
     bool                     more;
@@ -142,7 +162,7 @@ static int each_listed(void *ctx, const struct store_audit_row *r)
         p->more = true;
         return 1;
     }
-    put_row(p->b, r);
+    put_row(p->c, p->b, r);
     remember(&p->next, r);
     p->n++;
     return p->b->failed;
@@ -152,7 +172,7 @@ static int list(struct call *c, enum audit_where where, struct err *e)
 {
     const struct ask        *in = c->query;
     struct store_audit_query q = query_of(c, where);
-    struct page              p = {.limit = in->limit > 0 ? (size_t)in->limit : PAGE_DEFAULT};
+    struct page              p = {.c = c, .limit = in->limit > 0 ? (size_t)in->limit : PAGE_DEFAULT};
 
     if (in->after.n > 0 && read_cursor(c, in->after, &q, e) < 0)
         return -1;
@@ -173,9 +193,12 @@ static int list_looked(struct call *c, struct err *e) { return list(c, AUDIT_LOO
 
 static int each_exported(void *ctx, const struct store_audit_row *r)
 {
-    struct page *p = ctx;
-    char         object[UUID_TEXT + 1] = "";
+    struct page             *p = ctx;
+    char                     object[UUID_TEXT + 1] = "";
+    struct store_audit_names names;
 
+    arena_reset(&p->row);
+    store_audit_names(r->payload, &p->row, &names);
     if (r->has_object)
         uuid_format(&r->object, object);
     csv_time(p->b, r->at_us);
@@ -185,8 +208,10 @@ static int each_exported(void *ctx, const struct store_audit_row *r)
     csv_cell(p->b, r->action);
     csv_cell(p->b, r->object_kind);
     csv_cell(p->b, span_of(object));
+    csv_cell(p->b, names.object);
     csv_cell(p->b, span_of(scope_kind_words[r->scope.kind]));
-    csv_cell(p->b, r->payload);
+    csv_cell(p->b, names.scope);
+    csv_cell(p->b, names.what);
     csv_row_end(p->b);
     remember(&p->next, r);
     p->n++;
@@ -196,23 +221,25 @@ static int each_exported(void *ctx, const struct store_audit_row *r)
 static int export_scope(struct call *c, struct err *e)
 {
     static const char *const heads[] = {"time",        "who",    "on behalf of", "from", "action",
-                                        "object kind", "object", "scope",        "what"};
+                                        "object kind", "object", "object name",  "scope", "scope name", "what"};
     struct page              p = {.b = &c->reply->body, .next = query_of(c, AUDIT_SCOPE)};
     size_t                   before;
+    int                      rc;
 
     call_reply_bytes(c, "text/csv; charset=utf-8", SPAN(""), "log.csv");
     c->reply->compress = true;
     for (size_t i = 0; i < COUNT(heads); i++)
         csv_cell(p.b, span_of(heads[i]));
     csv_row_end(p.b);
+    arena_init(&p.row, ROW_MAX);
     do {
         struct store_audit_query q = p.next;
 
         before = p.n;
-        if (store_audit_find(c->store, &q, each_exported, &p, e) < 0)
-            return -1;
-    } while (p.n - before == STORE_LIST_MAX && p.n < EXPORT_MAX && !p.b->failed);
-    return 0;
+        rc = store_audit_find(c->store, &q, each_exported, &p, e);
+    } while (rc == 0 && p.n - before == STORE_LIST_MAX && p.n < EXPORT_MAX && !p.b->failed);
+    arena_fini(&p.row);
+    return rc;
 }
 
 #define LIST(path, deed, object, run, summary)                                                                         \
@@ -234,6 +261,8 @@ const struct route_family audit_family = {
     "\"AuditRow\":{\"type\":\"object\",\"properties\":{\"at\":{\"type\":\"string\"},\"node\":{\"type\":\"string\"},"
     "\"number\":{\"type\":\"integer\"},\"actor_kind\":{\"type\":\"string\"},\"actor\":{\"type\":\"string\"},"
     "\"acting_for\":{\"type\":[\"string\",\"null\"]},\"source\":{\"type\":\"string\"},\"action\":{\"type\":\"string\"},"
-    "\"object_kind\":{\"type\":\"string\"},\"object\":{\"type\":[\"string\",\"null\"]},\"scope\":{\"type\":\"string\"},"
+    "\"object_kind\":{\"type\":\"string\"},\"object\":{\"type\":[\"string\",\"null\"]},"
+    "\"object_name\":{\"type\":[\"string\",\"null\"],\"description\":\"What it was called then.\"},"
+    "\"scope\":{\"type\":\"string\"},\"scope_name\":{\"type\":[\"string\",\"null\"]},"
     "\"scope_id\":{\"type\":[\"string\",\"null\"]},\"what\":{\"type\":[\"object\",\"null\"]}}},"
     "\"Table\":{\"type\":\"string\"}"};

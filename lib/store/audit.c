@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "store/audit_name.h"
 #include "store/row.h"
 
 #define NODES_MAX 1000
@@ -236,12 +237,27 @@ static int put_row(struct store *s, const struct store_audit_row *r, struct err 
     return db_run(s->main, node_put_sql, (struct db_val[]){dbv_uuid(&r->node), dbv_bytes(r->hash, 32)}, 2, NULL, e);
 }
 
-static int note_in(struct store *s, struct store_audit_row *row, struct err *e)
+static int put_in_place(struct store *s, struct store_audit_row *row, struct err *e)
 {
+    payload_hash(row->payload, row->payload_sha256);
     if (take_place(s, row, e) < 0)
         return -1;
     row_hash(row, row->hash);
     return put_row(s, row, e);
+}
+
+static int note_in(struct store *s, struct store_audit_row *row, const char *kind, struct err *e)
+{
+    struct buf named;
+    int        rc;
+
+    buf_init(&named, PAYLOAD_MAX + 4096);
+    rc = audit_put_named(s, kind, row->has_object ? &row->object : NULL, row->scope, row->payload, &named, e);
+    row->payload = buf_span(&named);
+    if (rc == 0)
+        rc = put_in_place(s, row, e);
+    buf_fini(&named);
+    return rc;
 }
 
 int store_audit_note(struct store *s, const struct actor *by, const char *action, const char *object_kind,
@@ -264,10 +280,9 @@ int store_audit_note(struct store *s, const struct actor *by, const char *action
 
     if (object != NULL)
         row.object = *object;
-    payload_hash(row.payload, row.payload_sha256);
     if (row_begin(s, &mine, e) < 0)
         return -1;
-    return row_end(s, mine, note_in(s, &row, e), e);
+    return row_end(s, mine, note_in(s, &row, object_kind, e), e);
 }
 
 int store_audit_erase(struct store *s, const struct actor *by, struct uuid node, int64_t seq, struct err *e)

@@ -91,6 +91,17 @@ test("a closed domain lets nobody in who has no account", async () => {
     await signIn(site, "later@ours.example");
 });
 
+test("the log calls things by their names, also when they are gone", async () => {
+    const made = (await owen.post("/scopes/domain:ours.example/rules", { rule: { name: "No wares", action: "block", conditions: [{ kind: "subject", match: "contains", any: ["wares"] }] } })).body;
+    assert.equal((await owen.del(`/rules/${made.id ?? made.rule?.id}`)).status, 204);
+    const rows = (await owen.get("/scopes/domain:ours.example/audit?action=rule")).body.items;
+    assert.deepEqual(rows.slice(0, 2).map((r) => [r.action, r.object_name, r.scope_name]), [["rule.delete", "No wares", "ours.example"], ["rule.add", "No wares", "ours.example"]]);
+    assert.equal(JSON.stringify(rows).includes('"named"'), false);
+    const csv = (await owen.get("/scopes/domain:ours.example/audit.csv?action=rule")).text;
+    assert.match(csv, /"object name","scope","scope name"/);
+    assert.match(csv, /"No wares","domain","ours\.example"/);
+});
+
 // ---- people ----
 
 test("an owner adds people of their domain, makes them clerk or owner, and shuts them out; nobody of another domain", async () => {

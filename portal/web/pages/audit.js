@@ -35,6 +35,9 @@ function What({ row }) {
 
 const by = (r) => html`${r.actor_kind === "system" ? t("audit.system") : html`<${Their} text=${r.actor} />`}${r.acting_for && html` <span class="quiet">${t("audit.for", { who: r.acting_for })}</span>`}`;
 
+// What it was called then; of a mailbox or domain that is the thing itself, once is enough.
+const about = (r) => html`${r.object_name && html` <bdi>${r.object_name}</bdi>`}${r.scope_name && r.scope_name !== r.object_name && html` <span class="quiet">${t("audit.in", { where: "" })}<bdi>${r.scope_name}</bdi></span>`}`;
+
 export function Audit({ me }) {
     const { query } = useHere();
     const scopes = useMemo(() => scopesOf(me), [me]);
@@ -60,6 +63,6 @@ export function Audit({ me }) {
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />` : !list.value ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
             : html`<ul class="rows" aria-busy=${list.loading ? "true" : undefined}>${rows.map((r) => html`<li class="deed" key=${`${r.node}/${r.number}`}>
-                <div><strong>${deed(r.action)}</strong> · ${by(r)} <span class="quiet">${t("audit.from", { from: r.source })}</span></div><${Time} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
+                <div><strong>${deed(r.action)}</strong>${about(r)} · ${by(r)} <span class="quiet">${t("audit.from", { from: r.source })}</span></div><${Time} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
               ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}`;
 }
