@@ -7,14 +7,17 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/backoff.h"
 #include "base/log.h"
 #include "base/pause.h"
 #include "mail/compose.h"
+#include "mail/own_mark.h"
 #include "net/smtp_client.h"
 #include "store/handoff.h"
 #include "store/idempotency.h"
 #include "store/outbox.h"
 #include "store/session.h"
+#include "vault/keyring.h"
 #include "store/signin.h"
 
 #define LOOK_MS 300
@@ -29,6 +32,8 @@ struct sender {
     struct store        *store;
     struct smtp_client  *smtp; /* NULL: not connected */
     struct arena         arena;
+    uint8_t              own_key[OWN_MARK_KEY_BYTES];
+    bool                 marks;     /* there are keys */
     char                 name[120]; /* of this claimer */
     int64_t              trimmed_us;
     pthread_t            thread;
@@ -49,15 +54,6 @@ static void log_letter(const char *event, enum log_level level, const struct sto
     log_end(&l);
 }
 
-static int64_t again_us(const struct store_mail *m, int64_t now_us)
-{
-    int64_t wait = FIRST_US;
-
-    for (int64_t i = 1; i < m->attempts && wait < LONGEST_US; i++)
-        wait *= 2;
-    return now_us + (wait < LONGEST_US ? wait : LONGEST_US);
-}
-
 /* Is it of no use any more? */
 static bool is_over(const struct store_mail *m, int64_t now_us)
 {
@@ -69,7 +65,8 @@ static int put_off(struct sender *s, const struct store_mail *m, struct span ans
     int64_t now = clock_wall_us();
 
     log_letter("mail of ours waits", LOG_LEVEL_WARNING, m, answer);
-    return store_outbox_later(s->store, &m->id, span_of(s->name), again_us(m, now), answer, e);
+    return store_outbox_later(s->store, &m->id, span_of(s->name), now + backoff_us(m->attempts, FIRST_US, LONGEST_US),
+                              answer, e);
 }
 
 static int give_up(struct sender *s, const struct store_mail *m, struct span answer, struct err *e)
@@ -78,12 +75,28 @@ static int give_up(struct sender *s, const struct store_mail *m, struct span ans
     return store_outbox_failed(s->store, &m->id, span_of(s->name), answer, clock_wall_us(), e);
 }
 
+/* So that our own rulesd knows it again. */
+static struct span mark_of(struct sender *s, const struct store_mail *m)
+{
+    struct span mark = SPAN_NONE;
+    struct buf  b;
+
+    if (!s->marks)
+        return mark;
+    buf_init(&b, 1024);
+    own_mark_put(s->own_key, m->recipient, m->message, clock_wall_us(), &b);
+    mark = arena_dup(&s->arena, buf_span(&b));
+    buf_fini(&b);
+    return mark;
+}
+
 /* The envelope sender is ours: what comes back goes to the operator, never to a stranger. */
 static int hand_over(struct sender *s, const struct store_mail *m, struct smtp_result *result, struct err *e)
 {
     struct smtp_letter letter = {.from = compose_address(span_of(s->portal->settings->smtp.from)),
                                  .rcpt = &m->recipient,
                                  .nrcpt = 1,
+                                 .head = mark_of(s, m),
                                  .message = m->message};
 
     *result = (struct smtp_result){.fate = SMTP_UNSENT};
@@ -178,6 +191,7 @@ int sender_start(const struct portal *p, struct sender **out, struct err *e)
     arena_init(&s->arena, 2 * OUTBOX_MESSAGE_MAX);
     pause_init(&s->pause);
     *out = s;
+    s->marks = keyring_secret(p->settings->quarantine.keys, OWN_MARK_SECRET, s->own_key, NULL) == 0;
     if (store_open(p->settings->store.url, STORE_EXISTING, &s->store, e) < 0 ||
         smtp_client_check(p->settings->smtp.url, e) < 0)
         return -1;

@@ -222,7 +222,7 @@ static enum scan_step spent(struct scan *s)
 
 static bool is_logged(const struct scan *s)
 {
-    return s->req.class == CLASS_MTA && s->req.nrcpt > 0 && !s->bypassed &&
+    return s->req.class == CLASS_MTA && s->req.nrcpt > 0 && (!s->bypassed || s->own) &&
            (s->tools->journal != NULL || scan_may_hold(s));
 }
 

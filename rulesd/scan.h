@@ -116,7 +116,8 @@ struct scan {
     struct span     given;    /* a repeat: the reply that was given before; p == NULL: it is none */
     bool            stopped;  /* deferred or refused for a reason of our own, whatever the verdicts were */
     struct span     notice;   /* that reason, as the sender is told, without codes */
-    bool            bypassed; /* a released message on its way back in */
+    bool            bypassed; /* let through: a released message on its way back in, or mail of our own */
+    bool            own;      /* mail of our own: it has its row, and no copy */
     struct err      err;
     struct outcome  outcome;  /* what to answer */
     struct verdict *verdicts; /* one a recipient, in their order; one for nobody */

@@ -90,6 +90,7 @@ bool scan_own(struct scan *s)
 
 void scan_own_judge(struct scan *s)
 {
+    s->own = true;
     if (s->score.protected_defer)
         scan_released_put_off(s);
     else
