@@ -11,19 +11,23 @@
 #include "mail.h"
 #include "route.h"
 #include "store/account.h"
+#include "store/session.h"
 
 #define LOOK_US INT64_C(1000000)
 #define BACK_US (30 * INT64_C(1000000))
 #define BEAT_US (20 * INT64_C(1000000)) /* so that a line that is cut is noticed */
+#define AGAIN_S 30
 #define ROWS_MAX 500
 #define QUEUE_MAX ((size_t)16 << 10)
 #define DOMAINS_MAX 64
 
 struct listener {
     struct httpd_stream *stream;
-    int64_t              until_us, beat_us;
-    bool                 all;   /* an admin */
-    bool                 ready; /* has been told that the watch has begun */
+    struct uuid          account, session;
+    int64_t              until_us, beat_us, seen_us; /* seen_us: when its session was last seen to hold */
+    bool                 over;                       /* it does not any more */
+    bool                 all;                        /* an admin */
+    bool                 ready;                      /* has been told that the watch has begun */
     struct uuid          domains[DOMAINS_MAX];
     struct mail_scopes   mailboxes;
     size_t               ndomains, fresh;
@@ -70,7 +74,7 @@ static bool tell(struct listener *l, int64_t now_us)
 {
     char text[80];
 
-    if (now_us >= l->until_us)
+    if (l->over || now_us >= l->until_us)
         return false;
     if (l->ready && l->fresh == 0 && now_us < l->beat_us)
         return true;
@@ -148,6 +152,39 @@ static int look(struct live *l, struct err *e)
     return 0;
 }
 
+/* Who is next to be looked at. Only this thread takes listeners away, so that they stay without the lock. */
+static size_t pick_next(struct live *l, struct listener **out, int64_t now_us)
+{
+    size_t  n = 0;
+    int64_t every_us;
+
+    pthread_mutex_lock(&l->lock);
+    every_us = LOOK_US / 2 + LOOK_US * (int64_t)(l->n / LIVE_SESSIONS_A_LOOK);
+    for (struct listener *one = l->listeners; one != NULL && n < LIVE_SESSIONS_A_LOOK; one = one->next)
+        if (now_us - one->seen_us >= every_us)
+            out[n++] = one;
+    pthread_mutex_unlock(&l->lock);
+    return n;
+}
+
+/* A database that is away ends nobody: what they listen to is away with it. */
+static int look_at_sessions(struct live *l, struct err *e)
+{
+    struct listener *next[LIVE_SESSIONS_A_LOOK];
+    int64_t          now = clock_mono_us();
+    size_t           n = pick_next(l, next, now);
+
+    for (size_t i = 0; i < n; i++) {
+        bool holds;
+
+        if (store_session_holds(l->store, next[i]->session, clock_wall_us(), &holds, e) < 0)
+            return -1;
+        next[i]->over = !holds;
+        next[i]->seen_us = now;
+    }
+    return 0;
+}
+
 /* Until somebody listens, or a second has gone by. false: stop. */
 static bool rest(struct live *l)
 {
@@ -172,7 +209,7 @@ static void *run(void *arg)
 
     while (rest(l)) {
         struct err e = ERR_INIT;
-        int        rc = look(l, &e);
+        int        rc = look(l, &e) < 0 || look_at_sessions(l, &e) < 0 ? -1 : 0;
 
         if (rc < 0 && !away)
             log_err(LOG_LEVEL_WARNING, "pages are not told of new mail", &e);
@@ -243,12 +280,32 @@ static int add_domain(void *ctx, const struct uuid *account, const struct uuid *
     return 0;
 }
 
+/* With the lock. */
+static bool has_room(const struct live *l, const struct uuid *account)
+{
+    size_t own = 0;
+
+    for (const struct listener *one = l->listeners; one != NULL; one = one->next)
+        own += uuid_eq(&one->account, account);
+    return own < LIVE_STREAMS_PERSON && l->n < LIVE_STREAMS_MAX;
+}
+
+static bool may_join(struct live *l, const struct uuid *account)
+{
+    bool room;
+
+    pthread_mutex_lock(&l->lock);
+    room = has_room(l, account);
+    pthread_mutex_unlock(&l->lock);
+    return room;
+}
+
 static bool join(struct live *l, struct listener *one)
 {
     bool room;
 
     pthread_mutex_lock(&l->lock);
-    if ((room = l->n < LIVE_STREAMS_MAX)) {
+    if ((room = has_room(l, &one->account))) {
         one->next = l->listeners;
         l->listeners = one;
         l->n++;
@@ -260,11 +317,16 @@ static bool join(struct live *l, struct listener *one)
 
 static int events(struct call *c, struct err *e)
 {
-    struct listener *l = calloc(1, sizeof *l);
     int64_t          now = clock_mono_us();
+    struct listener *l;
 
-    if (l == NULL)
+    if (!may_join(c->portal->live, &c->who.account.id))
+        return call_slow_down(c, AGAIN_S, e, "Too many pages of yours listen for new mail. This one has to wait.");
+    if ((l = calloc(1, sizeof *l)) == NULL)
         panic("out of memory");
+    l->account = c->who.account.id;
+    l->session = c->who.session;
+    l->seen_us = now;
     l->all = c->who.account.admin;
     l->until_us = now + LIVE_US;
     l->beat_us = now + BEAT_US;
@@ -277,7 +339,7 @@ static int events(struct call *c, struct err *e)
     httpd_set(c->reply, "Content-Type", SPAN("text/event-stream"));
     httpd_stream_put(l->stream, SPAN("retry: 3000\n\n"));
     if (!join(c->portal->live, l))
-        end(l); /* it is asked again, and may find room then */
+        end(l); /* others came first meanwhile: it is asked again */
     return 0;
 }
 

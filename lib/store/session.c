@@ -26,6 +26,8 @@ static const char revoke_sql[] = "DELETE FROM session WHERE id = $1 AND account_
 static const char revoke_all_sql[] = "DELETE FROM session WHERE account_id = $1 AND id <> $2";
 static const char list_sql[] = "SELECT " COLUMNS " FROM session x WHERE x.account_id = $1 AND x.expires_us > $2"
                                " AND x.last_used_us > $3 ORDER BY x.last_used_us DESC, x.id";
+static const char holds_sql[] = "SELECT COUNT(*) FROM session x JOIN account a ON a.id = x.account_id"
+                                " WHERE x.id = $1 AND x.expires_us > $2 AND x.last_used_us > $3 AND a.state = 'active'";
 static const char count_sql[] = "SELECT COUNT(*) FROM session WHERE expires_us > $1 AND last_used_us > $2";
 static const char trim_sql[] = "DELETE FROM session WHERE expires_us <= $1 OR last_used_us <= $2";
 
@@ -221,6 +223,16 @@ int store_session_list(struct store *s, struct uuid account, int64_t now_us, sto
     struct listing      l = {fn, ctx};
 
     return row_each(s->main, list_sql, vals, COUNT(vals), list_row, &l, e);
+}
+
+int store_session_holds(struct store *s, struct uuid id, int64_t now_us, bool *out, struct err *e)
+{
+    const struct db_val vals[] = {dbv_uuid(&id), dbv_i64(now_us), dbv_i64(now_us - SESSION_IDLE_US)};
+    int64_t             n = 0;
+    int                 rc = row_i64(s->main, holds_sql, vals, COUNT(vals), &n, e);
+
+    *out = n > 0;
+    return rc < 0 ? -1 : 0;
 }
 
 int store_session_count(struct store *s, int64_t now_us, int64_t *out, struct err *e)

@@ -43,6 +43,8 @@ typedef int (*store_session_fn)(void *ctx, const struct store_session *x);
 /* Those of an account that hold, the latest used first. */
 int store_session_list(struct store *s, struct uuid account, int64_t now_us, store_session_fn fn, void *ctx,
                        struct err *e);
+/* Does this one still hold? For what goes on after its call was permitted: streams, exports. */
+int store_session_holds(struct store *s, struct uuid id, int64_t now_us, bool *out, struct err *e);
 /* How many hold. */
 int store_session_count(struct store *s, int64_t now_us, int64_t *out, struct err *e);
 /* Forgets what ended before. */

@@ -68,8 +68,36 @@ test("who has not signed in hears nothing", async () => {
     assert.equal(stranger.status, 401);
 });
 
+test("whose session is ended hears nothing more, within seconds, and the others go on", async () => {
+    const here = await signIn(site, BOB), there = await signIn(site, BOB), mine = listen(here), other = listen(there);
+    await Promise.all([ready(mine), ready(other)]);
+    assert.equal((await there.del("/me/sessions")).status, 200, "signed out everywhere else");
+    const since = Date.now();
+    await waitFor("the stream to end", () => mine.ended, { seconds: 10 });
+    assert.ok(Date.now() - since < 8000);
+    await sleep(1500);
+    assert.equal(other.ended, false);
+    assert.equal(streams.anna.ended, false);
+    const before = count(other);
+    await send(BOB, "after");
+    await waitFor("the word", () => count(other) > before);
+    other.stop();
+});
+
+test("one person listens in so many pages and no more; another is not kept out by that", async () => {
+    const browser = await signIn(site, CLEO), all = [];
+    for (let i = 0; i < 25; i++) all.push(listen(browser));
+    await waitFor("all to be answered", () => all.every((s) => s.status !== undefined));
+    const let_in = all.filter((s) => s.status === 200).length;
+    assert.ok(let_in <= 20 && let_in >= 18, `${let_in} of 25`);
+    assert.deepEqual([...new Set(all.map((s) => s.status))].sort(), [200, 429]);
+    const anna = listen(await signIn(site, ANNA));
+    await ready(anna);
+    for (const s of [...all, anna]) s.stop();
+});
+
 test("the portal stops while people listen", async () => {
     const code = await site.stopPortal();
-    await waitFor("the streams to end", () => Object.values(streams).every((s) => s.ended));
+    await waitFor("the streams to end", () => ["anna", "owen", "root"].every((name) => streams[name].ended));
     assert.ok(code === 0 || code === undefined, String(code));
 });
