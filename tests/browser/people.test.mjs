@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ANNA, openBrowser, openHouse, OTTO, PASSWORD, settled } from "./lib.mjs";
+import { ANNA, openBrowser, openHouse, OTTO, PASSWORD, ROOT, settled } from "./lib.mjs";
 
 let house, browser;
 before(async () => { house = await openHouse({ mail: [] }); browser = await openBrowser(house); });
@@ -35,6 +35,48 @@ test("a person is added, and deleted only when the name is typed", async () => {
     await dialog.getByLabel("Type new@ours.example to go on").fill("new@ours.example");
     await sure.click();
     await page.getByText("The account is deleted.").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("the operator gives a domain another name, says where its mailboxes are and what stands before a tag", async () => {
+    const page = await browser.person(ROOT);
+    await page.at("/people?in=ours.example&tab=domain");
+    await settled(page);
+    await page.getByLabel("Another name").fill("Also-Ours.example");
+    await page.getByRole("button", { name: "Add name" }).click();
+    await page.getByRole("button", { name: "Remove also-ours.example" }).waitFor();
+    await page.getByLabel("Its mailboxes are").selectOption({ label: "on another server" });
+    await page.getByText("Saved").first().waitFor();
+    await page.getByLabel("Before a tag").fill("-");
+    await page.getByLabel("Before a tag").blur();
+    await page.getByText("Saved").first().waitFor();
+    const read = async () => { const { domain, aliases } = await page.evaluate(() => fetch("/api/v1/domains/ours.example").then((r) => r.json())); return [domain.kind, domain.delimiter, aliases]; };
+    for (let i = 0; i < 50 && (await read())[1] !== "-"; i++) await page.waitForTimeout(50);
+    assert.deepEqual(await read(), ["relay", "-", ["also-ours.example"]]);
+    await page.getByRole("button", { name: "Remove also-ours.example" }).click();
+    await page.getByText("It has no other name.").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("the operator gives somebody whose mail is elsewhere a domain to look after, and takes them out again", async () => {
+    const page = await browser.person(ROOT);
+    await page.at("/people?in=ours.example&tab=people");
+    await settled(page);
+    await page.getByLabel("Address", { exact: true }).fill("helper@far.example");
+    await page.getByRole("button", { name: "Add person" }).click();
+    await page.getByText("Somebody whose mail is elsewhere").waitFor();
+    await page.getByLabel("Role", { exact: true }).selectOption("clerk");
+    await page.getByRole("button", { name: "Add person" }).click();
+    assert.equal(await page.getByLabel("Role of helper@far.example").inputValue(), "clerk");
+    await page.at("/people?tab=everybody");
+    await page.getByRole("button", { name: "Delete helper@far.example" }).click();
+    await page.getByRole("dialog").getByLabel("Type helper@far.example to go on").fill("helper@far.example");
+    await page.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
+    await page.getByText("The account is deleted.").waitFor();
+    await page.at("/log?in=global");
+    await page.getByText("helper@far.example").first().waitFor();
     assert.deepEqual(page.wrong, []);
     await page.done();
 });

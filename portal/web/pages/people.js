@@ -31,14 +31,23 @@ function Adder({ fields, button, make }) {
 
 const roles = () => ["user", "clerk", "owner"].map((r) => [r, t(`role.${r}`)]);
 
+// Of this domain: with the mailbox of that address. For the operator also somebody whose mail is elsewhere, to look after this domain.
+async function addPerson(path, domain, { login = "", name, role = "user" }) {
+    const here = login.trim().toLowerCase().endsWith(`@${domain}`), as = () => put(`${path}/roles/${segment(login.trim())}`, { role });
+
+    if (here) { await post(`${path}/people`, { login, name }); if (role !== "user") await as(); return; }
+    if (role === "user") throw { member: "role", message: t("people.elsewhere") };
+    try { await as(); } catch (p) { if (p.status !== 404) throw p; await post("/accounts", { login, name }); await as(); }
+}
+
 function Folk({ me, domain }) {
     const path = `/domains/${segment(domain)}`;
     const list = useLoad((signal) => all(`${path}/people`, signal), [domain]);
     const [gone, setGone] = useState(null);
     const run = doing(list);
 
-    return html`<${Adder} button=${t("people.add")} fields=${[["login", t("people.login"), { type: "email", required: true, placeholder: `@${domain}` }], ["name", t("people.name")]]}
-            make=${async (x) => { await post(`${path}/people`, x); note(t("people.added")); list.again(); }} />
+    return html`<${Adder} button=${t("people.add")} fields=${[["login", t("people.login"), { type: "email", required: true, placeholder: `@${domain}` }], ["name", t("people.name")], ["role", t("people.role"), { choices: roles() }]]}
+            make=${async (x) => { await addPerson(path, domain, x); note(t("people.added")); list.again(); }} />
         <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.people")} heads=${[t("people.login"), t("people.name"), t("people.role"), t("people.active")]}>${items.map((a) => html`<tr key=${a.id}>
             <td><bdi>${a.login}</bdi></td><td><${Their} text=${a.name} /></td>
             <td>${a.admin ? t("role.admin") : html`<select aria-label=${t("people.role_of", { who: a.login })} value=${a.role} onChange=${(e) => run(() => put(`${path}/roles/${segment(a.id)}`, { role: e.target.value }), t("saved"))}>${roles().map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select>`}</td>
@@ -83,6 +92,15 @@ function Addresses({ domain }) {
 
 // ---- the domain itself ----
 
+const kindsOfDomain = ["local", "relay", "sdr"];
+
+// Other names, under which every address exists too.
+function Names({ path, aliases, admin, run }) {
+    return html`<h2>${t("alias.title")}</h2>${aliases.length > 0 ? html`<ul class="rows">${aliases.map((name) => html`<li class="deed" key=${name}><bdi>${name}</bdi>
+            ${admin && html`<${Button} kind="danger" aria-label=${t("alias.delete_of", { name })} onClick=${() => run(() => del(`${path}/aliases/${segment(name)}`), t("alias.deleted"))}>${t("alias.delete")}</${Button}>`}</li>`)}</ul>` : html`<p class="hint quiet">${t("alias.none")}</p>`}
+        ${admin && html`<${Adder} button=${t("alias.add")} fields=${[["name", t("alias.name"), { required: true, maxlength: 253, hint: t("alias.hint") }]]} make=${async (x) => { await post(`${path}/aliases`, x); run(async () => {}, t("alias.added")); }} />`}`;
+}
+
 function Itself({ me, domain, again }) {
     const path = `/domains/${segment(domain)}`;
     const load = useLoad((signal) => get(path, {}, { signal }), [domain]);
@@ -93,9 +111,12 @@ function Itself({ me, domain, again }) {
     const d = load.value.domain, admin = me.account.admin;
     return html`<div class="grid2">
             <${Field} label=${t("domain.state")}>${(a) => html`<select ...${a} value=${d.state} onChange=${(e) => run(() => patch(path, { state: e.target.value }), t("saved"))}>${["active", "disabled", ...(admin || d.state === "pending" ? ["pending"] : [])].map((s) => html`<option value=${s}>${t(`domain.${s}`)}</option>`)}</select>`}</${Field}>
+            <${Field} label=${t("domain.delimiter")} hint=${t("domain.delimiter_hint")} value=${d.delimiter} maxlength="1" onChange=${(e) => run(() => patch(path, { delimiter: e.target.value.trim() }), t("saved"))} />
+            ${admin ? html`<${Field} label=${t("domain.kind")}>${(a) => html`<select ...${a} value=${d.kind} onChange=${(e) => run(() => put(`${path}/route`, { kind: e.target.value }), t("saved"))}>${kindsOfDomain.map((k) => html`<option value=${k}>${t(`kind.${k}`)}</option>`)}</select>`}</${Field}>` : ""}
             ${admin && html`<${Field} label=${t("domain.route")} hint=${t("domain.route_hint")} value=${d.route} maxlength="255" onChange=${(e) => run(() => put(`${path}/route`, { route: e.target.value.trim() }), t("saved"))} />`}</div>
-        ${load.value.aliases.length > 0 && html`<p>${t("domain.aliases")} <bdi>${load.value.aliases.join(", ")}</bdi></p>`}
-        <p><${Link} to=${`/policies?in=domain:${domain}`}>${t("set.here")}</${Link}></p>
+        ${!admin && html`<p class="quiet">${t("domain.kind")} ${t(`kind.${d.kind}`)}</p>`}
+        <${Names} path=${path} aliases=${load.value.aliases} admin=${admin} run=${run} />
+        <p class="hint"><${Link} to=${`/policies?in=domain:${domain}`}>${t("set.here")}</${Link}></p>
         ${admin && html`<div class="actions"><${Button} kind="danger" onClick=${() => setGone(true)}>${t("domain.delete")}</${Button}></div>`}
         ${gone && html`<${Sure} name=${domain} text=${t("domain.delete_text")} onClose=${() => setGone(false)} onSure=${async () => { setGone(false); try { await del(path); note(t("domain.deleted")); go("/people"); again(); } catch (p) { note(said(p)); } }} />`}`;
 }
@@ -116,16 +137,19 @@ function Blocked() {
 
 function Everybody({ me }) {
     const list = useLoad((signal) => all("/accounts", signal), []);
+    const [gone, setGone] = useState(null);
     const run = doing(list);
 
     return html`<${Adder} button=${t("people.add")} fields=${[["login", t("people.login"), { type: "email", required: true }], ["name", t("people.name")]]} make=${async (x) => { await post("/accounts", x); note(t("people.added")); list.again(); }} />
         <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.everybody")} heads=${[t("people.login"), t("people.name"), t("role.admin"), t("people.active")]}>${items.map((a) => html`<tr key=${a.id}>
             <td><bdi>${a.login}</bdi></td><td><${Their} text=${a.name} /></td>
             <td><input type="checkbox" aria-label=${t("people.admin_of", { who: a.login })} checked=${a.admin} onChange=${(e) => run(() => put(`/accounts/${segment(a.id)}/admin`, { admin: e.target.checked }), t("saved")).then((ok) => ok || list.again())} /></td>
-            <td><input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} /></td><td></td></tr>`)}</${Sheet}>`}</${Listed}>`;
+            <td><input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} /></td>
+            <td>${a.id !== me.account.id && html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.login })}>${t("people.delete")}</${Button}>`}</td></tr>`)}</${Sheet}>`}</${Listed}>
+        ${gone && html`<${Sure} name=${gone.login} text=${t("people.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`/accounts/${segment(gone.id)}`), t("people.deleted")); }} />`}`;
 }
 
-const NewDomain = ({ again }) => html`<${Adder} button=${t("domain.add")} fields=${[["name", t("domain.name"), { required: true, maxlength: 253 }]]} make=${async (x) => { const { domain } = await post("/domains", x); note(t("domain.added")); again(); go(`/people?in=${segment(domain.name)}`); }} />`;
+const NewDomain = ({ again }) => html`<${Adder} button=${t("domain.add")} fields=${[["name", t("domain.name"), { required: true, maxlength: 253 }], ["kind", t("domain.kind"), { choices: kindsOfDomain.map((k) => [k, t(`kind.${k}`)]) }]]} make=${async (x) => { const { domain } = await post("/domains", x); note(t("domain.added")); again(); go(`/people?in=${segment(domain.name)}`); }} />`;
 
 export function People({ me }) {
     const { query } = useHere();
