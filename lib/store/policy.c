@@ -129,11 +129,10 @@ static void put_payload(struct buf *b, const char *key, const void *row)
     payload_close(b);
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_policy *before,
-                const struct store_policy *after, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_policy *p,
+                const struct store_policy *before, const struct store_policy *after, struct err *e)
 {
-    const struct store_policy *p = after ? after : before;
-    struct payload_change      c = {action, "policy", p->id, put_payload, before, after};
+    struct payload_change c = {action, "policy", p->id, put_payload, before, after};
 
     return payload_note(s, by, p->scope, &c, e);
 }
@@ -183,7 +182,7 @@ static int add_in(struct store *s, const struct actor *by, const struct store_po
     }
     if (keep_one_default(s, p, e) < 0)
         return -1;
-    return note(s, by, "policy.add", NULL, p, e);
+    return note(s, by, "policy.add", p, NULL, p, e);
 }
 
 int store_policy_add(struct store *s, const struct actor *by, const struct store_policy *p, struct uuid *id_out,
@@ -240,7 +239,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_po
         return say_conflict(e, "the policy %s exists already", p->name);
     if (keep_one_default(s, &after, e) < 0)
         return -1;
-    return note(s, by, "policy.set", &before, &after, e);
+    return note(s, by, "policy.set", &after, &before, &after, e);
 }
 
 int store_policy_set(struct store *s, const struct actor *by, const struct store_policy *p, struct err *e)
@@ -264,7 +263,7 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
     if (store_change_note(s, CHANGE_POLICY, before.scope, &id, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "policy", e) < 0)
         return -1;
-    return note(s, by, "policy.delete", &before, NULL, e);
+    return note(s, by, "policy.delete", &before, &before, NULL, e);
 }
 
 int store_policy_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e)

@@ -600,7 +600,7 @@ static int move_in(struct store *s, const struct actor *by, struct uuid id, cons
     struct ranking      x = ranking_make();
     struct store_rule   row;
     struct store_policy p;
-    size_t              from, to;
+    size_t              from = 0, to = 0;
     int                 rc = -1;
 
     if (look_before(s, by, id, a, &row, &p, e) == 0 && place(s, &p, &x, id, before, &from, &to, e) == 0)
@@ -652,7 +652,7 @@ static int transfer_in(struct store *s, const struct actor *by, struct uuid id, 
     struct ranking      x;
     struct store_rule   row;
     struct store_policy from, to;
-    size_t              was, is;
+    size_t              was = 0, is = 0;
     int                 rc;
 
     if (look_before(s, by, id, a, &row, &from, e) < 0 || store_policy_get(s, policy, &to, e) < 0)
