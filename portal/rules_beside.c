@@ -7,7 +7,7 @@
 #include "rules.h"
 
 #define PLACES_MAX (100000 * sizeof(struct rules_place))
-#define ROWS_MAX 20000 /* rules that are compared */
+#define ROWS_MAX 40000 /* rules that are compared */
 #define CONFLICTS_MAX 500
 
 struct beside_row {
@@ -268,7 +268,7 @@ static const struct field check_fields[] = {
     {"id", FIELD_UUID, 0, 0, 0, NULL, offsetof(struct check_body, id),
      "The stored one that it would take the place of."},
     {"policy", FIELD_UUID, 0, 0, 0, NULL, offsetof(struct check_body, policy),
-     "Where it would go to; the policy Rules."},
+     "Where it would go to; where it is, else the policy Rules."},
     FIELDS_END};
 
 /* The stored one has to be of this scope. */
@@ -291,7 +291,7 @@ static int check_rule(struct call *c, struct err *e)
 {
     const struct check_body *in = c->body;
     bool                     stored = field_given(in, CHECK_ID), named = field_given(in, CHECK_POLICY);
-    struct uuid              policy = in->policy, id = stored ? in->id : uuid7_make();
+    struct uuid              policy, id = stored ? in->id : uuid7_make();
     struct rule_check        check;
     struct store_policy      into;
     struct rule              r;
@@ -300,7 +300,11 @@ static int check_rule(struct call *c, struct err *e)
 
     if (rules_permit(c, false, e) < 0 || rules_read(c, in->rule, true, &check, &r, e) < 0 ||
         (stored && find_stored(c, in, &policy, e) < 0) ||
-        rules_policy(c, stored || named ? &policy : NULL, SPAN_NONE, &into, e) < 0)
+        rules_policy(c,
+                     named    ? &in->policy
+                     : stored ? &policy
+                              : NULL,
+                     SPAN_NONE, &into, e) < 0)
         return -1;
     if (beside_begin(c, &b, stored ? &id : NULL, e) == 0 && beside_add(&b, &r, &into, &id, 1, e) == 0 &&
         beside_end(&b, e) == 0) {

@@ -70,6 +70,11 @@ test("a rule is looked at before it is saved: what stands in front of it, and wh
     assert.deepEqual(await check(anna, { rule: { ...sender("block", "example"), priority: 5 } }), ["1 shadowed new"]);
     const second = await add(anna, A, sender("block", "a@x.example"));
     assert.deepEqual(await check(anna, { rule: sender("block", "a@x.example"), id: second }), ["2 shadowed 1"].map((s) => s.replace("2", "new")));
+    const { Enforced } = Object.fromEntries(ok(await owen.get(`${D}/rules`)).policies.map((p) => [p.name, p.id]));
+    const third = await add(owen, D, sender("block", "e.example")), fourth = await add(owen, D, sender("block", "a@e.example"));
+    const moved = ok(await owen.post(`${D}/rules/check`, { rule: sender("block", "a@e.example"), id: fourth, policy: Enforced }));
+    assert.deepEqual(moved.items, [], "in another policy it would stand in front");
+    assert.deepEqual(ok(await owen.post(`${D}/rules/check`, { rule: sender("block", "e.example"), id: third, policy: Enforced })).items.map(short), ["2 shadowed new"]);
     assert.equal((await anna.post(`${A}/rules/check`, { rule: sender("block", "x"), id: "01a00000-0000-7000-8000-000000000000" })).body.member, "id");
     assert.equal((await bob.post(`${B}/rules/check`, { rule: sender("block", "x.example"), id: first })).status, 400, "somebody else's rule is none here");
     assert.equal((await anna.post(`${A}/rules/check`, { rule: {} })).body.member, "rule");

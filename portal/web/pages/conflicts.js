@@ -31,7 +31,7 @@ export function Beside({ path, rule, id, policy }) {
     useEffect(() => {
         if (!ready) { set(undefined); return undefined; }
         const stop = new AbortController();
-        const timer = setTimeout(() => post(`${path}/check`, { rule, ...(id ? { id } : policy ? { policy } : {}) }, { signal: stop.signal, key: false }).then(set, () => set(undefined)), 400);
+        const timer = setTimeout(() => post(`${path}/check`, { rule, ...(id ? { id } : {}), ...(policy ? { policy } : {}) }, { signal: stop.signal, key: false }).then(set, () => set(undefined)), 400);
         return () => { clearTimeout(timer); stop.abort(); };
     }, [json, path, policy]);
     return html`<div class="beside" aria-live="polite">${found?.items.map((f) => html`<p class="warn">${f.rule.id === null ? sentence(f) : consequence(f)}</p>`)}</div>`;
