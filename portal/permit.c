@@ -15,6 +15,7 @@ const struct deed_row deed_rows[DEEDS] = {
     [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  true,  NULL,           ""},
     [DEED_SELF]           = {"self",           STANDING_USER,  true,  true,  NULL,           "This is for people who have signed in."},
     [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  true,  false, NULL,           "Staff cannot touch a person's credentials."},
+    [DEED_SUBSCRIBE]      = {"digests",        STANDING_USER,  true,  false, NULL,           "Staff cannot touch a person's digests."},
     [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  true,  "mail:read",    PERSON},
     [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  true,  false, NULL,           "Staff cannot open mail."},
     [DEED_ACT_ON_MAIL]    = {"mail.act",       STANDING_USER,  true,  true,  "mail:act",     PERSON},
