@@ -290,6 +290,7 @@ void mail_put_held_row(struct buf *b, const char *key, const struct store_row *r
     json_add_text(b, "subject", r->subject);
     json_add_text(b, "recipient", r->recipient);
     json_add_i64(b, "size", r->size);
+    json_add_bool(b, "attached", r->attached);
     json_add_f64(b, "score", r->has_score ? r->score : (double)NAN);
     json_add_uuid(b, "rule", r->has_rule ? &r->rule : NULL);
     json_add_text(b, "layer", r->layer.n > 0 ? r->layer : SPAN_NONE);
@@ -389,17 +390,29 @@ static int list_scope(struct call *c, struct err *e)
 
 #define SUMMARY_MAX 1000
 
-static int64_t midnight(int64_t now_us) { return now_us - now_us % (86400 * INT64_C(1000000)); }
+#define DAY_US (86400 * INT64_C(1000000))
+
+struct summary_query {
+    uint64_t given;
+    int64_t  today_us;
+};
+static const struct field summary_fields[] = {
+    {"today", FIELD_TIME, 0, 0, 0, NULL, offsetof(struct summary_query, today_us),
+     "When the day began for who looks, at most two days ago; midnight UTC unless said."},
+    FIELDS_END};
 
 static int summary(struct call *c, struct err *e)
 {
-    struct mail_query  last = {0}, today = {.statuses = 1u << STATUS_DELIVERED | 1u << STATUS_RECEIVED};
-    struct mail_query  held = {.statuses = 1u << STATUS_QUARANTINED};
-    struct mail_page   newest, delivered, waiting;
-    struct mail_scopes where;
-    struct buf        *b;
+    const struct summary_query *in = c->query;
+    struct mail_query           last = {0}, today = {.statuses = 1u << STATUS_DELIVERED | 1u << STATUS_RECEIVED};
+    struct mail_query           held = {.statuses = 1u << STATUS_QUARANTINED};
+    struct mail_page            newest, delivered, waiting;
+    struct mail_scopes          where;
+    struct buf                 *b;
 
-    today.since_us = midnight(c->now_us);
+    today.since_us = in->today_us > c->now_us - 2 * DAY_US && in->today_us <= c->now_us
+                         ? in->today_us
+                         : c->now_us - c->now_us % DAY_US;
     if (mail_scopes_of_person(c, &where, e) < 0 || mail_search(c, &where, &last, NULL, 1, &newest, e) < 0 ||
         mail_search(c, &where, &today, NULL, SUMMARY_MAX, &delivered, e) < 0 ||
         mail_search(c, &where, &held, NULL, SUMMARY_MAX, &waiting, e) < 0 || mail_leave_out_deleted(c, &waiting, e) < 0)
@@ -652,7 +665,8 @@ static int get_delivery(struct call *c, struct err *e)
 static const struct route rows[] = {
     {HTTPD_GET, "/me/mail", DEED_SEE_MAIL, OBJECT_NONE, 0, list_mine, list_fields, NULL, sizeof(struct list_query), 0,
      "Deliveries to all mailboxes of who is signed in, the newest first.", "list:Delivery"},
-    {HTTPD_GET, "/me/summary", DEED_SEE_MAIL, OBJECT_NONE, 0, summary,
+    {HTTPD_GET, "/me/summary", DEED_SEE_MAIL, OBJECT_NONE, 0, summary, summary_fields,
+     .query_size = sizeof(struct summary_query),
      .summary = "When the last message came, how many were delivered today and are held (up to 1,000).",
      .reply = "Summary"},
     {HTTPD_GET, "/scopes/{scope}/mail", DEED_SEE_MAIL, OBJECT_SCOPE, 0, list_scope, list_fields, NULL,
@@ -671,7 +685,8 @@ const struct route_family mail_family = {
     "\"string\"},\"released\":{\"type\":\"boolean\"},\"direction\":{\"type\":\"string\"},\"sender\":{\"type\":"
     "\"string\"},\"from\":{\"type\":\"string\"},"
     "\"from_name\":{\"type\":\"string\"},\"subject\":{\"type\":\"string\"},\"recipient\":{\"type\":\"string\"},"
-    "\"size\":{\"type\":\"integer\"},\"score\":{\"type\":[\"number\",\"null\"]},"
+    "\"size\":{\"type\":\"integer\"},\"attached\":{\"type\":\"boolean\",\"description\":\"it has attachments\"},"
+    "\"score\":{\"type\":[\"number\",\"null\"]},"
     "\"likely\":{\"type\":\"string\",\"enum\":[\"spam\",\"ham\"]}}},"
     "\"Summary\":{\"type\":\"object\",\"properties\":{\"last\":{\"type\":[\"string\",\"null\"]},"
     "\"delivered_today\":{\"type\":\"integer\"},\"held\":{\"type\":\"integer\"}}},"

@@ -40,8 +40,9 @@ int log_row_read(struct db_rows *r, struct store_row *out, struct err *e)
         .has_score = !db_is_null(r, 22),
         .score = db_f64(r, 22),
         .answer = db_text(r, 23),
-        .has_mailbox = !db_is_null(r, 24),
-        .mailbox = col_uuid(r, 24),
+        .attached = db_i64(r, 24) != 0,
+        .has_mailbox = !db_is_null(r, 25),
+        .mailbox = col_uuid(r, 25),
     };
     if (!uuid_parse(db_text(r, 0), &out->key.uid) || !read_words(r, out))
         return err_set(e, ERR_CORRUPT, "a delivery in the log has words that this release does not know");

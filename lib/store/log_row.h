@@ -12,9 +12,10 @@
 #define LOG_ROW_(mailbox)                                                                                              \
     "d.uid, d.n, m.at_us, m.size, d.updated_us, m.direction, m.queue_id, m.ip, m.host, m.sender, m.from_address,"      \
     " m.from_name, m.subject, m.message_id, m.inbound, d.recipient, d.layer, d.domain_id, d.rule_id, d.verdict,"       \
-    " d.state, d.status, d.score, d.answer, " mailbox
+    " d.state, d.status, d.score, d.answer, CAST(CASE WHEN m.attachments = '[]' THEN 0 ELSE 1 END AS BIGINT) AS"       \
+    " attached, " mailbox
 #define LOG_ROW_LITE LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)")
-#define LOG_ROW_COLUMNS 25
+#define LOG_ROW_COLUMNS 26
 
 /* What is held of a message, beside its row; zeros where nothing is. */
 struct log_row_held {

@@ -104,7 +104,8 @@ struct store_row {
     enum delivery_state   state;
     enum delivery_status  status;
     double                score;
-    struct span           answer; /* to the last attempt */
+    struct span           answer;   /* to the last attempt */
+    bool                  attached; /* it has attachments */
 };
 typedef int (*store_row_fn)(void *ctx, const struct store_row *r);
 

@@ -58,6 +58,8 @@ export function when(iso) {
     if (date.getFullYear() === now.getFullYear()) return format(date, { day: "numeric", month: "short" });
     return format(date, { day: "numeric", month: "short", year: "numeric" });
 }
+// When the day began where the reader is.
+export const midnight = () => { const date = new Date(); date.setHours(0, 0, 0, 0); return date.toISOString(); };
 export const moment = (iso) => format(new Date(iso), { dateStyle: "full", timeStyle: "medium" });
 export const clock = (iso) => format(new Date(iso), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const date = (iso) => format(new Date(iso), { dateStyle: "medium" });

@@ -53,6 +53,27 @@ test("where nothing was, the first message comes by itself", async () => {
     await page.done();
 });
 
+test("in quarantine too what comes waits until it is asked for, and what is picked stays picked", async () => {
+    const page = await browser.person(ANNA);
+
+    await listen(page, "/quarantine");
+    await settled(page);
+    await page.getByLabel("Select “Your parcel").check();
+    const before = await shown(page);
+    await house.letter({ subject: "A raffle for you", from: "raffle@ext.example", fields: 'MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary="b"\r\n', body: '--b\r\nContent-Type: text/plain\r\n\r\nSee the ticket.\r\n--b\r\nContent-Type: application/pdf; name="ticket.pdf"\r\nContent-Disposition: attachment; filename="ticket.pdf"\r\n\r\nPDF\r\n--b--' });
+    await fresh(page, "1 new message").waitFor();
+    assert.deepEqual(await shown(page), before, "every row is where it was");
+    assert.deepEqual(await barriers(page), []);
+    await fresh(page, "1 new message").click();
+    await row(page, "A raffle for you").getByRole("img", { name: "Has attachments" }).waitFor();
+    assert.equal(await row(page, "Your parcel").getByRole("img", { name: "Has attachments" }).count(), 0);
+    assert.equal(await page.getByLabel("Select “Your parcel").isChecked(), true);
+    await page.at("/?q=raffle");
+    await row(page, "A raffle for you").getByRole("img", { name: "Has attachments" }).waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
 test("only what a search is about is told beneath it", async () => {
     const page = await browser.person(ANNA);
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ANNA, openBrowser, openHouse, OTTO, PASSWORD, ROOT, settled } from "./lib.mjs";
+import { ANNA, barriers, openBrowser, openHouse, OTTO, PASSWORD, ROOT, settled } from "./lib.mjs";
 
 let house, browser;
 before(async () => { house = await openHouse({ mail: [] }); browser = await openBrowser(house); });
@@ -79,4 +79,20 @@ test("the operator gives somebody whose mail is elsewhere a domain to look after
     await page.getByText("helper@far.example").first().waitFor();
     assert.deepEqual(page.wrong, []);
     await page.done();
+});
+
+test("on a phone everything that can be done with a person is in view, without scrolling sideways", async () => {
+    for (const [tab, names] of [["people", [`May sign in: ${ANNA}`, `Delete ${ANNA}`, `Role of ${ANNA}`]], ["mailboxes", [`Whose is ${ANNA}`, `Delete ${ANNA}`]]]) {
+        const page = await browser.person(OTTO, { width: 390 });
+
+        await page.at(`/people?tab=${tab}`);
+        await settled(page);
+        for (const name of names) {
+            const box = await page.getByLabel(name, { exact: true }).boundingBox();
+            assert.ok(box.x >= 0 && box.x + box.width <= 390, `${name}: ${JSON.stringify(box)}`);
+        }
+        assert.equal(await page.evaluate(() => [...document.querySelectorAll("main *")].filter((e) => getComputedStyle(e).overflowX === "auto" && e.scrollWidth > e.clientWidth && e.getAttribute("role") !== "tablist").length), 0);
+        assert.deepEqual(await barriers(page), []);
+        await page.done();
+    }
 });

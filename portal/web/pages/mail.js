@@ -4,7 +4,7 @@ import { get, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
-import { t } from "../words.js";
+import { midnight, t } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Saved } from "./saved.js";
 
@@ -14,12 +14,15 @@ const PAGE = 50;
 const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
 export const idOf = (row) => `${row.uid}/${row.n}`;
 
+// That it has attachments, in front of the subject.
+export const Clip = ({ row }) => row.attached && html`<span class="clip"><${Icon} name="clip" label=${t("attached")} /></span>`;
+
 function Row({ row, to, current, onOpen }) {
     return html`<li><a class="row ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}
         onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
         <span class="chip-cell"><${Chip} status=${row.status} /></span>
         <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
-        <span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span>
+        <span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
         <span class="at"><${Time} at=${row.at} /></span></a></li>`;
 }
@@ -118,10 +121,10 @@ export function Mail({ me, held }) {
 }
 
 // Of one's own mailboxes, or of the domain that one looks at.
-const summary = (scope) => (scope.startsWith("domain:") ? get(`/domains/${segment(scope.slice(7))}/overview`).then((o) => ({ last: o.last, delivered_today: o.today.delivered + o.today.received })) : scope === "global" ? Promise.resolve(null) : get("/me/summary"));
+const summary = (scope, today) => (scope.startsWith("domain:") ? get(`/domains/${segment(scope.slice(7))}/overview`, { today }).then((o) => ({ last: o.last, delivered_today: o.today.delivered + o.today.received })) : scope === "global" ? Promise.resolve(null) : get("/me/summary", { today }));
 
 export function Nothing({ held, words, scope = "" }) {
-    const { value } = useLoad(() => summary(scope).catch(() => null), [scope]);
+    const { value } = useLoad(() => summary(scope, midnight()).catch(() => null), [scope]);
 
     if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;
     return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;

@@ -3,10 +3,9 @@ import { html, useEffect, useRef, useState } from "../modules/preact.js";
 import { get, post, segment } from "../api.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Chip, Failed, Field, Icon, Link, useLoad, Waiting } from "../ui.js";
-import { moment, number, size, t } from "../words.js";
+import { midnight, moment, number, size, t } from "../words.js";
 
 const AGAIN = 30_000, LOOK = 1500;
-const midnight = () => { const d = new Date(); d.setHours(0, 0, 0, 0); return d.toISOString(); };
 
 // Asks again every half minute, while somebody looks.
 function useFresh(path) {

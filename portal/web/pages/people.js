@@ -6,7 +6,9 @@ import { go, useHere, withQuery } from "../router.js";
 import { Button, Failed, Field, Link, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
 
-const Sheet = ({ label, heads, children }) => html`<div class="scroll" tabindex="0" role="region" aria-label=${label}><table class="table"><thead><tr>${heads.map((h) => html`<th>${h}</th>`)}<th><span class="unseen">${t("what")}</span></th></tr></thead><tbody>${children}</tbody></table></div>`;
+// A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done.
+const Sheet = ({ label, heads, rows }) => html`<table class="table sheet" role="table" aria-label=${label}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
+    <tbody role="rowgroup">${rows.map(([key, ...cells]) => html`<tr role="row" key=${key}>${cells.map((cell, i) => html`<td role="cell" data-head=${heads[i]}>${cell}</td>`)}</tr>`)}</tbody></table>`;
 
 // A row of fields and a button. `make` gets what was typed.
 function Adder({ fields, button, make }) {
@@ -48,11 +50,11 @@ function Folk({ me, domain }) {
 
     return html`<${Adder} button=${t("people.add")} fields=${[["login", t("people.login"), { type: "email", required: true, placeholder: `@${domain}` }], ["name", t("people.name")], ["role", t("people.role"), { choices: roles() }]]}
             make=${async (x) => { await addPerson(path, domain, x); note(t("people.added")); list.again(); }} />
-        <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.people")} heads=${[t("people.login"), t("people.name"), t("people.role"), t("people.active")]}>${items.map((a) => html`<tr key=${a.id}>
-            <td><bdi>${a.login}</bdi></td><td><${Their} text=${a.name} /></td>
-            <td>${a.admin ? t("role.admin") : html`<select aria-label=${t("people.role_of", { who: a.login })} value=${a.role} onChange=${(e) => run(() => put(`${path}/roles/${segment(a.id)}`, { role: e.target.value }), t("saved"))}>${roles().map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select>`}</td>
-            <td><input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} /></td>
-            <td>${a.id !== me.account.id && html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.login })}>${t("people.delete")}</${Button}>`}</td></tr>`)}</${Sheet}>`}</${Listed}>
+        <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.people")} heads=${[t("people.login"), t("people.name"), t("people.role"), t("people.active")]} rows=${items.map((a) => [a.id,
+            html`<bdi>${a.login}</bdi>`, html`<${Their} text=${a.name} />`,
+            html`${a.admin ? t("role.admin") : html`<select aria-label=${t("people.role_of", { who: a.login })} value=${a.role} onChange=${(e) => run(() => put(`${path}/roles/${segment(a.id)}`, { role: e.target.value }), t("saved"))}>${roles().map(([v, text]) => html`<option value=${v}>${text}</option>`)}</select>`}`,
+            html`<input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} />`,
+            html`${a.id !== me.account.id && html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.login })}>${t("people.delete")}</${Button}>`}`])} />`}</${Listed}>
         ${gone && html`<${Sure} name=${gone.login} text=${t("people.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`/accounts/${segment(gone.id)}`), t("people.deleted")); }} />`}`;
 }
 
@@ -65,12 +67,12 @@ function Mailboxes({ domain }) {
 
     return html`<${Adder} button=${t("mailbox.add")} fields=${[["local", t("mailbox.local"), { required: true, maxlength: 256 }], ["account", t("mailbox.whose"), { choices: [["", t("mailbox.nobody")], ...folk.map((a) => [a.id, a.login])] }]]}
             make=${async (x) => { await post(`${path}/mailboxes`, x); note(t("mailbox.added")); list.again(); }} />
-        <${Listed} of=${list} none=${t("mailbox.none")}>${(items) => html`<${Sheet} label=${t("people.mailboxes")} heads=${[t("mailbox.address"), t("mailbox.whose"), t("mailbox.enabled")]}>${items.map((m) => html`<tr key=${m.id}>
-            <td><bdi>${m.address}</bdi></td>
-            <td><select aria-label=${t("mailbox.whose_of", { address: m.address })} value=${m.account ?? ""} onChange=${(e) => run(() => patch(`/mailboxes/${segment(m.id)}`, { account: e.target.value }), t("saved"))}><option value="">${t("mailbox.nobody")}</option>
-                ${m.account && !folk.some((a) => a.id === m.account) && html`<option value=${m.account}>${t("unknown")}</option>`}${folk.map((a) => html`<option value=${a.id}>${a.login}</option>`)}</select></td>
-            <td><input type="checkbox" aria-label=${t("mailbox.enabled_of", { address: m.address })} checked=${m.enabled} onChange=${(e) => run(() => patch(`/mailboxes/${segment(m.id)}`, { enabled: e.target.checked }), t("saved"))} /></td>
-            <td><${Button} kind="danger" onClick=${() => setGone(m)} aria-label=${t("people.delete_of", { who: m.address })}>${t("people.delete")}</${Button}></td></tr>`)}</${Sheet}>`}</${Listed}>
+        <${Listed} of=${list} none=${t("mailbox.none")}>${(items) => html`<${Sheet} label=${t("people.mailboxes")} heads=${[t("mailbox.address"), t("mailbox.whose"), t("mailbox.enabled")]} rows=${items.map((m) => [m.id,
+            html`<bdi>${m.address}</bdi>`,
+            html`<select aria-label=${t("mailbox.whose_of", { address: m.address })} value=${m.account ?? ""} onChange=${(e) => run(() => patch(`/mailboxes/${segment(m.id)}`, { account: e.target.value }), t("saved"))}><option value="">${t("mailbox.nobody")}</option>
+                ${m.account && !folk.some((a) => a.id === m.account) && html`<option value=${m.account}>${t("unknown")}</option>`}${folk.map((a) => html`<option value=${a.id}>${a.login}</option>`)}</select>`,
+            html`<input type="checkbox" aria-label=${t("mailbox.enabled_of", { address: m.address })} checked=${m.enabled} onChange=${(e) => run(() => patch(`/mailboxes/${segment(m.id)}`, { enabled: e.target.checked }), t("saved"))} />`,
+            html`<${Button} kind="danger" onClick=${() => setGone(m)} aria-label=${t("people.delete_of", { who: m.address })}>${t("people.delete")}</${Button}>`])} />`}</${Listed}>
         ${gone && html`<${Sure} name=${gone.address} text=${t("mailbox.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`/mailboxes/${segment(gone.id)}`), t("mailbox.deleted")); }} />`}`;
 }
 
@@ -84,9 +86,9 @@ function Addresses({ domain }) {
 
     return html`<${Adder} button=${t("address.add")} fields=${[["local", t("mailbox.local"), { maxlength: 256 }], ["kind", t("address.kind"), { choices: kinds.map((k) => [k, t(`address.${k}`)]) }], ["to", t("address.to"), { placeholder: t("address.to_hint") }]]}
             make=${async ({ local = "", kind = "alias", to = "" }) => { await post(path, { kind, local: kind === "catchall" ? undefined : local, to: to.split(/[\s,;]+/).filter(Boolean) }); note(t("address.added")); list.again(); }} />
-        <${Listed} of=${list} none=${t("address.none")}>${(items) => html`<${Sheet} label=${t("people.addresses")} heads=${[t("mailbox.address"), t("address.kind"), t("address.to")]}>${items.map((a) => html`<tr key=${a.address}>
-            <td><bdi>${a.address}</bdi></td><td>${t(`address.${a.kind}`)}</td><td><${Their} text=${a.targets.join(", ")} /></td>
-            <td><${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.address })}>${t("people.delete")}</${Button}></td></tr>`)}</${Sheet}>`}</${Listed}>
+        <${Listed} of=${list} none=${t("address.none")}>${(items) => html`<${Sheet} label=${t("people.addresses")} heads=${[t("mailbox.address"), t("address.kind"), t("address.to")]} rows=${items.map((a) => [a.address,
+            html`<bdi>${a.address}</bdi>`, html`${t(`address.${a.kind}`)}`, html`<${Their} text=${a.targets.join(", ")} />`,
+            html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.address })}>${t("people.delete")}</${Button}>`])} />`}</${Listed}>
         ${gone && html`<${Sure} name=${gone.address} text=${t("address.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`${path}/${segment(gone.address)}`), t("address.deleted")); }} />`}`;
 }
 
@@ -141,11 +143,11 @@ function Everybody({ me }) {
     const run = doing(list);
 
     return html`<${Adder} button=${t("people.add")} fields=${[["login", t("people.login"), { type: "email", required: true }], ["name", t("people.name")]]} make=${async (x) => { await post("/accounts", x); note(t("people.added")); list.again(); }} />
-        <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.everybody")} heads=${[t("people.login"), t("people.name"), t("role.admin"), t("people.active")]}>${items.map((a) => html`<tr key=${a.id}>
-            <td><bdi>${a.login}</bdi></td><td><${Their} text=${a.name} /></td>
-            <td><input type="checkbox" aria-label=${t("people.admin_of", { who: a.login })} checked=${a.admin} onChange=${(e) => run(() => put(`/accounts/${segment(a.id)}/admin`, { admin: e.target.checked }), t("saved")).then((ok) => ok || list.again())} /></td>
-            <td><input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} /></td>
-            <td>${a.id !== me.account.id && html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.login })}>${t("people.delete")}</${Button}>`}</td></tr>`)}</${Sheet}>`}</${Listed}>
+        <${Listed} of=${list} none=${t("people.none")}>${(items) => html`<${Sheet} label=${t("people.everybody")} heads=${[t("people.login"), t("people.name"), t("role.admin"), t("people.active")]} rows=${items.map((a) => [a.id,
+            html`<bdi>${a.login}</bdi>`, html`<${Their} text=${a.name} />`,
+            html`<input type="checkbox" aria-label=${t("people.admin_of", { who: a.login })} checked=${a.admin} onChange=${(e) => run(() => put(`/accounts/${segment(a.id)}/admin`, { admin: e.target.checked }), t("saved")).then((ok) => ok || list.again())} />`,
+            html`<input type="checkbox" aria-label=${t("people.active_of", { who: a.login })} checked=${a.active} disabled=${a.id === me.account.id} onChange=${(e) => run(() => patch(`/accounts/${segment(a.id)}`, { active: e.target.checked }), t("saved"))} />`,
+            html`${a.id !== me.account.id && html`<${Button} kind="danger" onClick=${() => setGone(a)} aria-label=${t("people.delete_of", { who: a.login })}>${t("people.delete")}</${Button}>`}`])} />`}</${Listed}>
         ${gone && html`<${Sure} name=${gone.login} text=${t("people.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`/accounts/${segment(gone.id)}`), t("people.deleted")); }} />`}`;
 }
 

@@ -1,11 +1,12 @@
 // What is held: what is probably no spam first, picked one by one or all at once, and what was deleted lately.
 import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, post, segment } from "../api.js";
+import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { number, score, t } from "../words.js";
 import { Delivery } from "./delivery.js";
-import { idOf, Nothing, scopesOf, Search } from "./mail.js";
+import { Clip, idOf, Nothing, scopesOf, Search } from "./mail.js";
 import { Requests } from "./requests.js";
 
 const PAGE = 100;
@@ -22,7 +23,7 @@ const taken = new Set(["release", "delete"]);
 function Held({ row, to, picked, onPick, current, onOpen }) {
     return html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} onChange=${onPick} />
         <a class="row held ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
-        <span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span><span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span>
+        <span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span><span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}<span class="number quiet">${row.score !== null && row.score < 90 ? score(row.score) : ""}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
 }
 
@@ -75,14 +76,31 @@ export function Quarantine({ me }) {
     const list = useLoad((signal) => get(`${base(scope)}/mail`, { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState({ rows: [], next: undefined });
     const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
-    const rows = [...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
+    const [front, setFront] = useState([]); // what came, once it was asked for: what is picked stays so
+    const rows = [...front, ...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
     const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1;
 
-    useEffect(() => { setMore({ rows: [], next: undefined }); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
+    useEffect(() => { setMore({ rows: [], next: undefined }); setFront([]); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
     const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
     // A page of which all was deleted is empty, and there may be more behind it.
     useEffect(() => { if (list.value && rows.length === 0 && next) load(); }, [list.value, next]);
+    // What has come meanwhile waits above the list, as in Mail: the groups stay as they are while one picks.
+    const [came, setCame] = useState([]), known = new Set(rows.map(idOf)), fresh = came.filter((r) => !known.has(idOf(r)));
+    const here = useRef();
+    here.current = scope + q;
+    useEffect(() => setCame([]), [scope, q]);
+    useLive(async () => {
+        const asked = scope + q;
+
+        if (!list.value || list.loading || bin) return;
+        const page = await get(`${base(scope)}/mail`, { q, limit: PAGE }, { quiet: true }).catch(() => null);
+        if (!page || here.current !== asked) return;
+        const at = page.items.findIndex((r) => known.has(idOf(r)));
+        if (rows.length === 0) list.set(page);
+        else setCame(at < 0 ? page.items : page.items.slice(0, at));
+    });
+    const put = () => { setFront([...fresh, ...front]); setCame([]); scrollTo(0, 0); };
     const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => { const i = shown.findIndex((r) => idOf(r) === open), row = shown[Math.min(Math.max(i + by, 0), shown.length - 1)]; if (row) show(row); };
     useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = shown.find((r) => idOf(r) === open); if (row) flip(row); } });
@@ -115,6 +133,7 @@ export function Quarantine({ me }) {
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${scope !== "global" && html`<div class="presets" role="group" aria-label=${t("presets")}><${Link} to=${withQuery({ show: null, open: null })} aria-current=${bin ? undefined : "true"}>${t("held.now")}</${Link}><${Link} to=${withQuery({ show: "deleted", open: null })} aria-current=${bin ? "true" : undefined}>${t("deleted.title")}</${Link}></div>`}
         ${job && html`<${Job} key=${job} id=${job} onEnd=${list.again} />`}
+        <div class="fresh" role="status">${!bin && fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${bin ? html`<${Deleted} scope=${scope} changed=${list.again} />`
             : list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value || (rows.length === 0 && next) ? html`<${Waiting} />`
