@@ -446,6 +446,18 @@ int digest_content_of(const struct digest_look *l, const struct store_digest *d,
     return rc;
 }
 
+int digest_content_one(const struct digest_look *l, const struct store_digest *d, const struct store_key *key,
+                       struct arena *a, struct digest_item *out, struct err *e)
+{
+    struct gather g = gather_begin(l, d, a);
+    int           rc;
+
+    *out = (struct digest_item){.key = *key, .place = 1, .gone = true};
+    rc = read_again(&g, out, e);
+    map_fini(&g.listed);
+    return rc;
+}
+
 /* ---- beginning ---- */
 
 /* Nothing was held: is it a week since anything was said? */

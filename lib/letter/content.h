@@ -63,6 +63,10 @@ int digest_content_new(const struct digest_look *l, const struct store_digest *d
 int digest_content_of(const struct digest_look *l, const struct store_digest *d, const struct store_run *r,
                       struct arena *a, struct digest_content *out, struct err *e);
 
+/* One delivery as such a digest would show it now, with a place; `gone` where it is none of the subscription's, or in the log no more. */
+int digest_content_one(const struct digest_look *l, const struct store_digest *d, const struct store_key *key,
+                       struct arena *a, struct digest_item *out, struct err *e);
+
 /* Begins a run with what is new, for who asks now or at the hour: 1 and its id; 0: nothing is new (and no quiet week is over), or it was
  * begun already; -1. until_us: the end of the window, unique of the subscription. */
 int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,

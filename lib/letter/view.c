@@ -109,16 +109,13 @@ static void put_actions(const struct view *v, struct mustache_value *o, const st
         mustache_put_text(v->a, o, "block", link_to(v, &i->key, LINK_BLOCK));
 }
 
-static void put_item(const struct view *v, struct mustache_value *list, const struct digest_item *i)
+static void put_line(const struct view *v, struct mustache_value *o, const struct digest_item *i)
 {
-    struct mustache_value *o = mustache_put_object(v->a, list, NULL);
-    struct span            subject = person_text(i->subject, SUBJECT_MAX_SHOWN, v->a);
-    const char            *state = state_of(v, i);
-    struct buf             when;
+    struct span subject = person_text(i->subject, SUBJECT_MAX_SHOWN, v->a);
+    struct buf  when;
 
     buf_init(&when, 256);
     when_put_short(&when, v->zone, words_tags[v->l], i->at_us);
-    mustache_put_number(v->a, o, "number", i->place);
     mustache_put_text(v->a, o, "time", arena_dup(v->a, buf_span(&when)));
     buf_fini(&when);
     put_sender(v, o, i);
@@ -128,6 +125,15 @@ static void put_item(const struct view *v, struct mustache_value *list, const st
         mustache_put_text(v->a, o, "recipient", person_text(i->recipient, ADDRESS_MAX_SHOWN, v->a));
         mustache_put_str(v->a, o, "to", words_say(v->l, WORD_TO));
     }
+}
+
+static void put_item(const struct view *v, struct mustache_value *list, const struct digest_item *i)
+{
+    struct mustache_value *o = mustache_put_object(v->a, list, NULL);
+    const char            *state = state_of(v, i);
+
+    mustache_put_number(v->a, o, "number", i->place);
+    put_line(v, o, i);
     mustache_put_str(v->a, o, "state", state != NULL ? state : "");
     put_actions(v, o, i);
 }
@@ -258,6 +264,29 @@ static void put_head(const struct view *v, struct mustache_value *root)
         mustache_put_text(v->a, root, "reply", words_reply(v->l, v->a));
 }
 
+/* Theirs, or where nobody knows it any more UTC. */
+static const struct zone *zone_of(const struct store_digest_choice *choice, struct err *e)
+{
+    const struct zone *z = zone_open(span_of(choice->zone), NULL);
+
+    return z != NULL ? z : zone_open(SPAN("UTC"), e);
+}
+
+int view_put_line(const struct store_digest *d, const struct digest_item *i, struct arena *a,
+                  struct mustache_value *into, struct err *e)
+{
+    struct letter_what what = {.subscription = d};
+    struct view        v = {.w = &what, .a = a, .l = words_language(d->choice.language)};
+    const struct zone *zone = zone_of(&d->choice, e);
+
+    if (zone == NULL)
+        return -1;
+    v.zone = zone;
+    put_line(&v, into, i);
+    zone_close(&zone);
+    return a->full ? err_set(e, ERR_LIMIT, "no memory for the line of a digest") : 0;
+}
+
 int view_make(const struct letter_site *site, const struct letter_what *w, size_t shown, struct arena *a,
               struct mustache_value **out, struct err *e)
 {
@@ -265,8 +294,7 @@ int view_make(const struct letter_site *site, const struct letter_what *w, size_
     struct view                       v = {site, w, a, words_language(choice->language), NULL, shown};
     struct mustache_value            *root = mustache_new(a), *groups;
 
-    v.zone = zone_open(span_of(choice->zone), NULL);
-    if (v.zone == NULL && (v.zone = zone_open(SPAN("UTC"), e)) == NULL)
+    if ((v.zone = zone_of(choice, e)) == NULL)
         return -1;
     put_head(&v, root);
     groups = mustache_put_list(a, root, "groups");

@@ -18,4 +18,8 @@ int view_make(const struct letter_site *site, const struct letter_what *w, size_
 /* scheme://host of the portal, without a slash behind it. */
 struct span view_portal(const struct letter_site *site, const struct letter_what *w);
 
+/* The line of one item into an object, as the letter has it but for its number, its state and what can be done about it. */
+int view_put_line(const struct store_digest *d, const struct digest_item *i, struct arena *a,
+                  struct mustache_value *into, struct err *e);
+
 #endif

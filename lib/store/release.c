@@ -29,6 +29,9 @@ static const char dot_sql[] = "UPDATE release SET state = 'unknown', lease_until
 static const char done_sql[] =
     "UPDATE release SET state = $4, lease_until_us = 0, changed_us = $5, queue_id = $6, code = $7, reply = $8,"
     " found = $9 WHERE uid = $1 AND n = $2 AND attempt = $3 AND state IN ('sending', 'unknown')";
+static const char withdraw_sql[] = "UPDATE release SET state = 'failed', lease_until_us = 0, changed_us = $3, code = 0,"
+                                   " reply = 'it was taken back before it was sent'"
+                                   " WHERE uid = $1 AND n = $2 AND state = 'requested'";
 static const char get_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 AND n = $2";
 static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 ORDER BY n";
 static const char open_sql[] =
@@ -127,6 +130,23 @@ int store_release_request(struct store *s, const struct actor *by, struct uuid u
     if (r.state == RELEASE_SENT) /* whoever sent it may have died before the delivery was told */
         (void)store_delivery_released(s, &uid, n, span_of(r.queue_id), r.changed_us, NULL);
     return not_now(&r, now_us, e);
+}
+
+int store_release_withdraw(struct store *s, struct uuid uid, int64_t n, struct err *e)
+{
+    struct store_release r;
+    char                 text[UUID_TEXT + 1];
+    int64_t              changed = 0, now_us = clock_wall_us();
+    int                  rc;
+
+    uuid_format(&uid, text);
+    if (db_run(s->log, withdraw_sql, (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us)}, 3, &changed, e) < 0)
+        return -1;
+    if (changed == 1)
+        return 0;
+    if ((rc = store_release_get(s, uid, n, &r, e)) < 0)
+        return -1;
+    return rc == 0 ? no_such(0, e, "request for a release") : not_now(&r, now_us, e);
 }
 
 int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now_us, struct store_release *out,

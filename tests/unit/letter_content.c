@@ -201,6 +201,26 @@ static void what_was_listed_is_read_as_it_is_now(void **state)
     arena_fini(&k.a);
 }
 
+static void one_delivery_is_shown_by_itself_and_nobody_elses_is(void **state)
+{
+    struct desk        k;
+    struct digest_item item;
+    struct store_key   key = {.n = 1};
+
+    desk_begin(&k, state);
+    key.uid = came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    OK(k.w, digest_content_one(&k.look, &k.d, &key, &k.a, &item, &k.w->e));
+    CHECK("as in a letter", !item.gone && item.can_release && item.reason == REASON_SCORE && item.subject.n > 0);
+    key.n = 9;
+    OK(k.w, digest_content_one(&k.look, &k.d, &key, &k.a, &item, &k.w->e));
+    CHECK("no such recipient", item.gone);
+    key.n = 1;
+    k.d.mailbox = uuid7_make();
+    OK(k.w, digest_content_one(&k.look, &k.d, &key, &k.a, &item, &k.w->e));
+    CHECK("of another mailbox", item.gone && item.subject.n == 0);
+    arena_fini(&k.a);
+}
+
 static void a_quiet_week_is_told_once(void **state)
 {
     struct desk k;
@@ -240,6 +260,7 @@ int main(void)
         STORE(the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted),
         STORE(fifty_have_a_line_and_the_others_are_counted),
         STORE(what_was_listed_is_read_as_it_is_now),
+        STORE(one_delivery_is_shown_by_itself_and_nobody_elses_is),
         STORE(a_quiet_week_is_told_once),
         STORE(a_window_is_begun_once),
     };

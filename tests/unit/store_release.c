@@ -135,6 +135,24 @@ static void what_was_refused_can_be_asked_for_again(void **state)
     assert_string_equal(r.reply, "");
 }
 
+static void only_what_nobody_has_begun_to_send_can_be_taken_back(void **state)
+{
+    struct world        *w = world_of(state);
+    struct uuid          uid = hold(w);
+    struct store_release r;
+
+    REFUSED(w, ERR_NOT_FOUND, store_release_withdraw(w->more, uid, 1, &w->e));
+    OK(w, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
+    OK(w, store_release_withdraw(w->more, uid, 1, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
+    CHECK("it is in the list of what failed",
+          store_release_get(w->more, uid, 1, &r, &w->e) == 1 && r.state == RELEASE_FAILED && r.code == 0);
+    r = claimed(w, uid);
+    REFUSED(w, ERR_BUSY, store_release_withdraw(w->more, uid, 1, &w->e));
+    end_as(w, &r, RELEASE_SENT, 250, "2.0.0 taken");
+    REFUSED(w, ERR_CONFLICT, store_release_withdraw(w->more, uid, 1, &w->e));
+}
+
 /* ---- several who send, and some who die ---- */
 
 static void one_sender_at_a_time_has_a_release(void **state)
@@ -221,6 +239,7 @@ int main(void)
         STORE(what_was_sent_is_never_sent_again),
         STORE(what_nobody_knows_is_sent_again_only_by_a_person_who_says_so),
         STORE(what_was_refused_can_be_asked_for_again),
+        STORE(only_what_nobody_has_begun_to_send_can_be_taken_back),
         STORE(one_sender_at_a_time_has_a_release),
         STORE(who_was_overtaken_sends_no_dot),
         STORE(whose_sender_died_before_the_dot_is_open_again_when_its_lease_lapses),
