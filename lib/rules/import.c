@@ -181,7 +181,7 @@ static int next_cell(struct span line, char separator, size_t *at, struct arena 
 
 static int read_row(struct span line, char separator, struct arena *a, struct row *out, struct err *e)
 {
-    struct span cell;
+    struct span cell = SPAN_NONE;
     size_t      at = 0;
     int         rc;
 
