@@ -249,16 +249,12 @@ static struct httpd *make(const struct httpd_config *config)
 
 int httpd_start(const struct httpd_config *c, struct httpd **out, struct err *e)
 {
-    struct httpd *d = make(c);
-
     MHD_set_panic_func(on_panic, NULL);
-    *out = NULL;
-    if (start_quietly(d, e) < 0) {
-        httpd_stop(&d);
-        return -1;
-    }
-    *out = d;
-    return 0;
+    *out = make(c);
+    if (start_quietly(*out, e) == 0)
+        return 0;
+    httpd_stop(out);
+    return -1;
 }
 
 /* ---- Stopping --------------------------------------------------------------------------------------------- */
@@ -310,7 +306,6 @@ void httpd_stop(struct httpd **server)
 
     if (d == NULL)
         return;
-    *server = NULL;
     atomic_store(&d->stopping, true);
     httpd_streams_end(d);
     cut_idle(d);
@@ -330,6 +325,7 @@ void httpd_stop(struct httpd **server)
     pthread_mutex_destroy(&d->lock);
     free(d->listeners);
     free(d);
+    *server = NULL;
 }
 
 void httpd_stats(struct httpd *d, struct httpd_stats *out)

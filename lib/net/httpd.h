@@ -119,6 +119,7 @@ struct httpd_config {
     void (*served)(void *ctx, enum httpd_method method, struct span path, int status, uint64_t bytes, int64_t us);
     void *ctx;
 };
+/* *out is there before the first serve() and until the last has ended: they may use it. */
 int httpd_start(const struct httpd_config *c, struct httpd **out, struct err *e);
 /* Takes no new connection, ends streams, lets requests in hand end for 10 s, then cuts; a serve() that runs is waited for. */
 void httpd_stop(struct httpd **d);
