@@ -2,14 +2,18 @@
  *
  *   bench-log URL N MS [WORD...]
  *       fills an empty store with N deliveries over 90 days, then searches, then forgets days while somebody writes
+ *   days=D  over D days: with N a million and D nine, each day is as full as with ten million
+ *   case=T  only the searches that have T in their names
+ *   mine    not of everybody's mail
  *   plans   says how the database goes about each search
  *   fill    searches nothing and forgets nothing
  *   keep    forgets nothing; what is filled already is not filled again, so that it can be searched anew
  *   check   what holds on a busy machine too: every page is compared with one found by looking at each row, no plan may read a table
  *           from end to end, and the limit is one of CPU time. Fewer tries, and written without waiting for the disk.
  *
- * One mailbox and one domain have 100,000 of the deliveries each (at most two fifths each); they are spread over the whole time. The
- * searches ask them for what is everywhere, for what is rare, and for what is nowhere, a page of 50 each, from random places too.
+ * One mailbox and one domain have 100,000 of the deliveries each in 90 days (at most two fifths each); they are spread over the whole
+ * time. The searches ask them, and everybody's mail, for what is everywhere, for what is rare, and for what is nowhere, a page of 50
+ * each, from random places too.
  * Three days are written; those before are copies of the first two of them, table by table, at other times.
  * Ends with 1 when a search's 95th percentile is over MS, or a write waited longer than STALL_US while days were forgotten. */
 #include <pthread.h>
@@ -22,12 +26,13 @@
 #include "store/day.h"
 
 #define DAYS 90
-#define WRITTEN_DAYS 3
+#define WRITTEN_DAYS 3 /* a store has more than that */
+#define SCOPES 3
 #define BIG 100000
 #define BATCH 500       /* messages of one transaction */
 #define BULK_BATCH 5000 /* of one that is only to fill */
 #define PACED 50000     /* deliveries of the last day that are written as rulesd does, when all else is there */
-#define TRIES 20
+#define TRIES 60        /* of which the first have caches to fill, of a new connection above all */
 #define CHECK_TRIES 4
 #define PAGE 50
 #define STALL_US 2000000
@@ -36,7 +41,9 @@
 
 struct job {
     const char *url;
-    int64_t     n, limit_us, begin_ms;
+    int64_t     n, limit_us, begin_ms, days;
+    size_t      scopes;
+    const char *only; /* searches with this in their names */
     bool        plans, keep, check, fill;
 };
 
@@ -210,7 +217,7 @@ static void copy_day_lite(struct store *s, int64_t from_day, int64_t to_day)
         die("copy a day", &e);
 }
 
-static void copy_days(struct store *s, int64_t begin_day)
+static void copy_days(struct store *s, int64_t begin_day, int64_t days)
 {
     bool pg = db_kind(s->log) == DB_PGSQL;
 
@@ -219,8 +226,8 @@ static void copy_days(struct store *s, int64_t begin_day)
         script(s, "SET maintenance_work_mem = '256MB'; SET synchronous_commit = off");
         script(s, moved_pg_sql);
     }
-    for (int64_t i = 0; i < DAYS - WRITTEN_DAYS; i++)
-        (pg ? copy_day_pg : copy_day_lite)(s, begin_day + DAYS - WRITTEN_DAYS + i % (WRITTEN_DAYS - 1), begin_day + i);
+    for (int64_t i = 0; i < days - WRITTEN_DAYS; i++)
+        (pg ? copy_day_pg : copy_day_lite)(s, begin_day + days - WRITTEN_DAYS + i % (WRITTEN_DAYS - 1), begin_day + i);
     if (pg)
         script(s, "ANALYZE");
 }
@@ -263,8 +270,9 @@ static void print_filled(const struct filled *f)
 static void fill_days(struct store *s, const struct job *job, double p)
 {
     bool           lite = db_kind(s->log) == DB_SQLITE;
-    int64_t        n = job->n * WRITTEN_DAYS / DAYS, paced = n > 4 * PACED ? PACED : 0;
-    struct stretch w = {0, n - paced, n, job->begin_ms + (DAYS - WRITTEN_DAYS) * DAY_MS, WRITTEN_DAYS, BULK_BATCH, p};
+    int64_t        n = job->n * WRITTEN_DAYS / job->days, paced = n > 4 * PACED ? PACED : 0;
+    struct stretch w = {0,          n - paced, n, job->begin_ms + (job->days - WRITTEN_DAYS) * DAY_MS, WRITTEN_DAYS,
+                        BULK_BATCH, p};
     struct filled  f = {0}, last = {0};
 
     if (w.to < 10 * BULK_BATCH)
@@ -273,7 +281,7 @@ static void fill_days(struct store *s, const struct job *job, double p)
                    : "SET synchronous_commit = off");
     fill(s, &w, &f);
     print_filled(&f);
-    copy_days(s, job->begin_ms / DAY_MS);
+    copy_days(s, job->begin_ms / DAY_MS, job->days);
     script(s, lite ? "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -16384"
                    : "RESET synchronous_commit");
     w.from += f.deliveries;
@@ -287,11 +295,11 @@ static void fill_days(struct store *s, const struct job *job, double p)
 
 static void fill_all(struct store *s, const struct job *job)
 {
-    double  p = (double)BIG / (double)job->n < 0.4 ? (double)BIG / (double)job->n : 0.4;
+    double  share = (double)BIG * (double)job->days / DAYS / (double)job->n;
     int64_t begun = clock_mono_us();
 
     put_owners(s);
-    fill_days(s, job, p);
+    fill_days(s, job, share < 0.4 ? share : 0.4);
     printf("filled in %.0f s; %.0f bytes a delivery\n", (double)(clock_mono_us() - begun) / 1e6,
            (double)bytes_of(s) / (double)job->n);
     fflush(stdout);
@@ -299,6 +307,7 @@ static void fill_all(struct store *s, const struct job *job)
 
 /* ---- Searching ---------------------------------------------------------------------------------------------------- */
 
+static int64_t            days_filled;
 static struct store_words words[2];
 static char               text[128];
 
@@ -311,7 +320,7 @@ static void one_word(struct store_search *q, enum search_field f, struct span t,
 static void first_page(struct store_search *q) { (void)q; }
 static void any_page(struct store_search *q)
 {
-    q->until_us = (clock_wall_us() / 1000 - (int64_t)dice(DAYS * (uint64_t)DAY_MS)) * 1000;
+    q->until_us = (clock_wall_us() / 1000 - (int64_t)dice((uint64_t)(days_filled * DAY_MS))) * 1000;
 }
 static void subject_word(struct store_search *q)
 {
@@ -413,7 +422,7 @@ static void direction(struct store_search *q)
 }
 static void range(struct store_search *q)
 {
-    q->since_us = clock_wall_us() - (int64_t)(1 + dice(DAYS)) * DAY_MS * 1000;
+    q->since_us = clock_wall_us() - (int64_t)(1 + dice((uint64_t)days_filled)) * DAY_MS * 1000;
     q->until_us = q->since_us + DAY_MS * 1000;
 }
 
@@ -597,12 +606,12 @@ static bool judge_search(const struct measured *m, const struct job *job)
 }
 
 static bool search_case(struct store *s, const struct job *job, const struct search_case *c,
-                        const struct store_scope scopes[2], const struct truth *truths, const char *server)
+                        const struct store_scope scopes[SCOPES], const struct truth *truths, const char *server)
 {
     bool good = true;
 
     printf("%-36s", c->name);
-    for (size_t k = 0; k < 2; k++) {
+    for (size_t k = 0; k < job->scopes; k++) {
         struct measured m = measure(s, c, scopes[k], job->check ? &truths[k] : NULL, server);
         bool            fine = judge_search(&m, job);
 
@@ -612,7 +621,7 @@ static bool search_case(struct store *s, const struct job *job, const struct sea
         good = good && fine;
     }
     printf("\n");
-    for (size_t k = 0; k < 2; k++)
+    for (size_t k = 0; k < job->scopes; k++)
         good = ((!job->plans && !job->check) || plan(s, c, scopes[k], job->plans)) && good;
     fflush(stdout);
     return good;
@@ -627,26 +636,26 @@ static void find_server(struct store *s, char out[64])
 
 static bool search_all(struct store *s, const struct job *job)
 {
-    const struct store_scope scopes[] = {store_scope_mailbox(big_box), store_scope_domain(big_domain)};
-    struct truth             truths[2];
+    const struct store_scope scopes[SCOPES] = {store_scope_mailbox(big_box), store_scope_domain(big_domain),
+                                               STORE_SCOPE_GLOBAL};
+    struct truth             truths[SCOPES];
     struct err               e = ERR_INIT;
     char                     server[64];
     bool                     good = true;
 
     find_server(s, server);
     db_set_timeout(s->log, LOAD_MS);
-    for (size_t k = 0; k < 2 && job->check; k++)
+    for (size_t k = 0; k < job->scopes && job->check; k++)
         if (truth_load(s, scopes[k], &truths[k], &e) < 0)
             die("read all rows", &e);
-    if (db_kind(s->log) == DB_PGSQL && job->check)
-        script(s, "SET enable_seqscan = off");
-    printf("\n%-36s %42s %42s\n%-36s", "ms", "a mailbox", "a domain", "search");
-    for (size_t k = 0; k < COUNT(scopes); k++)
+    printf("\n%-36s %42s %42s %42s\n%-36s", "ms", "a mailbox", "a domain", "everybody", "search");
+    for (size_t k = 0; k < job->scopes; k++)
         printf(" %8s %8s %8s %8s  %5s", "median", "p95", "CPU", "CPU p95", "rows");
     printf("\n");
     for (size_t i = 0; i < COUNT(cases); i++)
-        good = search_case(s, job, &cases[i], scopes, truths, server) && good;
-    for (size_t k = 0; k < 2 && job->check; k++)
+        if (job->only == NULL || strstr(cases[i].name, job->only) != NULL)
+            good = search_case(s, job, &cases[i], scopes, truths, server) && good;
+    for (size_t k = 0; k < job->scopes && job->check; k++)
         truth_free(&truths[k]);
     return good;
 }
@@ -746,7 +755,8 @@ int main(int argc, char **argv)
     struct job    job = {.url = argv[1],
                          .n = argc > 2 ? strtoll(argv[2], NULL, 10) : 0,
                          .limit_us = argc > 3 ? strtoll(argv[3], NULL, 10) * 1000 : 0,
-                         .begin_ms = clock_wall_us() / 1000 / DAY_MS * DAY_MS - (DAYS - 1) * DAY_MS};
+                         .days = DAYS,
+                         .scopes = SCOPES};
     struct store *s = NULL;
     struct err    e = ERR_INIT;
     bool          good;
@@ -756,11 +766,19 @@ int main(int argc, char **argv)
         job.keep = job.keep || strcmp(argv[i], "keep") == 0;
         job.check = job.check || strcmp(argv[i], "check") == 0;
         job.fill = job.fill || strcmp(argv[i], "fill") == 0;
+        if (strcmp(argv[i], "mine") == 0)
+            job.scopes = SCOPES - 1;
+        if (strncmp(argv[i], "days=", 5) == 0)
+            job.days = strtoll(argv[i] + 5, NULL, 10);
+        if (strncmp(argv[i], "case=", 5) == 0)
+            job.only = argv[i] + 5;
     }
-    if (job.n < 1000 || job.limit_us <= 0) {
-        fprintf(stderr, "usage: bench-log URL N MS [fill] [plans] [keep] [check]\n");
+    if (job.n < 1000 || job.limit_us <= 0 || job.days <= WRITTEN_DAYS) {
+        fprintf(stderr, "usage: bench-log URL N MS [fill] [plans] [keep] [check] [days=D] [case=T] [mine]\n");
         return 64;
     }
+    job.begin_ms = clock_wall_us() / 1000 / DAY_MS * DAY_MS - (job.days - 1) * DAY_MS;
+    days_filled = job.days;
     if (store_open(job.url, STORE_CREATE, &s, &e) < 0)
         die("open", &e);
     if (ask(s, "SELECT COUNT(*) FROM log_day") == 0) {

@@ -28,6 +28,7 @@ struct truth {
     " COALESCE(a.host, ''), COALESCE(a.response, ''), d.answer, d.status, m.direction, d.rule_id, d.domain_id"         \
     " FROM delivery d JOIN message m ON m.uid = d.uid LEFT JOIN attempt a ON a.uid = d.uid AND a.n = d.n" join         \
     " WHERE " scope " ORDER BY d.uid DESC, d.n DESC"
+static const char truth_all_sql[] = TRUTH_OF("", "CAST($1 AS BYTEA) IS NOT NULL");
 static const char truth_domain_sql[] = TRUTH_OF("", "d.domain_id = $1");
 static const char truth_box_lite_sql[] = TRUTH_OF(" JOIN delivery_mailbox b ON b.id = d.id", "b.mailbox_id = $1");
 static const char truth_box_pg_sql[] = TRUTH_OF(" JOIN delivery_mailbox b ON b.uid = d.uid AND b.n = d.n",
@@ -65,7 +66,8 @@ static inline struct truth_row truth_row_of(struct arena *a, struct db_rows *r)
 /* 0, or -1 and e; `t` is to be freed either way. */
 static inline int truth_load(struct store *s, struct store_scope scope, struct truth *t, struct err *e)
 {
-    const char     *sql = scope.kind == SCOPE_DOMAIN     ? truth_domain_sql
+    const char     *sql = scope.kind == SCOPE_GLOBAL     ? truth_all_sql
+                          : scope.kind == SCOPE_DOMAIN   ? truth_domain_sql
                           : db_kind(s->log) == DB_SQLITE ? truth_box_lite_sql
                                                          : truth_box_pg_sql;
     struct db_val   id = {.type = DB_BLOB, .s = span_make((const char *)scope.id.b, sizeof scope.id.b)};

@@ -1,0 +1,104 @@
+/* lib/store/search_lite.c - one window on SQLite: one statement, which has the rows. */
+#include "store/search_inside.h"
+
+static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
+{
+    buf_printf(&q->sql, "%s_%lld MATCH ", table, (long long)day);
+    query_put_param(q, dbv_text(buf_span(text)));
+}
+
+/* The + keeps SQLite from asking the driving words anew for each of these rows. */
+static void lite_aside(struct query *q, const struct search *x, int64_t day)
+{
+    for (size_t i = 0; i < x->what->nwords; i++) {
+        const struct store_words *one = &x->what->words[i];
+        const char               *table = words_in_answers(one->field) ? "answers" : "words";
+        struct buf               *text;
+
+        if (!search_is_aside(x, one))
+            continue;
+        text = query_text(q);
+        words_query_one(text, &x->where, one);
+        buf_printf(&q->sql, " AND +k.rowid %sIN (SELECT rowid FROM %s_%lld WHERE ", one->without ? "NOT " : "", table,
+                   (long long)day);
+        put_match(q, table, day, text);
+        query_put(q, ")");
+    }
+}
+
+static void lite_ids(struct query *q, const char *id, int64_t from, int64_t below)
+{
+    buf_printf(&q->sql, " AND %s >= ", id);
+    query_put_param(q, dbv_i64(from));
+    buf_printf(&q->sql, " AND %s < ", id);
+    query_put_param(q, dbv_i64(below));
+}
+
+/* Status and rule of what words have found, in the scope's own index: its rows lie side by side. The name of the table. */
+static const char *lite_narrow(struct query *q, const struct search *x, int64_t first)
+{
+    const struct store_search *w = x->what;
+
+    if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule))
+        return "d";
+    buf_printf(&q->sql, " CROSS JOIN %s f %s ON f.id = k.rowid + %lld AND f.%s = ",
+               w->scope.kind == SCOPE_MAILBOX ? "delivery_mailbox" : "delivery",
+               w->scope.kind == SCOPE_MAILBOX ? "" : "INDEXED BY delivery_domain", (long long)first,
+               w->scope.kind == SCOPE_MAILBOX ? "mailbox_id" : "domain_id");
+    query_put_param(q, dbv_uuid(&w->scope.id));
+    return "f";
+}
+
+static void lite_by_words(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
+{
+    const char *table = x->by == BY_ANSWERS ? "answers" : "words", *of;
+    int64_t     day = from_ms / DAY_MS, first = day_first_id(day);
+
+    buf_printf(&q->sql, "%s_%lld k", table, (long long)day);
+    of = lite_narrow(q, x, first);
+    buf_printf(&q->sql,
+               " CROSS JOIN delivery d ON d.id = k.rowid + %lld CROSS JOIN message m ON m.uid = d.uid WHERE k.",
+               (long long)first);
+    put_match(q, table, day, search_driving_words(q, x, false));
+    lite_aside(q, x, day);
+    lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
+    query_put_filters(q, x, of, "d", "d");
+}
+
+static void lite_by_scope(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
+{
+    const struct store_search *w = x->what;
+    bool                       box = w->scope.kind == SCOPE_MAILBOX, domain = w->scope.kind == SCOPE_DOMAIN;
+
+    query_put(q, box      ? "delivery_mailbox k CROSS JOIN delivery d ON d.id = k.id"
+                 : domain ? "delivery d INDEXED BY delivery_domain"
+                          : "delivery d");
+    query_put(q, " CROSS JOIN message m ON m.uid = d.uid WHERE ");
+    if (box || domain) {
+        query_put(q, box ? "k.mailbox_id = " : "d.domain_id = ");
+        query_put_param(q, dbv_uuid(&w->scope.id));
+    } else {
+        query_put(q, "1");
+    }
+    lite_ids(q, box ? "k.id" : "d.id", day_id_at(from_ms), below);
+    query_put_filters(q, x, box ? "k" : "d", "d", "d");
+}
+
+/* The joins go on from the first table, whose order is the one that is wanted; its index has what is filtered most. */
+void search_lite_window(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+{
+    int64_t below = day_id_at(to_ms);
+    bool    words = x->by != BY_SCOPE;
+
+    below = below < x->before_id ? below : x->before_id;
+    query_put(q, "SELECT " LOG_ROW_LITE " FROM ");
+    if (words)
+        lite_by_words(q, x, from_ms, below);
+    else
+        lite_by_scope(q, x, from_ms, below);
+    buf_printf(&q->sql, " ORDER BY %s DESC LIMIT ",
+               words                                  ? "k.rowid"
+               : x->what->scope.kind == SCOPE_MAILBOX ? "k.id"
+                                                      : "d.id");
+    query_put_param(q, dbv_i64((int64_t)x->left));
+}
