@@ -72,6 +72,7 @@ static void put_full_text(struct buf *b, int64_t day)
                (long long)day, (long long)day);
 }
 
+static const char *const full_text[] = {"words", "answers"};
 static const char *const partitioned[] = {"message",        "delivery",         "delivery_mailbox",
                                           "delivery_words", "delivery_answers", "attempt"};
 
@@ -89,10 +90,11 @@ static void put_partitions(struct buf *b, int64_t day)
                    a.text, z.text);
 }
 
+/* On SQLite another name is enough: to free a day's pages takes most of a second, in which nobody writes. */
 static void put_drops(struct buf *b, enum db_kind kind, int64_t day)
 {
-    if (kind == DB_SQLITE)
-        buf_printf(b, "DROP TABLE IF EXISTS words_%lld; DROP TABLE IF EXISTS answers_%lld;", (long long)day,
+    for (size_t i = 0; kind == DB_SQLITE && i < COUNT(full_text); i++)
+        buf_printf(b, "ALTER TABLE %s_%lld RENAME TO forgotten_%s_%lld;", full_text[i], (long long)day, full_text[i],
                    (long long)day);
     for (size_t i = 0; kind == DB_PGSQL && i < COUNT(partitioned); i++)
         buf_printf(b, "DROP TABLE IF EXISTS %s_%lld;", partitioned[i], (long long)day);
@@ -164,6 +166,50 @@ int day_drop(struct store *s, int64_t day, struct err *e)
         return 0;
     db_rollback(s->log);
     return err_wrap(e, "drop the log's tables of day %lld", (long long)day);
+}
+
+/* ---- What days leave on SQLite ------------------------------------------------------------------------------------- */
+
+#define SWEEP_PAGES 250
+#define STEP_SQL_MAX 256
+
+/* A full-text table's pages are rows of its table NAME_data; the first ten are what it needs to be opened. */
+static const char left_sql[] =
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'forgotten\\_%\\_data'"
+    " ESCAPE '\\' LIMIT 1";
+static const char sweep_format[] = "DELETE FROM %s_data WHERE id IN (SELECT id FROM %s_data WHERE id > 10 LIMIT %d)";
+
+/* "forgotten_words_20000", of one that is left. */
+static int find_left(struct store *s, char name[64], struct err *e)
+{
+    struct db_rows *r;
+    int             rc = row_first(s->log, left_sql, NULL, 0, &r, e);
+
+    if (rc <= 0)
+        return rc;
+    col_str(r, 0, name, 64);
+    name[strlen(name) - strlen("_data")] = '\0';
+    db_rows_free(&r);
+    return 1;
+}
+
+int day_sweep(struct store *s, struct err *e)
+{
+    char    name[64], sql[STEP_SQL_MAX];
+    int64_t gone;
+    int     rc;
+
+    if (db_kind(s->log) == DB_PGSQL || (rc = find_left(s, name, e)) == 0)
+        return 0;
+    if (rc < 0)
+        return -1;
+    snprintf(sql, sizeof sql, sweep_format, name, name, SWEEP_PAGES);
+    rc = db_run(s->log, sql, NULL, 0, &gone, e);
+    db_forget(s->log, sql);
+    if (rc < 0)
+        return -1;
+    snprintf(sql, sizeof sql, "DROP TABLE %s", name);
+    return gone == 0 && db_script(s->log, sql, e) < 0 ? -1 : 1;
 }
 
 int day_list(struct store *s, int64_t from, int64_t to, bool newest_first, int64_t *out, size_t max, size_t *n_out,

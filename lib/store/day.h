@@ -36,8 +36,10 @@ static inline int64_t day_first_id(int64_t day) { return day_id_at(day * DAY_MS)
 
 /* Makes the tables of a day, if it has none yet. On PostgreSQL outside of a transaction. */
 int day_make(struct store *s, int64_t day, struct err *e);
-/* Drops the tables of a day and forgets it. Outside of a transaction. */
+/* Forgets a day with its tables. On SQLite their pages, which are many, stay until day_sweep() has taken them. Outside of a transaction. */
 int day_drop(struct store *s, int64_t day, struct err *e);
+/* Takes some pages that days have left behind, whoever dropped them, in a transaction of its own: 1 there may be more, 0, -1. */
+int day_sweep(struct store *s, struct err *e);
 /* The days between two that have tables, at most max, the newest first (or the oldest). */
 int day_list(struct store *s, int64_t from, int64_t to, bool newest_first, int64_t *out, size_t max, size_t *n_out,
              struct err *e);

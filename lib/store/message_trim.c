@@ -1,6 +1,7 @@
 /* lib/store/message_trim.c - retention: the log forgets whole days.
  *
- * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. What stays is
+ * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. What a
+ * day's tables leave behind on SQLite is looked for by its name. What stays is
  * tidied: FTS5 writes a new piece at each commit and merges few of them by itself. */
 #include <stdio.h>
 #include <time.h>
@@ -121,6 +122,21 @@ static int drop_day(struct trimming *t, int64_t day, struct err *e)
     return 1;
 }
 
+/* What dropped days have left. 1 done, 0 stopped, -1. */
+static int sweep(struct trimming *t, struct err *e)
+{
+    int rc = 1;
+
+    while (rc > 0 && !stopped(t)) {
+        int64_t begun = clock_mono_us();
+
+        rc = day_sweep(t->s, e);
+        if (rc > 0)
+            pause_after(begun);
+    }
+    return rc < 0 ? -1 : rc == 0;
+}
+
 static int forget_until(struct trimming *t, int64_t day, struct err *e)
 {
     const struct step *all = steps[db_kind(t->s->log)];
@@ -136,15 +152,17 @@ static int forget_days(struct trimming *t, int64_t day, struct err *e)
 {
     int64_t days[DAYS_AT_ONCE];
     size_t  n;
-    int     rc = 1;
+    int     rc = sweep(t, e); /* of one that was stopped */
 
+    if (rc <= 0)
+        return rc;
     do {
         if (day_list(t->s, 0, day - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
             return -1;
         for (size_t i = 0; i < n && rc > 0; i++) {
             rc = db_kind(t->s->log) == DB_SQLITE ? forget_until(t, days[i] + 1, e) : 1;
-            if (rc > 0)
-                rc = drop_day(t, days[i], e);
+            if (rc > 0 && (rc = drop_day(t, days[i], e)) > 0)
+                rc = sweep(t, e);
         }
     } while (n == DAYS_AT_ONCE && rc > 0);
     return rc > 0 ? forget_until(t, day, e) : rc;

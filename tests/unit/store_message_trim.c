@@ -187,6 +187,28 @@ static void days_to_come_have_their_partitions_made(void **state)
                      DAY_AHEAD + 1);
 }
 
+/* More pages than a step takes, left by one that was stopped; a search meanwhile, and mail of that day that comes once more. */
+static void what_a_day_leaves_is_taken_bit_by_bit(void **state)
+{
+    struct world     *w = world_of(state);
+    struct db        *log = ((struct store *)w->more)->log;
+    struct store_trim done;
+    static const char pad_sql[] = "WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 600) INSERT INTO "
+                                  "words_20000_data (id, block) SELECT (99 << 37) + i, zeroblob(4000) FROM n";
+
+    fill(w, 20000, 2);
+    OK(w, db_script(log, pad_sql, &w->e));
+    OK(w, day_drop(w->more, 20000, &w->e));
+    assert_int_equal(day_sweep(w->more, &w->e), 1);
+    assert_true(count_rows(w, "SELECT COUNT(*) FROM forgotten_words_20000_data") > 100);
+    fill(w, 20000, 1);
+    assert_int_equal(found(w), 4);
+    OK(w, store_message_trim(w->more, 20001, NULL, NULL, &done, &w->e));
+    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'forgotten%'"), 0);
+    assert_int_equal(found(w), 2);
+    assert_int_equal(day_sweep(w->more, &w->e), 0);
+}
+
 static void what_was_observed_and_reports_that_ended_go_with_their_days(void **state)
 {
     struct world               *w = world_of(state);
@@ -244,6 +266,7 @@ int main(void)
         STORE(more_rows_than_a_step_takes_go_in_several),
         STORE(what_was_observed_and_reports_that_ended_go_with_their_days),
         STORE_PGSQL(days_to_come_have_their_partitions_made),
+        STORE_SQLITE(what_a_day_leaves_is_taken_bit_by_bit),
         SQLITE_ONLY(a_uids_day_and_place_go_by_its_time),
     };
 
