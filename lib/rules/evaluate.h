@@ -115,5 +115,10 @@ size_t evaluation_regex_limits(const struct evaluation *ev);
 struct span match_rule_name(const struct match *m);
 /* "condition 2 (subject contains): none of its 3 entries occurs" and the like: one sentence for a person. */
 struct span match_sentence(const struct match *m, struct arena *a);
+/* What the sentence says, as a JSON object for who says it in another language: "code" ("applied", "test_only", "not_proven",
+ * "unknown", "false", "expired", "flow", "no_conditions"); of the condition that it is about "condition" (its number), "conditions" (how
+ * many), "kind", "not", "header", "entry", "text", "seen", "by_helo", "by_mailbox", "min", "max", "limit", "wide" (why a learned
+ * sender stands for more than an address: "pattern", "domain"), as far as each is known; "at" of "expired". Texts are cut as there. */
+void match_put_facts(struct buf *b, const char *key, const struct match *m);
 
 #endif

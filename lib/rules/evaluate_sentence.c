@@ -1,6 +1,6 @@
 /* lib/rules/evaluate_sentence.c - what came of a rule, as one sentence for a person. The trace in the log, in explain and in
  * the portal say it with these words. What strangers wrote is escaped and cut. */
-#include "base/clock.h"
+#include "base/json_write.h"
 #include "base/utf8.h"
 #include "rules/evaluation.h"
 
@@ -245,6 +245,74 @@ struct span match_sentence(const struct match *m, struct arena *a)
     out = arena_dup(a, buf_span(&b));
     buf_fini(&b);
     return out;
+}
+
+/* ---- the same as facts ---- */
+
+static const char *const why_words[] = {
+    [WHY_APPLIED] = "applied", [WHY_TEST_ONLY] = "test_only", [WHY_NOT_PROVEN] = "not_proven",
+    [WHY_UNKNOWN] = "unknown", [WHY_FALSE] = "false",         [WHY_EXPIRED] = "expired",
+    [WHY_FLOW] = "flow"};
+
+static void add_shown(struct buf *b, const char *key, struct span s)
+{
+    if (s.n > 0)
+        json_add_text(b, key, span_head(s, utf8_clip(s, SHOWN_MAX)));
+}
+
+/* The entry that made it so, as it was written. */
+static void put_entry_facts(const struct told *t)
+{
+    uint32_t                   index = t->condition->entries + t->m->entry;
+    const struct stored_entry *e = &t->rs->entries[index];
+    struct span                text = entry_text(t->rs, e);
+
+    json_add_i64(t->b, "entry", t->m->entry + 1);
+    if (t->rs->written != NULL)
+        text = ruleset_text(t->rs, t->rs->written[index].text, t->rs->written[index].n);
+    add_shown(t->b, "text", text);
+    if (t->m->policy->learned && (e->kind == ENTRY_WILDCARD || e->kind == ENTRY_DOMAIN_ALONE))
+        json_add_str(t->b, "wide", e->kind == ENTRY_WILDCARD ? "pattern" : "domain");
+}
+
+static void put_condition_facts(const struct told *t)
+{
+    const struct stored_condition *c = t->condition;
+    bool                           negated = (c->flags & CONDITION_NOT) != 0, holds = t->m->why <= WHY_NOT_PROVEN;
+
+    json_add_i64(t->b, "condition", t->m->condition + 1);
+    json_add_i64(t->b, "conditions", t->rule->nconditions);
+    json_add_str(t->b, "kind", kind_word((enum condition_kind)c->kind));
+    json_add_bool(t->b, "not", negated);
+    if (c->kind == COND_HEADER)
+        add_shown(t->b, "header", ruleset_text(t->rs, t->rs->fields[c->extra].name, t->rs->fields[c->extra].n));
+    if (t->m->why == WHY_UNKNOWN) {
+        json_add_str(t->b, "limit", t->m->limit != NULL ? t->m->limit : "not proven");
+        return;
+    }
+    if (c->kind == COND_SIZE) {
+        json_add_i64(t->b, "min", (int64_t)t->rs->sizes[c->extra].min);
+        if (t->rs->sizes[c->extra].max != UINT64_MAX)
+            json_add_i64(t->b, "max", (int64_t)t->rs->sizes[c->extra].max);
+    } else if (c->nentries > 0 && holds != negated) {
+        put_entry_facts(t);
+    }
+    add_shown(t->b, "seen", t->m->seen);
+    json_add_bool(t->b, "by_helo", t->m->by_helo);
+    json_add_bool(t->b, "by_mailbox", t->m->by_resolved);
+}
+
+void match_put_facts(struct buf *b, const char *key, const struct match *m)
+{
+    struct told t = told_of(m, b);
+
+    json_open(b, key, '{');
+    json_add_str(b, "code", t.rule->nconditions == 0 && m->why <= WHY_UNKNOWN ? "no_conditions" : why_words[m->why]);
+    if (m->why == WHY_EXPIRED)
+        json_add_time(b, "at", t.rule->expires_us);
+    else if (m->why != WHY_FLOW && t.rule->nconditions > 0)
+        put_condition_facts(&t);
+    json_close(b, '}');
 }
 
 struct span match_rule_name(const struct match *m)

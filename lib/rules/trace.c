@@ -40,6 +40,7 @@ static void put_match(struct buf *out, const struct layered *l, struct arena *a)
     buf_printf(out, ",\"action\":\"%s\",\"applied\":%s,\"why\":", rule_action_word(l->m.action),
                l->m.why == WHY_APPLIED ? "true" : "false");
     json_put_string(out, match_sentence(&l->m, a));
+    match_put_facts(out, "because", &l->m);
     buf_putc(out, '}');
 }
 

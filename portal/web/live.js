@@ -34,20 +34,20 @@ function look() {
 }
 document.addEventListener("visibilitychange", look);
 
-// Calls fn when mail may have come: at most every two seconds, and never while nobody looks.
+// Calls fn when mail may have come: at most every two seconds, and never while nobody looks. Who cannot look now (false) is called again.
 export function useLive(fn) {
     const now = useRef(fn);
 
     now.current = fn;
     useEffect(() => {
-        let last = 0, timer = 0;
+        let last = 0, timer = 0, gone = false;
         const on = () => {
-            if (timer || document.hidden) return;
-            timer = setTimeout(() => { timer = 0; last = Date.now(); now.current(); }, Math.max(0, last + 2000 - Date.now()));
+            if (timer || gone || document.hidden) return;
+            timer = setTimeout(() => { timer = 0; last = Date.now(); Promise.resolve(now.current()).then((done) => { if (done === false) on(); }); }, Math.max(0, last + 2000 - Date.now()));
         };
 
         listeners.add(on);
         look();
-        return () => { listeners.delete(on); clearTimeout(timer); look(); };
+        return () => { gone = true; listeners.delete(on); clearTimeout(timer); look(); };
     }, []);
 }

@@ -1263,6 +1263,38 @@ static void what_came_of_a_rule_is_said_in_one_sentence(void **state)
 }
 
 static const struct {
+    const char *holds, *rule, *known, *facts;
+} facts[] = {
+    {"an entry that matched, as it was written", BLOCK(SENDER("\"partner.example\"")), "",
+     "{\"code\":\"applied\",\"condition\":1,\"conditions\":1,\"kind\":\"sender\",\"not\":false,\"entry\":1,\"text\":"
+     "\"partner.example\",\"seen\":\"bob@partner.example\",\"by_helo\":false,\"by_mailbox\":false}"},
+    {"what did not", BLOCK(FILES("{\"extension\":\"pdf\"}")), "",
+     "{\"code\":\"false\",\"condition\":1,\"conditions\":1,\"kind\":\"attachment\",\"not\":false,\"by_helo\":false,"
+     "\"by_mailbox\":false}"},
+};
+
+static void what_came_of_a_rule_is_told_in_facts(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < COUNT(facts); i++) {
+        struct arena       *a = arena_of_test();
+        struct scope       *s = scope_of(a, facts[i].rule);
+        const struct match *list;
+        struct world        w;
+        struct buf          b;
+        size_t              n;
+
+        world_of(&w, a, SPAN(PLAIN), facts[i].known);
+        must_evaluate(&w, s, true, &list, &n);
+        buf_init(&b, 4096);
+        match_put_facts(&b, NULL, &list[0]);
+        check_text(facts[i].holds, buf_span(&b), facts[i].facts);
+        buf_fini(&b);
+        scope_drop(&s);
+    }
+}
+
+static const struct {
     const char *sender, *says;
 } breadths[] = {
     {"bob@partner.example",
@@ -1342,6 +1374,7 @@ int main(void)
         cmocka_unit_test(an_arena_at_its_ceiling_fails_the_request),
         cmocka_unit_test(threads_share_one_scope),
         cmocka_unit_test(what_came_of_a_rule_is_said_in_one_sentence),
+        cmocka_unit_test(what_came_of_a_rule_is_told_in_facts),
         cmocka_unit_test(a_learned_sender_says_why_it_is_wider_than_an_address),
         cmocka_unit_test(what_strangers_wrote_is_escaped_and_cut),
     };

@@ -1,5 +1,6 @@
 // One delivery, beside the list or over it: what was decided, what became of it, why, and what one can do.
 import { html, useRef, useState } from "../modules/preact.js";
+import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
 import { clock, moment, score, size, t } from "../words.js";
@@ -29,7 +30,7 @@ function Why({ d }) {
             <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="ham-part" x=${x(-minus)} y="2.5" width=${x(0) - x(-minus)} height="5" /><rect class="spam-part" x=${x(0)} y="2.5" width=${x(plus) - x(0)} height="5" />
                 <line class="axis" x1=${x(0)} x2=${x(0)} y1="0" y2="10" stroke-width=".3" />${[tag, reject].map((v) => v !== undefined && html`<line class="mark" x1=${x(v)} x2=${x(v)} y1="0" y2="10" stroke-width=".4" />`)}</svg></figure>`}
         ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
-            <tbody>${d.matches.map((m) => html`<tr><td><${Their} text=${m.name} or=${m.id} /></td><td>${m.layer}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet">${m.why}</span>`}</td></tr>`)}</tbody></table></section>`}
+            <tbody>${d.matches.map((m) => html`<tr><td><${Their} text=${m.name} or=${m.id} /></td><td>${t(`layer.${m.layer}`)}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table></section>`}
         ${symbols.length > 0 ? html`<section><h3>${t("symbols.title")}</h3><table class="table"><thead><tr><th>${t("symbols.name")}</th><th>${t("symbols.detail")}</th><th class="number">${t("symbols.score")}</th></tr></thead>
             <tbody>${symbols.map((s) => html`<tr><td>${t(`symbol.${s.name}`) === `symbol.${s.name}` ? s.name : html`<span title=${s.name}>${t(`symbol.${s.name}`)}</span>`}</td><td class="quiet"><bdi>${(s.options ?? []).join(", ")}</bdi></td><td class="number">${s.score > 0 ? "+" : ""}${score(s.score)}</td></tr>`)}</tbody></table></section>`
             : html`<p class="quiet">${t("symbols.none")}</p>`}`;

@@ -79,7 +79,7 @@ export function Mail({ me, held }) {
     useLive(async () => {
         const asked = scope + q;
 
-        if (!list.value || list.loading) return;
+        if (!list.value || list.loading) return false; // what is asked for now may be older than what has come
         const page = await get(pathOf(scope), { q, limit: PAGE }, { quiet: true }).catch(() => null);
         if (!page || here.current !== asked) return;
         const at = page.items.findIndex((r) => known.has(idOf(r)));

@@ -93,7 +93,8 @@ export function Quarantine({ me }) {
     useLive(async () => {
         const asked = scope + q;
 
-        if (!list.value || list.loading || bin) return;
+        if (bin) return;
+        if (!list.value || list.loading) return false;
         const page = await get(`${base(scope)}/mail`, { q, limit: PAGE }, { quiet: true }).catch(() => null);
         if (!page || here.current !== asked) return;
         const at = page.items.findIndex((r) => known.has(idOf(r)));

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment, upload } from "../api.js";
 import { useDrag } from "../drag.js";
+import { because } from "../because.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Empty, Failed, Field, Icon, note, Tabs, Their, Time, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
 import { date, t } from "../words.js";
@@ -271,7 +272,7 @@ function Trace({ found }) {
     return html`<div class="card" aria-live="polite"><h2>${by ? t(`try.${one.verdict === "allow" ? "allow" : "block"}`, { rule: by.name || t("rules.unnamed"), layer: t(`layer.${one.layer}`) }) : t("try.none")}</h2>
         <p class="quiet">${t("try.for", { who: one.rcpt })}</p>
         ${one.matches.length === 0 ? html`<p class="quiet">${t("try.no_rules")}</p>` : html`<table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
-            <tbody>${one.matches.map((m) => html`<tr class=${by?.id === m.id ? "decided" : ""}><td><${Their} text=${m.name} or=${t("rules.unnamed")} /></td><td>${t(`layer.${m.layer}`)}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${m.why}</bdi></span>`}</td></tr>`)}</tbody></table>`}</div>`;
+            <tbody>${one.matches.map((m) => html`<tr class=${by?.id === m.id ? "decided" : ""}><td><${Their} text=${m.name} or=${t("rules.unnamed")} /></td><td>${t(`layer.${m.layer}`)}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table>`}</div>`;
 }
 
 function Try({ scope, path }) {
