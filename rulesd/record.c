@@ -13,7 +13,7 @@
 #define SYMBOLS_MAX 200
 #define OPTIONS_MAX 10
 #define TRACE_MAX 50               /* matches of one recipient */
-#define TRACES_MAX 20000           /* and of all together, but for one each: they have to fit into what is held, too */
+#define TRACES_MAX 10000           /* and of all together, but for one each: they have to fit into what is held, too */
 #define JSON_MAX ((size_t)1 << 20) /* of one column */
 #define DAY_US (86400 * INT64_C(1000000))
 #define REMOVED_DAYS 7 /* a copy that nobody asked to keep */
