@@ -136,7 +136,15 @@ export function useKeys(keys) {
     }, []);
 }
 
-export const Tabs = ({ tabs, current, onPick, label }) => html`<div class="tabs" role="tablist" aria-label=${label}>
+// The tab that is open is to be seen, where there is no room for all.
+export function Tabs({ tabs, current, onPick, label }) {
+    const ref = useRef();
+
+    useEffect(() => {
+        const list = ref.current, tab = list.querySelector("[aria-selected='true']"), end = tab ? tab.offsetLeft + tab.offsetWidth : 0;
+        if (tab && (tab.offsetLeft < list.scrollLeft || end > list.scrollLeft + list.clientWidth)) list.scrollLeft = tab.offsetLeft - 24;
+    }, [current]);
+    return html`<div class="tabs" role="tablist" aria-label=${label} ref=${ref}>
     ${tabs.map(([id, text], i) => html`<button type="button" role="tab" id="tab-${id}" aria-selected=${id === current} tabindex=${id === current ? 0 : -1} onClick=${() => onPick(id)}
         onKeyDown=${(e) => {
             const step = { ArrowRight: 1, ArrowLeft: -1 }[e.key];
@@ -145,5 +153,6 @@ export const Tabs = ({ tabs, current, onPick, label }) => html`<div class="tabs"
             onPick(next);
             e.currentTarget.parentNode.querySelector(`#tab-${next}`)?.focus();
         }}>${text}</button>`)}</div>`;
+}
 
 export const Link = ({ to, children, ...rest }) => html`<a href=${to} ...${rest} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey && !e.shiftKey) { e.preventDefault(); go(to); } }}>${children}</a>`;

@@ -226,6 +226,7 @@ test("an owner's lists are those of a policy, and the pages can be used at every
                 await page.locator(".card .button.primary").click();
                 await page.locator("table.table").waitFor();
             }
+            assert.ok(await page.locator("[role=tab][aria-selected=true]").evaluate((e) => { const b = e.getBoundingClientRect(); return b.left >= 0 && b.right <= innerWidth; }), "the tab that is open is to be seen");
             assert.equal(await overhang(page), 0, `${tab} ${width}`);
             assert.deepEqual(await barriers(page), [], `${tab} ${width} ${scheme}`);
             await shot(page, `${tab}-${width}-${scheme}-${who.split("@")[0]}`);

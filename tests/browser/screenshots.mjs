@@ -29,6 +29,9 @@ const shots = [
     ["drawer-delivered", ANNA, open("", "Parents' evening")],
     ["drawer-preview", ANNA, open("", "You have won", "Preview")],
     ["empty", ANNA, (page) => page.at("/?q=nothing%20has%20this")],
+    ["rules-editor", ANNA, async (page) => { await page.at("/rules"); await settled(page); await page.locator("ol.rules .what", { hasText: "No raffles" }).click(); await page.locator(".backtest .big").waitFor(); }],
+    ["rules-lists", ANNA, (page) => page.at("/rules?tab=lists")],
+    ["rules-import", ANNA, async (page) => { await page.at("/rules?tab=import"); await page.locator("textarea").fill("welcomelist_from aunt@family.example\nblocklist_from weekly@garden.example\nblocklist_from bad@\n"); await page.locator(".card .button.primary").first().click(); await page.locator("table.table").waitFor(); }],
     ...places.filter((path) => path !== "/").map((path) => [path.slice(1), OTTO, (page) => page.at(path)]),
 ];
 
