@@ -1,206 +1,20 @@
-/* portal/decide.c - "allow this sender", "block this sender", pressed beside a message: how far that may reach, and a rule that takes
- * effect.
- *
- * Reach    of the From address (the envelope's where there is none): the address, what of it stays from message to message, its
- *          domain, and that with all below it; never the domain of a free-mail house or a public suffix. Each says how much
- *          mail of the scope it would have caught in 30 days.
- * Effect   the rule goes into the policy `Rules` of the delivery's scope, ahead of all that would decide the other way there: rules
- *          that matched this message then, by its trace, and those that match its sender now. What stands above the scope, or in
- *          a stronger policy of it, cannot be overtaken: the answer names it. */
+/* portal/decide.c - see decide.h. What would decide the other way are rules that matched this message then, by its trace, and those that
+ * match its sender now. */
+#include "decide.h"
+
 #include <stdio.h>
 
 #include "base/json_read.h"
 #include "base/utf8.h"
-#include "mail.h"
 #include "mail/message.h"
 #include "route.h"
-#include "rules/wildcard.h"
-#include "scan/learnable.h"
+#include "rules.h"
 #include "store/address.h"
 #include "store/compile.h"
 #include "store/policy.h"
-#include "store/rule.h"
 
-#define PAST_US (30 * 86400 * INT64_C(1000000))
-#define PAST_ROWS 5000
-#define PAST_WAIT_US INT64_C(1000000)
 #define COMPILE_MAX 50000 /* rules of a scope that is looked through now; beyond, the trace has to do */
 #define TRACE_MAX 50
-
-/* ---- how far ---- */
-
-enum reach { REACH_ADDRESS, REACH_STABLE, REACH_DOMAIN, REACH_SUBDOMAINS, REACHES };
-static const char *const reach_words[] = {"address", "stable", "domain", "subdomains", NULL};
-
-struct breadth {
-    enum reach  reach;
-    struct span sender; /* in the sender grammar of rules */
-    int64_t     messages;
-};
-struct breadths {
-    struct address sender;
-    bool           envelope; /* it is the envelope's: there was no From to read */
-    struct breadth items[REACHES];
-    size_t         n;
-    bool           shared; /* a free-mail house, or a suffix under which anybody may be */
-};
-
-static void add(struct breadths *b, enum reach reach, struct span sender)
-{
-    for (size_t i = 0; i < b->n; i++)
-        if (span_eq(b->items[i].sender, sender))
-            return;
-    if (sender.n > 0)
-        b->items[b->n++] = (struct breadth){.reach = reach, .sender = sender};
-}
-
-static int find_sender(struct call *c, const struct mail_delivery *m, struct breadths *out, struct err *e)
-{
-    const struct store_message *msg = &m->t.message;
-    struct span                 text = msg->from_address.n > 0 ? msg->from_address : msg->sender;
-
-    out->envelope = msg->from_address.n == 0;
-    if (msg->direction == DIRECTION_OUTBOUND)
-        return err_set(e, ERR_CONFLICT, "This message was sent from here: there is no stranger to decide about.");
-    if (text.n == 0 || address_parse_path(text, c->arena, &out->sender, e) < 0 || out->sender.full.n == 0)
-        return err_set(e, ERR_CONFLICT, "This message names no sender that a rule could be about.");
-    return 0;
-}
-
-static int find_breadths(struct call *c, const struct mail_delivery *m, struct breadths *out, struct err *e)
-{
-    struct learnable stable;
-    struct span      domain;
-
-    *out = (struct breadths){0};
-    if (find_sender(c, m, out, e) < 0)
-        return -1;
-    domain = out->sender.domain;
-    learnable_breadth(&out->sender, c->arena, &stable);
-    if (stable.sender.n > 0)
-        add(out, REACH_ADDRESS, out->sender.full);
-    out->shared = domain_is_freemail(domain) || domain_is_public_suffix(domain);
-    if (stable.sender.n > 0 && !span_starts(stable.sender, SPAN("*@")))
-        add(out, REACH_STABLE, stable.sender);
-    if (!out->shared && domain.n > 0 && domain.p[0] != '[') {
-        add(out, REACH_DOMAIN, arena_printf(c->arena, "*@%.*s", SPAN_ARG(domain)));
-        add(out, REACH_SUBDOMAINS, domain);
-    }
-    return out->n > 0 ? 0 : err_set(e, ERR_CONFLICT, "The sender's address cannot stand in a rule.");
-}
-
-static bool covers(const struct breadth *b, const struct address *sender, const struct address *one)
-{
-    switch (b->reach) {
-    case REACH_ADDRESS: return span_eq(one->full, sender->full);
-    case REACH_STABLE: return wildcard_match(b->sender, one->full);
-    case REACH_DOMAIN: return span_eq(one->domain, sender->domain);
-    case REACH_SUBDOMAINS: return domain_is_within(one->domain, sender->domain);
-    case REACHES: break;
-    }
-    return false;
-}
-
-/* ---- how much it would have caught ---- */
-
-struct past {
-    struct breadths *b;
-    struct arena     arena; /* of one row */
-    size_t           rows;
-};
-
-static int count_row(void *ctx, const struct store_row *row)
-{
-    struct past   *p = ctx;
-    struct address one;
-
-    p->rows++;
-    arena_reset(&p->arena);
-    if (row->direction == DIRECTION_OUTBOUND ||
-        address_parse_path(p->b->envelope ? row->sender : row->from_address, &p->arena, &one, NULL) < 0)
-        return 0;
-    for (size_t i = 0; i < p->b->n; i++)
-        p->b->items[i].messages += covers(&p->b->items[i], &p->b->sender, &one);
-    return 0;
-}
-
-/* *more_out: there may be others; nobody has looked at all. */
-static int count_past(struct call *c, struct breadths *b, bool *more_out, struct err *e)
-{
-    struct store_words      words = {SEARCH_FROM, b->sender.domain, false};
-    struct store_search     s = {.scope = c->scope, .words = &words, .nwords = 1, .since_us = c->now_us - PAST_US};
-    struct store_search_end end = {.more = true};
-    struct past             p = {.b = b};
-    int64_t                 from = clock_mono_us();
-    int                     rc = 0;
-
-    arena_init(&p.arena, (size_t)1 << 20);
-    while (rc == 0 && end.more && p.rows < PAST_ROWS && clock_mono_us() - from < PAST_WAIT_US) {
-        if ((rc = store_search(c->store, &s, count_row, &p, &end, e)) == 0 && end.more) {
-            s.before = end.next;
-            s.has_before = true;
-        }
-    }
-    arena_fini(&p.arena);
-    *more_out = end.more;
-    return rc;
-}
-
-/* ---- GET …/breadths ---- */
-
-static bool can_prove(const struct call *c)
-{
-    const struct settings *s = c->portal->settings;
-
-    return s->rulesd.scanner.n > 0 || s->rules.authserv_id[0] != '\0';
-}
-
-static const char *warning_of(const struct call *c, const struct breadths *b, enum rule_action action)
-{
-    if (action == RULE_ALLOW && !can_prove(c))
-        return "Nothing here can prove who sent a message, and anybody can write any sender: until a filter can, "
-               "this will let nothing through.";
-    if (b->shared)
-        return "Anybody may have an address at this domain: only the whole address can be meant.";
-    if (action == RULE_ALLOW)
-        return "It holds only for mail that is proven to come from there; a forged sender is judged as before.";
-    return NULL;
-}
-
-struct breadths_query {
-    uint64_t given;
-    int      action;
-};
-static const struct field breadths_fields[] = {{"action", FIELD_WORD, FIELD_REQUIRED, 0, 0, rule_action_words,
-                                                offsetof(struct breadths_query, action), "allow or block"},
-                                               FIELDS_END};
-
-static int breadths(struct call *c, struct err *e)
-{
-    const struct breadths_query *in = c->query;
-    struct mail_delivery         m;
-    struct breadths              b;
-    struct buf                  *out;
-    bool                         more;
-
-    if (mail_find(c, &m, e) < 0 || find_breadths(c, &m, &b, e) < 0 || count_past(c, &b, &more, e) < 0)
-        return -1;
-    out = call_reply(c, 200);
-    json_open(out, NULL, '{');
-    json_open(out, "items", '[');
-    for (size_t i = 0; i < b.n; i++) {
-        json_open(out, NULL, '{');
-        json_add_str(out, "kind", reach_words[b.items[i].reach]);
-        json_add_text(out, "sender", b.items[i].sender);
-        json_add_i64(out, "messages", b.items[i].messages);
-        json_close(out, '}');
-    }
-    json_close(out, ']');
-    json_add_bool(out, "more", more);
-    json_add_str(out, "warning", warning_of(c, &b, (enum rule_action)in->action));
-    json_close(out, '}');
-    return 0;
-}
 
 /* ---- who would decide the other way ---- */
 
@@ -340,30 +154,26 @@ static int meet_all(struct call *c, const struct mail_delivery *m, const struct 
     return 0;
 }
 
-/* ---- POST …/decide ---- */
+/* ---- the rule ---- */
 
-struct decide_body {
-    uint64_t    given;
-    int         action;
-    struct span sender;
+/* What is pressed. */
+struct press {
+    enum rule_action     action;
+    struct span          sender;
+    struct mail_delivery m;
+    struct breadths      b;
 };
-static const struct field decide_fields[] = {{"action", FIELD_WORD, FIELD_REQUIRED, 0, 0, rule_action_words,
-                                              offsetof(struct decide_body, action), "allow or block"},
-                                             {"sender", FIELD_TEXT, FIELD_REQUIRED, 1, STORE_ADDRESS_MAX, NULL,
-                                              offsetof(struct decide_body, sender),
-                                              "One of the breadths that are offered."},
-                                             FIELDS_END};
 
-static const struct breadth *offered(const struct breadths *b, struct span sender)
+static bool offered(const struct breadths *b, struct span sender)
 {
     for (size_t i = 0; i < b->n; i++)
         if (span_eq(b->items[i].sender, sender))
-            return &b->items[i];
-    return NULL;
+            return true;
+    return false;
 }
 
-static int make_rule(struct call *c, const struct breadths *b, const struct decide_body *in, const struct rivals *r,
-                     struct buf *conditions, struct store_rule *out, struct err *e)
+static int make_rule(struct call *c, const struct press *p, const struct rivals *r, struct buf *conditions,
+                     struct store_rule *out, struct err *e)
 {
     struct rule_check check = {.may_regex = false};
     struct rule       rule;
@@ -372,16 +182,16 @@ static int make_rule(struct call *c, const struct breadths *b, const struct deci
 
     buf_init(&json, 16384);
     json_open(&json, NULL, '{');
-    json_add_text(&json, "name", span_head(in->sender, utf8_clip(in->sender, RULE_NAME_MAX)));
-    json_add_str(&json, "action", rule_action_word((enum rule_action)in->action));
+    json_add_text(&json, "name", span_head(p->sender, utf8_clip(p->sender, RULE_NAME_MAX)));
+    json_add_str(&json, "action", rule_action_word(p->action));
     json_add_i64(&json, "priority", r->any && r->first <= RULE_PRIORITY ? r->first - 1 : RULE_PRIORITY);
     json_open(&json, "conditions", '[');
     json_open(&json, NULL, '{');
     json_add_str(&json, "kind", "sender");
-    if (b->envelope)
+    if (p->b.envelope)
         json_add_str(&json, "source", "envelope");
     json_open(&json, "any", '[');
-    json_add_text(&json, NULL, in->sender);
+    json_add_text(&json, NULL, p->sender);
     json_close(&json, ']');
     json_close(&json, '}');
     json_close(&json, ']');
@@ -407,8 +217,10 @@ static int make_rule(struct call *c, const struct breadths *b, const struct deci
 struct same_rule {
     const struct store_rule *as;
     struct arena            *arena;
-    bool                     found;
+    int64_t                  now_us;
+    bool                     found, enabled;
     struct uuid              id;
+    int32_t                  priority;
     struct span              name, note;
 };
 
@@ -421,6 +233,8 @@ static int is_same(void *ctx, const struct store_rule *r)
         return 0;
     s->found = true;
     s->id = r->id;
+    s->enabled = r->enabled && (r->expires_us == 0 || r->expires_us > s->now_us);
+    s->priority = r->priority;
     s->name = arena_dup(s->arena, r->name);
     s->note = arena_dup(s->arena, r->note);
     return 1;
@@ -440,63 +254,152 @@ static int save(struct call *c, struct store_rule *r, struct err *e)
     return store_rule_set(c->store, &c->actor, r, e);
 }
 
-static const char *note_of(struct call *c, const struct mail_delivery *m, const struct rivals *r,
-                           enum rule_action action)
+/* Mail to postmaster@ and abuse@ obeys nobody else's rules. */
+static bool is_operators(struct call *c, const struct mail_delivery *m)
 {
     struct store_resolved who;
     struct address        to;
 
+    return address_parse_path(m->d->delivery.recipient, c->arena, &to, NULL) == 0 &&
+           store_resolve(c->store, to.full, &who, NULL) == 0 && who.special;
+}
+
+static const char *note_of(struct call *c, const struct mail_delivery *m, const struct rivals *r,
+                           enum rule_action action)
+{
     if (r->is_over)
         return arena_printf(c->arena,
                             r->above ? "Saved, but the rule \"%s\", which is set above it, decides first."
                                      : "Saved, but the rule \"%s\" stands in a stronger policy and decides first.",
                             r->over)
             .p;
-    if (address_parse_path(m->d->delivery.recipient, c->arena, &to, NULL) == 0 &&
-        store_resolve(c->store, to.full, &who, NULL) == 0 && who.special)
+    if (is_operators(c, m))
         return "Saved, but mail to postmaster@ and abuse@ obeys the operator's rules alone.";
-    if (action == RULE_ALLOW && !can_prove(c))
+    if (action == RULE_ALLOW && !rules_can_prove(c))
         return "Saved, but nothing here can prove who sent a message: until a filter can, it lets nothing through.";
     return NULL;
 }
 
-static int decide(struct call *c, struct err *e)
-{
-    const struct decide_body *in = c->body;
-    enum rule_action          action = (enum rule_action)in->action;
-    struct mail_delivery      m;
-    struct breadths           b;
-    struct rivals             r = {.action = action == RULE_ALLOW ? RULE_BLOCK : RULE_ALLOW};
-    struct store_rule         rule;
-    struct buf                conditions, *out;
-    int                       rc;
+/* ---- what others ask for ---- */
 
+/* Everything that pressing is about, but for the rule. */
+static int begin(struct call *c, struct span sender, struct press *p, struct rivals *r, struct err *e)
+{
+    *r = (struct rivals){.action = p->action == RULE_ALLOW ? RULE_BLOCK : RULE_ALLOW};
     if (c->scope.kind == SCOPE_GLOBAL)
         return err_set(e, ERR_CONFLICT, "This message was for nobody here: no rule could be theirs.");
-    if (mail_find(c, &m, e) < 0 || find_breadths(c, &m, &b, e) < 0)
+    if (mail_find(c, &p->m, e) < 0 || breadths_find(c, &p->m, &p->b, e) < 0)
         return -1;
-    if (offered(&b, in->sender) == NULL) {
+    p->sender = sender;
+    if (sender.n == 0) {
+        if (p->b.items[0].reach != REACH_ADDRESS)
+            return err_set(e, ERR_CONFLICT, "The sender's address cannot stand in a rule by itself.");
+        p->sender = p->b.items[0].sender;
+    }
+    if (!offered(&p->b, p->sender)) {
         c->member = "sender";
         return err_set(e, ERR_INVALID, "The sender has to be one of those that are offered for this message.");
     }
-    if (store_policy_find(c->store, c->scope, SPAN(POLICY_RULES), &r.into, e) < 0 || meet_all(c, &m, &b, &r, e) < 0)
+    return store_policy_find(c->store, c->scope, SPAN(POLICY_RULES), &r->into, e);
+}
+
+int decide_make(struct call *c, enum rule_action action, struct span sender, struct decided *out, struct err *e)
+{
+    struct press      p = {.action = action};
+    struct rivals     r;
+    struct store_rule rule;
+    struct buf        conditions;
+    int               rc;
+
+    if (begin(c, sender, &p, &r, e) < 0 || meet_all(c, &p.m, &p.b, &r, e) < 0)
         return -1;
     buf_init(&conditions, RULE_JSON_MAX);
-    rc = make_rule(c, &b, in, &r, &conditions, &rule, e) < 0 || save(c, &rule, e) < 0 ? -1 : 0;
+    rc = make_rule(c, &p, &r, &conditions, &rule, e) < 0 || save(c, &rule, e) < 0 ? -1 : 0;
     buf_fini(&conditions);
-    if (rc < 0)
+    if (rc == 0)
+        *out = (struct decided){rule.id, rule.priority, note_of(c, &p.m, &r, action)};
+    return rc;
+}
+
+/* Whether there is such a rule in the policy. */
+static int find_same(struct call *c, const struct press *p, const struct rivals *r, struct same_rule *same,
+                     struct err *e)
+{
+    struct store_rule as;
+    struct buf        conditions;
+    int               rc;
+
+    *same = (struct same_rule){.as = &as, .arena = c->arena, .now_us = c->now_us};
+    buf_init(&conditions, RULE_JSON_MAX);
+    rc = make_rule(c, p, r, &conditions, &as, e) < 0 ||
+                 store_rule_list(c->store, c->scope, &as.policy, NULL, 0, is_same, same, e) < 0
+             ? -1
+             : 0;
+    buf_fini(&conditions);
+    same->as = NULL;
+    return rc;
+}
+
+int decide_look(struct call *c, enum rule_action action, struct decide_stand *out, struct err *e)
+{
+    struct press     p = {.action = action};
+    struct rivals    r;
+    struct same_rule same;
+
+    *out = (struct decide_stand){.rule = uuid_zero};
+    if (begin(c, SPAN_NONE, &p, &r, e) < 0) {
+        if (e->code != ERR_CONFLICT)
+            return -1;
+        *e = ERR_INIT;
+        return 0;
+    }
+    out->possible = true;
+    if (find_same(c, &p, &r, &same, e) < 0)
+        return -1;
+    if (!same.found)
+        return 0;
+    out->rule = same.id;
+    if (meet_all(c, &p.m, &p.b, &r, e) < 0)
+        return -1;
+    out->made = same.enabled && (!r.any || same.priority < r.first);
+    out->over = r.is_over || is_operators(c, &p.m);
+    out->unproven = action == RULE_ALLOW && !rules_can_prove(c);
+    return 0;
+}
+
+/* ---- POST …/decide ---- */
+
+struct decide_body {
+    uint64_t    given;
+    int         action;
+    struct span sender;
+};
+static const struct field decide_fields[] = {{"action", FIELD_WORD, FIELD_REQUIRED, 0, 0, rule_action_words,
+                                              offsetof(struct decide_body, action), "allow or block"},
+                                             {"sender", FIELD_TEXT, FIELD_REQUIRED, 1, STORE_ADDRESS_MAX, NULL,
+                                              offsetof(struct decide_body, sender),
+                                              "One of the breadths that are offered."},
+                                             FIELDS_END};
+
+static int decide(struct call *c, struct err *e)
+{
+    const struct decide_body *in = c->body;
+    struct decided            made;
+    struct buf               *out;
+
+    if (decide_make(c, (enum rule_action)in->action, in->sender, &made, e) < 0)
         return -1;
     out = call_reply(c, 200);
     json_open(out, NULL, '{');
-    json_add_uuid(out, "rule", &rule.id);
-    json_add_i64(out, "priority", rule.priority);
-    json_add_str(out, "note", note_of(c, &m, &r, action));
+    json_add_uuid(out, "rule", &made.rule);
+    json_add_i64(out, "priority", made.priority);
+    json_add_str(out, "note", made.note);
     json_close(out, '}');
     return 0;
 }
 
 static const struct route rows[] = {
-    {HTTPD_GET, "/deliveries/{uid}/{n}/breadths", DEED_SEE_MAIL, OBJECT_DELIVERY, 0, breadths, breadths_fields, NULL,
+    {HTTPD_GET, "/deliveries/{uid}/{n}/breadths", DEED_SEE_MAIL, OBJECT_DELIVERY, 0, breadths_call, breadths_fields, NULL,
      sizeof(struct breadths_query), 0,
      "How far an allow or a block of its sender may reach, and how much mail of 30 days each would have caught.",
      "Breadths"},

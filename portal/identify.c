@@ -189,19 +189,27 @@ static int same_origin(const struct call *c, struct span origin, bool *out, stru
     return is_our_host(c, host, out, e);
 }
 
-int guard(const struct call *c, struct err *e)
+int guard_origin(const struct call *c, struct err *e)
 {
     struct span site = httpd_field(c->request, "Sec-Fetch-Site"), origin = httpd_field(c->request, "Origin");
-    struct span token = identify_token(c), said = httpd_field(c->request, "X-CSRF-Token");
-    char        wanted[CSRF_TEXT + 1];
     bool        ours = true;
 
-    if (c->who.kind == WHO_KEY || (c->route->flags & ROUTE_CROSS_SITE) != 0)
-        return 0;
     if (origin.n > 0 && same_origin(c, origin, &ours, e) < 0)
         return -1;
     if (!ours || (site.n > 0 && !span_is_ci(site, "same-origin")))
         return err_set(e, ERR_DENIED, "This came from a page of another site, and was not done.");
+    return 0;
+}
+
+int guard(const struct call *c, struct err *e)
+{
+    struct span token = identify_token(c), said = httpd_field(c->request, "X-CSRF-Token");
+    char        wanted[CSRF_TEXT + 1];
+
+    if (c->who.kind == WHO_KEY || (c->route->flags & ROUTE_CROSS_SITE) != 0)
+        return 0;
+    if (guard_origin(c, e) < 0)
+        return -1;
     if (c->who.kind == WHO_NOBODY)
         return 0;
     csrf_of(token, wanted);

@@ -8,31 +8,32 @@ const char *const standing_words[] = {"nobody", "user", "clerk", "owner", "admin
 
 #define PERSON "This is for the person whose mailbox it is, and for the owners of the domain."
 #define OWNERS "This is for the owners of the domain."
+#define LINK "A link in a digest does not do this: please sign in."
 #define OPERATOR "This is for the operator of the service."
 
 /* clang-format off */
 const struct deed_row deed_rows[DEEDS] = {
-    [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  true,  NULL,           ""},
-    [DEED_SELF]           = {"self",           STANDING_USER,  true,  true,  NULL,           "This is for people who have signed in."},
-    [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  true,  false, NULL,           "Staff cannot touch a person's credentials."},
-    [DEED_SUBSCRIBE]      = {"digests",        STANDING_USER,  true,  false, NULL,           "Staff cannot touch a person's digests."},
-    [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  true,  "mail:read",    PERSON},
-    [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  true,  false, NULL,           "Staff cannot open mail."},
-    [DEED_ACT_ON_MAIL]    = {"mail.act",       STANDING_USER,  true,  true,  "mail:act",     PERSON},
-    [DEED_DECIDE_RELEASE] = {"mail.decide",    STANDING_OWNER, false, true,  "mail:act",     "An owner of the domain decides about this one; you can ask for it."},
-    [DEED_RELEASE_VIRUS]  = {"mail.virus",     STANDING_ADMIN, false, false, NULL,           "Only the operator can release a message with a virus."},
-    [DEED_EXPORT]         = {"mail.export",    STANDING_USER,  false, false, "mail:read",    "Staff cannot export."},
-    [DEED_SEE_RULES]      = {"rules.see",      STANDING_USER,  false, true,  "rules:read",   PERSON},
-    [DEED_WRITE_RULES]    = {"rules.write",    STANDING_USER,  false, true,  "rules:write",  PERSON},
-    [DEED_EXPORT_RULES]   = {"rules.export",   STANDING_USER,  false, false, "rules:read",   "Staff cannot export."},
-    [DEED_SEE_DOMAIN]     = {"domain.see",     STANDING_OWNER, false, true,  "domain:read",  OWNERS},
-    [DEED_WRITE_POLICIES] = {"policies.write", STANDING_OWNER, false, true,  "rules:write",  OWNERS},
-    [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, false, true,  "domain:write", OWNERS},
-    [DEED_WRITE_DOMAIN]   = {"domain.write",   STANDING_OWNER, false, true,  "domain:write", OWNERS},
-    [DEED_SEE_AUDIT]      = {"audit.see",      STANDING_USER,  false, true,  "audit:read",   PERSON},
-    [DEED_EXPORT_AUDIT]   = {"audit.export",   STANDING_USER,  false, false, "audit:read",   "Staff cannot export."},
-    [DEED_HAND_OFF]       = {"hand-off",       STANDING_OWNER, false, false, "sso",          "Only an API key with the scope sso makes hand-offs."},
-    [DEED_OPERATE]        = {"operate",        STANDING_ADMIN, false, false, "operate",      OPERATOR},
+    [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  true,  false, NULL,           ""},
+    [DEED_SELF]           = {"self",           STANDING_USER,  true,  true,  false, NULL,           "This is for people who have signed in."},
+    [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  true,  false, false, NULL,           "Staff cannot touch a person's credentials."},
+    [DEED_SUBSCRIBE]      = {"digests",        STANDING_USER,  true,  false, false, NULL,           "Staff cannot touch a person's digests."},
+    [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  true,  true,  "mail:read",    PERSON},
+    [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  true,  false, false, NULL,           "Staff cannot open mail."},
+    [DEED_ACT_ON_MAIL]    = {"mail.act",       STANDING_USER,  true,  true,  true,  "mail:act",     PERSON},
+    [DEED_DECIDE_RELEASE] = {"mail.decide",    STANDING_OWNER, false, true,  false, "mail:act",     "An owner of the domain decides about this one; you can ask for it."},
+    [DEED_RELEASE_VIRUS]  = {"mail.virus",     STANDING_ADMIN, false, false, false, NULL,           "Only the operator can release a message with a virus."},
+    [DEED_EXPORT]         = {"mail.export",    STANDING_USER,  false, false, false, "mail:read",    "Staff cannot export."},
+    [DEED_SEE_RULES]      = {"rules.see",      STANDING_USER,  false, true,  false, "rules:read",   PERSON},
+    [DEED_WRITE_RULES]    = {"rules.write",    STANDING_USER,  false, true,  true,  "rules:write",  PERSON},
+    [DEED_EXPORT_RULES]   = {"rules.export",   STANDING_USER,  false, false, false, "rules:read",   "Staff cannot export."},
+    [DEED_SEE_DOMAIN]     = {"domain.see",     STANDING_OWNER, false, true,  false, "domain:read",  OWNERS},
+    [DEED_WRITE_POLICIES] = {"policies.write", STANDING_OWNER, false, true,  false, "rules:write",  OWNERS},
+    [DEED_WRITE_PEOPLE]   = {"people.write",   STANDING_OWNER, false, true,  false, "domain:write", OWNERS},
+    [DEED_WRITE_DOMAIN]   = {"domain.write",   STANDING_OWNER, false, true,  false, "domain:write", OWNERS},
+    [DEED_SEE_AUDIT]      = {"audit.see",      STANDING_USER,  false, true,  false, "audit:read",   PERSON},
+    [DEED_EXPORT_AUDIT]   = {"audit.export",   STANDING_USER,  false, false, false, "audit:read",   "Staff cannot export."},
+    [DEED_HAND_OFF]       = {"hand-off",       STANDING_OWNER, false, false, false, "sso",          "Only an API key with the scope sso makes hand-offs."},
+    [DEED_OPERATE]        = {"operate",        STANDING_ADMIN, false, false, false, "operate",      OPERATOR},
 };
 /* clang-format on */
 
@@ -94,6 +95,12 @@ int standing_in(struct store *s, const struct who *w, const struct store_scope *
     *out = STANDING_NONE;
     if (w->kind == WHO_NOBODY)
         return 0;
+    if (w->kind == WHO_LINK) {
+        bool here = scope->kind == w->link_scope.kind && uuid_eq(&scope->id, &w->link_scope.id);
+
+        *out = here ? STANDING_USER : STANDING_NONE;
+        return 0;
+    }
     if (w->kind == WHO_SESSION && w->account.admin) {
         *out = STANDING_ADMIN;
         return 0;
@@ -104,6 +111,16 @@ int standing_in(struct store *s, const struct who *w, const struct store_scope *
     case SCOPE_MAILBOX: return in_mailbox(s, w, &scope->id, out, e);
     }
     return 0;
+}
+
+/* What holds for all of a domain is for its owners, also where the delivery is nobody's in particular. */
+static int refuse_link(enum deed deed, const struct deed_row *row, const struct store_scope *scope, struct err *e)
+{
+    if (row->least > STANDING_USER)
+        return err_set(e, ERR_DENIED, "%s", row->refusal);
+    if (deed == DEED_WRITE_RULES && scope != NULL && scope->kind != SCOPE_MAILBOX)
+        return err_set(e, ERR_DENIED, "%s", OWNERS);
+    return row->link ? 0 : err_set(e, ERR_DENIED, "%s", LINK);
 }
 
 static int refuse_by_kind(const struct who *w, const struct deed_row *row, struct err *e)
@@ -125,7 +142,7 @@ int permit(struct store *s, const struct who *w, enum deed deed, const struct st
 
     if (deed == DEED_OPEN)
         return 0;
-    if (refuse_by_kind(w, row, e) < 0)
+    if (refuse_by_kind(w, row, e) < 0 || (w->kind == WHO_LINK && refuse_link(deed, row, scope, e) < 0))
         return -1;
     if (scope == NULL)
         return w->kind != WHO_NOBODY ? 0 : err_set(e, ERR_DENIED, "%s", row->refusal);

@@ -8,6 +8,8 @@
  * Clerks    have the quarantine of other people's mailboxes and of their domain, and nothing else there: the table says which deeds those
  *           are, route_permit() (route.h) that they are about held mail alone. In a mailbox of their own they are the person.
  * Keys      of programs stand where they are bound (store/api_key.h), as high as their role, and never as a person.
+ * Links     of a digest stand in the scope of the one delivery that they are about, as the person there and nowhere higher, whoever it was sent to,
+ *           and do what the table says links may.
  * Staff     who came by a staff hand-off has the standing of the person, but for what the table says staff may not do. */
 #ifndef POSTERN_PORTAL_PERMIT_H
 #define POSTERN_PORTAL_PERMIT_H
@@ -49,14 +51,16 @@ extern const struct deed_row {
     enum standing least;     /* in the object's scope */
     bool          clerk;     /* may a clerk of the domain, in what is not their own */
     bool          staff;     /* may staff do it */
+    bool          link;      /* may a link of a digest, for who presses it */
     const char   *key_scope; /* what an API key needs for it; NULL: no key may */
     const char   *refusal;   /* a sentence for who stands too low */
 } deed_rows[DEEDS];
 
 /* Who calls. Everything is borrowed from the call's arena. */
 struct who {
-    enum { WHO_NOBODY, WHO_SESSION, WHO_KEY } kind;
-    struct store_account account; /* of a session */
+    enum { WHO_NOBODY, WHO_SESSION, WHO_KEY, WHO_LINK } kind;
+    struct store_account account; /* of a session; of a link: whose digest it is in */
+    struct store_scope   link_scope; /* that its delivery lives in */
     struct uuid          session, key;
     bool                 staff;
     struct span          acting_for; /* staff: who really sits there */
