@@ -25,11 +25,11 @@ function Preview({ found, filter, onFilter }) {
     const shown = found.items.filter((i) => !filter || i.state === filter);
     const cut = Object.keys(states).some((s) => found[s] > SHOWN);
 
-    return html`<div class="presets" role="group" aria-label=${t("import.remark")}>${Object.keys(states).filter((s) => found[s] > 0).map((s) => html`<button type="button" class="preset" aria-pressed=${filter === s} onClick=${() => onFilter(filter === s ? null : s)}>${t(`import.state.${s}`)} · ${t("lists.count", { n: found[s] })}</button>`)}</div>
+    return html`<div class="presets" role="group" aria-label=${t("import.result")}>${Object.keys(states).filter((s) => found[s] > 0).map((s) => html`<button type="button" class="preset" aria-pressed=${filter === s} onClick=${() => onFilter(filter === s ? null : s)}>${t(`import.state.${s}`)} · ${t("lists.count", { n: found[s] })}</button>`)}</div>
         ${cut && html`<p class="quiet">${t("import.first", { n: SHOWN })}</p>`}
         ${!found.whole && html`<p class="quiet">${t("conflict.part")}</p>`}
-        <div class="scroll" tabindex="0" role="region" aria-label=${t("import.preview")}><table class="table"><thead><tr><th class="number">${t("import.line")}</th><th>${t("import.result")}</th><th>${t("import.entry")}</th><th>${t("import.remark")}</th></tr></thead>
-            <tbody>${shown.map((i) => html`<tr><td class="number">${i.line}</td><td><${State} state=${i.state} /></td><td>${i.action && html`<span class="quiet">${t(`rules.${i.action}`)}</span> `}<bdi class="mono">${i.text}</bdi></td><td class="quiet"><${Remark} item=${i} /></td></tr>`)}</tbody></table></div>`;
+        <table class="table"><thead><tr><th class="number">${t("import.line")}</th><th>${t("import.result")}</th><th>${t("import.entry")}</th></tr></thead>
+            <tbody>${shown.map((i) => html`<tr><td class="number">${i.line}</td><td><${State} state=${i.state} /></td><td>${i.action && html`<span class="quiet">${t(`rules.${i.action}`)}</span> `}<bdi class="mono">${i.text}</bdi><span class="quiet remark"><${Remark} item=${i} /></span></td></tr>`)}</tbody></table>`;
 }
 
 export function Import({ scope, path, policies }) {
