@@ -218,6 +218,9 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
 static void end(struct parts *p)
 {
     health_stop(&p->health);
+    if (p->store != NULL && p->slot.fd >= 0)
+        store_run_free(p->store, span_of(p->slot.name),
+                       NULL); /* what is claimed and not sent: nobody has to wait for the lease */
     post_fini(&p->post);
     store_close(&p->store);
     slot_leave(&p->slot);

@@ -7,13 +7,23 @@
 
 #define BRAND_KEPT_US (60 * INT64_C(1000000))
 #define SECOND_US INT64_C(1000000)
+#define CLAIMS_MAX ((size_t)1 << 20)
 
-void post_init(struct post *p) { buf_init(&p->letter, 2 * LETTER_MAX); }
+/* Together far less than RUN_LEASE_US: nobody else takes a run whose letter is on its way. */
+static const struct smtp_how patience = {.connect_ms = 20000, .reply_ms = 30000, .end_ms = 120000};
+#define LETTER_MOST_US (300 * SECOND_US)
+
+void post_init(struct post *p)
+{
+    buf_init(&p->letter, 2 * LETTER_MAX);
+    arena_init(&p->claims, CLAIMS_MAX);
+}
 
 void post_fini(struct post *p)
 {
     smtp_client_close(&p->smtp);
     buf_fini(&p->letter);
+    arena_fini(&p->claims);
 }
 
 int64_t post_rest_us(const struct post *p)
@@ -104,7 +114,7 @@ static int hand_over(struct post *p, const struct store_run *r, struct span from
         .from = from, .rcpt = &r->recipient, .nrcpt = 1, .message = buf_span(&p->letter), .notify_never = true};
 
     *result = (struct smtp_result){.fate = SMTP_UNSENT};
-    if (p->smtp == NULL && smtp_client_open(p->settings->smtp.url, NULL, &p->smtp, e) < 0)
+    if (p->smtp == NULL && smtp_client_open(p->settings->smtp.url, &patience, &p->smtp, e) < 0)
         return -1;
     p->last_mono_us = clock_mono_us();
     if (smtp_client_send(p->smtp, &letter, result, e) < 0) {
@@ -131,24 +141,55 @@ static int send_one(struct post *p, const struct store_digest *d, const struct s
                                     : put_off(p, r, span_of(result.reply.text), now_us, e);
 }
 
-int post_step(struct post *p, int64_t now_us, struct err *e)
+/* The next run at hand; 1, 0 none is due, -1. Those whose lease could lapse under way are given back first. */
+static int next_run(struct post *p, int64_t now_us, struct store_run **out, struct err *e)
+{
+    int n;
+
+    if (p->stumbled || (p->at < p->nruns && clock_mono_us() - p->claimed_mono_us > RUN_LEASE_US - LETTER_MOST_US)) {
+        p->at = p->nruns = 0;
+        if (store_run_free(p->look.store, p->by, e) < 0)
+            return -1;
+        p->stumbled = false;
+    }
+    if (p->at == p->nruns) {
+        p->at = p->nruns = 0;
+        arena_reset(&p->claims);
+        p->claimed_mono_us = clock_mono_us();
+        if ((n = store_run_claim(p->look.store, p->by, now_us, &p->claims, p->runs, COUNT(p->runs), e)) <= 0)
+            return n;
+        p->nruns = (size_t)n;
+    }
+    *out = &p->runs[p->at++];
+    return 1;
+}
+
+static int step(struct post *p, int64_t now_us, struct err *e)
 {
     struct store_digest d;
-    struct store_run    r;
+    struct store_run   *r;
     int                 rc;
 
     arena_reset(p->a);
-    if ((rc = store_run_claim(p->look.store, p->by, now_us, p->a, &r, e)) <= 0) {
+    if ((rc = next_run(p, now_us, &r, e)) <= 0) {
         if (rc == 0)
             smtp_client_close(&p->smtp); /* no server is kept waiting */
         return rc;
     }
-    rc = store_digest_get(p->look.store, r.subscription, &d, e);
+    rc = store_digest_get(p->look.store, r->subscription, &d, e);
     if (rc < 0 && e->code != ERR_NOT_FOUND)
         return -1;
     if (rc < 0 || !d.stands) {
         *e = ERR_INIT;
-        return give_up(p, &r, SPAN("this digest is nobody's any more"), now_us, e) < 0 ? -1 : 1;
+        return give_up(p, r, SPAN("this digest is nobody's any more"), now_us, e) < 0 ? -1 : 1;
     }
-    return send_one(p, &d, &r, now_us, e) < 0 ? -1 : 1;
+    return send_one(p, &d, r, now_us, e) < 0 ? -1 : 1;
+}
+
+int post_step(struct post *p, int64_t now_us, struct err *e)
+{
+    int rc = step(p, now_us, e);
+
+    p->stumbled = p->stumbled || rc < 0;
+    return rc;
 }

@@ -16,6 +16,7 @@
 
 #define POST_FIRST_US (30 * INT64_C(1000000))
 #define POST_LONGEST_US (3600 * INT64_C(1000000))
+#define POST_BATCH 32 /* runs that are claimed at once */
 #define POST_GIVE_UP_US (2 * 86400 * INT64_C(1000000))
 
 struct post_counts {
@@ -30,6 +31,12 @@ struct post {
     struct post_counts    *counts;
     struct arena          *a; /* reset between letters */
     struct buf             letter;
+
+    struct arena     claims; /* texts of the runs at hand */
+    struct store_run runs[POST_BATCH];
+    size_t           nruns, at;
+    int64_t          claimed_mono_us;
+    bool             stumbled; /* the database was away: what is claimed is given back when it is there again */
 
     struct smtp_client *smtp;         /* NULL: not connected */
     int64_t             last_mono_us; /* when the last one left */

@@ -473,15 +473,14 @@ static int quiet_is_due(const struct digest_look *l, const struct store_digest *
     return rc < 0 ? -1 : now_us - (rc > 0 ? last.until_us : d->created_us) >= WEEK_US;
 }
 
-int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
-                 struct arena *a, struct uuid *id_out, struct err *e)
+int digest_plan(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                struct arena *a, struct store_run_plan *out, struct err *e)
 {
     struct digest_content  c;
     struct store_run_item *items;
-    struct store_run       r = {.subscription = d->id, .until_us = until_us, .recipient = span_of(d->address)};
-    bool                   begun;
     int                    rc;
 
+    *out = (struct store_run_plan){.run = {.subscription = d->id, .until_us = until_us}};
     if (digest_content_new(l, d, now_us, a, &c, e) < 0)
         return -1;
     if (c.nitems == 0 && (rc = quiet_is_due(l, d, now_us, a, e)) <= 0)
@@ -490,9 +489,22 @@ int digest_begin(const struct digest_look *l, const struct store_digest *d, int6
         return err_set(e, ERR_LIMIT, "no memory for a digest of %zu messages", c.nitems);
     for (size_t i = 0; i < c.nitems; i++)
         items[i] = (struct store_run_item){c.items[i].key, c.items[i].place};
-    r.since_us = c.since_us;
-    r.quiet = c.nitems == 0;
-    if (store_run_begin(l->store, &r, items, c.nitems, now_us, id_out, &begun, e) < 0)
-        return -1;
-    return begun;
+    out->items = items;
+    out->nitems = c.nitems;
+    out->run.since_us = c.since_us;
+    out->run.quiet = c.nitems == 0;
+    out->run.recipient = arena_dup(a, span_of(d->address));
+    return a->full ? err_set(e, ERR_LIMIT, "no memory for a digest") : 1;
+}
+
+int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                 struct arena *a, struct uuid *id_out, struct err *e)
+{
+    struct store_run_plan p;
+    int                   rc = digest_plan(l, d, until_us, now_us, a, &p, e);
+
+    if (rc <= 0 || store_run_begin(l->store, &p, 1, now_us, e) < 0)
+        return rc <= 0 ? rc : -1;
+    *id_out = p.run.id;
+    return p.begun;
 }

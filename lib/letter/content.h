@@ -67,8 +67,11 @@ int digest_content_of(const struct digest_look *l, const struct store_digest *d,
 int digest_content_one(const struct digest_look *l, const struct store_digest *d, const struct store_key *key,
                        struct arena *a, struct digest_item *out, struct err *e);
 
-/* Begins a run with what is new, for who asks now or at the hour: 1 and its id; 0: nothing is new (and no quiet week is over), or it was
- * begun already; -1. until_us: the end of the window, unique of the subscription. */
+/* What store_run_begin() needs, in `a`: 1; 0: nothing is new (and no quiet week is over); -1. until_us: the end of the window, unique of
+ * the subscription. */
+int digest_plan(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                struct arena *a, struct store_run_plan *out, struct err *e);
+/* Begins a single one: 1 and its id; 0: nothing is new, or it was begun already; -1. */
 int digest_begin(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
                  struct arena *a, struct uuid *id_out, struct err *e);
 

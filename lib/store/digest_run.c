@@ -18,7 +18,7 @@ static const char item_sql[] = "INSERT INTO digest_item (subscription_id, uid, n
                                " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 #define DUE "state = 'waiting' AND next_us <= $1 AND lease_until_us <= $1"
 static const char claim_sql[] = "UPDATE digest_run SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1"
-                                " WHERE id = (SELECT id FROM digest_run WHERE " DUE " ORDER BY next_us, id LIMIT 1)"
+                                " WHERE id IN (SELECT id FROM digest_run WHERE " DUE " ORDER BY next_us, id LIMIT $4)"
                                 " AND " DUE " RETURNING " COLUMNS;
 static const char end_sql[] = "UPDATE digest_run SET state = $3, answer = $4, changed_us = $5, lease_until_us = 0,"
                               " lease_by = '' WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
@@ -161,49 +161,82 @@ static int put_items(struct store *s, const struct uuid *run, const struct uuid 
     return 1;
 }
 
-static int begin(struct store *s, const struct store_run *r, const struct store_run_item *items, size_t nitems,
-                 int64_t now_us, const struct uuid *id, struct err *e)
+#define BEGUN "postern_digest_begun" /* a savepoint: one that cannot be begun leaves the others */
+
+static int begin(struct store *s, struct store_run_plan *p, int64_t now_us, struct err *e)
 {
-    const struct db_val vals[] = {
-        dbv_uuid(id),       dbv_uuid(&r->subscription), dbv_i64(r->since_us),     dbv_i64(r->until_us),
-        dbv_bool(r->quiet), dbv_text(r->recipient),     dbv_i64((int64_t)nitems), dbv_i64(now_us)};
+    const struct store_run *r = &p->run;
+    const struct db_val     vals[] = {
+            dbv_uuid(&r->id),   dbv_uuid(&r->subscription), dbv_i64(r->since_us),        dbv_i64(r->until_us),
+            dbv_bool(r->quiet), dbv_text(r->recipient),     dbv_i64((int64_t)p->nitems), dbv_i64(now_us)};
     int64_t changed = 0;
 
     if (db_run(s->log, begin_sql, vals, COUNT(vals), &changed, e) < 0)
         return -1;
-    return changed == 1 ? put_items(s, id, &r->subscription, items, nitems, e) : 0;
+    return changed == 1 ? put_items(s, &r->id, &r->subscription, p->items, p->nitems, e) : 0;
 }
 
-int store_run_begin(struct store *s, const struct store_run *r, const struct store_run_item *items, size_t nitems,
-                    int64_t now_us, struct uuid *id_out, bool *begun_out, struct err *e)
+static int begin_one(struct store *s, struct store_run_plan *p, int64_t now_us, struct err *e)
 {
     int rc;
 
-    *begun_out = false;
-    *id_out = uuid7_make();
-    if (nitems > RUN_ITEMS_MAX)
+    p->run.id = uuid7_make();
+    p->run.total = (int64_t)p->nitems;
+    p->begun = false;
+    if (p->nitems > RUN_ITEMS_MAX)
         return err_set(e, ERR_LIMIT, "a digest lists at most %d messages", RUN_ITEMS_MAX);
+    if (db_run(s->log, "SAVEPOINT " BEGUN, NULL, 0, NULL, e) < 0 || (rc = begin(s, p, now_us, e)) < 0)
+        return -1;
+    if (rc == 0 && db_run(s->log, "ROLLBACK TO SAVEPOINT " BEGUN, NULL, 0, NULL, e) < 0)
+        return -1;
+    p->begun = rc > 0;
+    return db_run(s->log, "RELEASE SAVEPOINT " BEGUN, NULL, 0, NULL, e);
+}
+
+int store_run_begin(struct store *s, struct store_run_plan *plans, size_t n, int64_t now_us, struct err *e)
+{
+    int rc = 0;
+
     if (db_begin(s->log, e) < 0)
         return -1;
-    rc = begin(s, r, items, nitems, now_us, id_out, e);
-    if (rc <= 0) {
-        db_rollback(s->log);
-        return rc;
-    }
-    if (db_commit(s->log, e) < 0)
-        return -1;
-    *begun_out = true;
-    return 0;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = begin_one(s, &plans[i], now_us, e);
+    if (rc == 0)
+        return db_commit(s->log, e);
+    db_rollback(s->log);
+    return -1;
 }
 
 /* ---- sent ---- */
 
-int store_run_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_run *out,
+struct claimed {
+    struct store_run *out;
+    struct arena     *a;
+    size_t            n, max;
+};
+
+static int each_claimed(void *arg, struct db_rows *r)
+{
+    struct claimed   *c = arg;
+    struct store_run *to = &c->out[c->n];
+
+    if (c->n == c->max || read_run(r, to) < 0)
+        return 0;
+    to->recipient = arena_dup(c->a, to->recipient);
+    to->answer = arena_dup(c->a, to->answer);
+    c->n++;
+    return 0;
+}
+
+int store_run_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_run *out, size_t max,
                     struct err *e)
 {
-    const struct db_val vals[] = {dbv_i64(now_us), dbv_i64(now_us + RUN_LEASE_US), dbv_text(by)};
+    struct claimed      c = {out, a, 0, max};
+    const struct db_val vals[] = {dbv_i64(now_us), dbv_i64(now_us + RUN_LEASE_US), dbv_text(by), dbv_i64((int64_t)max)};
 
-    return one(s, claim_sql, vals, COUNT(vals), a, out, e);
+    if (row_each(s->log, claim_sql, vals, COUNT(vals), each_claimed, &c, e) < 0)
+        return -1;
+    return a->full ? err_set(e, ERR_LIMIT, "no memory for digests' runs") : (int)c.n;
 }
 
 static int change(struct store *s, const char *sql, const struct db_val *vals, size_t n, struct err *e)

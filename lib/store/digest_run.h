@@ -10,7 +10,7 @@
 
 #include "store/message.h"
 
-#define RUN_LEASE_US (2 * 60 * INT64_C(1000000))
+#define RUN_LEASE_US (10 * 60 * INT64_C(1000000)) /* longer than a letter can be on its way to the mail server */
 #define RUN_KEEP_US (16 * 86400 * INT64_C(1000000))
 #define RUN_ITEMS_MAX 10000 /* of one run: what is beyond waits for the next */
 
@@ -37,12 +37,18 @@ typedef int (*store_run_item_fn)(void *ctx, const struct store_run_item *i);
 /* What a subscription has listed of the deliveries since then, in order of keys. */
 int store_run_listed(struct store *s, struct uuid subscription, int64_t since_us, store_run_item_fn fn, void *ctx,
                      struct err *e);
-/* Uses subscription, since_us, until_us, quiet, recipient; total becomes nitems. *begun_out false: there is one of this window, or somebody
- * has listed one of the items meanwhile; nothing was written. */
-int store_run_begin(struct store *s, const struct store_run *r, const struct store_run_item *items, size_t nitems,
-                    int64_t now_us, struct uuid *id_out, bool *begun_out, struct err *e);
-/* The next that is due: 1 and the row (texts in `a`), 0 none, -1. */
-int store_run_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_run *out,
+/* One to be begun, with its items. */
+struct store_run_plan {
+    struct store_run             run; /* subscription, since_us, until_us, quiet, recipient */
+    const struct store_run_item *items;
+    size_t                       nitems;
+    bool begun; /* out; false: there is one of this window, or somebody has listed one of the items
+                                           meanwhile: nothing of it was written */
+};
+/* All in one transaction. run.id is made here, run.total becomes nitems. */
+int store_run_begin(struct store *s, struct store_run_plan *plans, size_t n, int64_t now_us, struct err *e);
+/* At most `max` that are due, the longest first as far as the database keeps order; texts in `a`. How many, or -1. */
+int store_run_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_run *out, size_t max,
                     struct err *e);
 /* By who holds the lease; ERR_CONFLICT: somebody else does by now. */
 int store_run_sent(struct store *s, struct uuid id, struct span by, struct span answer, int64_t now_us, struct err *e);

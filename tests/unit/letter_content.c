@@ -75,7 +75,7 @@ static struct uuid send(struct desk *k)
     struct uuid      id;
 
     assert_int_equal(digest_begin(&k->look, &k->d, k->now_us, k->now_us, &k->a, &id, &k->w->e), 1);
-    assert_int_equal(store_run_claim(k->w->more, SPAN("us"), k->now_us, &k->a, &run, &k->w->e), 1);
+    assert_int_equal(store_run_claim(k->w->more, SPAN("us"), k->now_us, &k->a, &run, 1, &k->w->e), 1);
     OK(k->w, store_run_sent(k->w->more, id, SPAN("us"), SPAN("250"), k->now_us, &k->w->e));
     return id;
 }

@@ -18,10 +18,11 @@ static struct store_run a_run(const struct uuid *subscription, int64_t until_us)
 static bool begin(struct world *w, const struct store_run *r, const struct store_run_item *items, size_t n,
                   struct uuid *id)
 {
-    bool begun;
+    struct store_run_plan p = {.run = *r, .items = items, .nitems = n};
 
-    OK(w, store_run_begin(w->more, r, items, n, AT_US, id, &begun, &w->e));
-    return begun;
+    OK(w, store_run_begin(w->more, &p, 1, AT_US, &w->e));
+    *id = p.run.id;
+    return p.begun;
 }
 
 struct listed {
@@ -62,6 +63,27 @@ static void a_window_is_begun_once_and_a_delivery_listed_once(void **state)
     CHECK("another subscription", begin(w, &other, items, 3, &no));
 }
 
+static void of_several_one_that_cannot_be_begun_leaves_the_others(void **state)
+{
+    struct world               *w = world_of(state);
+    struct store_run            r = a_run(&anna, AT_US), got[4];
+    const struct store_run_item items[] = {{{uuid7_make(), 1}, 1}, {{uuid7_make(), 1}, 1}, {{uuid7_make(), 1}, 1}};
+    struct store_run_plan       plans[] = {{.run = a_run(&berta, AT_US), .items = items, .nitems = 1},
+                                           {.run = a_run(&anna, AT_US), .items = items + 1, .nitems = 1},
+                                           {.run = a_run(&berta, AT_US + 1), .items = items + 2, .nitems = 1}};
+    struct uuid                 id;
+    struct arena                a;
+
+    arena_init(&a, 1 << 16);
+    begin(w, &r, NULL, 0, &id);
+    OK(w, store_run_begin(w->more, plans, 3, AT_US, &w->e));
+    assert_true(plans[0].begun && !plans[1].begun && plans[2].begun);
+    assert_true(listed(w, &anna) == 0 && listed(w, &berta) == 2);
+    CHECK("as many as are asked for", store_run_claim(w->more, SPAN("one"), AT_US, &a, got, 2, &w->e) == 2);
+    CHECK("and what is left", store_run_claim(w->more, SPAN("two"), AT_US, &a, got, 4, &w->e) == 1);
+    arena_fini(&a);
+}
+
 static void one_has_it_at_a_time_and_it_is_sent_once(void **state)
 {
     struct world    *w = world_of(state);
@@ -71,14 +93,15 @@ static void one_has_it_at_a_time_and_it_is_sent_once(void **state)
 
     arena_init(&a, 1 << 16);
     begin(w, &r, NULL, 0, &id);
-    CHECK("claimed", store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e) == 1);
+    CHECK("claimed", store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e) == 1);
     assert_true(uuid_eq(&got.id, &id) && span_is(got.recipient, "anna@ours.example") && got.attempts == 1);
-    CHECK("by nobody else", store_run_claim(w->more, SPAN("two"), AT_US, &a, &got, &w->e) == 0);
-    CHECK("until the lease lapses", store_run_claim(w->more, SPAN("two"), AT_US + RUN_LEASE_US, &a, &got, &w->e) == 1);
+    CHECK("by nobody else", store_run_claim(w->more, SPAN("two"), AT_US, &a, &got, 1, &w->e) == 0);
+    CHECK("until the lease lapses",
+          store_run_claim(w->more, SPAN("two"), AT_US + RUN_LEASE_US, &a, &got, 1, &w->e) == 1);
     assert_int_equal(store_run_sent(w->more, id, SPAN("one"), SPAN("250"), AT_US, &w->e), -1);
     assert_int_equal(w->e.code, ERR_CONFLICT);
     OK(w, store_run_sent(w->more, id, SPAN("two"), SPAN("250 Ok"), AT_US + 7, &w->e));
-    CHECK("never again", store_run_claim(w->more, SPAN("two"), AT_US * 2, &a, &got, &w->e) == 0);
+    CHECK("never again", store_run_claim(w->more, SPAN("two"), AT_US * 2, &a, &got, 1, &w->e) == 0);
     assert_int_equal(store_run_last(w->more, anna, &a, &got, &w->e), 1);
     assert_true(got.state == RUN_SENT && span_is(got.answer, "250 Ok"));
     arena_fini(&a);
@@ -93,11 +116,11 @@ static void a_killed_ones_lease_is_its_own_to_end(void **state)
 
     arena_init(&a, 1 << 16);
     begin(w, &r, NULL, 0, &id);
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     OK(w, store_run_free(w->more, SPAN("two"), &w->e));
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 0);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 0);
     OK(w, store_run_free(w->more, SPAN("one"), &w->e));
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     arena_fini(&a);
 }
 
@@ -112,10 +135,10 @@ static void what_was_put_off_waits_and_what_was_refused_gives_its_items_back(voi
 
     arena_init(&a, 1 << 16);
     begin(w, &r, &item, 1, &id);
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     OK(w, store_run_later(w->more, id, SPAN("one"), AT_US + 60, SPAN("451 later"), AT_US, &w->e));
-    CHECK("not before", store_run_claim(w->more, SPAN("one"), AT_US + 59, &a, &got, &w->e) == 0);
-    CHECK("then", store_run_claim(w->more, SPAN("one"), AT_US + 60, &a, &got, &w->e) == 1 && got.attempts == 2);
+    CHECK("not before", store_run_claim(w->more, SPAN("one"), AT_US + 59, &a, &got, 1, &w->e) == 0);
+    CHECK("then", store_run_claim(w->more, SPAN("one"), AT_US + 60, &a, &got, 1, &w->e) == 1 && got.attempts == 2);
     OK(w, store_run_failed(w->more, id, SPAN("one"), SPAN("550 no"), AT_US, &w->e));
     OK(w, store_run_sums(w->more, AT_US, &sums, &w->e));
     assert_true(sums.waiting == 0 && sums.failed == 1);
@@ -138,10 +161,10 @@ static void what_was_sent_is_sent_again_when_asked(void **state)
     assert_int_equal(store_run_again(w->more, id, AT_US, &w->e), -1);
     assert_int_equal(w->e.code, ERR_CONFLICT);
     w->e = ERR_INIT;
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     OK(w, store_run_sent(w->more, id, SPAN("one"), SPAN("250"), AT_US, &w->e));
     OK(w, store_run_again(w->more, id, AT_US, &w->e));
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     assert_int_equal(got.again, 1);
     arena_fini(&a);
 }
@@ -175,7 +198,7 @@ static void what_is_old_is_forgotten(void **state)
     begin(w, &r, &item, 1, &id);
     OK(w, store_run_trim(w->more, AT_US + 2 * RUN_KEEP_US, &w->e));
     CHECK("not what waits", listed(w, &anna) == 1);
-    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, &w->e), 1);
+    assert_int_equal(store_run_claim(w->more, SPAN("one"), AT_US, &a, &got, 1, &w->e), 1);
     OK(w, store_run_sent(w->more, id, SPAN("one"), SPAN("250"), AT_US, &w->e));
     OK(w, store_run_trim(w->more, AT_US + RUN_KEEP_US, &w->e));
     CHECK("nor what is young", listed(w, &anna) == 1);
@@ -188,6 +211,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE(a_window_is_begun_once_and_a_delivery_listed_once),
+        STORE(of_several_one_that_cannot_be_begun_leaves_the_others),
         STORE(one_has_it_at_a_time_and_it_is_sent_once),
         STORE(a_killed_ones_lease_is_its_own_to_end),
         STORE(what_was_put_off_waits_and_what_was_refused_gives_its_items_back),
