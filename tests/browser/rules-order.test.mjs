@@ -216,6 +216,16 @@ test("an owner's lists are those of a policy, and the pages can be used at every
     await otto.locator(".entries bdi", { hasText: "crook.example" }).waitFor();
     await anna.at("/rules");
     await anna.locator("ul.rules", { hasText: "Blocked senders" }).waitFor();
+    // A name that somebody made up stays a name, also inside of a sentence.
+    const hostile = "<img src=x onerror=alert(1)> \u202eevil";
+    await house.must("rule", "add", "--scope", "domain:ours.example", "--policy", "Enforced", "--name", hostile, "block", "--sender", "shadow.example");
+    await house.must("rule", "add", "--scope", `mailbox:${ANNA}`, "--name", hostile, "block", "--sender", "a@shadow.example");
+    await anna.at("/rules");
+    await anna.locator(".flag", { hasText: `Never decides: “\u2068${hostile}\u2069” of your organisation above it` }).waitFor();
+    await anna.at("/rules?tab=lists");
+    await anna.getByLabel("Address, domain or IP address").fill("/<script>alert(1)</script>/");
+    await anna.keyboard.press("Enter");
+    await anna.locator(".quick [role=alert]", { hasText: "<script>alert(1)</script>" }).waitFor();
     for (const [who, width, scheme, locale] of [[ANNA, 390, "dark", "de-DE"], [OTTO, 390, "light", "en-GB"], [ANNA, 320, "light", "de-DE"], [OTTO, 1280, "dark", "en-GB"]]) {
         const page = await browser.person(who, { width, scheme, locale }), at = who === OTTO ? "in=domain:ours.example&" : "";
         for (const tab of ["rules", "lists", "import"]) {
