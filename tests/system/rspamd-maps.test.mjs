@@ -24,7 +24,7 @@ before(async () => {
         local: {
             "multimap.conf": example("rspamd-maps/multimap.conf", swap),
             "../rspamd.conf.override": example("rspamd-maps/rspamd.conf.override", swap),
-            "../rspamd.conf.local": "options { map_watch_interval = 2s; }\n",
+            "../rspamd.conf.local": "options { map_watch_interval = 1s; }\n",
         },
     });
 });
@@ -32,8 +32,8 @@ after(async () => { for (const stop of [rspamd?.stop, site?.stop]) await stop?.(
 
 const ask = async ({ from = "someone@good.example", ip = "198.51.100.7", rcpt = "anna@ours.example", host = "mx.good.example", helo = "mx.good.example" }) =>
     JSON.parse((await http(rspamd.port, { headers: { From: from, Rcpt: rcpt, IP: ip, Hostname: host, Helo: helo, "Queue-Id": "Q1" }, body: `From: ${from}\r\nSubject: hello\r\n\r\nbody\r\n` })).text);
-// A list may be kept for a minute, and Rspamd looks a little later.
-const finds = (what, name) => waitFor(name, async () => name in (await ask(what)).symbols, { seconds: 180, everyMs: 500 });
+// A list may be kept for five seconds, and Rspamd looks a little later.
+const finds = (what, name) => waitFor(name, async () => name in (await ask(what)).symbols, { seconds: 120, everyMs: 200 });
 
 test("what the rules block is in Rspamd's maps", { skip }, async () => {
     await finds({ from: "spam@bad.example" }, "POSTERN_BLOCK_SENDER");
