@@ -24,7 +24,7 @@ before(async () => {
         local: {
             "multimap.conf": example("rspamd-maps/multimap.conf", swap),
             "../rspamd.conf.override": example("rspamd-maps/rspamd.conf.override", swap),
-            "../rspamd.conf.local": "options { map_watch_interval = 1s; }\n",
+            "../override.d/options.inc": "map_watch_interval = 1s;\n",
         },
     });
 });
