@@ -199,15 +199,13 @@ static void put_program(struct buf *b, const struct program *p)
     json_close(b, '}');
 }
 
-static void put_programs(struct call *c, struct buf *b, const struct program *rulesd, const struct program *trainer)
+static void put_programs(struct call *c, struct buf *b, const struct program others[PROGRAMS_ASKED])
 {
     const struct program own = {.name = "postern-portal", .state = PROGRAM_RUNS, .since_us = c->portal->started_us};
-    const struct program digest = {.name = "postern-digest", .state = PROGRAM_UNKNOWN}; /* it listens nowhere */
 
     json_open(b, "programs", '[');
-    put_program(b, rulesd);
-    put_program(b, trainer);
-    put_program(b, &digest);
+    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
+        put_program(b, &others[i]);
     put_program(b, &own);
     json_close(b, ']');
 }
@@ -226,24 +224,24 @@ static int get_overview(struct call *c, struct err *e)
 {
     const struct settings *s = c->portal->settings;
     struct buf            *b = call_reply(c, 200);
-    struct program         rulesd, trainer;
+    struct program         others[PROGRAMS_ASKED];
     struct rulesd_figures  figures;
     int                    rc;
 
-    programs_ask_rulesd(s, &rulesd);
-    programs_ask_trainer(s, &trainer);
-    rulesd_figures_read(buf_span(&rulesd.told), &figures);
+    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
+        program_ask(s, (enum program_asked)i, &others[i]);
+    rulesd_figures_read(buf_span(&others[ASKED_RULESD].told), &figures);
     json_open(b, NULL, '{');
     json_add_time(b, "now", c->now_us);
     rc = put_stored(c, b, e);
     if (rc == 0)
         rc = put_disk(c, b, &figures, e);
-    put_scanner(b, s, &rulesd, &figures);
+    put_scanner(b, s, &others[ASKED_RULESD], &figures);
     put_load(b);
-    put_programs(c, b, &rulesd, &trainer);
+    put_programs(c, b, others);
     json_close(b, '}');
-    program_fini(&rulesd);
-    program_fini(&trainer);
+    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
+        program_fini(&others[i]);
     return rc;
 }
 

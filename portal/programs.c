@@ -1,6 +1,8 @@
 /* portal/programs.c - see programs.h. */
 #include "programs.h"
 
+#include <stddef.h>
+
 #include "net/http_client.h"
 #include "net/prometheus.h"
 
@@ -8,12 +10,21 @@
 
 const char *const program_state_words[] = {"runs", "ails", "silent", "unknown", NULL};
 
-/* What each calls its numbers. */
-struct names {
+/* Who can be asked, where, and what each calls its numbers. */
+static const struct asked {
+    const char *name, *setting;
+    size_t      listen; /* its addresses, in the settings */
     const char *start, *database;
+} asked[PROGRAMS_ASKED] = {
+    [ASKED_RULESD] = {"postern-rulesd", "[rulesd] listen_http", offsetof(struct settings, rulesd.listen_http),
+                      "postern_rulesd_start_time_seconds", "postern_rulesd_database_up"},
+    [ASKED_TRAINER] = {"postern-trainer", "[trainer] listen_http", offsetof(struct settings, trainer.listen_http),
+                       "postern_trainer_start_time_seconds", "postern_trainer_database_up"},
+    [ASKED_DIGEST] = {"postern-digest", "[digest] listen_http", offsetof(struct settings, digest.listen_http),
+                      "postern_digest_start_time_seconds", "postern_digest_database_up"},
 };
 
-static void judge(struct program *p, const struct names *names)
+static void judge(struct program *p, const struct asked *names)
 {
     double start, up;
 
@@ -25,8 +36,13 @@ static void judge(struct program *p, const struct names *names)
 }
 
 /* The first of its addresses that answers. */
-static void ask(const struct conf_list *listen, const struct names *names, struct program *p)
+void program_ask(const struct settings *s, enum program_asked which, struct program *out)
 {
+    const struct asked     *who = &asked[which];
+    const struct conf_list *listen = (const struct conf_list *)(const void *)((const char *)s + who->listen);
+    struct program         *p = out;
+
+    *p = (struct program){.name = who->name, .setting = who->setting};
     buf_init(&p->told, TOLD_MAX);
     p->state = listen->n > 0 ? PROGRAM_SILENT : PROGRAM_UNKNOWN;
     for (size_t i = 0; i < listen->n && p->state == PROGRAM_SILENT; i++) {
@@ -36,26 +52,10 @@ static void ask(const struct conf_list *listen, const struct names *names, struc
         p->at = listen->items[i];
         buf_clear(&p->told);
         if (http_client_get_at(p->at, "/metrics", PROGRAM_ASK_MS, &status, &p->told, &e) == 0 && status == 200)
-            judge(p, names);
+            judge(p, who);
     }
     if (p->state == PROGRAM_SILENT)
         buf_clear(&p->told);
-}
-
-void programs_ask_rulesd(const struct settings *s, struct program *out)
-{
-    static const struct names names = {"postern_rulesd_start_time_seconds", "postern_rulesd_database_up"};
-
-    *out = (struct program){.name = "postern-rulesd", .setting = "[rulesd] listen_http"};
-    ask(&s->rulesd.listen_http, &names, out);
-}
-
-void programs_ask_trainer(const struct settings *s, struct program *out)
-{
-    static const struct names names = {"postern_trainer_start_time_seconds", "postern_trainer_database_up"};
-
-    *out = (struct program){.name = "postern-trainer", .setting = "[trainer] listen_http"};
-    ask(&s->trainer.listen_http, &names, out);
 }
 
 void program_fini(struct program *p) { buf_fini(&p->told); }

@@ -22,9 +22,9 @@ struct program {
     int64_t            since_us; /* running; 0: not told */
     struct buf         told;     /* /metrics, as it came; program_fini() */
 };
-/* Blocks, PROGRAM_ASK_MS each at most. */
-void programs_ask_rulesd(const struct settings *s, struct program *out);
-void programs_ask_trainer(const struct settings *s, struct program *out);
+enum program_asked { ASKED_RULESD, ASKED_TRAINER, ASKED_DIGEST, PROGRAMS_ASKED };
+/* Blocks, PROGRAM_ASK_MS for each of its addresses at most. */
+void program_ask(const struct settings *s, enum program_asked which, struct program *out);
 void program_fini(struct program *p);
 
 /* What rulesd tells of the scanner and the disk; nothing of it is there where it was not told. */

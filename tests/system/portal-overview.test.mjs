@@ -56,7 +56,7 @@ test("nothing is known of what nobody tells: null, and never zero", async () => 
     assert.equal(o.messages.last, null);
     assert.equal(o.queue, null, "no log of the mail server is followed");
     assert.deepEqual([program(o, "postern-trainer").state, program(o, "postern-trainer").setting], ["unknown", "[trainer] listen_http"]);
-    assert.equal(program(o, "postern-digest").state, "unknown");
+    assert.deepEqual([program(o, "postern-digest").state, program(o, "postern-digest").setting], ["unknown", "[digest] listen_http"]);
     assert.equal(o.disk.days, null, "nothing is held: there is no pace");
     assert.ok(o.disk.room > 0);
     assert.equal(o.scanner.mean_ms, null, "nobody has asked it yet");
@@ -142,9 +142,13 @@ test("what the server refuses is shown in its words, and what is no address is n
 
 test("a program that does not answer is said to be silent, and what only it knows is unknown", async () => {
     await site.stopPortal();
-    site.configure({ rulesd: { listen_http: `127.0.0.1:${await freePort()}` } });
+    const trainer = await freePort(), stand_in = createServer((request, response) => response.end("postern_trainer_start_time_seconds 1700000000\npostern_trainer_database_up 0\n"));
+    await new Promise((done) => stand_in.listen(trainer, "127.0.0.1", done));
+    site.configure({ rulesd: { listen_http: `127.0.0.1:${await freePort()}` }, trainer: { listen_http: `127.0.0.1:${trainer}` } });
     await startPortal(site, { port: site.port });
     const o = await look();
+    stand_in.close();
+    assert.deepEqual([program(o, "postern-trainer").state, program(o, "postern-trainer").since], ["ails", "2023-11-14T22:13:20.000000Z"], "it answers, and its database is away");
     assert.equal(program(o, "postern-rulesd").state, "silent");
     assert.equal(o.disk, null);
     assert.equal(o.scanner.known, false);
