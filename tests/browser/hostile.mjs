@@ -1,5 +1,5 @@
 // Mail that wants to be more than text: each has a subject, a name or an address that tries something.
-const word = (text) => (text.match(/.{1,20}/gsu) ?? []).map((part) => `=?utf-8?B?${Buffer.from(part).toString("base64")}?=`).join("\r\n ");
+export const word = (text) => (text.match(/.{1,20}/gsu) ?? []).map((part) => `=?utf-8?B?${Buffer.from(part).toString("base64")}?=`).join("\r\n ");
 const script = "window.pwned=1;alert(1)";
 
 // [what it tries, subject, name]
@@ -26,6 +26,9 @@ const tries = [
     ["our own words", "Quarantined Delivered <span class=\"chip chip-delivered\">Delivered</span>", "Postern <script>alert(1)</script>"],
     ["an object's own names", "__proto__ constructor toString hasOwnProperty", "__proto__"],
 ];
+
+// The same for whatever else people and programs may name: a line, not longer than a name may be.
+export const names = tries.map(([, text]) => Array.from(text.replace(/[\p{Cc}\u2028\u2029]/gu, " ")).slice(0, 48).join(""));
 
 const html = `<html><body onload="${script}"><script>${script}</script><img src="http://evil.example/seen.gif"><img src=x onerror="${script}">
 <style>@import "http://evil.example/a.css"; body{background:url(http://evil.example/b.png)}</style><link rel=stylesheet href="http://evil.example/c.css">
