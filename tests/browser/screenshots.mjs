@@ -3,6 +3,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 
+import { signIn } from "../system/lib/index.mjs";
 import { ANNA, openBrowser, openHouse, OTTO, places, ROOT, row, settled, waitFor } from "./lib.mjs";
 
 const folder = process.argv[2];
@@ -32,12 +33,13 @@ const shots = [
     ["rules-editor", ANNA, async (page) => { await page.at("/rules"); await settled(page); await page.locator("ol.rules .what", { hasText: "No raffles" }).click(); await page.locator(".backtest .big").waitFor(); }],
     ["rules-lists", ANNA, (page) => page.at("/rules?tab=lists")],
     ["rules-import", ANNA, async (page) => { await page.at("/rules?tab=import"); await page.locator("textarea").fill("welcomelist_from aunt@family.example\nblocklist_from weekly@garden.example\nblocklist_from bad@\n"); await page.locator(".card .button.primary").first().click(); await page.locator("table.table").waitFor(); }],
-    ...places.filter((path) => path !== "/").map((path) => [path.slice(1), OTTO, (page) => page.at(path)]),
+    ...places.filter((path) => path !== "/").map((path) => [path.slice(1), { "/quarantine": ANNA, "/rules": ANNA, "/brand": ROOT }[path] ?? OTTO, (page) => page.at(path)]),
 ];
 
 mkdirSync(folder, { recursive: true });
 const house = await openHouse(), browser = await openBrowser(house);
-const anna = await browser.person(ANNA);
+const anna = await browser.person(ANNA), root = await signIn(house, ROOT);
+await root.post("/brands", { name: "Acme Mail", sender: "Acme <mail@acme.example>", url: "https://mail.acme.example", support: "help@acme.example", webmail: "https://webmail.acme.example/", accent_light: "#1d4ed8", accent_dark: "#93c5fd" });
 await waitFor("the deliveries", async () => { await anna.at("/"); await settled(anna); return await anna.locator(".chip-received").count() === 0; });
 const files = [];
 for (const [name, who, come] of shots) {
