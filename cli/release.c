@@ -29,6 +29,7 @@ static int begin(struct releasing *x, struct err *e)
     x->how.url = s->delivery.url;
     x->how.protected_symbols = &s->rules.protected_symbols;
     x->how.unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT;
+    x->how.prefix = s->rules.prefix;
     x->how.message_max = held_message_max(x->c);
     return 0;
 }

@@ -154,7 +154,7 @@ struct brand_body {
     }
 #define BRAND_ROWS(flags)                                                                                              \
     ROW(0, "name", flags, BRAND_NAME_MAX, "What it calls itself."),                                                    \
-        ROW(1, "prefix", 0, BRAND_PREFIX_MAX, "Of symbols and headers; a word in capitals."),                          \
+        ROW(1, "prefix", 0, BRAND_PREFIX_MAX, "Of symbols and headers, a word in capitals; empty: made of the name."),                          \
         ROW(2, "sender", 0, BRAND_URL_MAX, "The sender of mail; empty: the installation's, under the name."),          \
         ROW(3, "url", 0, BRAND_URL_MAX, "The portal's address, for links in mail; empty: the installation's."),        \
         ROW(4, "support", 0, BRAND_URL_MAX, "Whom people write to."), ROW(5, "webmail", 0, BRAND_URL_MAX, "A link."),  \
@@ -273,12 +273,19 @@ static int answer(struct call *c, struct uuid id, int status, struct err *e)
     return store_brand_get(c->store, id, &x, e) < 0 ? -1 : put_brand(c, call_reply(c, status), &x, e);
 }
 
+static void name_prefix(const struct call *c, struct store_brand *x)
+{
+    if (x->prefix[0] == '\0')
+        brand_prefix_of(x->name, c->portal->settings->rules.prefix, x->prefix);
+}
+
 static int add_brand(struct call *c, struct err *e)
 {
-    struct store_brand x = {.prefix = "POSTERN"};
+    struct store_brand x = {.prefix = ""};
     struct uuid        id;
 
     take_body(c->body, &x);
+    name_prefix(c, &x);
     return store_brand_add(c->store, &c->actor, &x, &id, e) < 0 ? -1 : answer(c, id, 201, e);
 }
 
@@ -289,6 +296,7 @@ static int set_brand(struct call *c, struct err *e)
     if (read_brand(c, &x, e) < 0)
         return -1;
     take_body(c->body, &x);
+    name_prefix(c, &x);
     return store_brand_set(c->store, &c->actor, &x, e) < 0 ? -1 : answer(c, x.id, 200, e);
 }
 

@@ -121,7 +121,7 @@ static void answer_problem(struct call *c, int status, const struct err *e)
         httpd_set(c->reply, "Retry-After", span_of(seconds));
     }
     if (status == 401)
-        httpd_set(c->reply, "WWW-Authenticate", SPAN("Bearer realm=\"postern\""));
+        httpd_set(c->reply, "WWW-Authenticate", SPAN("Bearer realm=\"api\""));
     problem_put(c->reply, status, e, c->member);
 }
 

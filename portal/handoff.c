@@ -19,8 +19,8 @@
 /* ---- two cookies: the browser's own, of its nonce, and what it was handed ---- */
 
 enum cookie { COOKIE_BROWSER, COOKIE_TOKEN };
-static const char *const cookie_names[][2] = {{"postern_handoff_browser", "__Host-postern_handoff_browser"},
-                                              {"postern_handoff", "__Host-postern_handoff"}};
+static const char *const cookie_names[][2] = {{"handoff_browser", "__Host-handoff_browser"},
+                                              {"handoff", "__Host-handoff"}};
 
 static struct span cookie(const struct call *c, enum cookie which)
 {

@@ -9,8 +9,8 @@
 #include "store/brand.h"
 #include "store/session.h"
 
-#define PLAIN_COOKIE "postern"
-#define HOST_COOKIE "__Host-postern" /* browsers take it over https alone, for this host alone, and from nobody else */
+#define PLAIN_COOKIE "session"
+#define HOST_COOKIE "__Host-session" /* browsers take it over https alone, for this host alone, and from nobody else */
 #define CSRF_SALT "postern csrf 1"
 
 /* ---- where from ---- */

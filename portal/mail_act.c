@@ -94,6 +94,7 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
                                   .url = s->delivery.url,
                                   .scanner = c->portal->scanner,
                                   .protected_symbols = &s->rules.protected_symbols,
+                                  .prefix = s->rules.prefix,
                                   .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
                                   .message_max = (size_t)s->rulesd.max_message + MESSAGE_SPARE};
 

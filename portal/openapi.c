@@ -251,7 +251,7 @@ static void put_components(struct buf *b)
 {
     json_open(b, "components", '{');
     json_add_json(b, "securitySchemes",
-                  SPAN("{\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"postern\"},"
+                  SPAN("{\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"session\"},"
                        "\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
     json_open(b, "schemas", '{');
     json_add_json(
@@ -266,12 +266,12 @@ static void put_components(struct buf *b)
     json_close(b, '}');
 }
 
-void openapi_put(struct buf *b)
+void openapi_put(struct buf *b, const char *title)
 {
     json_open(b, NULL, '{');
     json_add_str(b, "openapi", "3.1.0");
     json_open(b, "info", '{');
-    json_add_str(b, "title", "Postern");
+    json_add_str(b, "title", title);
     json_add_str(b, "version", POSTERN_VERSION);
     json_add_str(b, "description", "Everything that the pages do, a program can do by the same calls.");
     json_close(b, '}');

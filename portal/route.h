@@ -70,6 +70,6 @@ int route_permit(struct call *c, enum deed deed, const char *what, bool is_deliv
 /* A domain that is no object of the route: its id, from id or name. ERR_NOT_FOUND. */
 int route_domain(struct call *c, struct span text, struct uuid *out, struct err *e);
 /* openapi.json, OpenAPI 3.1. */
-void openapi_put(struct buf *b);
+void openapi_put(struct buf *b, const char *title);
 
 #endif

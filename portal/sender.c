@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/pause.h"
 #include "mail/compose.h"
+#include "mail/header.h"
 #include "mail/own_mark.h"
 #include "net/smtp_client.h"
 #include "store/handoff.h"
@@ -90,10 +91,22 @@ static struct span mark_of(struct sender *s, const struct store_mail *m)
     return mark;
 }
 
-/* The envelope sender is ours: what comes back goes to the operator, never to a stranger. */
+/* That of the letter, which is its brand's: so SPF and DMARC look at one domain, and what comes back goes to whoever runs it, never to a
+ * stranger. */
+static struct span envelope_sender(const struct sender *s, const struct store_mail *m)
+{
+    struct span   rest = m->message;
+    struct header h;
+
+    while (header_next(&rest, &h))
+        if (span_is_ci(h.name, "From") && compose_address(span_trim(h.body)).n > 0)
+            return compose_address(span_trim(h.body));
+    return compose_address(span_of(s->portal->settings->smtp.from));
+}
+
 static int hand_over(struct sender *s, const struct store_mail *m, struct smtp_result *result, struct err *e)
 {
-    struct smtp_letter letter = {.from = compose_address(span_of(s->portal->settings->smtp.from)),
+    struct smtp_letter letter = {.from = envelope_sender(s, m),
                                  .rcpt = &m->recipient,
                                  .nrcpt = 1,
                                  .head = mark_of(s, m),

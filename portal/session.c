@@ -182,7 +182,7 @@ static int revoke_others(struct call *c, struct err *e)
 static int get_openapi(struct call *c, struct err *e)
 {
     (void)e;
-    openapi_put(call_reply(c, 200));
+    openapi_put(call_reply(c, 200), c->portal->settings->portal.name);
     return 0;
 }
 

@@ -234,7 +234,7 @@ static const struct field password_fields[] = {ASK_FIELDS,
                                                FIELDS_END};
 
 /* Under https no other host of the domain can plant one: a link that somebody else asked for shall not open as if it were asked here. */
-static const char *ask_cookie(const struct call *c) { return c->portal->secure ? "__Host-postern_ask" : "postern_ask"; }
+static const char *ask_cookie(const struct call *c) { return c->portal->secure ? "__Host-ask" : "ask"; }
 
 static struct span browser_token(const struct call *c) { return httpd_cookie(c->request, ask_cookie(c)); }
 

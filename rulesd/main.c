@@ -82,6 +82,8 @@ static int start_tools(struct scan_tools *t, const struct settings *s, struct er
     const struct cache_limits limits = {200000, 50000, (size_t)1 << 30};
 
     t->settings = s;
+    if (!brand_prefix_good(span_of(s->rules.prefix)))
+        return err_set(e, ERR_INVALID, "[rules] prefix: %.40s is no word in capitals, like ACME", s->rules.prefix);
     if (cache_new(s, &limits, &t->cache, e) < 0 || hits_new(s, &t->hits, e) < 0 ||
         greylist_new(s, GREYLIST_DELAY_US, &t->greylist, e) < 0 ||
         scanner_new(&s->rulesd.scanner, s->rulesd.scanner_timeout_ms, &t->scanner, e) < 0)

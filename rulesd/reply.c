@@ -2,6 +2,7 @@
 #include "reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "base/version.h"
@@ -61,19 +62,53 @@ struct symbol {
     double      score;
 };
 
-static bool rule_symbol(const struct scan *s, struct symbol *out)
+/* Whose recipients they all are; NULL: nobody's, or of several brands, and it is the operator who speaks. */
+static const struct store_domain_view *branded(const struct scan *s)
 {
-    static const struct symbol allow = {{"POSTERN_ALLOW", 13}, {"Allowed by the recipient's rules", 32}, SCORE_ALLOW},
-                               block = {{"POSTERN_BLOCK", 13}, {"Blocked by the recipient's rules", 32}, SCORE_BLOCK},
-                               learned = {{"POSTERN_LEARNED", 15},
-                                          {"A sender whom the recipient reported as wanted", 46},
-                                          SCORE_LEARNED_ALLOW};
-    enum rule_verdict rule = s->outcome.rule;
+    const struct store_domain_view *one = NULL;
+
+    for (size_t i = 0; i < s->nverdicts; i++) {
+        const struct store_domain_view *d = audience_domain(scan_rcpt_audience(s, i));
+
+        if (d->prefix[0] == '\0' || (one != NULL && strcmp(one->prefix, d->prefix) != 0))
+            return NULL;
+        one = d;
+    }
+    return one;
+}
+
+static const char *prefix_of(const struct scan *s)
+{
+    const struct store_domain_view *brand = branded(s);
+
+    return brand != NULL ? brand->prefix : s->tools->settings->rules.prefix;
+}
+
+static const char *name_of(const struct scan *s)
+{
+    const struct store_domain_view *brand = branded(s);
+
+    return brand != NULL ? brand->brand : s->tools->settings->portal.name;
+}
+
+static bool rule_symbol(struct scan *s, struct symbol *out)
+{
+    static const struct kind {
+        const char *ending;
+        struct span description;
+        double      score;
+    } allow = {"ALLOW", {"Allowed by the recipient's rules", 32}, SCORE_ALLOW},
+      block = {"BLOCK", {"Blocked by the recipient's rules", 32}, SCORE_BLOCK},
+      learned = {"LEARNED", {"A sender whom the recipient reported as wanted", 46}, SCORE_LEARNED_ALLOW};
+    enum rule_verdict  rule = s->outcome.rule;
+    const struct kind *kind = rule == VERDICT_ALLOW ? &allow : rule == VERDICT_BLOCK ? &block : &learned;
 
     if (s->observes || (rule == VERDICT_NONE && !all_learned(s)))
         return false;
-    *out = rule == VERDICT_ALLOW ? allow : rule == VERDICT_BLOCK ? block : learned;
-    return true;
+    *out = (struct symbol){.name = arena_printf(&s->arena, "%s_%s", prefix_of(s), kind->ending),
+                           .description = kind->description,
+                           .score = kind->score};
+    return out->name.p != NULL;
 }
 
 /* The rules behind the outcome, as the world may see them: short ids; none for class scan, and none where recipients
@@ -380,7 +415,7 @@ void reply_rspamd(struct scan *s, bool milter, int64_t now_us, struct rspamd_rep
 static const char *describe(const struct scan *s)
 {
     if (s->observes)
-        return "Postern only observes here.";
+        return "The rules are only observed here.";
     switch (s->outcome.rule) {
     case VERDICT_ALLOW: return "Allowed by the recipient's rules.";
     case VERDICT_BLOCK: return "Blocked by the recipient's rules.";
@@ -392,7 +427,7 @@ static struct span write_report(struct scan *s, struct named named, const struct
 {
     struct span ids = join(&s->arena, named, "\nRule: ", "");
 
-    return arena_printf(&s->arena, "Postern: %s\nAction: %.*s\nScore: %.1f, spam from %.1f on%.*s%s%.*s\n", describe(s),
+    return arena_printf(&s->arena, "%s: %s\nAction: %.*s\nScore: %.1f, spam from %.1f on%.*s%s%.*s\n", name_of(s), describe(s),
                         SPAN_ARG(r->action), r->score, r->threshold, SPAN_ARG(ids),
                         r->symbols.n > 0 ? "\nSymbols: " : "", SPAN_ARG(r->symbols));
 }
@@ -451,7 +486,7 @@ void reply_spamd(struct scan *s, const char *host, struct spamd_result *out)
         .action = action_told(s),
         .message_id = message_id(s->message),
         .smtp_message = refusal(s, named),
-        .version = SPAN(REPLY_VERSION " " POSTERN_VERSION),
+        .version = arena_printf(&s->arena, "%s " POSTERN_VERSION, name_of(s)),
         .host = span_of(host),
         .reject_threshold = s->outcome.thresholds.reject,
     };

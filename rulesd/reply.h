@@ -1,5 +1,7 @@
 /* rulesd/reply.h - what a scan's outcome looks like to callers: symbols, words for people, header fields (design.md 2.5, 7).
  *
+ * Names    symbols begin with the prefix of the recipients' brand, texts with its name; where they have none, or several, with [rules]
+ *          prefix and [portal] name.
  * Replies to class scan hold no rule. In observe mode the reply is the scanner's own, and without one that
  * nothing is the matter. All text is in the
  * arena of the scan. */
@@ -10,7 +12,6 @@
 #include "net/spamd.h"
 #include "scan.h"
 
-#define REPLY_VERSION "Postern"
 #define REPLY_SPAMD_THRESHOLD 6.0
 
 /* Towards Rspamd's clients. `milter`: with header fields and recipients to drop. */

@@ -107,6 +107,7 @@ static int go_on(struct resume *r, struct err *e)
                                     .url = s->delivery.url,
                                     .scanner = r->scanner,
                                     .protected_symbols = &s->rules.protected_symbols,
+                                    .prefix = s->rules.prefix,
                                     .unscanned_ok = s->rulesd.scanner_down == SCANNER_DOWN_ACCEPT,
                                     .message_max = (size_t)s->rulesd.max_message + (1 << 20)};
 

@@ -25,6 +25,7 @@ local settings = {
   token = nil,                    -- with the scope ingest:rspamd: without it nothing can be held by its score
   timeout = 2.5,                  -- each of the two questions; both together have to be less than task_timeout
   on_failure = "soft reject",     -- or "accept": without rulesd, or its rules, Rspamd alone decides
+  prefix = "POSTERN",             -- of the symbols here: they are registered once, whatever the recipients' brands are
 }
 
 local opts = rspamd_config:get_all_opt(N)
@@ -65,7 +66,7 @@ end
 -- The MTA shall try again, unless it was said that mail goes on without us.
 local function fail(task, why)
   rspamd_logger.errx(task, "postern: %s", why)
-  task:insert_result("POSTERN_FAIL", 1.0)
+  task:insert_result(settings.prefix .. "_FAIL", 1.0)
   if settings.on_failure ~= "accept" then
     task:set_pre_result("soft reject", "Try again later", N)
   end
@@ -90,10 +91,13 @@ local function set_thresholds(task, thresholds)
   if not ok then rspamd_logger.warnx(task, "postern: thresholds not set: %s", err) end
 end
 
+-- rulesd calls them by the prefix of the recipients' brand; what they are stands behind it.
 local function insert_symbols(task, symbols)
-  for _, name in ipairs({ "POSTERN_ALLOW", "POSTERN_BLOCK", "POSTERN_LEARNED" }) do
-    local s = symbols and symbols[name]
-    if s then task:insert_result(name, 1.0, s.options or {}) end
+  for name, s in pairs(symbols or {}) do
+    local what = name:match("_([A-Z]+)$")
+    if what == "ALLOW" or what == "BLOCK" or what == "LEARNED" then
+      task:insert_result(settings.prefix .. "_" .. what, 1.0, s.options or {})
+    end
   end
 end
 
@@ -178,7 +182,7 @@ local function hold(task)
         task:set_pre_result("soft reject", "Try again later", N)
         return
       end
-      task:insert_result("POSTERN_HELD", 1.0)
+      task:insert_result(settings.prefix .. "_HELD", 1.0)
       task:set_milter_reply({ reject = "discard" })
       task:set_pre_result("reject", "Held", N)
     end,
@@ -190,14 +194,14 @@ end
 local timeout = { string.format("timeout=%f", settings.timeout) }
 
 local asks = rspamd_config:register_symbol({
-  name = "POSTERN_ASK", type = "prefilter", callback = ask, priority = 9, group = N, score = 0.0,
+  name = settings.prefix .. "_ASK", type = "prefilter", callback = ask, priority = 9, group = N, score = 0.0,
   flags = "empty,nostat", augmentations = timeout,
 })
-for name, score in pairs({ POSTERN_ALLOW = -100.0, POSTERN_BLOCK = 100.0, POSTERN_LEARNED = -6.0, POSTERN_FAIL = 0.0 }) do
-  rspamd_config:register_symbol({ name = name, type = "virtual", parent = asks, group = N, score = score })
+for what, score in pairs({ ALLOW = -100.0, BLOCK = 100.0, LEARNED = -6.0, FAIL = 0.0 }) do
+  rspamd_config:register_symbol({ name = settings.prefix .. "_" .. what, type = "virtual", parent = asks, group = N, score = score })
 end
 local holds = rspamd_config:register_symbol({
-  name = "POSTERN_HOLD", type = "postfilter", callback = hold, priority = 9, group = N, score = 0.0,
+  name = settings.prefix .. "_HOLD", type = "postfilter", callback = hold, priority = 9, group = N, score = 0.0,
   flags = "empty,nostat,ignore_passthrough", augmentations = timeout,
 })
-rspamd_config:register_symbol({ name = "POSTERN_HELD", type = "virtual", parent = holds, group = N, score = 0.0 })
+rspamd_config:register_symbol({ name = settings.prefix .. "_HELD", type = "virtual", parent = holds, group = N, score = 0.0 })

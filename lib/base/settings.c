@@ -82,6 +82,8 @@ const struct conf_row conf_rows[] = {
      "Further symbols of the scanner (virus, file type …) that no allow of a user cancels."},
     {"rules", "authserv_id", CONF_TEXT, AT(rules.authserv_id), "", 0, 0, NULL,
      "The Authentication-Results header of this name, above the first untrusted Received, is believed."},
+    {"rules", "prefix", CONF_TEXT, AT(rules.prefix), "POSTERN", 0, 0, NULL,
+     "What symbols and header fields of ours begin with, where the recipient's domain has no brand of its own."},
 
     {"trainer", "backend", CONF_LIST, AT(trainer.backend), "none", 0, 0, NULL,
      "Who learns from reports: rspamd+http://127.0.0.1:11334 or spamd://127.0.0.1:783 (several), or none."},

@@ -40,6 +40,7 @@ struct settings {
     struct {
         struct conf_list protected_symbols;
         const char      *authserv_id;
+        const char      *prefix;
     } rules;
     struct {
         struct conf_list backend;

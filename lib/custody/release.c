@@ -28,6 +28,7 @@ struct sending {
     struct store_message         record;
     const struct store_delivery *delivery;
     struct lift                  lift; /* what is decided: the row's */
+    struct store_domain_view     domain;
     struct bypass                bypass;
     bool                         has_bypass;
 };
@@ -76,18 +77,17 @@ static int write_down(struct sending *x, struct err *e)
     return rc;
 }
 
-/* What a protected finding has to reach to stop it. */
-static int reject_at(struct sending *x, double *out, struct err *e)
+/* What the domain says: what a protected finding has to reach to stop it, and whose prefix our field has. */
+static int read_domain(struct sending *x, struct err *e)
 {
-    struct store_domain_view view;
-
-    if (store_domain_view(x->how->store, x->delivery->has_domain ? &x->delivery->domain : NULL, &x->arena, &view, e) ==
-        0)
-        *out = view.thresholds.reject;
-    else if (e->code == ERR_NOT_FOUND)
-        *out = store_thresholds_built_in.reject;
-    else
-        return -1;
+    x->domain = (struct store_domain_view){.thresholds = store_thresholds_built_in};
+    if (store_domain_view(x->how->store, x->delivery->has_domain ? &x->delivery->domain : NULL, &x->arena, &x->domain,
+                          e) < 0) {
+        if (e->code != ERR_NOT_FOUND)
+            return -1;
+        *e = ERR_INIT;
+        x->domain = (struct store_domain_view){.thresholds = store_thresholds_built_in};
+    }
     return 0;
 }
 
@@ -118,7 +118,6 @@ static int scan(struct sending *x, struct err *e)
                               .arena = &x->arena};
     struct score_parts parts = {0};
     struct buf         names;
-    double             reject;
 
     if (x->how->scanner == NULL)
         return 0;
@@ -129,9 +128,7 @@ static int scan(struct sending *x, struct err *e)
         return x->how->unscanned_ok
                    ? 0
                    : err_set(e, ERR_BUSY, "the scanner could not look for viruses, and asks to come again");
-    if (reject_at(x, &reject, e) < 0)
-        return -1;
-    if (!parts.protected_reject && parts.protected_sum < reject)
+    if (!parts.protected_reject && parts.protected_sum < x->domain.thresholds.reject)
         return 0;
     known_keep(&ask.answer, x->how->protected_symbols, x->row);
     buf_init(&names, 400);
@@ -161,13 +158,14 @@ static int write_head(struct sending *x, struct err *e)
 {
     int64_t   now_us = clock_wall_us();
     time_t    now = (time_t)(now_us / 1000000);
-    char      uid[UUID_TEXT + 1], date[64];
+    char      uid[UUID_TEXT + 1], date[64], field[BRAND_FIELD_MAX + 1];
     struct tm tm;
 
     uuid_format(&x->row->uid, uid);
     gmtime_r(&now, &tm);
     strftime(date, sizeof date, "%a, %d %b %Y %H:%M:%S +0000", &tm);
-    buf_printf(&x->head, "X-Postern-Released: %s; %s\r\n", uid, date);
+    brand_field(x->domain.prefix[0] != '\0' ? x->domain.prefix : x->how->prefix, "Released", field);
+    buf_printf(&x->head, "%s: %s; %s\r\n", field, uid, date);
     return put_bypass(x, now_us, e);
 }
 
@@ -308,7 +306,7 @@ static int look_up(struct sending *x, struct err *e)
 static int send_claimed(struct sending *x, struct err *e)
 {
     if (look_up(x, e) < 0 || write_down(x, e) < 0 || vault_get(x->how->vault, &x->row->uid, NULL, &x->message, e) < 0 ||
-        scan(x, e) < 0 || write_head(x, e) < 0)
+        read_domain(x, e) < 0 || scan(x, e) < 0 || write_head(x, e) < 0)
         return end_unsent(x, after_fault(e), e);
     return hand_over(x, e);
 }

@@ -3,8 +3,8 @@
  * One delivery at a time: the row is claimed (store/release.h), the body opened, asked about at the scanner, and handed to the MTA at
  * [delivery] url with its first envelope, its bytes as they came, and above them
  *
- *     X-Postern-Released: UID; DATE
- *     X-Postern-Bypass: …             only with ?bypass=on behind the URL: where the way back leads through milters
+ *     X-Postern-Released: UID; DATE   by the prefix of the recipient's brand
+ *     X-Release-Bypass: …             only with ?bypass=on behind the URL: where the way back leads through milters
  *
  * Decided  protected findings (virus, file type, …: design.md 2.3.4) are for some to decide about and not for others; who releases says
  *          what is decided (scan/lift.h; custody/known.h says what there is to decide). It is kept with the request, for whoever goes on
@@ -33,6 +33,7 @@ struct release_how {
     const struct conf_list *protected_symbols;
     bool                    unscanned_ok; /* [rulesd] scanner_down = accept */
     size_t                  message_max;  /* bytes of a message */
+    const char             *prefix;       /* [rules] prefix: of our field, where the domain has no brand */
 };
 
 /* Can it work at all? [delivery] url is there, and one that we understand. */

@@ -1,6 +1,6 @@
 /* lib/mail/own_mark.h - the field by which our own rulesd knows mail that Postern itself has sent.
  *
- *     X-Postern-Own: v=1; t=EXPIRY; s=HMAC
+ *     X-Own-Mail: v=1; t=EXPIRY; s=HMAC
  *
  * HMAC: SHA-256 keyed by the secret "own" (vault/keyring.h), over the recipient (normal form), expiry (seconds) and the SHA-256 of all that
  * stands below (line ends as base/crlf.h has them); what is put on top on its way does not matter. Good for that recipient and those bytes alone, so a copy of it is
@@ -11,7 +11,7 @@
 
 #include "base/buf.h"
 
-#define OWN_MARK_FIELD "X-Postern-Own"
+#define OWN_MARK_FIELD "X-Own-Mail"
 #define OWN_MARK_SECRET "own" /* its purpose in the keyring */
 #define OWN_MARK_KEY_BYTES 32
 #define OWN_MARK_TTL_US (7 * 86400 * INT64_C(1000000))

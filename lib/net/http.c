@@ -651,9 +651,9 @@ static void put_head(struct buf *out, int status, const char *reason, bool keep_
     buf_putc(out, ' ');
     buf_puts(out, reason != NULL ? reason : reason_of(status));
     if (keep_alive)
-        buf_put(out, SPAN("\r\nConnection: keep-alive\r\nServer: postern\r\n"));
+        buf_put(out, SPAN("\r\nConnection: keep-alive\r\n"));
     else
-        buf_put(out, SPAN("\r\nConnection: close\r\nServer: postern\r\n"));
+        buf_put(out, SPAN("\r\nConnection: close\r\n"));
     if (status == 405)
         buf_put(out, SPAN("Allow: GET, HEAD, POST, PUT\r\n"));
 }

@@ -39,7 +39,7 @@ void lmtp_server_begin(struct lmtp_server *s, const struct lmtp_limits *limits, 
     s->state = LMTP_FRESH;
     buf_puts(out, "220 ");
     buf_puts(out, host);
-    buf_puts(out, " LMTP Postern\r\n");
+    buf_puts(out, " LMTP\r\n");
 }
 
 void lmtp_server_quit(struct lmtp_server *s, const char *text, struct buf *out)

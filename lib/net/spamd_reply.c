@@ -37,7 +37,7 @@ static bool ends_name(char c) { return c == ':' || c == ' ' || c == '\t'; }
 /* What a sender may not say: X-Spam…; and how a released message is known again (store/bypass.h), which is for one scan alone. */
 static bool is_dropped(struct span field)
 {
-    static const struct span x_spam = {"X-Spam", 6}, bypass = {"X-Postern-Bypass", 16};
+    static const struct span x_spam = {"X-Spam", 6}, bypass = {"X-Release-Bypass", 16};
     bool                     spam = span_starts_ci(field, x_spam);
 
     if ((!spam && !span_starts_ci(field, bypass)) || span_chr(field, ':') == field.n)

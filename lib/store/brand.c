@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "mail/compose.h"
+#include "store/change.h"
 #include "store/row.h"
 
 #define COLUMNS                                                                                                        \
@@ -95,13 +96,56 @@ int store_brand_of_domain(struct store *s, struct span domain, struct store_bran
 
 /* ---- what is let in ---- */
 
+bool brand_prefix_good(struct span prefix)
+{
+    bool good = prefix.n > 0 && prefix.n <= BRAND_PREFIX_MAX && prefix.p[0] >= 'A' && prefix.p[0] <= 'Z';
+
+    for (size_t i = 0; i < prefix.n; i++)
+        good &= (prefix.p[i] >= 'A' && prefix.p[i] <= 'Z') || (prefix.p[i] >= '0' && prefix.p[i] <= '9') ||
+                prefix.p[i] == '_';
+    return good;
+}
+
+void brand_prefix_of(const char *name, const char *otherwise, char out[BRAND_PREFIX_MAX + 1])
+{
+    size_t n = 0;
+
+    for (const char *p = name; *p != '\0' && n < BRAND_PREFIX_MAX; p++) {
+        char c = *p >= 'a' && *p <= 'z' ? (char)(*p - 'a' + 'A') : *p;
+
+        if ((c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9'))
+            out[n++] = c;
+        else if (n > 0 && out[n - 1] != '_')
+            out[n++] = '_';
+    }
+    while (n > 0 && out[n - 1] == '_')
+        n--;
+    out[n] = '\0';
+    if (!brand_prefix_good(span_make(out, n)))
+        snprintf(out, BRAND_PREFIX_MAX + 1, "%s", otherwise);
+}
+
+void brand_field(const char *prefix, const char *what, char out[BRAND_FIELD_MAX + 1])
+{
+    size_t n = 0;
+
+    out[n++] = 'X';
+    out[n++] = '-';
+    for (const char *p = prefix; *p != '\0' && n < BRAND_PREFIX_MAX + 2; p++) {
+        bool first = out[n - 1] == '-';
+
+        if (*p != '_')
+            out[n++] = *p >= 'A' && *p <= 'Z' && !first ? (char)(*p - 'A' + 'a') : *p;
+        else if (!first)
+            out[n++] = '-';
+    }
+    snprintf(out + n, BRAND_FIELD_MAX + 1 - n, "%s%s", out[n - 1] == '-' ? "" : "-", what);
+}
+
 static int check_prefix(const char *prefix, struct err *e)
 {
-    bool good = prefix[0] >= 'A' && prefix[0] <= 'Z';
-
-    for (const char *p = prefix; *p != '\0'; p++)
-        good = good && ((*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') || *p == '_');
-    return good ? 0 : err_set(e, ERR_INVALID, "The prefix is a word in capitals, like ACME.");
+    return brand_prefix_good(span_of(prefix)) ? 0
+                                              : err_set(e, ERR_INVALID, "The prefix is a word in capitals, like ACME.");
 }
 
 /* http(s)://, and nothing in it that ends an attribute or a line. */
@@ -226,13 +270,19 @@ int store_brand_add(struct store *s, const struct actor *by, const struct store_
     return row_end(s, own, add_in(s, by, &mine, e), e);
 }
 
+/* Prefix and name stand in what rulesd says about the mail of its domains. */
+static int heard_by_all(struct store *s, struct err *e)
+{
+    return store_change_note(s, CHANGE_SETTING, STORE_SCOPE_GLOBAL, NULL, e);
+}
+
 static int set_in(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e)
 {
     struct store_brand before, after;
     struct db_val      vals[16] = {dbv_uuid(&b->id)};
     size_t             n = put_vals(b, vals, 1);
 
-    if (store_brand_get(s, b->id, &before, e) < 0 || row_change_one(s, update_sql, vals, n, "brand", e) < 0 ||
+    if (heard_by_all(s, e) < 0 || store_brand_get(s, b->id, &before, e) < 0 || row_change_one(s, update_sql, vals, n, "brand", e) < 0 ||
         store_brand_get(s, b->id, &after, e) < 0)
         return -1;
     return note(s, by, "brand.set", b->id, &before, &after, e);
@@ -251,7 +301,7 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
 {
     struct store_brand before;
 
-    if (store_brand_get(s, id, &before, e) < 0 ||
+    if (heard_by_all(s, e) < 0 || store_brand_get(s, id, &before, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "brand", e) < 0)
         return -1;
     return note(s, by, "brand.delete", id, &before, NULL, e);
@@ -350,7 +400,8 @@ static int domain_in(struct store *s, const struct actor *by, struct uuid domain
     char text[UUID_TEXT + 1];
 
     uuid_format(&domain, text);
-    if (note_given(s, by, "brand.domain", span_of(text), brand, e) < 0)
+    if (store_change_note(s, CHANGE_SETTING, store_scope_domain(domain), NULL, e) < 0 ||
+        note_given(s, by, "brand.domain", span_of(text), brand, e) < 0)
         return -1;
     return row_change_one(s, domain_set_sql, (struct db_val[]){dbv_uuid(&domain), dbv_uuid_or_null(brand)}, 2, "domain",
                           e);

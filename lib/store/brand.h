@@ -31,6 +31,14 @@ struct store_brand {
 typedef int (*store_brand_fn)(void *ctx, const struct store_brand *b);
 typedef int (*store_brand_name_fn)(void *ctx, struct span name);
 
+/* A word in capitals, digits and "_", which begins with a letter. */
+bool brand_prefix_good(struct span prefix);
+/* "Acme Mail" gives ACME_MAIL; a name that gives none: `otherwise`. */
+void brand_prefix_of(const char *name, const char *otherwise, char out[BRAND_PREFIX_MAX + 1]);
+/* "ACME_MAIL", "Released": "X-Acme-Mail-Released". */
+#define BRAND_FIELD_MAX (BRAND_PREFIX_MAX + 40)
+void brand_field(const char *prefix, const char *what, char out[BRAND_FIELD_MAX + 1]);
+
 /* id, logo_type and times are made here. */
 int store_brand_add(struct store *s, const struct actor *by, const struct store_brand *b, struct uuid *id_out,
                     struct err *e);

@@ -3,7 +3,7 @@
  * Where the way back into the MTA leads through milters, a released message would be quarantined again. The field, the lowest of
  * those that a release puts on top, says: this message, to this recipient, until then, once.
  *
- *     X-Postern-Bypass: v=2; u=UID; t=EXPIRY; n=NONCE; l=LIFTS; s=HMAC
+ *     X-Release-Bypass: v=2; u=UID; t=EXPIRY; n=NONCE; l=LIFTS; s=HMAC
  *
  * HMAC     SHA-512/256 keyed by the secret "bypass", over UID, SHA-256 of all that stands below the field (line ends as
  *          base/crlf.h has them), expiry, nonce, lifts and recipient. The recipient is not in the field: it is the envelope's.
@@ -18,7 +18,7 @@
 #include "base/buf.h"
 #include "store/store.h"
 
-#define BYPASS_FIELD "X-Postern-Bypass"
+#define BYPASS_FIELD "X-Release-Bypass"
 #define BYPASS_SECRET "bypass" /* its purpose in the keyring (vault/keyring.h) */
 #define BYPASS_KEY_BYTES 32
 #define BYPASS_NONCE_BYTES 16

@@ -44,7 +44,8 @@ static const char put_sql[] =
     " retention_days = excluded.retention_days, held_max = excluded.held_max,"
     " mailbox_held_max = excluded.mailbox_held_max, copies = excluded.copies, enrol = excluded.enrol,"
     " updated_us = excluded.updated_us";
-static const char domain_sql[] = "SELECT name, state, route FROM domain WHERE id = $1";
+static const char domain_sql[] = "SELECT d.name, d.state, d.route, b.name, b.prefix FROM domain d"
+                                 " LEFT JOIN brand b ON b.id = d.brand_id WHERE d.id = $1";
 static const char assigned_sql[] =
     "SELECT p.id FROM policy_assignment a JOIN policy p ON p.id = a.policy_id"
     " WHERE a.domain_id = $1 AND p.enabled = 1 AND p.scope_kind = 'global' ORDER BY p.id";
@@ -189,6 +190,8 @@ static int read_domain(struct store *s, const struct uuid *domain, struct store_
     col_str(r, 0, out->name, sizeof out->name);
     out->active = span_is(db_text(r, 1), "active");
     col_str(r, 2, out->route, sizeof out->route);
+    col_str(r, 3, out->brand, sizeof out->brand);
+    col_str(r, 4, out->prefix, sizeof out->prefix);
     db_rows_free(&r);
     return 0;
 }

@@ -8,6 +8,7 @@
 
 #include "rules/decide.h"
 #include "store/account.h"
+#include "store/brand.h"
 
 extern const struct thresholds store_thresholds_built_in; /* 15, 6, 4 */
 /* What can be done with spam: an index, and enum action. */
@@ -51,6 +52,7 @@ struct store_domain_view {
     struct uuid         id;
     char                name[STORE_DOMAIN_MAX + 1];
     char                route[STORE_ROUTE_MAX + 1]; /* where its mail goes on to; "" */
+    char                brand[BRAND_NAME_MAX + 1], prefix[BRAND_PREFIX_MAX + 1]; /* of its brand; "" without one */
     bool                active;
     struct thresholds   thresholds;
     struct dispositions dispositions;

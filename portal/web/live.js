@@ -1,7 +1,7 @@
 // Word that mail has come: one stream a browser, held by one of its tabs and passed on to the others, and none while no tab is to be seen.
 import { useEffect, useRef } from "./modules/preact.js";
 
-const NAME = "postern-live", AGAIN = 30_000;
+const NAME = "mail-live", AGAIN = 30_000;
 const listeners = new Set();
 const channel = globalThis.BroadcastChannel ? new BroadcastChannel(NAME) : null;
 let turn = null; // ours: from asking for it until it has ended

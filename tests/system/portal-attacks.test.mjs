@@ -26,7 +26,7 @@ async function askLink(address) {
     assert.equal((await first.post("/signin/link", { address, ...await first.proof() })).status, 200);
     return { first, token: tokenIn(await waitFor("the link", () => sink.messages.slice(seen).find((m) => m.rcpts.includes(address)))) };
 }
-const cookieOf = (who) => `postern=${who.cookies.get("postern")}`;
+const cookieOf = (who) => `session=${who.cookies.get("session")}`;
 const alive = async () => assert.equal((await anna.session()).signed_in, true);
 const raw = (text, more = {}) => rawTcp(site.port, text, { timeoutMs: 5000, partial: true, halfClose: false, ...more });
 const head = (lines, method = "GET", path = "/api/v1/session") => `${method} ${path} HTTP/1.1\r\nHost: 127.0.0.1:${site.port}\r\n${lines.map((l) => `${l}\r\n`).join("")}\r\n`;
@@ -107,19 +107,19 @@ test("nothing here sends a browser to another place", async () => {
 
 test("a session's cookie is made anew at every sign-in and proof, and of two with one name none counts", async () => {
     const planted = await signIn(site, BOB), victim = stranger();
-    victim.cookies.set("postern", planted.cookies.get("postern"));
+    victim.cookies.set("session", planted.cookies.get("session"));
     await victim.session();
     assert.equal((await victim.password(ANNA, PASSWORD)).status, 200);
-    assert.notEqual(victim.cookies.get("postern"), planted.cookies.get("postern"));
+    assert.notEqual(victim.cookies.get("session"), planted.cookies.get("session"));
     assert.equal((await planted.session()).account.login, BOB);
     await victim.session();
-    const before = victim.cookies.get("postern");
+    const before = victim.cookies.get("session");
     assert.equal((await victim.post("/session/elevate", { password: PASSWORD })).status, 204);
-    assert.notEqual(victim.cookies.get("postern"), before);
+    assert.notEqual(victim.cookies.get("session"), before);
     const old = new Browser(site.origin);
-    old.cookies.set("postern", before);
+    old.cookies.set("session", before);
     assert.equal((await old.session()).signed_in, false, "the cookie from before the proof");
-    for (const cookie of [`${cookieOf(bob)}; ${cookieOf(anna)}`, `${cookieOf(anna)};postern=`, `postern=x; ${cookieOf(anna)}`]) {
+    for (const cookie of [`${cookieOf(bob)}; ${cookieOf(anna)}`, `${cookieOf(anna)};session=`, `session=x; ${cookieOf(anna)}`]) {
         const { body } = parseHttp(await raw(head([`Cookie: ${cookie}`, "Connection: close"])));
         assert.equal(JSON.parse(body).signed_in, false, cookie);
     }
@@ -130,7 +130,7 @@ test("a session's cookie is made anew at every sign-in and proof, and of two wit
 test("the cookie is for no script and no other site, and no page of ours stands in a frame of theirs", async () => {
     const token = (await site.must("login-link", BOB)).trim().split("#")[1];
     const { headers } = await stranger().post("/signin/link/use", { token });
-    const line = headers.getSetCookie().find((l) => l.startsWith("postern="));
+    const line = headers.getSetCookie().find((l) => l.startsWith("session="));
     assert.match(line, /; HttpOnly/); assert.match(line, /; SameSite=Lax/); assert.doesNotMatch(line, /Domain/i);
     const page = await fetch(site.origin);
     assert.match(page.headers.get("content-security-policy"), /frame-ancestors 'none'/);
@@ -144,7 +144,7 @@ test("behind a proxy nobody chooses their own address, also not by a field of th
         const token = (await site.must("login-link", BOB)).trim().split("#")[1], body = JSON.stringify({ token });
         const { headers } = parseHttp(await raw(head([...lines, `Origin: ${site.origin}`, "Content-Type: application/json", `Content-Length: ${body.length}`, "Connection: close"], "POST", "/api/v1/signin/link/use") + body));
         const one = new Browser(site.origin);
-        one.cookies.set("postern", /postern=([^;]+)/.exec(headers["set-cookie"])[1]);
+        one.cookies.set("session", /session=([^;]+)/.exec(headers["set-cookie"])[1]);
         return (await one.get("/me/sessions")).body.items.find((r) => r.current).ip;
     };
     assert.equal(await ipOf(["X-Forwarded-For: 192.0.2.66, 203.0.113.5"]), "203.0.113.5");

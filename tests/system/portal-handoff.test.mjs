@@ -47,7 +47,7 @@ test("a person is handed over: the form signs nobody in, one press on our own pa
     assert.equal(me.account.login, ANNA);
     assert.equal(me.staff, false);
     assert.equal(me.elevated_until, null, "nobody has proven anything here");
-    assert.equal(browser.cookies.has("postern_handoff"), false);
+    assert.equal(browser.cookies.has("handoff"), false);
 });
 
 test("an owner lands on the page of the domain, and who has no account yet gets one", async () => {
@@ -91,7 +91,7 @@ test("with a nonce only the browser that asked for it gets in, without being ask
 });
 
 test("over a session that is there it asks, and the one before ends", async () => {
-    const browser = await signIn(site, OWEN), before = browser.cookies.get("postern"), { nonce } = (await browser.get("/handoff/nonce")).body;
+    const browser = await signIn(site, OWEN), before = browser.cookies.get("session"), { nonce } = (await browser.get("/handoff/nonce")).body;
 
     await arrive(browser, (await make({ nonce })).token);
     assert.deepEqual((await browser.get("/handoffs/pending")).body, { login: ANNA, staff_name: null, over: OWEN, ask: true });
@@ -100,9 +100,9 @@ test("over a session that is there it asks, and the one before ends", async () =
     assert.equal((await browser.session()).account.login, OWEN);
     assert.equal((await use(browser)).status, 200);
     assert.equal((await browser.session()).account.login, ANNA);
-    assert.notEqual(browser.cookies.get("postern"), before);
+    assert.notEqual(browser.cookies.get("session"), before);
     const old = new Browser(site.origin);
-    old.cookies.set("postern", before);
+    old.cookies.set("session", before);
     assert.equal((await old.session()).signed_in, false, "the old session is over");
 });
 
@@ -111,10 +111,10 @@ test("other sites can bring a hand-off here, and nothing more", async () => {
 
     await arrive(browser, (await make()).token);
     for (const headers of [{ Origin: "https://dashboard.example" }, { "Sec-Fetch-Site": "cross-site" }, { "Sec-Fetch-Site": "same-site" }]) assert.equal((await use(browser, { confirm: true }, { headers })).status, 403, JSON.stringify(headers));
-    planted.cookies.set("postern", "A".repeat(43));
+    planted.cookies.set("session", "A".repeat(43));
     await arrive(planted, (await make()).token);
     await use(planted);
-    assert.notEqual(planted.cookies.get("postern"), "A".repeat(43));
+    assert.notEqual(planted.cookies.get("session"), "A".repeat(43));
     assert.equal((await use(browser)).status, 200, "our own page can");
     assert.equal((await arrive(new Browser(site.origin), (await make()).token, { "Content-Type": "text/plain" })).status, 400, "a form, and nothing that looks like one");
 });

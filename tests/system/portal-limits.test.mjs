@@ -62,6 +62,6 @@ test("under https the cookie of who asks is one that no other host can plant", a
     await startPortal(site, { port: site.port, settings: { public_url: "https://mail.ours.example", trusted_proxies: "127.0.0.1" } });
     const browser = new Browser(site.origin, { headers: { Origin: "https://mail.ours.example", "X-Forwarded-For": "192.0.2.99" } });
     const { headers } = await browser.post("/signin/link", { address: ANNA, ...await browser.proof(ANNA) }, { headers: { Origin: "https://mail.ours.example" } });
-    const line = headers.getSetCookie().find((l) => l.includes("postern_ask"));
-    assert.match(line, /^__Host-postern_ask=[^;]+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=\d+; Secure$/);
+    const line = headers.getSetCookie().find((l) => l.includes("ask="));
+    assert.match(line, /^__Host-ask=[^;]+; Path=\/; HttpOnly; SameSite=Strict; Max-Age=\d+; Secure$/);
 });

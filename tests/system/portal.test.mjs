@@ -122,9 +122,9 @@ test("many who guess one person's password have to work harder for it, and the p
 
 test("signing in gives a new session each time, and a planted cookie is worth nothing", async () => {
     const browser = new Browser(site.origin);
-    browser.cookies.set("postern", "A".repeat(43));
+    browser.cookies.set("session", "A".repeat(43));
     await browser.password(ANNA, PASSWORD);
-    assert.notEqual(browser.cookies.get("postern"), "A".repeat(43));
+    assert.notEqual(browser.cookies.get("session"), "A".repeat(43));
 });
 
 test("sessions are listed, one is ended from afar, and all others at once", async () => {

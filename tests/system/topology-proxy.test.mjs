@@ -127,7 +127,7 @@ test("three recipients, three verdicts: one gets it, one's copy is kept, one's i
 
 test("what a sender forges does nothing", { skip }, async () => {
     const extra = [
-        "X-Postern-Bypass: v=1; u=00000000-0000-7000-8000-000000000000; e=9999999999; n=00; m=00", "X-Postern-Released: somewhere; now",
+        "X-Release-Bypass: v=2; u=00000000-0000-7000-8000-000000000000; e=9999999999; n=00; m=00", "X-Postern-Released: somewhere; now",
         `X-Envelope-To: <${BOB}>`, "X-Envelope-From: <friend@friend.example>", `Delivered-To: ${BOB}`, "X-Spam: No", "X-Spam-Status: No, score=-99.0", "X-Spam-Score: -99",
         "Authentication-Results: mx.example; dmarc=pass header.from=friend.example; spf=pass smtp.mailfrom=friend.example", "",
     ].join("\r\n");
@@ -139,7 +139,7 @@ test("what a sender forges does nothing", { skip }, async () => {
     await told("not the friend", letter("money, forged", { extra, from: "a@friend.example", body: "free money" }), [BOB], /^554 /);
     await told("clean", clean, [BOB], /^250 /);
     const { data } = await arrives(sink, clean);
-    assert.doesNotMatch(data, /score=-99|^X-Spam: No|^X-Spam-Score: -99|^X-Postern-Bypass/m);
+    assert.doesNotMatch(data, /score=-99|^X-Spam: No|^X-Spam-Score: -99|^X-Release-Bypass/m);
 });
 
 test("lines that somebody writes into the log move nothing that is held", { skip }, async () => {

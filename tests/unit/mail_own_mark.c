@@ -60,7 +60,7 @@ static void what_others_made_of_it_is_not(void **state)
     CHECK("too late", !own_mark_check(key, buf_span(&b), SPAN("anna@ours.example"), AT_US + OWN_MARK_TTL_US));
     CHECK("too early", !own_mark_check(key, buf_span(&b), SPAN("anna@ours.example"), AT_US - 1000000));
     for (size_t i = 0; i < b.n; i++) {
-        if (b.p[i] == '\r' || b.p[i] == '\n' || i < sizeof "X-Postern-Own: ")
+        if (b.p[i] == '\r' || b.p[i] == '\n' || i < sizeof "X-Own-Mail: ")
             continue;
         memcpy(changed, b.p, b.n);
         changed[i] ^= 1;
@@ -74,12 +74,12 @@ static void what_is_no_mark_is_none(void **state)
 {
     static const char *const bad[] = {
         "",
-        "Subject: x\r\n\r\nX-Postern-Own: v=1; t=1; s=2\r\n",
-        "X-Postern-Own:\r\n\r\n",
-        "X-Postern-Own: v=2; t=1700000001; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
-        "X-Postern-Own: v=1; t=99999999999999999999; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
-        "X-Postern-Own: v=1; t=1700000001; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
-        "X-Postern-Own: v=1; t=1700000001; s=A; x=1\r\n\r\n",
+        "Subject: x\r\n\r\nX-Own-Mail: v=1; t=1; s=2\r\n",
+        "X-Own-Mail:\r\n\r\n",
+        "X-Own-Mail: v=2; t=1700000001; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
+        "X-Own-Mail: v=1; t=99999999999999999999; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
+        "X-Own-Mail: v=1; t=1700000001; s=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\r\n\r\n",
+        "X-Own-Mail: v=1; t=1700000001; s=A; x=1\r\n\r\n",
     };
 
     (void)state;

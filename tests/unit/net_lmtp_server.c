@@ -127,7 +127,7 @@ static void a_session_goes_the_same_way_however_its_bytes_come(void **unused)
     buf_init(&want, 1 << 20);
     for (size_t i = 0; i < COUNT(sessions); i++) {
         buf_clear(&want);
-        buf_puts(&want, "220 mx LMTP Postern\r\n");
+        buf_puts(&want, "220 mx LMTP\r\n");
         buf_puts(&want, sessions[i].hears);
         for (size_t j = 0; j < COUNT(cuts); j++) {
             replay(span_of(sessions[i].says), cuts[j], &out, &seen);

@@ -103,16 +103,16 @@ static const struct {
     const char *holds;
     struct span text;
 } forged[] = {
-    {"an empty field", {"X-Postern-Bypass:\r\n\r\n", 21}},
-    {"no value", {"X-Postern-Bypass: v=1\r\n\r\n", 25}},
+    {"an empty field", {"X-Release-Bypass:\r\n\r\n", 21}},
+    {"no value", {"X-Release-Bypass: v=1\r\n\r\n", 25}},
     {"another version",
-     {"X-Postern-Bypass: v=1; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; n=00; s=00\r\n\r\n", 97}},
+     {"X-Release-Bypass: v=1; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; n=00; s=00\r\n\r\n", 97}},
     {"a MAC of zeros",
-     {"X-Postern-Bypass: v=2; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; "
+     {"X-Release-Bypass: v=2; u=019a0000-0000-7000-8000-000000000000; t=1000000500000000; "
       "n=00000000000000000000000000000000; l=; "
       "s=0000000000000000000000000000000000000000000000000000000000000000\r\n\r\n",
       192}},
-    {"the field in the body", {"Subject: x\r\n\r\nX-Postern-Bypass: v=1\r\n", 37}},
+    {"the field in the body", {"Subject: x\r\n\r\nX-Release-Bypass: v=1\r\n", 37}},
     {"nothing", {"", 0}},
 };
 
@@ -129,7 +129,7 @@ static void what_somebody_else_wrote_is_no_bypass(void **unused)
     buf_init(&twice, 10000);
     make(&text, message);
     CHECK("another site's", !bypass_check(other, buf_span(&text), anna, NOW, &b));
-    buf_puts(&twice, "X-Postern-Bypass: v=1\r\n");
+    buf_puts(&twice, "X-Release-Bypass: v=1\r\n");
     buf_put(&twice, buf_span(&text));
     CHECK("only the topmost counts", !good(buf_span(&twice), anna, NOW));
     make(&text, buf_span(&twice));

@@ -10,7 +10,7 @@ const texts = [["name", { maxlength: 60, required: true }], ["support", { type: 
 const said = (p) => (p.offline ? t("offline.text") : p.message);
 
 function Edit({ brand, onClose, onDone }) {
-    const [values, set] = useState(Object.fromEntries(texts.map(([k]) => [k, brand[k] ?? (k === "prefix" ? "POSTERN" : "")])));
+    const [values, set] = useState(Object.fromEntries(texts.map(([k]) => [k, brand[k] ?? ""])));
     const [busy, setBusy] = useState(false);
     const [wrong, setWrong] = useState();
     const send = async () => {
