@@ -92,7 +92,7 @@ static void a_database_that_lags_behind_asks_for_migrating(void **state)
     db_close(&db);
 }
 
-/* The last migration runs into what is there already: nothing of it stays, and nobody believes that it ran. */
+/* The first migration runs into what is there already: nothing of it stays, and nobody believes that it ran. */
 static void a_migration_that_fails_leaves_the_database_as_it_was(void **state)
 {
     struct world *w = world_of(state);
@@ -101,11 +101,12 @@ static void a_migration_that_fails_leaves_the_database_as_it_was(void **state)
 
     OK(w, migrate_up(db, DB_LOG, &w->e));
     known = look(w, db, DB_LOG).known;
-    OK(w, db_run(db, forget_sql, (struct db_val[]){dbv_i64(known)}, 1, NULL, &w->e));
+    for (int i = 1; i <= known; i++)
+        OK(w, db_run(db, forget_sql, (struct db_val[]){dbv_i64(i)}, 1, NULL, &w->e));
     assert_int_equal(migrate_up(db, DB_LOG, &w->e), -1);
     assert_non_null(strstr(w->e.text, "migration"));
     assert_false(db_in_transaction(db));
-    assert_int_equal(look(w, db, DB_LOG).applied, known - 1);
+    assert_int_equal(look(w, db, DB_LOG).applied, 0);
     db_close(&db);
 }
 
