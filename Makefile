@@ -133,7 +133,7 @@ $(OUT)/obj/gen/schema.o: $(OUT)/gen/schema.c
 	$(Q)$(CC) $(ALL_FLAGS) -c -o $@ $<
 
 # The templates of mail become C for the same reason.
-TEMPLATES := lib/letter/templates/digest.html lib/letter/templates/digest.txt
+TEMPLATES := $(addprefix lib/letter/templates/,digest.html digest.txt link.html link.css)
 
 $(OUT)/gen/templates.c: lib/letter/templates/embed $(TEMPLATES)
 	@mkdir -p $(@D)
@@ -201,7 +201,7 @@ $(OUT)/shim/%.so: tests/shim/%.c
 	$(call say,SHIM,$<)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARN) -fPIC -shared -o $@ $<
 
-system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
+system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 BROWSER_TESTS  := $(wildcard tests/browser/*.test.mjs)
@@ -219,7 +219,7 @@ THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/bas
 
 # Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
 check: deps deps-test
-	$(MAKE) -j$(J) --no-print-directory all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog
+	$(MAKE) -j$(J) --no-print-directory all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
 	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
 	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)))
 	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \

@@ -83,7 +83,7 @@ static void put_accent(struct buf *b, const struct store_brand *x, enum scheme s
     json_close(b, '}');
 }
 
-static struct span logo_path(struct call *c, const struct store_brand *x)
+struct span brand_logo(struct call *c, const struct store_brand *x)
 {
     char id[UUID_TEXT + 1];
 
@@ -105,7 +105,7 @@ static int get_brand(struct call *c, struct err *e)
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
     json_add_str(b, "name", x.name);
-    json_add_text(b, "logo", logo_path(c, &x));
+    json_add_text(b, "logo", brand_logo(c, &x));
     json_add_text(b, "support", or_none(x.support));
     json_add_text(b, "webmail", or_none(x.webmail));
     json_add_text(b, "contacts", or_none(x.contacts));
@@ -203,7 +203,7 @@ static void put_texts(struct call *c, struct buf *b, const struct store_brand *x
     json_add_uuid(b, "id", &x->id);
     for (size_t i = 0; i < COUNT(members); i++)
         json_add_str(b, set_fields[i].name, (const char *)x + members[i].at);
-    json_add_text(b, "logo", logo_path(c, x));
+    json_add_text(b, "logo", brand_logo(c, x));
     json_add_time(b, "updated", x->updated_us);
 }
 

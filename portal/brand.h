@@ -11,4 +11,7 @@
  * `address`: the person's whose brand it is, where that is not the one signed in; or SPAN_NONE. */
 int brand_of(struct call *c, struct span address, struct store_brand *out, struct err *e);
 
+/* Where its logo is to be had; SPAN_NONE: it has none. */
+struct span brand_logo(struct call *c, const struct store_brand *x);
+
 #endif

@@ -131,8 +131,8 @@ static const char *warning_of(const struct call *c, const struct breadths *b, en
 }
 
 const struct field breadths_fields[] = {{"action", FIELD_WORD, FIELD_REQUIRED, 0, 0, rule_action_words,
-                                                offsetof(struct breadths_query, action), "allow or block"},
-                                               FIELDS_END};
+                                         offsetof(struct breadths_query, action), "allow or block"},
+                                        FIELDS_END};
 
 int breadths_call(struct call *c, struct err *e)
 {

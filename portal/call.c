@@ -8,6 +8,7 @@
 #include "base/secret.h"
 #include "health.h"
 #include "identify.h"
+#include "links.h"
 #include "replay.h"
 #include "route.h"
 #include "static.h"
@@ -384,10 +385,13 @@ void call_serve(struct worker *w, const struct httpd_request *r, struct httpd_re
                      .request = r,
                      .reply = out,
                      .now_us = clock_wall_us()};
+    struct span token;
 
     client_address(w->portal, r, &c.ip, c.ip_text);
     if (span_starts(r->path, API) && (r->path.n == API.n || r->path.p[API.n] == '/'))
         serve_api(&c, span_skip(r->path, API.n));
+    else if (links_is_path(r->path, &token))
+        links_serve(&c, token);
     else if (!health_serve(w, r, out))
         pages_serve(w->portal->pages, r, out);
     arena_reset(&w->arena);

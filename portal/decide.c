@@ -399,8 +399,8 @@ static int decide(struct call *c, struct err *e)
 }
 
 static const struct route rows[] = {
-    {HTTPD_GET, "/deliveries/{uid}/{n}/breadths", DEED_SEE_MAIL, OBJECT_DELIVERY, 0, breadths_call, breadths_fields, NULL,
-     sizeof(struct breadths_query), 0,
+    {HTTPD_GET, "/deliveries/{uid}/{n}/breadths", DEED_SEE_MAIL, OBJECT_DELIVERY, 0, breadths_call, breadths_fields,
+     NULL, sizeof(struct breadths_query), 0,
      "How far an allow or a block of its sender may reach, and how much mail of 30 days each would have caught.",
      "Breadths"},
     {HTTPD_POST, "/deliveries/{uid}/{n}/decide", DEED_WRITE_RULES, OBJECT_DELIVERY, 0, decide, NULL, decide_fields, 0,

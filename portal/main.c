@@ -11,6 +11,7 @@
 #include "challenge.h"
 #include "jobs.h"
 #include "sender.h"
+#include "links.h"
 #include "live.h"
 #include "siteverify.h"
 #include "mail/leaf.h"
@@ -115,6 +116,7 @@ static void serve(void *ctx, void *worker, const struct httpd_request *r, struct
 static void served(void *ctx, enum httpd_method method, struct span path, int status, uint64_t bytes, int64_t us)
 {
     struct portal  *p = ctx;
+    struct span     token;
     struct log_line l;
 
     metrics_count(&p->counts, path, status);
@@ -122,7 +124,7 @@ static void served(void *ctx, enum httpd_method method, struct span path, int st
         return;
     log_begin(&l, LOG_LEVEL_DEBUG, "served");
     log_str(&l, "method", httpd_method_words[method]);
-    log_span(&l, "path", path);
+    log_span(&l, "path", links_is_path(path, &token) ? SPAN("/d/") : path); /* who has the token may press it */
     log_i64(&l, "status", status);
     log_i64(&l, "bytes", (int64_t)bytes);
     log_i64(&l, "us", us);
@@ -156,6 +158,7 @@ static int start(struct portal *p, struct sender **sender, struct jobs **jobs, s
     if (siteverify_open(p->settings, &p->siteverify, e) < 0)
         return -1;
     make_policy(p);
+    p->links = links_open(p->settings->quarantine.keys);
     if (live_start(p, &p->live, e) < 0)
         return -1;
     if (pages_load(p->settings->portal.web, p->settings->portal.modules, &p->pages, e) < 0 ||
@@ -172,6 +175,7 @@ static void stop(struct portal *p, struct sender **sender, struct jobs **jobs)
     jobs_stop(jobs);
     sender_stop(sender);
     live_stop(&p->live);
+    links_close(&p->links);
     scanner_free(&p->scanner);
     pages_free(&p->pages);
     siteverify_close(&p->siteverify);
@@ -186,6 +190,7 @@ static void wait_for_the_end(struct portal *p)
     while (sigwait(&set, &got) != 0 || got == SIGHUP) {
         struct err e = ERR_INIT;
 
+        links_reload(p->links);
         if (pages_reload(p->pages, s->portal.web, s->portal.modules, &e) < 0)
             log_err(LOG_LEVEL_ERROR, "the pages stay as they were", &e);
         else

@@ -25,6 +25,7 @@ struct portal {
     char                   policy[800]; /* Content-Security-Policy of pages and calls */
     struct scanner        *scanner;     /* [rulesd] scanner, for the look at release; NULL: there is none */
     struct live           *live;        /* live.h */
+    struct links          *links;       /* links.h */
 };
 
 /* One a thread of the HTTP server. */
