@@ -27,6 +27,7 @@
 #define AWAY_MS 5000 /* the database */
 #define ARENA_MAX ((size_t)64 << 20)
 #define TRIM_US (3600 * INT64_C(1000000))
+#define FREE_US (15 * INT64_C(1000000))
 
 /* What the command line says besides. */
 static const char               *once, *now_text, *preview;
@@ -51,8 +52,8 @@ struct parts {
     struct round             round;
     struct post              post;
     struct health           *health;
-    int64_t                  now_us; /* 0: the clock's */
-    int64_t                  trimmed_us;
+    int64_t                  now_us;               /* 0: the clock's */
+    int64_t                  trimmed_us, freed_us; /* by the monotonic clock; 0: not yet */
 };
 
 static sigset_t signals(void)
@@ -80,20 +81,39 @@ static int64_t now_us(const struct parts *p) { return p->now_us != 0 ? p->now_us
 
 /* ---- working ---- */
 
-static int trim(struct parts *p, struct err *e)
+/* What a daemon of this machine had when it died is there for the others at once. */
+static int free_one(void *ctx, struct span name, struct err *e)
 {
-    int64_t now = clock_wall_us();
+    struct store *s = ctx;
 
-    if (now - p->trimmed_us < TRIM_US)
+    return store_digest_free(s, name, e) < 0 ? -1 : store_run_free(s, name, e);
+}
+
+static int free_dead(struct parts *p, struct err *e)
+{
+    return slot_each_free(span_of(conf_settings(p->conf)->store.url), free_one, p->store, e);
+}
+
+/* What is done now and then. */
+static int tidy(struct parts *p, struct err *e)
+{
+    int64_t now = clock_mono_us();
+
+    if (p->freed_us != 0 && now - p->freed_us < FREE_US)
+        return 0;
+    p->freed_us = now;
+    if (free_dead(p, e) < 0)
+        return -1;
+    if (p->trimmed_us != 0 && now - p->trimmed_us < TRIM_US)
         return 0;
     p->trimmed_us = now;
-    return store_run_trim(p->store, now, e);
+    return store_run_trim(p->store, clock_wall_us(), e);
 }
 
 /* Everything that is due now, until a signal: which it returns, or 0. rc_out: -1 when it cannot go on for now. */
 static int work(struct parts *p, int *rc_out, struct err *e)
 {
-    int got = 0, rc = trim(p, e);
+    int got = 0, rc = tidy(p, e);
 
     while (rc >= 0 && (rc = round_step(&p->round, now_us(p), e)) > 0 && got == 0)
         got = wait_us(0);

@@ -28,20 +28,25 @@ static socklen_t address_of(struct span store_url, unsigned n, struct sockaddr_u
     return (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + (size_t)len);
 }
 
-int slot_take(struct span store_url, struct slot *out, struct err *e)
+static void name_of(unsigned n, char *out, size_t size)
 {
     char host[64] = "localhost";
 
+    gethostname(host, sizeof host - 1);
+    snprintf(out, size, "postern-digest %u at %s", n, host);
+}
+
+int slot_take(struct span store_url, struct slot *out, struct err *e)
+{
     *out = (struct slot){.fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
     if (out->fd < 0)
         return err_errno(e, "make a socket");
-    gethostname(host, sizeof host - 1);
     for (unsigned n = 1; n <= SLOTS_MAX; n++) {
         struct sockaddr_un at;
         socklen_t          len = address_of(store_url, n, &at);
 
         if (bind(out->fd, (struct sockaddr *)&at, len) == 0) {
-            snprintf(out->name, sizeof out->name, "postern-digest %u at %s", n, host);
+            name_of(n, out->name, sizeof out->name);
             return 0;
         }
         if (errno != EADDRINUSE) {
@@ -55,3 +60,23 @@ int slot_take(struct span store_url, struct slot *out, struct err *e)
 }
 
 void slot_leave(struct slot *s) { fd_close(&s->fd); }
+
+int slot_each_free(struct span store_url, slot_fn fn, void *ctx, struct err *e)
+{
+    int rc = 0;
+
+    for (unsigned n = 1; n <= SLOTS_MAX && rc == 0; n++) {
+        struct sockaddr_un at;
+        socklen_t          len = address_of(store_url, n, &at);
+        int                fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+        char               name[sizeof((struct slot *)0)->name];
+
+        if (fd < 0)
+            return err_errno(e, "make a socket");
+        name_of(n, name, sizeof name);
+        if (bind(fd, (struct sockaddr *)&at, len) == 0)
+            rc = fn(ctx, span_of(name), e);
+        fd_close(&fd);
+    }
+    return rc;
+}

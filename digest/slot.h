@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/span.h"
 
-#define SLOTS_MAX 64
+#define SLOTS_MAX 16
 
 struct slot {
     int  fd;
@@ -18,5 +18,9 @@ struct slot {
 /* store_url: of which database. ERR_LIMIT: SLOTS_MAX of them run. */
 int  slot_take(struct span store_url, struct slot *out, struct err *e);
 void slot_leave(struct slot *s);
+/* Calls fn with the name of each slot of this machine that nobody has: its last holder is dead, and nobody takes it before fn returns. -1 as
+ * soon as fn says so. */
+typedef int (*slot_fn)(void *ctx, struct span name, struct err *e);
+int slot_each_free(struct span store_url, slot_fn fn, void *ctx, struct err *e);
 
 #endif
