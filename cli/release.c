@@ -147,8 +147,7 @@ int cli_quarantine_release(struct cli *c, int argc, char **argv, struct err *e)
         {"rcpt", "ADDRESS", .text = &x.rcpt, .help = "this recipient alone"},
         {"again", NULL, .on = &x.again,
          .help = "also where nobody knows whether it arrived: the recipient may get it twice"},
-        {"with-virus", NULL, .on = &x.with_virus, 
-         .help = "also mail in which the filter has found a virus"},
+        {"with-virus", NULL, .on = &x.with_virus, .help = "also mail in which the filter has found a virus"},
         {"unfinished", NULL, .on = &unfinished, .help = "go on with what was asked for and never left"},
     };
 

@@ -11,7 +11,7 @@
 #define PAGE_MAX 200
 #define EXPORT_MAX 10000 /* rows of one table */
 #define ROW_MAX ((size_t)32 << 20)
-#define CURSOR_BYTES 32  /* time, number, node */
+#define CURSOR_BYTES 32 /* time, number, node */
 
 /* ---- cursors ---- */
 
@@ -220,8 +220,8 @@ static int each_exported(void *ctx, const struct store_audit_row *r)
 
 static int export_scope(struct call *c, struct err *e)
 {
-    static const char *const heads[] = {"time",        "who",    "on behalf of", "from", "action",
-                                        "object kind", "object", "object name",  "scope", "scope name", "what"};
+    static const char *const heads[] = {"time",   "who",         "on behalf of", "from",       "action", "object kind",
+                                        "object", "object name", "scope",        "scope name", "what"};
     struct page              p = {.b = &c->reply->body, .next = query_of(c, AUDIT_SCOPE)};
     size_t                   before;
     int                      rc;

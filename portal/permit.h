@@ -59,7 +59,7 @@ extern const struct deed_row {
 /* Who calls. Everything is borrowed from the call's arena. */
 struct who {
     enum { WHO_NOBODY, WHO_SESSION, WHO_KEY, WHO_LINK } kind;
-    struct store_account account; /* of a session; of a link: whose digest it is in */
+    struct store_account account;    /* of a session; of a link: whose digest it is in */
     struct store_scope   link_scope; /* that its delivery lives in */
     struct uuid          session, key;
     bool                 staff;

@@ -106,11 +106,8 @@ static struct span envelope_sender(const struct sender *s, const struct store_ma
 
 static int hand_over(struct sender *s, const struct store_mail *m, struct smtp_result *result, struct err *e)
 {
-    struct smtp_letter letter = {.from = envelope_sender(s, m),
-                                 .rcpt = &m->recipient,
-                                 .nrcpt = 1,
-                                 .head = mark_of(s, m),
-                                 .message = m->message};
+    struct smtp_letter letter = {
+        .from = envelope_sender(s, m), .rcpt = &m->recipient, .nrcpt = 1, .head = mark_of(s, m), .message = m->message};
 
     *result = (struct smtp_result){.fate = SMTP_UNSENT};
     if (s->smtp == NULL && smtp_client_open(s->portal->settings->smtp.url, NULL, &s->smtp, e) < 0)

@@ -21,8 +21,9 @@
 
 #define LINKS_PER_NETWORK 8 /* for one address, from one network, in ten minutes; for all addresses: */
 #define LINKS_FROM_NETWORK 30
-#define LINKS_EASY 8     /* for one address, from wherever, from which on all who ask work harder */
-#define LINKS_AT_MOST 20 /* the same, from which on only those are heard who come from where the person is known to be */
+#define LINKS_EASY 8 /* for one address, from wherever, from which on all who ask work harder */
+#define LINKS_AT_MOST                                                                                                  \
+    20 /* the same, from which on only those are heard who come from where the person is known to be */
 #define TRIES_FROM_NETWORK 60
 #define LOOKS_FROM_NETWORK 60 /* at whether the challenge service is there */
 #define HARD_FROM 20          /* challenges for a network, from which on work is harder */
@@ -313,8 +314,8 @@ static int may_ask_link(struct call *c, const struct ask *in, struct span login,
     bool     known;
 
     if (limit_check(c, "link", login, true, LINKS_PER_NETWORK, e) < 0 ||
-        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0 ||
-        bits_for(c, login, 0, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
+        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0 || bits_for(c, login, 0, &bits, e) < 0 ||
+        challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
         limit_count(c, "link", login, false, 1, &links, e) < 0)
         return -1;
     if (links <= LINKS_AT_MOST)

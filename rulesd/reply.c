@@ -427,8 +427,8 @@ static struct span write_report(struct scan *s, struct named named, const struct
 {
     struct span ids = join(&s->arena, named, "\nRule: ", "");
 
-    return arena_printf(&s->arena, "%s: %s\nAction: %.*s\nScore: %.1f, spam from %.1f on%.*s%s%.*s\n", name_of(s), describe(s),
-                        SPAN_ARG(r->action), r->score, r->threshold, SPAN_ARG(ids),
+    return arena_printf(&s->arena, "%s: %s\nAction: %.*s\nScore: %.1f, spam from %.1f on%.*s%s%.*s\n", name_of(s),
+                        describe(s), SPAN_ARG(r->action), r->score, r->threshold, SPAN_ARG(ids),
                         r->symbols.n > 0 ? "\nSymbols: " : "", SPAN_ARG(r->symbols));
 }
 

@@ -7,8 +7,10 @@
 #define NAME_MAX_BYTES 255 /* as far as the log keeps a virus's name */
 #define HEX (2 * LIFT_DIGEST)
 
-static const char *const family_words[] = {[FAMILY_VIRUS] = "virus",         [FAMILY_FILE_TYPE] = "file_type",
-                                           [FAMILY_MIME] = "mime",           [FAMILY_GEOGRAPHY] = "geography",
+static const char *const family_words[] = {[FAMILY_VIRUS] = "virus",
+                                           [FAMILY_FILE_TYPE] = "file_type",
+                                           [FAMILY_MIME] = "mime",
+                                           [FAMILY_GEOGRAPHY] = "geography",
                                            [FAMILY_LISTED] = "listed"};
 
 static bool is_exact(enum finding_family f) { return f == FAMILY_VIRUS || f == FAMILY_LISTED; }

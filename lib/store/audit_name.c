@@ -52,7 +52,7 @@ int audit_put_named(struct store *s, const char *kind, const struct uuid *object
 
     buf_put(out, span_head(payload, payload.n > 0 ? payload.n - 1 : 0)); /* without its bracket */
     begun = out->n;
-    buf_puts(out, payload.n > 2 ? NAMED : NAMED + 1);
+    buf_puts(out, payload.n > 2 ? NAMED : &NAMED[1]);
     if ((object != NULL && put_name(s, "object", kind, object, out, e) < 0) ||
         (scope.kind != SCOPE_GLOBAL && put_name(s, "scope", scope_kind_words[scope.kind], &scope.id, out, e) < 0))
         return -1;

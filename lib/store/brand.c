@@ -282,8 +282,8 @@ static int set_in(struct store *s, const struct actor *by, const struct store_br
     struct db_val      vals[16] = {dbv_uuid(&b->id)};
     size_t             n = put_vals(b, vals, 1);
 
-    if (heard_by_all(s, e) < 0 || store_brand_get(s, b->id, &before, e) < 0 || row_change_one(s, update_sql, vals, n, "brand", e) < 0 ||
-        store_brand_get(s, b->id, &after, e) < 0)
+    if (heard_by_all(s, e) < 0 || store_brand_get(s, b->id, &before, e) < 0 ||
+        row_change_one(s, update_sql, vals, n, "brand", e) < 0 || store_brand_get(s, b->id, &after, e) < 0)
         return -1;
     return note(s, by, "brand.set", b->id, &before, &after, e);
 }

@@ -9,8 +9,9 @@
 
 const char *const release_state_words[] = {"requested", "sending", "unknown", "sent", "failed", NULL};
 
-#define COLUMNS "uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, queue_id, code, reply," \
-                " lifts, found"
+#define COLUMNS                                                                                                        \
+    "uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, queue_id, code, reply,"           \
+    " lifts, found"
 
 static const char request_sql[] =
     "INSERT INTO release (uid, n, state, attempt, lease_until_us, requested_us, changed_us, requested_by, lifts)"

@@ -37,7 +37,7 @@ struct store_release {
     int64_t            code;                         /* of the reply; 0: none */
     char               reply[RELEASE_REPLY_MAX + 1]; /* what the server said, or why there is no reply */
     char               lifts[RELEASE_LIFTS_MAX + 1]; /* what was decided about its findings (scan/lift.h) */
-    char               found[RELEASE_FOUND_MAX + 1]; /* protected findings of the last scan that stopped it, as message.symbols; "" */
+    char found[RELEASE_FOUND_MAX + 1]; /* protected findings of the last scan that stopped it, as message.symbols; "" */
 };
 
 /* Asks for it, with what is decided about its findings. What was refused before is asked for again; what is requested already is so

@@ -39,9 +39,10 @@ static void what_stopped_a_release_is_known_from_then_on(void **unused)
 
 static void a_scan_is_kept_as_it_will_be_read(void **unused)
 {
-    const struct span          option = SPAN("\"Ei\ncar\"");
-    const struct rspamd_symbol symbols[] = {
-        {.name = SPAN("BAYES_SPAM")}, {.name = SPAN("CLAM_VIRUS"), .options = &option, .noptions = 1}, {.name = SPAN("MIME_BAD")}};
+    const struct span           option = SPAN("\"Ei\ncar\"");
+    const struct rspamd_symbol  symbols[] = {{.name = SPAN("BAYES_SPAM")},
+                                             {.name = SPAN("CLAM_VIRUS"), .options = &option, .noptions = 1},
+                                             {.name = SPAN("MIME_BAD")}};
     const struct scanner_answer answer = {.reply = {.symbols = symbols, .nsymbols = COUNT(symbols)}};
     struct store_release        row = {.n = 1};
     struct known                k;

@@ -285,14 +285,14 @@ static const struct {
     double             sum;
     bool               reject, defer;
 } lifted[] = {
-    {"what was decided weighs nothing", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 X=1", RSPAMD_NO_ACTION, "", 0, false,
-     false},
+    {"what was decided weighs nothing", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 X=1", RSPAMD_NO_ACTION, "", 0,
+     false, false},
     {"and a reject for it is past", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=4", RSPAMD_REJECT, "force_actions", 0,
      false, false},
-    {"what was not still weighs", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 MIME_BAD=3", RSPAMD_NO_ACTION, "", 3, false,
-     false},
-    {"and is still refused", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 CLAM_VIRUS=0[Emotet]", RSPAMD_REJECT, "clamav", 0,
-     true, false},
+    {"what was not still weighs", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 MIME_BAD=3", RSPAMD_NO_ACTION, "", 3,
+     false, false},
+    {"and is still refused", "MIME_BAD_EXTENSION", "MIME_BAD_EXTENSION=9 CLAM_VIRUS=0[Emotet]", RSPAMD_REJECT, "clamav",
+     0, true, false},
     {"the confirmed virus", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Eicar]", RSPAMD_REJECT, "clamav", 0, false, false},
     {"another one", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Emotet]", RSPAMD_REJECT, "clamav", 0, true, false},
     {"the confirmed virus, put off", "CLAM_VIRUS[Eicar]", "CLAM_VIRUS=0[Eicar]", RSPAMD_SOFT_REJECT, "clamav", 0, false,

@@ -120,7 +120,7 @@ static void what_reads_otherwise_lifts_nothing(void **unused)
                                       "file_type:0123456789abcdef",
                                       "listed",
                                       " mime"};
-    struct lift l;
+    struct lift              l;
 
     (void)unused;
     for (size_t i = 0; i < COUNT(bad); i++)

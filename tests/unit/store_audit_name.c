@@ -70,15 +70,16 @@ static void a_row_names_what_it_is_about_and_whom_it_concerns(void **state)
 
 static void names_are_under_the_hash_and_go_with_the_payload(void **state)
 {
-    struct world                *w = world_of(state);
-    struct store_audit_verified  v;
-    struct store_audit_names     names;
+    struct world               *w = world_of(state);
+    struct store_audit_verified v;
+    struct store_audit_names    names;
 
     add_domain(w, "ours.example");
     OK(w, store_audit_verify(w->more, &v, &w->e));
     assert_string_equal(v.broken, "");
     OK(w, db_run(store_of(state)->main,
-                 "UPDATE audit SET payload = replace(payload, '\"named\":{\"object\":\"ours', '\"named\":{\"object\":\"theirs')",
+                 "UPDATE audit SET payload = replace(payload, '\"named\":{\"object\":\"ours', "
+                 "'\"named\":{\"object\":\"theirs')",
                  NULL, 0, NULL, &w->e));
     OK(w, store_audit_verify(w->more, &v, &w->e));
     CHECK("a name that was changed shows", v.broken[0] != '\0');
@@ -88,8 +89,14 @@ static void names_are_under_the_hash_and_go_with_the_payload(void **state)
 
 static void what_is_no_payload_of_ours_names_nothing(void **state)
 {
-    static const char *const texts[] = {"", "{", "[]", "{\"named\":1}", "{\"named\":{\"object\":2}}", "{\"before\":[1]}",
-                                        "{\"named\":{\"object\":\"x\"", "null"};
+    static const char *const texts[] = {"",
+                                        "{",
+                                        "[]",
+                                        "{\"named\":1}",
+                                        "{\"named\":{\"object\":2}}",
+                                        "{\"before\":[1]}",
+                                        "{\"named\":{\"object\":\"x\"",
+                                        "null"};
     struct store_audit_names names;
 
     (void)state;

@@ -141,12 +141,12 @@ static void what_somebody_else_wrote_is_no_bypass(void **unused)
 /* A stranger, or a person who was allowed less, would put more in it. */
 static void what_a_bypass_lifts_cannot_be_written_by_anybody_else(void **unused)
 {
-    static const char *const tried[] = {"", "mime", "file_type,mime", "file_type,virus:0123456789abcdef", "file_typ", "FILE_TYPE",
-                                        "file_type;", "file_type\r\n x"};
-    struct buf    text;
-    struct bypass read;
-    struct span   all, field;
-    size_t        at;
+    static const char *const tried[] = {"",         "mime",      "file_type,mime", "file_type,virus:0123456789abcdef",
+                                        "file_typ", "FILE_TYPE", "file_type;",     "file_type\r\n x"};
+    struct buf               text;
+    struct bypass            read;
+    struct span              all, field;
+    size_t                   at;
 
     (void)unused;
     buf_init(&text, 10000);

@@ -18,7 +18,8 @@ static void set_enrol(struct world *w, struct uuid domain, enum enrol how)
 }
 
 /* A message for `to`, so long ago, that the mail server handed on to `final` (NULL: nothing was heard of it). */
-static void deliver(struct world *w, struct uuid domain, const char *to, const char *final, int64_t ago_us, int64_t code)
+static void deliver(struct world *w, struct uuid domain, const char *to, const char *final, int64_t ago_us,
+                    int64_t code)
 {
     const struct store_message *list[1];
     struct letter               l;
