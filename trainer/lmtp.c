@@ -1,43 +1,17 @@
-/* trainer/lmtp.c - see lmtp.h. A thread waits for a connection, serves it to its end, and waits for the next. */
+/* trainer/lmtp.c - see lmtp.h. */
 #include "lmtp.h"
 
-#include <errno.h>
-#include <poll.h>
-#include <pthread.h>
-#include <pwd.h>
 #include <stdlib.h>
-#include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include "base/fd.h"
 #include "base/log.h"
-#include "net/endpoint.h"
-#include "net/lmtp_server.h"
+#include "net/lmtp_service.h"
 
-#define LISTENERS_MAX 16
-#define READ_SIZE ((size_t)64 << 10)
-#define RCPT_MAX 100
-#define REST_US 100000 /* when the system has no descriptor for one more */
-#define SESSION_ARENA_MAX ((size_t)8 << 20)
-
-static const struct lmtp_limits shape = {.rcpt_max = RCPT_MAX, .idle_max = 4 * RCPT_MAX, .errors_max = 20};
-
-/* All but `threads` is written before they start. Owned by main. */
+/* Written before the threads start. Owned by main. */
 struct lmtp {
     const struct settings *settings;
     struct arena           arena; /* of what stands in the settings */
     struct origin_trust    trust;
-    struct ip_block       *mta_from;
-    uid_t                 *mta_users;
-    size_t                 nmta_users;
-    struct endpoint        at[LISTENERS_MAX];
-    int                    fds[LISTENERS_MAX];
-    size_t                 n;
-    int                    stop; /* eventfd: readable when it is over */
-    char                   host[256];
-    pthread_t              threads[LMTP_SESSIONS];
-    size_t                 nthreads;
+    struct lmtp_service   *service;
 };
 
 /* What one thread has in hand. Opened when it is first needed, and anew after a failure. */
@@ -47,16 +21,6 @@ struct hand {
     struct keyring         *ring;
     struct vault           *vault;
     struct store           *store;
-};
-
-struct session {
-    struct hand       *h;
-    int                fd;
-    bool               in_message;
-    int64_t            deadline_us;
-    struct lmtp_server server;
-    struct buf         in, out, message;
-    struct arena       arena;
 };
 
 /* ---- the store ---- */
@@ -91,313 +55,85 @@ static void complain(struct hand *h, const struct err *e)
         hand_close(h);
 }
 
-/* ---- what the machine asks ---- */
+/* ---- in a thread ---- */
 
-static void name_rcpt(struct session *x)
+static void *begin(void *ctx)
+{
+    struct lmtp *l = ctx;
+    struct hand *h = calloc(1, sizeof *h);
+
+    if (h == NULL)
+        panic("out of memory");
+    h->l = l;
+    h->site = (struct report_mail_site){
+        .settings = l->settings, .trust = l->trust, .listener = "lmtp", .wait_us = REPORT_MAIL_WAIT_US};
+    return h;
+}
+
+static void end(void *hand)
+{
+    hand_close(hand);
+    free(hand);
+}
+
+static int name_rcpt(void *hand, struct span recipient, const char **why_out)
 {
     enum report_class class;
-    struct hand *h = x->h;
+    struct hand *h = hand;
     struct arena a;
     struct err   e = ERR_INIT;
     int          rc = hand_open(h, &e);
 
     arena_init(&a, 1 << 20);
     if (rc == 0)
-        rc = report_mail_class(&h->site, x->server.recipient, &a, &class, &e);
-    lmtp_server_rcpt(&x->server, rc < 0,
-                     rc == 0                   ? NULL
-                     : e.code == ERR_NOT_FOUND ? "no address for reports"
-                                               : "the store is away",
-                     &x->out);
+        rc = report_mail_class(&h->site, recipient, &a, &class, &e);
+    *why_out = e.code == ERR_NOT_FOUND ? "no address for reports" : "the store is away";
     if (rc < 0)
         complain(h, &e);
-    arena_fini(&a);
-}
-
-static int take(struct session *x, const struct report_mail *mail, struct err *e)
-{
-    struct report_mail_done done;
-    struct hand            *h = x->h;
-    struct arena            a;
-    int                     rc;
-
-    arena_init(&a, REPORT_MAIL_ARENA_MAX(h->l->settings->rulesd.max_message));
-    if ((rc = hand_open(h, e)) == 0 && (rc = report_mail_take(&h->site, mail, &a, &done, e)) == 0)
-        report_mail_log(mail, &done);
     arena_fini(&a);
     return rc;
 }
 
 /* Each recipient is a report of its own: spam@ and ham@ say different things. */
-static void take_message(struct session *x)
+static int take(void *hand, const struct lmtp_mail *said)
 {
-    const struct lmtp_server *s = &x->server;
+    const struct report_mail mail = {
+        .recipient = said->recipient, .sender = said->sender, .message = said->message, .too_large = said->too_large};
+    struct report_mail_done done;
+    struct hand            *h = hand;
+    struct arena            a;
+    struct err              e = ERR_INIT;
+    int                     rc;
 
-    for (size_t i = 0; i < s->nrcpts; i++) {
-        const struct report_mail mail = {
-            .recipient = s->rcpts[i], .sender = s->sender, .message = buf_span(s->message), .too_large = s->too_large};
-        struct err e = ERR_INIT;
-        int        rc = take(x, &mail, &e);
-
-        lmtp_server_answer(&x->server, rc < 0, NULL, &x->out);
-        if (rc < 0)
-            complain(x->h, &e);
-    }
-}
-
-/* ---- bytes ---- */
-
-enum woken { WOKEN, WOKEN_LATE, WOKEN_STOP };
-
-/* Until the socket is ready, time is up, or it is over. */
-static enum woken wait_for(const struct session *x, short events, int64_t deadline_us)
-{
-    struct pollfd fds[2] = {{.fd = x->fd, .events = events}, {.fd = x->h->l->stop, .events = POLLIN}};
-
-    for (;;) {
-        int64_t left = deadline_us - clock_mono_us();
-        int     n = left <= 0 ? 0 : poll(fds, COUNT(fds), (int)(left / 1000) + 1);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return WOKEN_LATE;
-        return fds[1].revents != 0 ? WOKEN_STOP : WOKEN;
-    }
-}
-
-static int flush(struct session *x)
-{
-    int64_t deadline_us = clock_mono_us() + LMTP_IDLE_MS * INT64_C(1000);
-    size_t  at = 0;
-
-    while (at < x->out.n) {
-        ssize_t n = send(x->fd, x->out.p + at, x->out.n - at, MSG_NOSIGNAL);
-
-        if (n > 0)
-            at += (size_t)n;
-        else if (errno != EINTR && (errno != EAGAIN || wait_for(x, POLLOUT, deadline_us) == WOKEN_LATE))
-            return -1;
-    }
-    buf_clear(&x->out);
-    return 0;
-}
-
-/* 1: bytes came; 0: the client has hung up; -1: it is to end, and the reason is in out, or the connection is gone. */
-static int receive(struct session *x)
-{
-    char *to = buf_reserve(&x->in, READ_SIZE);
-
-    for (;;) {
-        ssize_t n = to != NULL ? recv(x->fd, to, READ_SIZE, 0) : -1;
-
-        if (n >= 0) {
-            x->in.n += (size_t)n;
-            return n > 0;
-        }
-        if (to == NULL || (errno != EAGAIN && errno != EINTR))
-            return -1;
-        switch (wait_for(x, POLLIN, x->deadline_us)) {
-        case WOKEN: continue;
-        case WOKEN_LATE: lmtp_server_quit(&x->server, "that took too long", &x->out); return -1;
-        case WOKEN_STOP: lmtp_server_quit(&x->server, "going down", &x->out); return -1;
-        }
-    }
-}
-
-/* ---- a session ---- */
-
-/* A command has so long, and so has a message, all of it together. */
-static void set_deadline(struct session *x)
-{
-    bool was = x->in_message;
-
-    x->in_message = x->server.state == LMTP_DATA;
-    if (!was || !x->in_message)
-        x->deadline_us = clock_mono_us() + (x->in_message ? LMTP_MESSAGE_MS : LMTP_IDLE_MS) * INT64_C(1000);
-}
-
-static void converse(struct session *x)
-{
-    enum lmtp_step step;
-    int            rc = 1;
-
-    while ((step = lmtp_server_step(&x->server, &x->in, rc == 0, &x->out)) != LMTP_END) {
-        if (step == LMTP_RCPT) {
-            name_rcpt(x);
-        } else if (step == LMTP_MESSAGE) {
-            take_message(x);
-        } else {
-            if (flush(x) < 0)
-                return;
-            set_deadline(x);
-            if ((rc = receive(x)) < 0)
-                break;
-        }
-    }
-    flush(x);
-}
-
-static void serve(struct hand *h, int fd)
-{
-    struct session     x = {.h = h, .fd = fd};
-    struct lmtp_limits limits = shape;
-
-    limits.message_max = (size_t)h->l->settings->rulesd.max_message;
-    buf_init(&x.in, LMTP_LINE_MAX + 2 * READ_SIZE);
-    buf_init(&x.out, 1 << 20);
-    buf_init(&x.message, limits.message_max);
-    arena_init(&x.arena, SESSION_ARENA_MAX);
-    lmtp_server_begin(&x.server, &limits, h->l->host, &x.message, &x.arena, &x.out);
-    converse(&x);
-    arena_fini(&x.arena);
-    buf_fini(&x.message);
-    buf_fini(&x.out);
-    buf_fini(&x.in);
-}
-
-/* ---- who comes ---- */
-
-static bool may_user(const struct lmtp *l, int fd)
-{
-    struct ucred cred;
-    socklen_t    n = sizeof cred;
-
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &n) < 0)
-        return false;
-    for (size_t i = 0; i < l->nmta_users; i++)
-        if (l->mta_users[i] == cred.uid)
-            return true;
-    return cred.uid == 0 || cred.uid == geteuid();
-}
-
-static bool may_address(const struct lmtp *l, const struct sockaddr_storage *from)
-{
-    struct ip ip = {{[10] = 0xff, [11] = 0xff}};
-
-    if (from->ss_family == AF_INET6)
-        memcpy(ip.b, &((const struct sockaddr_in6 *)from)->sin6_addr, 16);
-    else
-        memcpy(ip.b + 12, &((const struct sockaddr_in *)from)->sin_addr, 4);
-    for (size_t i = 0; i < l->settings->rulesd.mta_from.n; i++)
-        if (ip_block_holds(&l->mta_from[i], &ip))
-            return true;
-    return false;
-}
-
-/* One that waits at this listener, if no other thread was quicker. */
-static void take_one(struct hand *h, size_t i)
-{
-    static const char       no[] = "421 4.7.1 you are not known here\r\n";
-    struct lmtp            *l = h->l;
-    struct sockaddr_storage from;
-    socklen_t               n = sizeof from;
-    int                     fd = accept4(l->fds[i], (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-    if (fd < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            usleep(REST_US);
-        return;
-    }
-    if (l->at[i].is_unix ? may_user(l, fd) : may_address(l, &from)) {
-        serve(h, fd);
-    } else {
-        log_text(LOG_LEVEL_WARNING, "somebody who is no MTA of ours came to %s: see [rulesd] mta_users and mta_from",
-                 l->at[i].text);
-        (void)!send(fd, no, sizeof no - 1, MSG_NOSIGNAL);
-    }
-    fd_close(&fd);
-}
-
-static void *work(void *ctx)
-{
-    struct hand   h = {.l = ctx};
-    struct lmtp  *l = ctx;
-    struct pollfd fds[LISTENERS_MAX + 1];
-
-    h.site = (struct report_mail_site){
-        .settings = l->settings, .trust = l->trust, .listener = "lmtp", .wait_us = REPORT_MAIL_WAIT_US};
-    for (size_t i = 0; i < l->n; i++)
-        fds[i] = (struct pollfd){.fd = l->fds[i], .events = POLLIN};
-    fds[l->n] = (struct pollfd){.fd = l->stop, .events = POLLIN};
-    for (;;) {
-        if (poll(fds, l->n + 1, -1) < 0)
-            continue;
-        if (fds[l->n].revents != 0)
-            break;
-        for (size_t i = 0; i < l->n; i++)
-            if (fds[i].revents != 0)
-                take_one(&h, i);
-    }
-    hand_close(&h);
-    return NULL;
+    arena_init(&a, REPORT_MAIL_ARENA_MAX(h->l->settings->rulesd.max_message));
+    if ((rc = hand_open(h, &e)) == 0 && (rc = report_mail_take(&h->site, &mail, &a, &done, &e)) == 0)
+        report_mail_log(&mail, &done);
+    if (rc < 0)
+        complain(h, &e);
+    arena_fini(&a);
+    return rc;
 }
 
 /* ---- start and stop ---- */
 
-static int read_mtas(struct lmtp *l, struct err *e)
-{
-    const struct conf_list *from = &l->settings->rulesd.mta_from, *users = &l->settings->rulesd.mta_users;
-
-    l->mta_from = arena_array(&l->arena, from->n + 1, sizeof *l->mta_from);
-    l->mta_users = arena_array(&l->arena, users->n + 1, sizeof *l->mta_users);
-    if (l->arena.full)
-        return err_set(e, ERR_LIMIT, "too many of [rulesd] mta_from and mta_users");
-    for (size_t i = 0; i < from->n; i++)
-        if (ip_block_parse(span_of(from->items[i]), &l->mta_from[i], e) < 0)
-            return err_wrap(e, "[rulesd] mta_from");
-    for (size_t i = 0; i < users->n; i++) {
-        const struct passwd *pw = getpwnam(users->items[i]);
-        uint64_t             number;
-
-        if (pw != NULL)
-            l->mta_users[l->nmta_users++] = pw->pw_uid;
-        else if (span_u64(span_of(users->items[i]), &number) && number < UINT32_MAX)
-            l->mta_users[l->nmta_users++] = (uid_t)number;
-    }
-    return 0;
-}
-
-static int listen_all(struct lmtp *l, struct err *e)
-{
-    const struct conf_list *list = &l->settings->trainer.listen_lmtp;
-
-    if (list->n > LISTENERS_MAX)
-        return err_set(e, ERR_INVALID, "[trainer] listen_lmtp: at most %d", LISTENERS_MAX);
-    for (size_t i = 0; i < list->n; i++) {
-        struct endpoint *at = &l->at[i];
-        struct span      query;
-
-        if (endpoint_parse(list->items[i], at, &query, e) < 0)
-            return err_wrap(e, "[trainer] listen_lmtp");
-        if (query.n > 0)
-            return err_set(e, ERR_INVALID, "[trainer] listen_lmtp: there are no settings behind %s", at->text);
-        if ((l->fds[l->n] = endpoint_listen(at, false, e)) < 0)
-            return -1;
-        l->n++;
-        if (!at->is_unix && l->settings->rulesd.mta_from.n == 0)
-            log_text(LOG_LEVEL_WARNING, "nobody may come to %s: [rulesd] mta_from is empty", at->text);
-    }
-    return 0;
-}
-
 static int open_all(struct lmtp *l, struct err *e)
 {
-    const struct settings *s = l->settings;
+    const struct settings        *s = l->settings;
+    const struct lmtp_service_how how = {.setting = "[trainer] listen_lmtp",
+                                         .listen = &s->trainer.listen_lmtp,
+                                         .mta_users = &s->rulesd.mta_users,
+                                         .mta_from = &s->rulesd.mta_from,
+                                         .message_max = (size_t)s->rulesd.max_message,
+                                         .ctx = l,
+                                         .open = begin,
+                                         .close = end,
+                                         .rcpt = name_rcpt,
+                                         .take = take};
 
-    if (report_mail_check(s, &l->arena, e) < 0 || read_mtas(l, e) < 0 ||
+    if (report_mail_check(s, &l->arena, e) < 0 ||
         origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, &l->arena, &l->trust, e) < 0)
         return -1;
-    if (gethostname(l->host, sizeof l->host - 1) < 0 || l->host[0] == '\0')
-        strcpy(l->host, "localhost");
-    if ((l->stop = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) < 0)
-        return err_errno(e, "make an eventfd");
-    if (listen_all(l, e) < 0)
-        return -1;
-    for (; l->nthreads < LMTP_SESSIONS; l->nthreads++)
-        if ((errno = pthread_create(&l->threads[l->nthreads], NULL, work, l)) != 0)
-            return err_errno(e, "start a thread");
-    return 0;
+    return lmtp_service_start(&how, &l->service, e);
 }
 
 int lmtp_start(const struct settings *settings, struct lmtp **out, struct err *e)
@@ -410,7 +146,6 @@ int lmtp_start(const struct settings *settings, struct lmtp **out, struct err *e
     if ((l = calloc(1, sizeof *l)) == NULL)
         panic("out of memory");
     l->settings = settings;
-    l->stop = -1;
     arena_init(&l->arena, 1 << 20);
     *out = l;
     if (open_all(l, e) == 0)
@@ -426,16 +161,7 @@ void lmtp_stop(struct lmtp **lp)
     *lp = NULL;
     if (l == NULL)
         return;
-    if (l->stop >= 0)
-        eventfd_write(l->stop, 1);
-    for (size_t i = 0; i < l->nthreads; i++)
-        pthread_join(l->threads[i], NULL);
-    for (size_t i = 0; i < l->n; i++) {
-        fd_close(&l->fds[i]);
-        if (l->at[i].is_unix)
-            unlink(((const struct sockaddr_un *)&l->at[i].addr)->sun_path);
-    }
-    fd_close(&l->stop);
+    lmtp_service_stop(&l->service);
     arena_fini(&l->arena);
     free(l);
 }
