@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/schedule.h"
 #include "store/audit.h"
 #include "store/row.h"
 
@@ -49,6 +50,7 @@ static const char default_set_sql[] =
     "INSERT INTO digest_default (domain_id, " CHOICE ", updated_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"
     " ON CONFLICT (domain_id) DO UPDATE SET minute = $2, hourly = $3, weekdays = $4, zone = $5, language = $6,"
     " filters = $7, quiet = $8, updated_us = $9";
+static const char has_one_sql[] = "SELECT 1 FROM digest_subscription WHERE account_id = $1 AND mailbox_id = $2 LIMIT 1";
 static const char default_none_sql[] = "DELETE FROM digest_default WHERE domain_id = $1";
 
 #define MINUTES_A_DAY 1440
@@ -155,6 +157,14 @@ int store_digest_choice_check(const struct store_digest_choice *c, struct err *e
                : 0;
 }
 
+int store_digest_choice_next(const struct store_digest_choice *c, int64_t after_us, int64_t *next_out, struct err *e)
+{
+    struct schedule s = {.hourly = c->hourly, .minute = (unsigned)c->minute, .weekdays = c->weekdays};
+
+    snprintf(s.zone, sizeof s.zone, "%s", c->zone);
+    return schedule_check(&s, e) < 0 ? -1 : schedule_next_us(&s, after_us, next_out, e);
+}
+
 static void put_choice(struct buf *b, const struct store_digest_choice *c)
 {
     payload_i64(b, "minute", c->minute);
@@ -196,14 +206,9 @@ static int note(struct store *s, const struct actor *by, const char *action, con
         e);
 }
 
-static int room_for_one(struct store *s, const struct store_digest *d, struct err *e)
+static int count_of(struct store *s, struct uuid account, int64_t *out, struct err *e)
 {
-    int64_t have = 0;
-
-    if (row_i64(s->main, count_sql, (struct db_val[]){dbv_uuid(&d->account)}, 1, &have, e) < 0)
-        return -1;
-    return have < DIGESTS_PER_ACCOUNT ? 0
-                                      : err_set(e, ERR_LIMIT, "nobody has more than %d digests", DIGESTS_PER_ACCOUNT);
+    return row_i64(s->main, count_sql, (struct db_val[]){dbv_uuid(&account)}, 1, out, e) < 0 ? -1 : 0;
 }
 
 static int domain_of(struct store *s, struct store_digest *d, struct err *e)
@@ -221,28 +226,37 @@ static int domain_of(struct store *s, struct store_digest *d, struct err *e)
     return 0;
 }
 
-static int add(struct store *s, const struct actor *by, struct store_digest *d, struct err *e)
+/* The row, and what it reads as. */
+static int insert(struct store *s, struct store_digest *d, struct err *e)
 {
     const struct store_digest_choice *c = &d->choice;
-    int64_t                           now = clock_wall_us();
+    const struct db_val               vals[] = {dbv_uuid(&d->id),
+                                                dbv_word(digest_kind_words, (int)d->kind),
+                                                dbv_uuid(&d->account),
+                                                dbv_uuid_or_null(d->kind == DIGEST_MAILBOX ? &d->mailbox : NULL),
+                                                dbv_uuid(&d->domain),
+                                                dbv_i64(c->minute),
+                                                dbv_bool(c->hourly),
+                                                dbv_i64((int64_t)c->weekdays),
+                                                dbv_str(c->zone),
+                                                dbv_str(c->language),
+                                                dbv_i64((int64_t)c->filters),
+                                                dbv_bool(c->quiet),
+                                                dbv_i64(d->next_us),
+                                                dbv_i64(clock_wall_us())};
 
-    if (room_for_one(s, d, e) < 0 || domain_of(s, d, e) < 0)
+    return db_run(s->main, add_sql, vals, COUNT(vals), NULL, e) < 0 ? -1 : store_digest_get(s, d->id, d, e);
+}
+
+static int add(struct store *s, const struct actor *by, struct store_digest *d, struct err *e)
+{
+    int64_t have = 0;
+
+    if (count_of(s, d->account, &have, e) < 0)
         return -1;
-    const struct db_val vals[] = {dbv_uuid(&d->id),
-                                  dbv_word(digest_kind_words, (int)d->kind),
-                                  dbv_uuid(&d->account),
-                                  dbv_uuid_or_null(d->kind == DIGEST_MAILBOX ? &d->mailbox : NULL),
-                                  dbv_uuid(&d->domain),
-                                  dbv_i64(c->minute),
-                                  dbv_bool(c->hourly),
-                                  dbv_i64((int64_t)c->weekdays),
-                                  dbv_str(c->zone),
-                                  dbv_str(c->language),
-                                  dbv_i64((int64_t)c->filters),
-                                  dbv_bool(c->quiet),
-                                  dbv_i64(d->next_us),
-                                  dbv_i64(now)};
-    if (db_run(s->main, add_sql, vals, COUNT(vals), NULL, e) < 0 || store_digest_get(s, d->id, d, e) < 0)
+    if (have >= DIGESTS_PER_ACCOUNT)
+        return err_set(e, ERR_LIMIT, "nobody has more than %d digests", DIGESTS_PER_ACCOUNT);
+    if (domain_of(s, d, e) < 0 || insert(s, d, e) < 0)
         return -1;
     if (!d->stands)
         return err_set(e, ERR_DENIED, "%s is none of that account's to get a digest of", d->of);
@@ -435,4 +449,30 @@ int store_digest_default_set(struct store *s, const struct actor *by, struct uui
     if ((choice != NULL && store_digest_choice_check(choice, e) < 0) || row_begin(s, &mine, e) < 0)
         return -1;
     return row_end(s, mine, default_set(s, by, domain, choice, e), e);
+}
+
+int store_digest_begin(struct store *s, const struct actor *by, struct uuid domain, struct uuid mailbox,
+                       struct uuid account, struct err *e)
+{
+    struct store_digest d = {
+        .id = uuid7_make(), .kind = DIGEST_MAILBOX, .account = account, .mailbox = mailbox, .domain = domain};
+    int64_t have = 0;
+    int     rc = store_digest_default(s, domain, &d.choice, e);
+
+    if (rc <= 0)
+        return rc;
+    rc = row_i64(s->main, has_one_sql, (struct db_val[]){dbv_uuid(&account), dbv_uuid(&mailbox)}, 2, &have, e);
+    if (rc != 0)
+        return rc < 0 ? -1 : 0;
+    if (count_of(s, account, &have, e) < 0)
+        return -1;
+    if (have >= DIGESTS_PER_ACCOUNT)
+        return 0;
+    if (store_digest_choice_next(&d.choice, clock_wall_us(), &d.next_us, e) < 0) {
+        *e = ERR_INIT; /* a zone that is not there any more keeps nobody out: who runs the digests falls back to UTC */
+        d.next_us = clock_wall_us();
+    }
+    if (insert(s, &d, e) < 0)
+        return -1;
+    return note(s, by, "digest.add", NULL, &d, e);
 }

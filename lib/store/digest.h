@@ -45,6 +45,8 @@ typedef int (*store_digest_fn)(void *ctx, const struct store_digest *d);
 
 /* Of choice, ERR_INVALID: what no schedule has. The zone's and language's names are the caller's to check. */
 int store_digest_choice_check(const struct store_digest_choice *c, struct err *e);
+/* When one of that choice is due, the first time after after_us; -1 where base/schedule.h has no answer. */
+int store_digest_choice_next(const struct store_digest_choice *c, int64_t after_us, int64_t *next_out, struct err *e);
 
 /* Uses kind, account, mailbox (or domain), choice, next_us. ERR_LIMIT: DIGESTS_PER_ACCOUNT; ERR_DENIED: neither its mailbox nor its
  * domain. */
@@ -77,5 +79,9 @@ int store_digest_default(struct store *s, struct uuid domain, struct store_diges
 /* NULL: nothing. Those who are there already keep what they have. */
 int store_digest_default_set(struct store *s, const struct actor *by, struct uuid domain,
                              const struct store_digest_choice *choice, struct err *e);
+/* Who gets a mailbox begins with its domain's default: what mailbox.h calls, in its transaction. Nothing where there is no default, where
+ * the account has a digest of it, or DIGESTS_PER_ACCOUNT. */
+int store_digest_begin(struct store *s, const struct actor *by, struct uuid domain, struct uuid mailbox,
+                       struct uuid account, struct err *e);
 
 #endif

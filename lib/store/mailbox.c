@@ -5,6 +5,7 @@
 
 #include "store/audit.h"
 #include "store/change.h"
+#include "store/digest.h"
 #include "store/domain.h"
 #include "store/policy.h"
 #include "store/row.h"
@@ -116,7 +117,9 @@ static int add_in(struct store *s, const struct actor *by, struct store_mailbox 
     snprintf(m->address, sizeof m->address, "%.*s@%s", SPAN_ARG(local), d.name);
     if (add_rows(s, m, local, e) < 0 || note(s, by, "mailbox.add", m, e) < 0)
         return -1;
-    return store_policy_add(s, by, &rules, &ignored, e);
+    if (store_policy_add(s, by, &rules, &ignored, e) < 0)
+        return -1;
+    return m->has_account ? store_digest_begin(s, by, m->domain, m->id, m->account, e) : 0;
 }
 
 int store_mailbox_add(struct store *s, const struct actor *by, struct uuid domain, struct span local,
@@ -135,19 +138,21 @@ int store_mailbox_add(struct store *s, const struct actor *by, struct uuid domai
 
 static int set_in(struct store *s, const struct actor *by, const struct store_mailbox *m, struct err *e)
 {
-    struct store_mailbox after;
+    struct store_mailbox before, after;
 
-    if (store_mailbox_get(s, m->id, &after, e) < 0 ||
-        store_change_note(s, CHANGE_MAILBOX, store_scope_mailbox(m->id), &after.domain, e) < 0)
+    if (store_mailbox_get(s, m->id, &before, e) < 0 ||
+        store_change_note(s, CHANGE_MAILBOX, store_scope_mailbox(m->id), &before.domain, e) < 0)
         return -1;
     if (row_change_one(s, update_sql,
                        (struct db_val[]){dbv_uuid(&m->id), dbv_uuid_or_null(m->has_account ? &m->account : NULL),
                                          dbv_bool(m->enabled), dbv_i64(clock_wall_us())},
                        4, "mailbox", e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
-    if (store_mailbox_get(s, m->id, &after, e) < 0)
+    if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &after, e) < 0)
         return -1;
-    return note(s, by, "mailbox.set", &after, e);
+    if (!after.has_account || uuid_eq(&after.account, &before.account))
+        return 0;
+    return store_digest_begin(s, by, after.domain, after.id, after.account, e);
 }
 
 int store_mailbox_set(struct store *s, const struct actor *by, const struct store_mailbox *m, struct err *e)

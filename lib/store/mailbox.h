@@ -13,7 +13,8 @@ struct store_mailbox {
 };
 typedef int (*store_mailbox_fn)(void *ctx, const struct store_mailbox *m);
 
-/* Makes the mailbox, its address and its policy `Rules`. */
+/* Makes the mailbox, its address and its policy `Rules`. Who gets one, here or by store_mailbox_set(), begins with the digest that the
+ * domain says (digest.h). */
 int store_mailbox_add(struct store *s, const struct actor *by, struct uuid domain, struct span local,
                       const struct uuid *account, struct uuid *id_out, struct err *e);
 /* Writes account and enabled of m->id. */

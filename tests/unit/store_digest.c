@@ -232,6 +232,66 @@ static void a_domain_says_what_its_mailboxes_begin_with(void **state)
     assert_int_equal(store_digest_default(w->more, p.domain, &c, &w->e), 0);
 }
 
+static int count(void *ctx, const struct store_digest *d)
+{
+    (void)d;
+    ++*(size_t *)ctx;
+    return 0;
+}
+
+static size_t digests_of(struct world *w, struct uuid account)
+{
+    size_t n = 0;
+
+    OK(w, store_digest_list(w->more, account, count, &n, &w->e));
+    return n;
+}
+
+static void who_gets_a_mailbox_begins_with_the_domains_digest(void **state)
+{
+    struct world        *w = world_of(state);
+    struct people        p = some_people(w);
+    struct store_digest  d = a_digest(&p, DIGEST_MAILBOX);
+    struct store_mailbox m;
+    struct uuid          second, bob = an_account(w, "bob@ours.example"), box;
+
+    OK(w, store_digest_default_set(w->more, &root, p.domain, &d.choice, &w->e));
+    OK(w, store_mailbox_add(w->more, &root, p.domain, SPAN("anna2"), &p.anna, &second, &w->e));
+    CHECK("a mailbox that is made for somebody", digests_of(w, p.anna) == 1);
+    OK(w, store_mailbox_add(w->more, &root, p.domain, SPAN("bob"), NULL, &box, &w->e));
+    OK(w, store_mailbox_get(w->more, box, &m, &w->e));
+    m.has_account = true;
+    m.account = bob;
+    OK(w, store_mailbox_set(w->more, &root, &m, &w->e));
+    CHECK("one that is given to somebody", digests_of(w, bob) == 1);
+    m.enabled = false;
+    OK(w, store_mailbox_set(w->more, &root, &m, &w->e));
+    CHECK("but not at each change", digests_of(w, bob) == 1);
+    m.account = p.owen;
+    OK(w, store_mailbox_set(w->more, &root, &m, &w->e));
+    m.account = bob;
+    OK(w, store_mailbox_set(w->more, &root, &m, &w->e));
+    CHECK("nor twice of the same mailbox", digests_of(w, bob) == 1);
+    CHECK("who had it in between has the one of that time", digests_of(w, p.owen) == 1);
+}
+
+static void a_default_keeps_nobody_from_a_mailbox(void **state)
+{
+    struct world       *w = world_of(state);
+    struct people       p = some_people(w);
+    struct store_digest d = a_digest(&p, DIGEST_MAILBOX);
+    struct uuid         box;
+
+    for (size_t i = 0; i < DIGESTS_PER_ACCOUNT; i++)
+        add(w, &d);
+    snprintf(d.choice.zone, sizeof d.choice.zone, "Nowhere/Atall");
+    OK(w, store_digest_default_set(w->more, &root, p.domain, &d.choice, &w->e));
+    OK(w, store_mailbox_add(w->more, &root, p.domain, SPAN("anna2"), &p.anna, &box, &w->e));
+    CHECK("who has many gets no more", digests_of(w, p.anna) == DIGESTS_PER_ACCOUNT);
+    OK(w, store_mailbox_add(w->more, &root, p.domain, SPAN("owen"), &p.owen, &box, &w->e));
+    CHECK("a zone that is gone", digests_of(w, p.owen) == 1);
+}
+
 static int last_action(void *ctx, const struct store_audit_row *r)
 {
     snprintf(ctx, 64, "%.*s", SPAN_ARG(r->action));
@@ -269,6 +329,8 @@ int main(void)
         STORE(a_pause_is_kept_and_ends),
         STORE(nobody_has_more_than_a_few),
         STORE(a_domain_says_what_its_mailboxes_begin_with),
+        STORE(who_gets_a_mailbox_begins_with_the_domains_digest),
+        STORE(a_default_keeps_nobody_from_a_mailbox),
         STORE(every_change_is_in_the_audit_log),
     };
 
