@@ -46,7 +46,7 @@ static struct span sender_of(const char *given)
 static int take(struct cli *c, const struct report_mail *mail, struct err *e)
 {
     const struct settings  *s = c->settings;
-    struct report_mail_site site = {.settings = s, .listener = "command", .wait_us = REPORT_MAIL_WAIT_US};
+    struct report_mail_site site = {.settings = s, .listener = "command", .wait_us = AUTHOR_WAIT_US};
     struct report_mail_done done;
     struct held             held = {0};
     struct arena            a;

@@ -66,7 +66,7 @@ static void *begin(void *ctx)
         panic("out of memory");
     h->l = l;
     h->site = (struct report_mail_site){
-        .settings = l->settings, .trust = l->trust, .listener = "lmtp", .wait_us = REPORT_MAIL_WAIT_US};
+        .settings = l->settings, .trust = l->trust, .listener = "lmtp", .wait_us = AUTHOR_WAIT_US};
     return h;
 }
 

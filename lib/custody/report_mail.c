@@ -1,18 +1,9 @@
 /* lib/custody/report_mail.c - see report_mail.h. */
 #include "custody/report_mail.h"
 
-#include <time.h>
-
 #include "base/log.h"
 #include "custody/report_mail_count.h"
 #include "mail/date.h"
-#include "store/address.h"
-#include "store/search.h"
-
-#define ROWS_MAX 20 /* of one queue id or Message-ID */
-#define ROW_ARENA_MAX ((size_t)64 << 20)
-#define LOOK_AGAIN_MS 100
-#define NAMED_MAX 100 /* addresses in To that are looked at */
 
 const char *const report_mail_reason_words[REPORT_MAIL_REASONS] = {
     "taken",     "too large", "no sender", "no author",       "ours",      "stranger",
@@ -20,25 +11,32 @@ const char *const report_mail_reason_words[REPORT_MAIL_REASONS] = {
 };
 static const char *const reason_sentences[REPORT_MAIL_REASONS] = {
     [REPORT_MAIL_TOO_LARGE] = "it is larger than [rulesd] max_message",
-    [REPORT_MAIL_NO_SENDER] = "it comes from <>",
-    [REPORT_MAIL_NO_AUTHOR] = "it has not one author that can be read",
-    [REPORT_MAIL_OURS] = "Postern sent it",
     [REPORT_MAIL_STRANGER] = "its author has no mailbox here",
-    [REPORT_MAIL_AUTOMATIC] = "a program sent it",
     [REPORT_MAIL_NOTHING] = "no message is attached to it",
-    [REPORT_MAIL_OTHER_SIGNED_IN] = "who was signed in is not its author",
     [REPORT_MAIL_NOT_TO_US] = "it is proven, but was not written to an address for reports",
-    [REPORT_MAIL_UNPROVEN] = "nothing proves that its author sent it",
 };
+static const enum report_mail_reason of_author[AUTHOR_REASONS] = {
+    [AUTHOR_FINE] = REPORT_MAIL_TAKEN,          [AUTHOR_NO_SENDER] = REPORT_MAIL_NO_SENDER,
+    [AUTHOR_NONE] = REPORT_MAIL_NO_AUTHOR,      [AUTHOR_OURS] = REPORT_MAIL_OURS,
+    [AUTHOR_AUTOMATIC] = REPORT_MAIL_AUTOMATIC, [AUTHOR_OTHER_SIGNED_IN] = REPORT_MAIL_OTHER_SIGNED_IN,
+    [AUTHOR_NOT_TO_US] = REPORT_MAIL_NOT_TO_US, [AUTHOR_UNPROVEN] = REPORT_MAIL_UNPROVEN,
+};
+
+/* Ours where we have one, else author.h's. */
+static const char *sentence_of(enum report_mail_reason why)
+{
+    for (size_t i = 0; i < AUTHOR_REASONS; i++)
+        if (of_author[i] == why && reason_sentences[why] == NULL)
+            return author_sentences[i];
+    return reason_sentences[why];
+}
 
 /* One mail at hand. */
 struct taking {
     const struct report_mail_site *site;
     const struct report_mail      *mail;
     struct arena                  *arena;
-    struct message                *message;
-    const struct address          *from;
-    struct store_resolved          who;
+    struct author                  author;
     struct report_mail_done       *out;
 };
 
@@ -110,305 +108,53 @@ int report_mail_class(const struct report_mail_site *site, struct span recipient
     return 0;
 }
 
-/* ---- rows of the log ---- */
+/* ---- the mail as a whole ---- */
 
-struct uids {
-    struct uuid list[ROWS_MAX];
-    size_t      n;
-};
-
-static int each_uid(void *ctx, const struct uuid *uid)
+static int is_for_reports(void *ctx, struct span address, struct err *e)
 {
-    struct uids *u = ctx;
+    const struct taking *t = ctx;
+    enum report_class class;
+    struct err why = ERR_INIT;
 
-    u->list[u->n++] = *uid;
-    return u->n == ROWS_MAX;
-}
-
-static struct span without_brackets(struct span id)
-{
-    return id.n >= 2 && id.p[0] == '<' && id.p[id.n - 1] == '>' ? span_skip(span_head(id, id.n - 1), 1) : id;
-}
-
-/* Near that time, and with that Message-ID: a queue id comes again, and a handle may be anything. */
-static bool is_near(const struct store_message *m, struct span id, int64_t when_us)
-{
-    return m->at_us >= when_us - REPORT_MAIL_NEAR_US && m->at_us <= when_us + REPORT_MAIL_NEAR_US &&
-           span_eq(without_brackets(m->message_id), id);
-}
-
-/* Was it this mailbox, or another of the same person's, that was signed in when it was sent? 1, 0, -1. known: somebody was. */
-static int signed_in(const struct taking *t, const struct store_message *m, bool *known_out, struct err *e)
-{
-    const char           *domain = t->site->settings->rulesd.user_domain;
-    struct span           user = m->auth_user;
-    struct store_resolved who;
-    struct address        address;
-
-    *known_out = user.n > 0;
-    if (user.n == 0)
-        return 0;
-    if (at_of(user).n == 0)
-        user = domain[0] != '\0' ? arena_printf(t->arena, "%.*s@%s", SPAN_ARG(user), domain) : user;
-    if (address_parse_path(user, t->arena, &address, NULL) < 0 || address.full.n == 0)
-        return 0;
-    if (store_resolve(t->site->store, address.full, &who, e) < 0)
-        return -1;
-    if (who.has_account && t->who.has_account && uuid_eq(&who.account, &t->who.account))
+    if (report_mail_class(t->site, address, t->arena, &class, &why) == 0)
         return 1;
-    return who.ours && who.has_mailbox && uuid_eq(&who.mailbox, &t->who.mailbox);
-}
-
-/* 1: it is there; 0, -1. All of its recipients may be many: `a` is for this row alone. */
-static int get_row(const struct taking *t, const struct uuid *uid, struct arena *a, struct store_timeline *out,
-                   struct err *e)
-{
-    if (store_timeline(t->site->store, uid, STORE_SCOPE_GLOBAL, a, out, e) == 0)
-        return 1;
-    if (e->code != ERR_NOT_FOUND && e->code != ERR_LIMIT)
-        return -1;
-    *e = ERR_INIT;
-    return 0;
-}
-
-/* ---- proof ---- */
-
-/* The lower wins where several rows could be the mail's. */
-enum proven { PROVEN_OTHER, PROVEN_NOT, PROVEN_SIGNED_IN, PROVEN_BY_LOG, PROVEN_NO_ROW };
-
-static struct report_site report_site_of(const struct taking *t)
-{
-    return (struct report_site){&t->site->settings->rulesd.scanner, &t->site->trust};
-}
-
-/* Did it go to an address for reports? 1, 0, -1. */
-static int went_here(const struct taking *t, const struct store_timeline *row, struct err *e)
-{
-    for (size_t i = 0; i < row->ndeliveries; i++) {
-        enum report_class class;
-        struct err why = ERR_INIT;
-
-        if (report_mail_class(t->site, row->deliveries[i].delivery.recipient, t->arena, &class, &why) == 0)
-            return 1;
-        if (why.code != ERR_NOT_FOUND) {
-            *e = why;
-            return -1;
-        }
-    }
-    return 0;
-}
-
-static int prove_by_row(const struct taking *t, const struct store_message *m, enum proven *out, struct err *e)
-{
-    const struct report_site site = report_site_of(t);
-    struct proof             proof = {.can_prove = false};
-    bool                     known;
-    int                      rc = signed_in(t, m, &known, e);
-
-    if (rc < 0)
-        return -1;
-    *out = rc > 0 ? PROVEN_SIGNED_IN : PROVEN_OTHER;
-    if (known)
+    if (why.code == ERR_NOT_FOUND)
         return 0;
-    report_prove_by_log(&site, m, t->arena, &proof);
-    *out = proof_covers(&proof, t->from) ? PROVEN_BY_LOG : PROVEN_NOT;
-    return 0;
+    *e = why;
+    return -1;
 }
 
-static int prove_by_uid(const struct taking *t, const struct uuid *uid, struct arena *a, enum proven *out,
-                        struct err *e)
+/* Why it is dropped whatever proves it. */
+static int look_at(struct taking *t, enum report_mail_reason *why_out, struct err *e)
 {
-    struct store_timeline row;
-    int                   rc;
+    struct author     *x = &t->author;
+    enum author_reason why;
 
-    *out = PROVEN_NO_ROW;
-    if ((rc = get_row(t, uid, a, &row, e)) <= 0 || !is_near(&row.message, message_id(t->message), clock_wall_us()))
-        return rc;
-    if ((rc = went_here(t, &row, e)) <= 0)
-        return rc;
-    return prove_by_row(t, &row.message, out, e);
-}
-
-/* By all rows that can be this mail's. */
-static int prove_by_handle(const struct taking *t, struct span handle, enum proven *out, struct err *e)
-{
-    struct uids  uids = {.n = 0};
-    struct arena a;
-    enum proven  one;
-    int          rc;
-
-    *out = PROVEN_NO_ROW;
-    rc = store_trace(t->site->store, handle, ROWS_MAX, each_uid, &uids, e);
-    for (size_t i = 0; i < uids.n && rc >= 0; i++) {
-        arena_init(&a, ROW_ARENA_MAX);
-        rc = prove_by_uid(t, &uids.list[i], &a, &one, e);
-        arena_fini(&a);
-        *out = one < *out ? one : *out;
-    }
-    return rc < 0 ? -1 : 0;
-}
-
-/* The queue id in the topmost Received field: that of the MTA that hands the mail over. */
-static struct span queue_id(struct message *m)
-{
-    size_t               at = 0;
-    const struct header *h = message_header_next(m, SPAN("Received"), &at);
-    struct span          rest = h != NULL ? span_head(h->body, 4096) : SPAN_NONE, word, before = SPAN_NONE;
-
-    while (rest.n > 0) {
-        size_t n = 0;
-
-        while (n < rest.n && span_chr(SPAN(" \t\r\n;"), rest.p[n]) == 5)
-            n++;
-        word = span_head(rest, n);
-        if (n > 0 && span_is_ci(before, "id"))
-            return word;
-        before = n > 0 ? word : before;
-        rest = span_skip(rest, n > 0 ? n : 1);
-    }
-    return SPAN_NONE;
-}
-
-static int prove_by_log(const struct taking *t, enum proven *out, struct err *e)
-{
-    struct span handles[] = {queue_id(t->message), message_id(t->message)};
-
-    *out = PROVEN_NO_ROW;
-    for (size_t i = 0; i < COUNT(handles) && *out == PROVEN_NO_ROW; i++)
-        if (handles[i].n > 0 && prove_by_handle(t, handles[i], out, e) < 0)
-            return -1;
-    return 0;
-}
-
-static bool prove_by_fields(const struct taking *t, struct span bytes, const struct address *from)
-{
-    const struct report_site site = report_site_of(t);
-    struct proof             proof = {.can_prove = false};
-
-    report_prove_by_fields(&site, bytes, t->arena, &proof);
-    return proof_covers(&proof, from);
-}
-
-/* The log is written behind the scans. */
-static int wait_for_row(const struct taking *t, enum proven *out, struct err *e)
-{
-    const struct timespec rest = {0, LOOK_AGAIN_MS * 1000000};
-    int64_t               until = clock_mono_us() + t->site->wait_us;
-
-    for (;;) {
-        if (prove_by_log(t, out, e) < 0)
-            return -1;
-        if (*out != PROVEN_NO_ROW || !t->site->settings->rulesd.message_log || clock_mono_us() >= until)
-            return 0;
-        nanosleep(&rest, NULL);
-    }
-}
-
-/* Is it written to an address for reports? A signature stays good when somebody sends the message on, to whomever, and with a
- * field more: so it is To that counts, if it stands there once. 1, 0, -1. */
-static int is_to_us(const struct taking *t, struct err *e)
-{
-    size_t               at = 0;
-    const struct header *h = message_header_next(t->message, SPAN("To"), &at);
-    struct address_walk  w = {.arena = t->arena};
-    struct address       to;
-
-    if (h == NULL || message_header_next(t->message, SPAN("To"), &at) != NULL)
+    *why_out = REPORT_MAIL_TOO_LARGE;
+    if (t->mail->too_large)
         return 0;
-    w.rest = span_head(h->body, MESSAGE_HEADER_MAX);
-    for (size_t n = 0; n < NAMED_MAX && address_next(&w, &to); n++) {
-        enum report_class class;
-
-        if (report_mail_class(t->site, to.full, t->arena, &class, e) == 0)
-            return 1;
-        if (e->code != ERR_NOT_FOUND)
-            return -1;
-        *e = ERR_INIT;
-    }
+    if (author_read(x, t->mail->sender, &why, e) < 0)
+        return -1;
+    *why_out = of_author[why];
+    if (why == AUTHOR_NO_SENDER || why == AUTHOR_NONE)
+        return 0;
+    t->out->from = x->from->full;
+    t->out->message_id = message_id(x->message);
+    t->out->mailbox = arena_dup(t->arena, span_of(x->who.mailbox_address));
+    if (why != AUTHOR_OURS && (!x->who.ours || !x->who.has_mailbox))
+        *why_out = REPORT_MAIL_STRANGER;
     return 0;
 }
 
 /* TAKEN: then t->out says what proves it. */
 static int prove(struct taking *t, enum report_mail_reason *why_out, struct err *e)
 {
-    bool        by_fields = prove_by_fields(t, t->mail->message, t->from);
-    enum proven by_log = PROVEN_NO_ROW;
-    int         to_us = is_to_us(t, e);
+    enum author_reason why;
 
-    *why_out = REPORT_MAIL_TAKEN;
-    if (to_us < 0 || (by_fields ? prove_by_log : wait_for_row)(t, &by_log, e) < 0)
+    if (author_prove(&t->author, &why, e) < 0)
         return -1;
-    if (by_log == PROVEN_OTHER)
-        *why_out = REPORT_MAIL_OTHER_SIGNED_IN;
-    else if (by_log == PROVEN_SIGNED_IN)
-        t->out->proof = "signed in";
-    else if (to_us == 0 && (by_log == PROVEN_BY_LOG || by_fields))
-        *why_out = REPORT_MAIL_NOT_TO_US;
-    else if (by_log == PROVEN_BY_LOG || by_fields)
-        t->out->proof = by_fields ? "authentication-results" : "log";
-    else
-        *why_out = REPORT_MAIL_UNPROVEN;
-    return 0;
-}
-
-/* ---- the mail as a whole ---- */
-
-static bool has_field(struct message *m, struct span name)
-{
-    size_t at = 0;
-
-    return message_header_next(m, name, &at) != NULL;
-}
-
-/* RFC 3834: all but "no" says that a program sent it. */
-static bool is_automatic(struct message *m)
-{
-    size_t               at = 0;
-    const struct header *h;
-
-    while ((h = message_header_next(m, SPAN("Auto-Submitted"), &at)) != NULL) {
-        struct span body = span_trim(h->body);
-
-        if (!span_eq_ci(span_trim(span_head(body, span_chr(body, ';'))), SPAN("no")))
-            return true;
-    }
-    return false;
-}
-
-/* [smtp] from. */
-static bool is_postern(const struct taking *t, const struct address *from)
-{
-    struct address_walk w = {.rest = span_of(t->site->settings->smtp.from), .arena = t->arena};
-    struct address      ours;
-
-    return address_next(&w, &ours) && span_eq(ours.full, from->full);
-}
-
-/* Why it is dropped whatever proves it. */
-static int look_at(struct taking *t, enum report_mail_reason *why_out, struct err *e)
-{
-    size_t n;
-
-    *why_out = REPORT_MAIL_TAKEN;
-    if (t->mail->too_large)
-        *why_out = REPORT_MAIL_TOO_LARGE;
-    else if (t->mail->sender.n == 0)
-        *why_out = REPORT_MAIL_NO_SENDER;
-    else if (message_from(t->message, &t->from, &n) != FACT_YES || n != 1)
-        *why_out = REPORT_MAIL_NO_AUTHOR;
-    if (*why_out != REPORT_MAIL_TAKEN)
-        return 0;
-    t->out->from = t->from->full;
-    t->out->message_id = message_id(t->message);
-    if (store_resolve(t->site->store, t->from->full, &t->who, e) < 0)
-        return -1;
-    t->out->mailbox = arena_dup(t->arena, span_of(t->who.mailbox_address));
-    if (is_postern(t, t->from))
-        *why_out = REPORT_MAIL_OURS;
-    else if (!t->who.ours || !t->who.has_mailbox)
-        *why_out = REPORT_MAIL_STRANGER;
-    else if (is_automatic(t->message))
-        *why_out = REPORT_MAIL_AUTOMATIC;
+    *why_out = of_author[why];
+    t->out->proof = t->author.proof;
     return 0;
 }
 
@@ -434,21 +180,30 @@ struct counterpart {
     bool               own;  /* the mailbox sent it */
 };
 
-static int match_row(const struct taking *t, const struct uuid *uid, const struct store_message *row, struct message *m,
-                     const struct address *from, struct counterpart *out, struct err *e)
-{
-    struct report_said said = out->said;
-    struct address     author;
-    bool               known;
-    int                rc;
+struct matching {
+    const struct taking  *t;
+    struct message       *m;
+    const struct address *from;
+    struct counterpart   *out;
+};
 
-    if (!is_near(row, message_id(m), time_of(m)))
+static int match_row(void *ctx, const struct uuid *uid, const struct store_timeline *row, struct err *e)
+{
+    const struct matching *x = ctx;
+    const struct taking   *t = x->t;
+    struct counterpart    *out = x->out;
+    struct report_said     said = out->said;
+    struct address         author;
+    bool                   known;
+    int                    rc;
+
+    if (!author_row_is(&row->message, message_id(x->m), time_of(x->m)))
         return 0;
-    if ((rc = signed_in(t, row, &known, e)) < 0)
+    if ((rc = author_signed_in(&t->author, &row->message, &known, e)) < 0)
         return -1;
     out->own = out->own || rc > 0;
-    if (from == NULL || address_parse_path(row->from_address, t->arena, &author, NULL) < 0 ||
-        !span_eq(author.full, from->full))
+    if (x->from == NULL || address_parse_path(row->message.from_address, t->arena, &author, NULL) < 0 ||
+        !span_eq(author.full, x->from->full))
         return 0;
     if (report_find(t->site->store, uid, t->arena, &said, e) == 0) {
         if (out->n++ == 0)
@@ -463,21 +218,10 @@ static int match_row(const struct taking *t, const struct uuid *uid, const struc
 static int match_all(const struct taking *t, struct message *m, const struct address *from, struct counterpart *out,
                      struct err *e)
 {
-    struct span           id = message_id(m);
-    struct uids           uids = {.n = 0};
-    struct store_timeline row;
-    struct arena          a;
-    int                   rc = 0;
+    struct matching x = {t, m, from, out};
+    struct span     id = message_id(m);
 
-    if (id.n > 0)
-        rc = store_trace(t->site->store, id, ROWS_MAX, each_uid, &uids, e);
-    for (size_t i = 0; i < uids.n && rc >= 0; i++) {
-        arena_init(&a, ROW_ARENA_MAX);
-        if ((rc = get_row(t, &uids.list[i], &a, &row, e)) > 0)
-            rc = match_row(t, &uids.list[i], &row.message, m, from, out, e);
-        arena_fini(&a);
-    }
-    return rc < 0 ? -1 : 0;
+    return id.n > 0 ? author_rows(&t->author, id, match_row, &x, e) : 0;
 }
 
 /* Did the mailbox send it? Whoever forges its address to write to it is worth a report: then it came from elsewhere, unproven. */
@@ -490,8 +234,8 @@ static int is_own(const struct taking *t, struct message *m, const struct addres
         return 0;
     if (store_resolve(t->site->store, from->full, &who, e) < 0)
         return -1;
-    *out = who.ours && who.has_mailbox && uuid_eq(&who.mailbox, &t->who.mailbox) &&
-           (!has_field(m, SPAN("Received")) || prove_by_fields(t, message_raw(m), from));
+    *out = who.ours && who.has_mailbox && uuid_eq(&who.mailbox, &t->author.who.mailbox) &&
+           (!author_has_field(m, SPAN("Received")) || author_proven_by_fields(&t->author, message_raw(m), from));
     return 0;
 }
 
@@ -499,10 +243,10 @@ static int is_own(const struct taking *t, struct message *m, const struct addres
 static int make(const struct taking *t, struct span bytes, const struct counterpart *match, struct report_mail_one *one,
                 struct err *e)
 {
-    const struct report_site       site = report_site_of(t);
     const struct report_mail_site *at = t->site;
-    const struct actor             by = {.kind = t->who.has_account ? ACTOR_ACCOUNT : ACTOR_SYSTEM,
-                                         .id = t->who.account,
+    const struct report_site       site = {&at->settings->rulesd.scanner, &at->trust};
+    const struct actor             by = {.kind = t->author.who.has_account ? ACTOR_ACCOUNT : ACTOR_SYSTEM,
+                                         .id = t->author.who.account,
                                          .name = arena_str(t->arena, t->out->mailbox),
                                          .source = "mail"};
     struct report_said             said = match->said;
@@ -542,7 +286,7 @@ static int take_one(const struct taking *t, struct span bytes, struct report_mai
         from = list;
     if (match_all(t, m, from, &match, e) < 0 || is_own(t, m, from, &own, e) < 0)
         return -1;
-    if (from != NULL && is_postern(t, from))
+    if (from != NULL && author_is_postern(&t->author, from))
         one->none = "Postern sent it";
     else if (own || match.own)
         one->none = "the mailbox sent it itself";
@@ -568,7 +312,7 @@ static const char *words_of(const struct taking *t, struct err *e)
 static int drop(struct report_mail_done *out, enum report_mail_reason why, const char *sentence)
 {
     out->reason = why;
-    out->dropped = sentence != NULL ? sentence : reason_sentences[why];
+    out->dropped = sentence != NULL ? sentence : sentence_of(why);
     return 0;
 }
 
@@ -584,7 +328,7 @@ static int take(struct taking *t, struct err *e)
         return -1;
     if (why != REPORT_MAIL_TAKEN)
         return drop(out, why, NULL);
-    if ((n = attached_messages(t->message, t->arena, attached, &limit)) < 0)
+    if ((n = attached_messages(t->author.message, t->arena, attached, &limit)) < 0)
         return drop(out, REPORT_MAIL_SHAPE, words_of(t, &limit));
     if (n == 0)
         return drop(out, REPORT_MAIL_NOTHING, NULL);
@@ -609,11 +353,19 @@ static int take(struct taking *t, struct err *e)
 int report_mail_take(const struct report_mail_site *site, const struct report_mail *mail, struct arena *a,
                      struct report_mail_done *out, struct err *e)
 {
-    struct taking t = {.site = site, .mail = mail, .arena = a, .message = message_open(mail->message, a), .out = out};
+    struct taking t = {.site = site, .mail = mail, .arena = a, .out = out};
     int           rc;
 
     *out = (struct report_mail_done){.n = 0};
-    if (t.message == NULL)
+    t.author = (struct author){.settings = site->settings,
+                               .store = site->store,
+                               .trust = &site->trust,
+                               .wait_us = site->wait_us,
+                               .is_for = is_for_reports,
+                               .ctx = &t,
+                               .message = message_open(mail->message, a),
+                               .arena = a};
+    if (t.author.message == NULL)
         return err_set(e, ERR_LIMIT, "the report needs too much memory");
     if (report_mail_class(site, mail->recipient, a, &out->class, e) < 0)
         return -1;

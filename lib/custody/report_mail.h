@@ -1,26 +1,21 @@
 /* lib/custody/report_mail.h - reports that come by mail: people forward messages as attachments to spam@ or ham@.
  *
  * Class     by the address that it came to: [trainer] report_spam, report_ham.
- * Whose     the From address has to be a mailbox of ours, or lead to one, and it has to be proven: by the log's row of this very message
- *           (queue id of the topmost Received field, else Message-ID, and an address for reports among its recipients), which says that
- *           the mailbox was signed in; or by the scanner's symbols in that row, or Authentication-Results of our own, that the sender is
- *           who it says, and then only if To names an address for reports: a signed message can be sent on by anybody. Where the row
- *           says that somebody else was signed in, nothing else counts. The row may come a little later than the mail.
+ * Whose     the From address has to be a mailbox of ours, or lead to one, and it has to be proven (custody/author.h).
  * Dropped   whatever else comes: of strangers, unproven, from <>, sent by a program, by Postern itself; without a message in it, with too
  *           many, too deep, too large. Nobody is told, ever: who sent it may be somebody else than who is named. The caller logs it.
  * Each      attached message (mail/attached.h) is a report of the mailbox's. One that the mailbox itself sent is none. Where the log has
- *           exactly one message to the mailbox with its Message-ID and author, within REPORT_MAIL_NEAR_US of its date, that is the one
+ *           exactly one message to the mailbox with its Message-ID and author, within AUTHOR_NEAR_US of its date, that is the one
  *           reported; else the attached one is, by its bytes. Either way there is something to learn from.
  * Rate      what a mailbox reports beyond report_mail_count.h's bound is told to come again later (ERR_BUSY).
  * Again     the same mail taken twice changes nothing but the sums of report_mail_count.h, where each is counted. */
 #ifndef POSTERN_CUSTODY_REPORT_MAIL_H
 #define POSTERN_CUSTODY_REPORT_MAIL_H
 
+#include "custody/author.h"
 #include "custody/report.h"
 #include "mail/attached.h"
 
-#define REPORT_MAIL_NEAR_US (7 * 86400 * INT64_C(1000000)) /* also: how old a row may be that proves */
-#define REPORT_MAIL_WAIT_US (3 * INT64_C(1000000))         /* for that row */
 #define REPORT_MAIL_ARENA_MAX(message_max) ((size_t)(message_max) + ((size_t)64 << 20))
 
 /* All is borrowed. A store belongs to one thread. */
@@ -30,7 +25,7 @@ struct report_mail_site {
     struct vault          *vault;
     struct origin_trust    trust;
     const char            *listener; /* where it came in, as the log has it: "command", "unix:/run/…" */
-    int64_t                wait_us;  /* REPORT_MAIL_WAIT_US */
+    int64_t                wait_us;  /* AUTHOR_WAIT_US */
 };
 
 /* Why all of a mail is dropped. */
