@@ -1,5 +1,5 @@
 // The pieces that pages are built from. What a stranger wrote goes in as text, isolated (<bdi>), never as markup.
-import { html, useEffect, useRef, useState } from "./modules/preact.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "./modules/preact.js";
 import { go } from "./router.js";
 import { ago, moment, t, when } from "./words.js";
 
@@ -125,7 +125,8 @@ export function useKeys(keys) {
     const now = useRef(keys);
 
     now.current = keys;
-    useEffect(() => {
+    // At once, not behind the next picture: who sees a button may press its key.
+    useLayoutEffect(() => {
         const on = (event) => {
             if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input,textarea,select,[contenteditable]")) return;
             const fn = now.current[event.key];
