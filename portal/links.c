@@ -11,36 +11,30 @@
 #include "identify.h"
 #include "limit.h"
 #include "links_inside.h"
-#include "vault/keyring.h"
 
 #define PREFIX SPAN("/d/")
 #define READ_US (60 * INT64_C(1000000))
-#define READ_AGAIN_US (5 * INT64_C(1000000)) /* at the earliest, for a link that seems forged */
-#define FORM_SECRET "digest-form"            /* its purpose in the keyring */
+#define READ_AGAIN_US (1 * INT64_C(1000000)) /* at the earliest, for a link that seems forged */
 #define NONCE_SALT "postern link form 1"
 #define COOKIE_TAIL 10 /* characters of the hash of a token: which link it is the cookie of */
 
 /* ---- keys ---- */
 
-struct link_secrets {
-    struct link_keys keys;
-    uint8_t          form[SECRET_BYTES];
-};
 struct links {
-    const char         *dir;
-    pthread_mutex_t     lock;
-    struct link_secrets now; /* under it, and so are the next two */
-    bool                there;
-    int64_t             read_mono_us;
+    const char      *dir;
+    pthread_mutex_t  lock;
+    struct link_keys now; /* under it, and so are the next two */
+    bool             there;
+    int64_t          read_mono_us;
 };
 
 /* Under the lock. What cannot be read leaves what was there. */
 static int read_keys(struct links *l, struct err *e)
 {
-    struct link_secrets fresh;
+    struct link_keys fresh;
 
     l->read_mono_us = clock_mono_us();
-    if (link_keys_read(l->dir, &fresh.keys, e) < 0 || keyring_secret(l->dir, FORM_SECRET, fresh.form, e) < 0)
+    if (link_keys_read(l->dir, &fresh, e) < 0)
         return -1;
     l->now = fresh;
     l->there = true;
@@ -81,31 +75,31 @@ void links_close(struct links **lp)
 }
 
 /* Not older than that. */
-static int take_keys(struct links *l, int64_t age_us, struct link_secrets *out, struct err *e)
+static int take_keys(struct links *l, int64_t age_us, struct link_keys *out, struct err *e)
 {
-    int rc = 0;
+    struct err why = ERR_INIT;
+    bool       there;
 
     pthread_mutex_lock(&l->lock);
-    if (clock_mono_us() - l->read_mono_us > age_us && read_keys(l, e) < 0 && !l->there)
-        rc = -1;
-    if (rc == 0 && !l->there)
-        rc = err_set(e, ERR_BUSY, "the keys of links cannot be read");
+    if (clock_mono_us() - l->read_mono_us > age_us)
+        (void)read_keys(l, &why);
+    there = l->there;
     *out = l->now;
     pthread_mutex_unlock(&l->lock);
-    return rc;
+    return there ? 0 : err_set(e, ERR_BUSY, "the keys of links cannot be read (%.300s)", why.text);
 }
 
-static int read_token(struct call *c, struct span token, struct link_secrets *secrets, struct link *out,
+static int read_token(struct call *c, struct span token, struct link_keys *keys, struct link *out,
                       enum link_check *check_out, struct err *e)
 {
-    if (take_keys(c->portal->links, READ_US, secrets, e) < 0)
+    if (take_keys(c->portal->links, READ_US, keys, e) < 0)
         return -1;
-    *check_out = link_read(&secrets->keys, token, c->now_us, out);
+    *check_out = link_read(keys, token, c->now_us, out);
     if (*check_out != LINK_FORGED)
         return 0;
-    if (take_keys(c->portal->links, READ_AGAIN_US, secrets, e) < 0)
+    if (take_keys(c->portal->links, READ_AGAIN_US, keys, e) < 0)
         return -1;
-    *check_out = link_read(&secrets->keys, token, c->now_us, out);
+    *check_out = link_read(keys, token, c->now_us, out);
     return 0;
 }
 
@@ -121,14 +115,15 @@ static void cookie_name(const struct call *c, struct span token, char out[60])
     snprintf(out, 60, "%spostern_link_%.*s", c->portal->secure ? "__Host-" : "", COOKIE_TAIL, text);
 }
 
-static struct span nonce_of(struct call *c, const struct link_secrets *s, struct span token, struct span cookie)
+/* By one of the keys of links, for another purpose. */
+static struct span nonce_of(struct call *c, const uint8_t key[32], struct span token, struct span cookie)
 {
     const struct span parts[] = {SPAN(NONCE_SALT), token, cookie};
     uint8_t           hash[SECRET_HASH], mac[SECRET_HASH];
     char              text[SECRET_TOKEN_TEXT + 1];
 
     secret_hash_parts(parts, COUNT(parts), hash);
-    secret_mac(s->form, span_make(hash, sizeof hash), mac);
+    secret_mac(key, span_make(hash, sizeof hash), mac);
     secret_text(span_make(mac, sizeof mac), text);
     return arena_dup(c->arena, span_of(text));
 }
@@ -142,7 +137,7 @@ static bool is_cookie(struct span text)
 }
 
 /* For the form of a page: with the cookie that the browser has, or a new one. */
-static struct span begin_form(struct call *c, const struct link_secrets *s, struct span token)
+static struct span begin_form(struct call *c, const struct link_keys *k, struct span token)
 {
     char        name[60], fresh[SECRET_TOKEN_TEXT + 1], line[200];
     struct span cookie;
@@ -156,18 +151,21 @@ static struct span begin_form(struct call *c, const struct link_secrets *s, stru
     snprintf(line, sizeof line, "%s=%.*s; Path=/; HttpOnly; SameSite=Strict; Max-Age=%d%s", name, SPAN_ARG(cookie),
              LINKS_OPEN_S, c->portal->secure ? "; Secure" : "");
     httpd_set(c->reply, "Set-Cookie", span_of(line));
-    return nonce_of(c, s, token, cookie);
+    return nonce_of(c, k->key[0], token, cookie);
 }
 
-static bool is_same_browser(struct call *c, const struct link_secrets *s, struct span token)
+static bool is_same_browser(struct call *c, const struct link_keys *k, struct span token)
 {
     struct err  ignored = ERR_INIT;
     char        name[60];
     struct span cookie, nonce = httpd_param(c->request, c->request->body, "nonce");
+    bool        same = false;
 
     cookie_name(c, token, name);
     cookie = httpd_cookie(c->request, name);
-    return is_cookie(cookie) && guard_origin(c, &ignored) == 0 && secret_eq(nonce, nonce_of(c, s, token, cookie));
+    for (size_t i = 0; i < k->n && is_cookie(cookie); i++) /* the key may have changed since the page was opened */
+        same |= secret_eq(nonce, nonce_of(c, k->key[i], token, cookie));
+    return same && guard_origin(c, &ignored) == 0;
 }
 
 /* RFC 8058: a form of one field, in either of the two ways that a form is sent. */
@@ -224,12 +222,12 @@ static void forged(struct call *c)
     }
 }
 
-static void show(struct link_case *x, const struct link_secrets *s, int status, const struct link_state *state)
+static void show(struct link_case *x, const struct link_keys *k, int status, const struct link_state *state)
 {
-    link_page(x->c, x, status, state, state->step != STEP_NONE ? begin_form(x->c, s, x->token) : SPAN_NONE);
+    link_page(x->c, x, status, state, state->step != STEP_NONE ? begin_form(x->c, k, x->token) : SPAN_NONE);
 }
 
-static void get(struct link_case *x, const struct link_secrets *s)
+static void get(struct link_case *x, const struct link_keys *k)
 {
     struct link_state state;
     struct err        e = ERR_INIT;
@@ -237,13 +235,13 @@ static void get(struct link_case *x, const struct link_secrets *s)
     if (link_look(x, &state, &e) < 0)
         failed(x->c, x, &e);
     else
-        show(x, s, 200, &state);
+        show(x, k, 200, &state);
 }
 
 /* ---- acting ---- */
 
 /* Nothing was done; pressing again will do it. */
-static void ask_again(struct link_case *x, const struct link_secrets *s)
+static void ask_again(struct link_case *x, const struct link_keys *k)
 {
     struct link_state state;
     struct err        e = ERR_INIT;
@@ -256,7 +254,7 @@ static void ask_again(struct link_case *x, const struct link_secrets *s)
     state.nsays = 0;
     state.reply = SPAN_NONE;
     link_say(&state, STALE_WHY);
-    show(x, s, 403, &state);
+    show(x, k, 403, &state);
 }
 
 static void back_to_page(struct link_case *x)
@@ -277,7 +275,7 @@ static struct span sentence_of(struct call *c, const struct err *e)
 
 /* What the page shows by itself (it was refused, is somebody else's to decide, was done meanwhile) needs no other words; else those of the
  * error. */
-static void not_done(struct link_case *x, const struct link_secrets *s, const struct err *why)
+static void not_done(struct link_case *x, const struct link_keys *k, const struct err *why)
 {
     struct link_state state;
     struct err        e = ERR_INIT;
@@ -294,20 +292,20 @@ static void not_done(struct link_case *x, const struct link_secrets *s, const st
     state.nsays = 0;
     state.reply = sentence_of(x->c, why);
     state.step = STEP_NONE;
-    show(x, s, problem_status(why->code), &state);
+    show(x, k, problem_status(why->code), &state);
 }
 
-static void press(struct link_case *x, const struct link_secrets *s)
+static void press(struct link_case *x, const struct link_keys *k)
 {
     struct span what = httpd_param(x->c->request, x->c->request->body, "do");
     struct err  e = ERR_INIT;
 
-    if (!is_same_browser(x->c, s, x->token) || (!span_is(what, "act") && !span_is(what, "undo")))
-        ask_again(x, s);
+    if (!is_same_browser(x->c, k, x->token) || (!span_is(what, "act") && !span_is(what, "undo")))
+        ask_again(x, k);
     else if (x->expired)
-        get(x, s);
+        get(x, k);
     else if ((span_is(what, "act") ? link_act(x, &e) : link_undo(x, &e)) < 0)
-        not_done(x, s, &e);
+        not_done(x, k, &e);
     else
         back_to_page(x);
 }
@@ -328,7 +326,7 @@ static void stop_digest(struct link_case *x)
 
 /* ---- from the token on ---- */
 
-static void serve_found(struct link_case *x, const struct link_secrets *s)
+static void serve_found(struct link_case *x, const struct link_keys *k)
 {
     enum httpd_method m = x->c->request->method;
     struct err        e = ERR_INIT;
@@ -341,11 +339,11 @@ static void serve_found(struct link_case *x, const struct link_secrets *s)
         else
             failed(x->c, x, &e);
     } else if (m != HTTPD_POST) {
-        get(x, s);
+        get(x, k);
     } else if (x->link.action == LINK_UNSUBSCRIBE && is_one_click(x->c)) {
         stop_digest(x);
     } else {
-        press(x, s);
+        press(x, k);
     }
 }
 
@@ -364,17 +362,17 @@ bool links_is_path(struct span path, struct span *token_out)
 
 void links_serve(struct call *c, struct span token)
 {
-    struct link_case    x = {.c = c, .token = token};
-    struct link_secrets secrets;
-    enum link_check     check;
-    enum httpd_method   m = c->request->method;
-    struct err          e = ERR_INIT;
+    struct link_case  x = {.c = c, .token = token};
+    struct link_keys  keys;
+    enum link_check   check;
+    enum httpd_method m = c->request->method;
+    struct err        e = ERR_INIT;
 
     set_fields(c);
     if (m != HTTPD_GET && m != HTTPD_HEAD && m != HTTPD_POST) {
         httpd_set(c->reply, "Allow", SPAN("GET, HEAD, POST"));
         say_page(c, NULL, 405, NOT_THIS_WAY, SAYS_NOTHING);
-    } else if (read_token(c, token, &secrets, &x.link, &check, &e) < 0) {
+    } else if (read_token(c, token, &keys, &x.link, &check, &e) < 0) {
         failed(c, NULL, &e);
     } else if (check == LINK_FORGED) {
         forged(c);
@@ -387,7 +385,7 @@ void links_serve(struct call *c, struct span token)
         x.expired = check == LINK_EXPIRED;
         x.language = words_language(x.d.choice.language);
         if (x.d.stands)
-            serve_found(&x, &secrets);
+            serve_found(&x, &keys);
         else
             say_page(c, NULL, 410, DEAD, DEAD_WHY);
     }

@@ -19,7 +19,6 @@ enum link_word {
     ASK_BLOCK,
     ASK_STOP,
     IS_RELEASED,
-    IS_ALLOWED,
     IS_BLOCKED,
     IS_STOPPED,
     IS_UNKNOWN,
@@ -42,6 +41,7 @@ enum link_word {
     BLOCKS_FROM_NOW,
     RULE_ABOVE,
     RULE_UNPROVEN,
+    UNDO_ALLOW_WHILE,
     UNDO_WHILE,
     STOPS_FROM_NOW,
     IS_EXPIRED,
@@ -67,6 +67,8 @@ enum link_word {
     OPEN_PORTAL,
     LINK_WORDS
 };
+
+const char *link_word_text(enum language l, enum link_word w);
 
 /* Found by its token. Lives as long as the call. */
 struct link_case {

@@ -26,7 +26,6 @@ static const char *const words[LINK_WORDS][LANGUAGES] = {
     [ASK_BLOCK] = {"Block this sender?", "Diesen Absender blockieren?"},
     [ASK_STOP] = {"Stop this digest?", "Diese Übersicht abbestellen?"},
     [IS_RELEASED] = {"Released", "Zugestellt"},
-    [IS_ALLOWED] = {"The sender is allowed", "Der Absender ist erlaubt"},
     [IS_BLOCKED] = {"The sender is blocked", "Der Absender ist blockiert"},
     [IS_STOPPED] = {"This digest is stopped", "Diese Übersicht ist abbestellt"},
     [IS_UNKNOWN] = {"Sent, but without an answer", "Abgeschickt, aber ohne Antwort"},
@@ -67,6 +66,8 @@ static const char *const words[LINK_WORDS][LANGUAGES] = {
         {"But nothing here can prove who sent a message: until a filter can, this lets nothing through.",
          "Aber nichts hier kann nachweisen, von wem eine Nachricht kommt: Bis ein Filter das kann, lässt das "
          "nichts durch."},
+    [UNDO_ALLOW_WHILE] = {"You can take the allowing back for 10 minutes.",
+                          "Das Erlauben können Sie 10 Minuten lang rückgängig machen."},
     [UNDO_WHILE] = {"You can undo that for 10 minutes.", "Das können Sie 10 Minuten lang rückgängig machen."},
     [STOPS_FROM_NOW] = {"No more of it will come until you start it again.",
                         "Es kommt keine mehr, bis Sie sie wieder einschalten."},
@@ -105,6 +106,8 @@ static const char *const words[LINK_WORDS][LANGUAGES] = {
     [BUTTON_START] = {"Start it again", "Wieder einschalten"},
     [OPEN_PORTAL] = {"Open the quarantine", "Quarantäne öffnen"},
 };
+
+const char *link_word_text(enum language l, enum link_word w) { return words[w][l]; }
 
 /* ---- templates: the program's own, compiled once ---- */
 
@@ -178,7 +181,7 @@ static enum language language_of(struct call *c)
 
 static void put_word(struct call *c, struct mustache_value *o, const char *name, enum language l, enum link_word w)
 {
-    mustache_put_str(c->arena, o, name, words[w][l]);
+    mustache_put_str(c->arena, o, name, link_word_text(l, w));
 }
 
 static void put_form(struct call *c, struct mustache_value *root, const struct link_case *x, const struct link_state *s,
@@ -223,7 +226,7 @@ static int put_all(struct call *c, struct mustache_value *root, const struct lin
         return -1;
     says = mustache_put_list(c->arena, root, "says");
     for (size_t i = 0; i < s->nsays; i++)
-        mustache_put_str(c->arena, says, NULL, words[s->says[i]][l]);
+        mustache_put_str(c->arena, says, NULL, link_word_text(l, s->says[i]));
     mustache_put_text(c->arena, root, "reply", s->reply);
     if (x != NULL)
         put_form(c, root, x, s, nonce, l);
@@ -251,7 +254,7 @@ void link_page(struct call *c, const struct link_case *x, int status, const stru
         c->reply->status = 503;
         httpd_set(c->reply, "Content-Type", SPAN("text/plain; charset=utf-8"));
         buf_clear(&html);
-        buf_puts(&html, words[BUSY_WHY][LANGUAGE_EN]);
+        buf_puts(&html, link_word_text(LANGUAGE_EN, BUSY_WHY));
     }
     buf_put(&c->reply->body, buf_span(&html));
     buf_fini(&html);

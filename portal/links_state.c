@@ -311,7 +311,7 @@ static void show_rule(const struct link_case *x, const struct stands *s, struct 
     else if (s->dec.unproven)
         link_say(out, RULE_UNPROVEN);
     if (s->undo.there) {
-        link_say(out, UNDO_WHILE);
+        link_say(out, action_of(x) == RULE_BLOCK ? UNDO_WHILE : UNDO_ALLOW_WHILE);
         offer(out, STEP_UNDO, BUTTON_UNDO);
     }
 }
