@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 
-import { cannot, http, makeSite, program, run, startRulesd, waitFor } from "../system/lib/index.mjs";
+import { cannot, freePort, http, makeSite, must, program, run, startPostgres, startRulesd, waitFor } from "../system/lib/index.mjs";
 import { startBenchRspamd, startBenchSpamd } from "./peers.mjs";
 import { ask, openLog, openPage, percentile, searches, typed } from "./search.mjs";
 import { contentMessage, contentRules, domainRules, message, names, regexRules } from "./material.mjs";
@@ -227,6 +227,26 @@ const parts = {
         }
         print("From the key until the rows are painted, ms", ["who", "median", "p95", "CPU of the page, p95", "of the portal, p95"], shown);
         await log.close();
+    },
+    // An hour in which every subscription is due, 5 messages each, to a mail server that takes what comes.
+    async digest() {
+        const n = Math.round(100_000 * scale), table = [];
+
+        for (const [title, url] of [["SQLite", null], ["PostgreSQL", await startPostgres({ settings: { fsync: "on", synchronous_commit: "on" } })]]) {
+            const port = await freePort();
+            const site = await makeSite({ smtp: { url: `smtp://127.0.0.1:${port}` }, digest: { per_second: 100_000 }, log: { level: "warning" },
+                ...(url ? { store: { url: url.url } } : {}) });
+
+            await site.must("init");
+            await must(program("bench-digest"), ["fill", url ? url.url : `sqlite:${join(site.dir, "postern.db")}`, String(n), "5"], { seconds: 3600 });
+            const { code, stdout, stderr } = await run(program("bench-digest"), ["run", program("postern-digest"), site.conf, String(port), String(n)], { seconds: 7200 });
+            if (code !== 0) throw new Error(`digest: ${stdout}${stderr}`);
+            const r = JSON.parse(stdout);
+            table.push([title, r.letters, (r.letters / r.seconds).toFixed(0), us(r.cpu_us / r.letters), (r.bytes / r.letters / 1000).toFixed(1), (r.first_kb / 1000).toFixed(0), (r.most_kb / 1000).toFixed(0)]);
+            await site.remove();
+            await url?.stop();
+        }
+        print("Digests of 5 messages, composed and handed over", ["", "letters", "a second", "µs CPU of the daemon each", "kB", "MB after 5 s", "MB at most"], table);
     },
 };
 
