@@ -131,6 +131,8 @@ static const char *wrong_member(const struct store_digest_choice *x)
 {
     if (x->weekdays == 0)
         return "days";
+    if (x->filters == 0)
+        return "tells";
     return x->hourly && x->minute >= MINUTES_AN_HOUR ? "minute" : "zone";
 }
 
@@ -150,9 +152,11 @@ int digest_choice_take(struct call *c, const struct digest_choice_body *in, stru
     if ((field_given(in, IN_DAYS) && read_bits(c, &in->days, days, COUNT(days), "days", &x->weekdays, e) < 0) ||
         (field_given(in, IN_TELLS) && read_bits(c, &in->tells, told, COUNT(told), "tells", &x->filters, e) < 0))
         return -1;
-    if (store_digest_choice_next(x, c->now_us, next_out, e) == 0)
+    if (store_digest_choice_check(x, e) == 0 && store_digest_choice_next(x, c->now_us, next_out, e) == 0)
         return 0;
     c->member = wrong_member(x);
+    if (e->code == ERR_NOT_FOUND) /* what is wrong is what was asked for */
+        e->code = ERR_INVALID;
     return -1;
 }
 

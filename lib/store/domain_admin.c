@@ -195,7 +195,7 @@ static int clear(struct store *s, const struct actor *by, struct uuid domain, st
     int                  had = get(s, &domain, &n, e);
 
     if (had <= 0)
-        return no_such(had, e, "address");
+        return had;
     if (store_account_get(s, n.account, &before, e) < 0 || release(s, by, &domain, &n, e) < 0)
         return -1;
     return note(s, by, domain, &before, NULL, e);

@@ -17,7 +17,7 @@ int store_domain_admin(struct store *s, struct uuid domain, struct store_account
  * account may not sign in. */
 int store_domain_admin_set(struct store *s, const struct actor *by, struct uuid domain, struct span login,
                            const char *zone, struct err *e);
-/* ERR_NOT_FOUND: there is none. */
+/* Nobody named: nothing changes. */
 int store_domain_admin_clear(struct store *s, const struct actor *by, struct uuid domain, struct err *e);
 
 #endif
