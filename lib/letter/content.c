@@ -9,6 +9,7 @@
 #include "custody/release.h"
 #include "scan/findings.h"
 #include "scan/learnable.h"
+#include "store/delivery.h"
 #include "store/overview.h"
 #include "store/search.h"
 #include "store/setting.h"
@@ -373,34 +374,65 @@ static int each_item(void *ctx, const struct store_run_item *i)
     return 0;
 }
 
-struct again {
-    struct gather      *g;
-    struct digest_item *item;
-};
-
-static int each_again(void *ctx, const struct store_row *r)
+static int by_key(const void *x, const void *y)
 {
-    struct again      *x = ctx;
-    struct digest_item was = *x->item;
+    const struct digest_item *a = x, *b = y;
+    int                       order = uuid_cmp(&b->key.uid, &a->key.uid);
 
-    if (r->key.n != was.key.n)
-        return 0;
-    take_row(x->g, r, x->item);
-    x->item->place = was.place;
-    if (was.place == -1)
-        x->item->group = GROUP_BLOCKED;
-    return 1;
+    return order != 0 ? order : a->key.n > b->key.n ? -1 : a->key.n < b->key.n;
 }
 
-static int read_again(struct gather *g, struct digest_item *i, struct err *e)
+/* Whoever asks by a key is told of what is the subscription's, and of nothing else. */
+static bool is_of(const struct store_digest *d, const struct store_row *r)
 {
-    struct again            x = {g, i};
-    struct store_search     q = {.scope = scope_of(g->d), .has_uid = true, .uid = i->key.uid};
-    struct store_search_end end;
+    return d->kind == DIGEST_MAILBOX ? r->has_mailbox && uuid_cmp(&r->mailbox, &d->mailbox) == 0
+                                     : r->has_domain && uuid_cmp(&r->domain, &d->domain) == 0;
+}
 
-    if (store_search(g->look->store, &q, each_again, &x, &end, e) < 0)
+/* Rows come in the order of the items, but for those that are gone. */
+struct again {
+    struct gather *g;
+    size_t         at;
+};
+
+static int each_again(void *ctx, const struct store_held *h)
+{
+    struct again *x = ctx;
+
+    for (; x->at < x->g->n; x->at++) {
+        struct digest_item *i = &x->g->items[x->at], was = *i;
+
+        if (uuid_cmp(&was.key.uid, &h->row.key.uid) != 0 || was.key.n != h->row.key.n)
+            continue;
+        x->at++;
+        if (!is_of(x->g->d, &h->row))
+            break;
+        take_row(x->g, &h->row, i);
+        i->place = was.place;
+        if (was.place == -1)
+            i->group = GROUP_BLOCKED;
+        break;
+    }
+    return 0;
+}
+
+static int read_again(struct gather *g, struct err *e)
+{
+    struct store_key *keys = arena_array(g->a, g->n + 1, sizeof *keys);
+    struct again      x = {g, 0};
+
+    if (keys == NULL)
+        return err_set(e, ERR_LIMIT, "no memory for a digest");
+    if (g->n > 0)
+        qsort(g->items, g->n, sizeof *g->items, by_key);
+    for (size_t i = 0; i < g->n; i++)
+        keys[i] = g->items[i].key;
+    if (store_delivery_rows(g->look->store, keys, g->n, each_again, &x, e) < 0)
         return -1;
-    return i->place > 0 && !i->gone ? look_closer(g, i, e) : 0;
+    for (size_t i = 0; i < g->n; i++)
+        if (g->items[i].place > 0 && !g->items[i].gone && look_closer(g, &g->items[i], e) < 0)
+            return -1;
+    return 0;
 }
 
 static int by_place(const void *x, const void *y)
@@ -419,9 +451,8 @@ static int gather_old(struct gather *g, const struct store_run *r, struct digest
     out->until_us = r->until_us;
     if (store_run_items(g->look->store, r->id, each_item, &o, e) < 0)
         return -1;
-    for (size_t i = 0; i < g->n; i++)
-        if (read_again(g, &g->items[i], e) < 0)
-            return -1;
+    if (read_again(g, e) < 0)
+        return -1;
     if (g->n > 0)
         qsort(g->items, g->n, sizeof *g->items, by_place);
     for (size_t i = 0; i < g->n && g->items[i].place > 0; i++) {
@@ -453,7 +484,9 @@ int digest_content_one(const struct digest_look *l, const struct store_digest *d
     int           rc;
 
     *out = (struct digest_item){.key = *key, .place = 1, .gone = true};
-    rc = read_again(&g, out, e);
+    g.items = out;
+    g.n = g.room = 1;
+    rc = read_again(&g, e);
     map_fini(&g.listed);
     return rc;
 }

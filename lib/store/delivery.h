@@ -1,8 +1,8 @@
-/* lib/store/delivery.h - whose a delivery of the log is. */
+/* lib/store/delivery.h - deliveries of the log by their keys. */
 #ifndef POSTERN_STORE_DELIVERY_H
 #define POSTERN_STORE_DELIVERY_H
 
-#include "store/message.h"
+#include "store/custody.h"
 
 /* Mailbox and domain as the log has them: they may be gone. ERR_NOT_FOUND. */
 struct store_owner {
@@ -12,5 +12,10 @@ struct store_owner {
     enum delivery_verdict verdict;
 };
 int store_delivery_owner(struct store *s, const struct store_key *key, struct store_owner *out, struct err *e);
+
+/* The rows of these keys, which have to be in order of (uid, n) descending; those that are gone are passed over. keep_us and bytes are 0 where
+ * nothing is held. */
+int store_delivery_rows(struct store *s, const struct store_key *keys, size_t n, store_held_fn fn, void *ctx,
+                        struct err *e);
 
 #endif
