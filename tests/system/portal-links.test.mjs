@@ -483,3 +483,32 @@ test("no token is in the log", async () => {
     assert.ok(site.portalLog().includes("/d/"), "the log is at debug");
     assert.ok(!site.portalLog().includes(release.slice(0, 40)));
 });
+
+test("the page looks as the domain's brand does, and calls itself so", async () => {
+    const { release } = await held(), png = Buffer.from("89504e470d0a1a0a0000000d49484452000000010000000108060000001f15c4890000000a49444154789c6360000000020001e221bc330000000049454e44ae426082", "hex");
+    const made = await who.root.post("/brands", { name: "Acme & Sons", prefix: "ACME", support: "help@acme.example", accent_light: "#1d4ed8", accent_dark: "#93c5fd" });
+
+    assert.equal(made.status, 201, made.text);
+    await who.root.put(`/brands/${made.body.id}/domains/ours.example`, {});
+    await who.root.call("PUT", `/brands/${made.body.id}/logo`, { body: png, json: false, headers: { "Content-Type": "application/octet-stream" } });
+    const page = await new Visitor().get(release), style = /<style>([^]*?)<\/style>/.exec(page.text)[1];
+    assert.match(page.text, /<title>Release this message\? · Acme &amp; Sons<\/title>/);
+    assert.match(page.text, /Questions: <bdi>help@acme\.example<\/bdi>/);
+    assert.match(style, /--accent: #1d4ed8;[^]*--accent: #93c5fd;/);
+    assert.ok(page.headers.get("content-security-policy").includes(createHash("sha256").update(style).digest("base64")));
+    const logo = /<img src="([^"]*)"/.exec(page.text)[1].replaceAll("&amp;", "&");
+    assert.equal((await fetch(site.origin + logo)).headers.get("content-type"), "image/png");
+    assert.ok(!(await new Visitor().get("/d/forged")).text.includes("Acme"), "who has no link is not told whose it would be");
+});
+
+test("under https the cookie is this host's alone", async () => {
+    const { release } = await held();
+
+    await site.stopPortal();
+    const port = Number(site.settings.portal.listen.split(":")[1]);
+    await startPortal(site, { port, settings: { public_url: "https://mail.ours.example" } });
+    const v = new Visitor(), page = await v.get(release), fields = v.form(page);
+    assert.match(page.headers.getSetCookie()[0], /^__Host-postern_link_[\w-]{10}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=1800; Secure$/);
+    assert.equal((await v.go("POST", release, { fields, headers: { Origin: "http://mail.ours.example" } })).status, 403);
+    assert.equal((await v.go("POST", release, { fields, headers: { Origin: "https://mail.ours.example" } })).status, 303);
+});
