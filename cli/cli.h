@@ -42,6 +42,7 @@ int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);
 int cli_report(struct cli *c, int argc, char **argv, struct err *e);
 int cli_report_mail(struct cli *c, int argc, char **argv, struct err *e);
+int cli_digest_answer(struct cli *c, int argc, char **argv, struct err *e);
 int cli_learned(struct cli *c, int argc, char **argv, struct err *e);
 int cli_trainer(struct cli *c, int argc, char **argv, struct err *e);
 int cli_observe(struct cli *c, int argc, char **argv, struct err *e);

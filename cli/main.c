@@ -31,6 +31,8 @@ static const struct command {
     {"report", "spam|ham|forget|list|show …", "what is spam and what is not, and what came of saying so", cli_report},
     {"report-mail", "--rcpt ADDRESS [--sender ADDRESS] <MAIL", "a report by mail, from the pipe of a mail server",
      cli_report_mail},
+    {"digest-answer", "--rcpt ADDRESS [--sender ADDRESS] <MAIL",
+     "an answer to a digest (\"release 2\"), from the pipe of a mail server", cli_digest_answer},
     {"learned", "list|undo …", "the senders that reports left behind in mailboxes", cli_learned},
     {"trainer", "status", "what the filter has learnt from reports, and what waits", cli_trainer},
     {"trace", "QUEUEID|MESSAGE-ID|UID", "what became of a message, from its sender to the mailbox", cli_trace},
@@ -121,7 +123,7 @@ static int run(struct cli *c, int argc, char **argv, struct err *e)
             rc = call(&commands[i], c, argc - 1, argv + 1, e);
             conf_free(&conf);
         }
-        if (rc < 0 && commands[i].run == cli_report_mail)
+        if (rc < 0 && (commands[i].run == cli_report_mail || commands[i].run == cli_digest_answer))
             e->code = ERR_BUSY; /* a mail server reads the exit code: to be tried again */
         return rc;
     }

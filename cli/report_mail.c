@@ -2,46 +2,10 @@
  *
  * The mail server reads the exit code. 0: taken, or dropped; nobody is told which. All else is EX_TEMPFAIL (main.c), so that the mail
  * stays in the queue: any other code would become a bounce to whoever the mail names as its sender. */
-#include <errno.h>
-#include <stdlib.h>
-#include <unistd.h>
-
 #include "base/log.h"
 #include "custody/report_mail.h"
 #include "held.h"
-
-#define PIECE ((size_t)64 << 10)
-
-/* All of standard input is read, what does not fit too: who writes there gets rid of it. */
-static int read_mail(struct buf *b, bool *too_large_out, struct err *e)
-{
-    for (;;) {
-        char   *to = buf_reserve(b, PIECE);
-        ssize_t n;
-
-        if (to == NULL) {
-            *too_large_out = true;
-            buf_clear(b);
-            continue;
-        }
-        n = read(STDIN_FILENO, to, PIECE);
-        if (n < 0 && errno != EINTR)
-            return err_errno(e, "read the mail");
-        if (n == 0)
-            return 0;
-        b->n += n > 0 ? (size_t)n : 0;
-    }
-}
-
-/* Postfix has a name for nobody. */
-static struct span sender_of(const char *given)
-{
-    struct span sender = span_of(given != NULL ? given : getenv("SENDER"));
-
-    if (span_is(sender, "<>") || span_is_ci(span_head(sender, span_chr(sender, '@')), "MAILER-DAEMON"))
-        return SPAN_NONE;
-    return sender;
-}
+#include "piped.h"
 
 static int take(struct cli *c, const struct report_mail *mail, struct err *e)
 {
@@ -84,12 +48,11 @@ int cli_report_mail(struct cli *c, int argc, char **argv, struct err *e)
     if (rcpt == NULL)
         return err_set(e, ERR_USAGE, "where did the report come to? --rcpt ADDRESS");
     log_open("postern", (enum log_target)s->log.target, (enum log_level)s->log.level);
-    buf_init(&message, (size_t)s->rulesd.max_message + PIECE);
-    rc = read_mail(&message, &mail.too_large, e);
-    mail.too_large = mail.too_large || message.n > (size_t)s->rulesd.max_message;
+    buf_init(&message, (size_t)s->rulesd.max_message + PIPED_PIECE);
+    rc = piped_read(&message, (size_t)s->rulesd.max_message, &mail.too_large, e);
     mail.recipient = span_of(rcpt);
-    mail.sender = sender_of(sender);
-    mail.message = mail.too_large ? SPAN_NONE : buf_span(&message);
+    mail.sender = piped_sender(sender);
+    mail.message = buf_span(&message);
     rc = rc < 0 ? -1 : take(c, &mail, e);
     if (rc < 0 && s->log.target == LOG_TO_SYSLOG) /* main says it too, to whom standard error leads */
         log_err(LOG_LEVEL_WARNING, "a report by mail waits", e);

@@ -36,6 +36,10 @@ static void put_counts(struct buf *b, const struct digest_counts *c)
     put(b, "sent_bytes_total", "counter", "Their size.", total(&c->post.bytes));
     put(b, "later_total", "counter", "Tries that the mail server put off, or was away at.", total(&c->post.later));
     put(b, "failed_total", "counter", "Digests that the mail server has refused.", total(&c->post.failed));
+    put(b, "answer_released_total", "counter", "Messages that answers have released.", total(&c->answers.released));
+    put(b, "answer_refused_total", "counter", "Messages that answers may not release.", total(&c->answers.refused));
+    put(b, "answer_dropped_total", "counter", "Answers that were dropped.", total(&c->answers.dropped));
+    put(b, "answer_later_total", "counter", "Answers that were asked to come again.", total(&c->answers.later));
 }
 
 static int open_store(struct health *h, struct err *e)

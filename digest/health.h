@@ -2,12 +2,14 @@
 #ifndef POSTERN_DIGEST_HEALTH_H
 #define POSTERN_DIGEST_HEALTH_H
 
+#include "answers.h"
 #include "post.h"
 #include "round.h"
 
 struct digest_counts {
-    struct round_counts round;
-    struct post_counts  post;
+    struct round_counts  round;
+    struct post_counts   post;
+    struct answer_counts answers;
 };
 struct health;
 /* All is borrowed. Nothing to listen on: *out is NULL. */

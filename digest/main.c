@@ -1,4 +1,4 @@
-/* digest/main.c - postern-digest: composes and sends digests at each subscriber's hour.
+/* digest/main.c - postern-digest: composes and sends digests at each subscriber's hour, and takes answers to them (answers.h).
  *
  *   postern-digest             runs, and sends what is due when it is
  *   postern-digest --once      sends what is due, and ends: for a timer
@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "answers.h"
 #include "base/log.h"
 #include "base/program.h"
 #include "health.h"
@@ -51,6 +52,7 @@ struct parts {
     struct arena             arena;
     struct round             round;
     struct post              post;
+    struct answers          *answers;
     struct health           *health;
     int64_t                  now_us;               /* 0: the clock's */
     int64_t                  trimmed_us, freed_us; /* by the monotonic clock; 0: not yet */
@@ -232,12 +234,15 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
                             store_run_free(p->store, span_of(p->slot.name), e) < 0))
         return -1;
     join_parts(p, s);
-    return once == NULL && preview == NULL ? health_start(s, &counts, &p->health, e) : 0;
+    if (once != NULL || preview != NULL)
+        return 0;
+    return answers_start(s, &counts.answers, &p->answers, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
 }
 
 static void end(struct parts *p)
 {
     health_stop(&p->health);
+    answers_stop(&p->answers);
     if (p->store != NULL && p->slot.fd >= 0)
         store_run_free(p->store, span_of(p->slot.name),
                        NULL); /* what is claimed and not sent: nobody has to wait for the lease */
