@@ -311,7 +311,8 @@ static int begin_of(const struct digest_look *l, const struct store_digest *d, i
     return 0;
 }
 
-static int gather_new(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
+/* Which, and in what order: all that a run has to know. */
+static int gather_keys(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
 {
     int64_t look;
 
@@ -321,6 +322,13 @@ static int gather_new(struct gather *g, int64_t now_us, struct digest_content *o
         search_new(g, look, now_us - DIGEST_YOUNG_US, e) < 0)
         return -1;
     give_places(g, out);
+    return 0;
+}
+
+static int gather_new(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
+{
+    if (gather_keys(g, now_us, out, e) < 0)
+        return -1;
     for (size_t i = 0; i < g->n; i++)
         if (g->items[i].place > 0 && look_closer(g, &g->items[i], e) < 0)
             return -1;
@@ -506,6 +514,18 @@ static int quiet_is_due(const struct digest_look *l, const struct store_digest *
     return rc < 0 ? -1 : now_us - (rc > 0 ? last.until_us : d->created_us) >= WEEK_US;
 }
 
+static int keys_new(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
+                    struct digest_content *out, struct err *e)
+{
+    struct gather g = gather_begin(l, d, a);
+    int           rc;
+
+    *out = (struct digest_content){0};
+    rc = gather_keys(&g, now_us, out, e);
+    map_fini(&g.listed);
+    return rc;
+}
+
 int digest_plan(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
                 struct arena *a, struct store_run_plan *out, struct err *e)
 {
@@ -514,7 +534,7 @@ int digest_plan(const struct digest_look *l, const struct store_digest *d, int64
     int                    rc;
 
     *out = (struct store_run_plan){.run = {.subscription = d->id, .until_us = until_us}};
-    if (digest_content_new(l, d, now_us, a, &c, e) < 0)
+    if (keys_new(l, d, now_us, a, &c, e) < 0)
         return -1;
     if (c.nitems == 0 && (rc = quiet_is_due(l, d, now_us, a, e)) <= 0)
         return rc;
