@@ -54,7 +54,8 @@ KIND += $(if $(filter thread,$(SAN)),,-fno-sanitize-recover=undefined)
 endif
 KIND += $(if $(COV),--coverage)
 
-CFLAGS   ?= -O2 -g
+# Sanitized twins are built to run once: what -O2 and full debugging symbols cost the compiler, they never give back.
+CFLAGS   ?= $(if $(SAN),-O1 -g1,-O2 -g)
 ALL_FLAGS = -std=c17 -D_GNU_SOURCE -Ilib $(CFLAGS) $(WARN) $(HARD) $(KIND) -pthread -MMD -MP
 
 # ---- The libraries, and what each needs from outside; a third-party header has one home (see graph) ---------
@@ -88,7 +89,9 @@ $(foreach l,$(LIBS) all,$(eval LDLIBS_$(l) := $(call pkg,$(PKG_$(l)),--libs)))
 LDLIBS_mail += -lunistring # which pkg-config does not know
 
 # The compiler flags that a file gets besides: those of its library, or of all for a program or a test.
-flags_of = $(if $(filter lib/%,$(1)),$(CFLAGS_$(patsubst lib/%/,%,$(dir $(1)))),$(foreach l,$(LIBS) all,$(CFLAGS_$(l))))
+# The unit tests' own code is not what should be quick.
+flags_of = $(if $(filter lib/%,$(1)),$(CFLAGS_$(patsubst lib/%/,%,$(dir $(1)))),$(foreach l,$(LIBS) all,$(CFLAGS_$(l)))) \
+           $(if $(filter tests/unit/%,$(1)),-O1)
 objects  = $(patsubst %.c,$(OUT)/obj/%.o,$(1))
 # What to link for a library (or "all") and everything below it, the upper ones first.
 archives = $(foreach l,$(filter-out all,$(1)) $(NEEDS_$(1)),$(OUT)/lib$(l).a)
