@@ -58,8 +58,22 @@ export function when(iso) {
     if (date.getFullYear() === now.getFullYear()) return format(date, { day: "numeric", month: "short" });
     return format(date, { day: "numeric", month: "short", year: "numeric" });
 }
-// When the day began where the reader is.
-export const midnight = () => { const date = new Date(); date.setHours(0, 0, 0, 0); return date.toISOString(); };
+// The day that it is where the reader is, as 2026-11-01; and when one began there, as an instant.
+const wall = (at) => {
+    const one = (timeZone) => Object.fromEntries(new Intl.DateTimeFormat("en", { timeZone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).formatToParts(at).map((p) => [p.type, p.value]));
+    try { return one(zone); } catch { return one(undefined); }
+};
+export const today = () => { const { year, month, day } = wall(new Date()); return `${year}-${month}-${day}`; };
+export function dayStart(day) {
+    const wanted = Date.parse(`${day}T00:00:00Z`);
+    // What the clocks there show is off by the zone; once more, where they were put on or back in between.
+    const shown = (at) => { const w = wall(new Date(at)); return Date.parse(`${w.year}-${w.month}-${w.day}T${w.hour}:${w.minute}:${w.second}Z`); };
+    let at = wanted - (shown(wanted) - wanted);
+
+    at -= shown(at) - wanted;
+    return new Date(at).toISOString().replace(".000", "");
+}
+export const midnight = () => dayStart(today());
 export const moment = (iso) => format(new Date(iso), { dateStyle: "full", timeStyle: "medium" });
 export const clock = (iso) => format(new Date(iso), { hour: "2-digit", minute: "2-digit", second: "2-digit" });
 export const date = (iso) => format(new Date(iso), { dateStyle: "medium" });
@@ -71,3 +85,16 @@ export function ago(iso) {
         if (Math.abs(s) >= seconds) return of.format(Math.trunc(s / seconds), unit);
     return of.format(0, "minute");
 }
+
+// A moment as clocks show it in another zone: "Monday 23 November, 07:00".
+export function momentIn(iso, zoneName) {
+    const options = { weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" };
+
+    try { return new Intl.DateTimeFormat(region, { ...options, timeZone: zoneName }).format(new Date(iso)); } catch { return format(new Date(iso), options); }
+}
+// Of the day's minutes: 420 is 07:00.
+export const timeOfDay = (minute) => new Intl.DateTimeFormat(region, { hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(new Date(minute * 60000));
+// 0 is Monday; the 5th of January 1970 was one.
+export const weekday = (i, width = "long") => new Intl.DateTimeFormat(language, { weekday: width, timeZone: "UTC" }).format(new Date((i + 4) * 86400_000));
+export const listOf = (texts) => new Intl.ListFormat(language, { type: "conjunction" }).format(texts);
+export const eitherOf = (texts) => new Intl.ListFormat(language, { type: "disjunction" }).format(texts);

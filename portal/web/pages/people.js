@@ -5,6 +5,7 @@ import { all, doing, Listed, said, Sure } from "../lists.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Failed, Field, Link, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
+import { DomainDigests } from "./digests.js";
 
 // A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done.
 const Sheet = ({ label, heads, rows }) => html`<table class="table sheet" role="table" aria-label=${label}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
@@ -118,6 +119,7 @@ function Itself({ me, domain, again }) {
             ${admin && html`<${Field} label=${t("domain.route")} hint=${t("domain.route_hint")} value=${d.route} maxlength="255" onChange=${(e) => run(() => put(`${path}/route`, { route: e.target.value.trim() }), t("saved"))} />`}</div>
         ${!admin && html`<p class="quiet">${t("domain.kind")} ${t(`kind.${d.kind}`)}</p>`}
         <${Names} path=${path} aliases=${load.value.aliases} admin=${admin} run=${run} />
+        <${DomainDigests} path=${path} admin=${admin} />
         <p class="hint"><${Link} to=${`/policies?in=domain:${domain}`}>${t("set.here")}</${Link}></p>
         ${admin && html`<div class="actions"><${Button} kind="danger" onClick=${() => setGone(true)}>${t("domain.delete")}</${Button}></div>`}
         ${gone && html`<${Sure} name=${domain} text=${t("domain.delete_text")} onClose=${() => setGone(false)} onSure=${async () => { setGone(false); try { await del(path); note(t("domain.deleted")); go("/people"); again(); } catch (p) { note(said(p)); } }} />`}`;

@@ -3,6 +3,7 @@ import { html, useEffect, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
 import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
 import { languages, t } from "../words.js";
+import { Digests } from "./digests.js";
 
 const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const zones = () => { try { return Intl.supportedValuesOf("timeZone"); } catch { return []; } };
@@ -89,11 +90,11 @@ function Looked() {
 const keys = [["j k", "keys.move"], ["Enter", "keys.open"], ["r", "keys.release"], ["a", "keys.allow"], ["b", "keys.block"], ["/", "keys.search"], ["Esc", "keys.close"], ["?", "keys.help"]];
 const Keys = () => html`<${Card} id="keys" title=${t("settings.keys")}><dl class="facts">${keys.map(([k, word]) => html`<dt>${k.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${t(word)}</dd>`)}</dl></${Card}>`;
 
-export function Settings() {
+export function Settings({ me: who }) {
     const mine = useLoad((signal) => get("/me", {}, { signal }), []);
 
     useEffect(() => { if (mine.value && location.hash === "#keys") document.getElementById("keys")?.scrollIntoView(); }, [mine.value]);
     return html`<div class="page-head"><h1>${t("nav.settings")}</h1></div>
         <${Loaded} of=${mine}>${(me) => html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`}</${Loaded}>
-        <${Sessions} /><${Looked} /><${Keys} />`;
+        <${Digests} me=${who} /><${Sessions} /><${Looked} /><${Keys} />`;
 }
