@@ -3,10 +3,12 @@ import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js
 import { get, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
+import { exact, terms } from "../terms.js";
 import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
-import { midnight, t } from "../words.js";
+import { midnight, size, t } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Saved } from "./saved.js";
+import { FormButton, SearchForm } from "./search_form.js";
 
 const presets = ["", "status:quarantined", "status:blocked,rejected", "status:spam", "status:queued", "status:delivered,received"];
 const PAGE = 50;
@@ -24,12 +26,12 @@ function Row({ row, to, current, onOpen }) {
         <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
         <span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
-        <span class="at"><${Time} at=${row.at} /></span></a></li>`;
+        <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
 }
 
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
 export function Search({ q, onSearch }) {
-    const [text, setText] = useState(q);
+    const [text, setText] = useState(q), [form, setForm] = useState(false);
     const box = useRef(), typing = useRef(false), asked = useRef(q), timer = useRef();
     // What is typed in one go is one step back; the next search is a step of its own.
     const search = (wanted) => {
@@ -49,7 +51,8 @@ export function Search({ q, onSearch }) {
     useKeys({ "/": () => box.current.focus() });
     return html`<form class="search" role="search" onSubmit=${(e) => { e.preventDefault(); search(text); rest(); }}>
         <div class="box"><${Icon} name="search" /><input ref=${box} type="search" aria-label=${t("search.label")} placeholder=${t("search.hint")} value=${text} maxlength="2000" onInput=${(e) => typed(e.target.value)} onBlur=${rest} onKeyDown=${(e) => e.key === "Escape" && box.current.blur()} /><kbd aria-hidden="true">/</kbd></div>
-    </form>`;
+        <${FormButton} open=${form} on=${terms(text).filter((one) => one.name).length} controls="search-form" onPress=${() => setForm(!form)} /></form>
+        ${form && html`<${SearchForm} id="search-form" text=${text} onText=${typed} onClose=${() => { setForm(false); rest(); }} />`}`;
 }
 
 export const scopesOf = (me) => [
@@ -63,7 +66,7 @@ export function Mail({ me, held }) {
     const words = query.get("q") ?? "", open = query.get("open");
     const scopes = useMemo(() => scopesOf(me), [me]);
     const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
-    const q = held ? `status:quarantined ${words}`.trim() : words;
+    const q = exact(held ? `status:quarantined ${words}`.trim() : words);
     const list = useLoad((signal) => get(pathOf(scope), { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState({ rows: [], next: undefined });
     const rows = [...(list.value?.items ?? []), ...more.rows];

@@ -3,6 +3,7 @@ import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js
 import { del, get, post, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
+import { exact } from "../terms.js";
 import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { number, score, t } from "../words.js";
 import { Delivery } from "./delivery.js";
@@ -72,7 +73,7 @@ export function Quarantine({ me }) {
     const words = query.get("q") ?? "", open = query.get("open"), job = query.get("job"), bin = query.get("show") === "deleted";
     const scopes = useMemo(() => scopesOf(me), [me]);
     const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
-    const q = `is:held ${words}`.trim();
+    const q = exact(`is:held ${words}`.trim());
     const list = useLoad((signal) => get(`${base(scope)}/mail`, { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState({ rows: [], next: undefined });
     const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
