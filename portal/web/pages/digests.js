@@ -47,7 +47,7 @@ const first = (language) => ({ hourly: false, minute: 420, days: week, zone: her
 const body = ({ hourly, minute, days, zone, language, tells, quiet }) => ({ hourly, minute, days, zone, language, tells, quiet });
 
 // Ticks for several of one kind; none at all is told where it is asked.
-const Ticks = ({ label, all, names, chosen, onPick, problem }) => html`<fieldset class="ticks"><legend>${label}</legend>${all.map((one, i) => html`<label class="check"><input type="checkbox" checked=${chosen.includes(one)} onChange=${(e) => onPick(e.target.checked ? [...chosen, one] : chosen.filter((x) => x !== one))} /> ${names[i]}</label>`)}
+const Ticks = ({ label, all, names, chosen, onPick, problem }) => html`<fieldset class="some-of"><legend>${label}</legend>${all.map((one, i) => html`<label class="check"><input type="checkbox" checked=${chosen.includes(one)} onChange=${(e) => onPick(e.target.checked ? [...chosen, one] : chosen.filter((x) => x !== one))} /> ${names[i]}</label>`)}
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}</fieldset>`;
 
 // When the first one would be: the server is asked, whose clocks and zones they are.
@@ -67,11 +67,11 @@ function Choice({ now, set, problem }) {
         ${now.hourly ? html`<${Field} label=${t("digest.past")} type="number" min="0" max="59" required value=${now.minute} onInput=${(e) => set({ minute: e.target.value === "" ? "" : Number(e.target.value) })} problem=${wrong("minute")} />`
             : html`<${Field} label=${t("digest.time")} type="time" required value=${`${String(Math.floor(now.minute / 60)).padStart(2, "0")}:${String(now.minute % 60).padStart(2, "0")}`} onInput=${(e) => clock(e.target.value)} problem=${wrong("minute")} />`}</div>
         ${!now.hourly && html`<${Ticks} label=${t("digest.days")} all=${week} names=${week.map((d, i) => weekday(i, "short"))} chosen=${now.days} onPick=${(days) => set({ days })} problem=${wrong("days")} />`}
-        <${Field} label=${t("settings.zone")} list="digest-zones" required maxlength="63" value=${now.zone} onInput=${(e) => set({ zone: e.target.value.trim() })} hint=${t(now.zone === here ? "digest.zone_right" : "settings.zone_here", { zone: here })} problem=${wrong("zone")} />
+        <div class="grid2"><${Field} label=${t("settings.zone")} list="digest-zones" required maxlength="63" value=${now.zone} onInput=${(e) => set({ zone: e.target.value.trim() })} hint=${t(now.zone === here ? "digest.zone_right" : "settings.zone_here", { zone: here })} problem=${wrong("zone")} />
+        <${Field} label=${t("digest.language")}>${(a) => html`<select ...${a} value=${now.language} onChange=${(e) => set({ language: e.target.value })}>${languages.map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select>`}</${Field}></div>
         <datalist id="digest-zones">${zones().map((z) => html`<option value=${z} />`)}</datalist>
         <${FirstOne} now=${now} />
         <${Ticks} label=${t("digest.about")} all=${kinds} names=${kinds.map((k) => t(`digest.is_${k}`))} chosen=${now.tells} onPick=${(tells) => set({ tells })} problem=${wrong("tells")} />
-        <${Field} label=${t("digest.language")}>${(a) => html`<select ...${a} value=${now.language} onChange=${(e) => set({ language: e.target.value })}>${languages.map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select>`}</${Field}>
         <label class="check"><input type="checkbox" checked=${now.quiet} onChange=${(e) => set({ quiet: e.target.checked })} /> ${t("digest.quiet")}</label>`;
 }
 
@@ -103,7 +103,7 @@ function Preview({ of, onClose }) {
     const [width, setWidth] = useState(600);
 
     return html`<${Dialog} title=${t("digest.preview_of", { of: of.of })} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("close")}</${Button}>`}>
-        <div class="actions" role="group" aria-label=${t("digest.width")}>${[600, 360].map((w) => html`<${Button} aria-pressed=${w === width} onClick=${() => setWidth(w)}>${t(`digest.width_${w}`)}</${Button}>`)}</div>
+        <div class="widths" role="group" aria-label=${t("digest.width")}>${[600, 360].map((w) => html`<${Button} aria-pressed=${w === width} onClick=${() => setWidth(w)}>${t(`digest.width_${w}`)}</${Button}>`)}</div>
         <iframe class="preview letter-${width}" title=${t("digest.preview")} sandbox="" src=${`/api/v1/me/digests/${segment(of.id)}/preview.html`}></iframe></${Dialog}>`;
 }
 
