@@ -147,8 +147,7 @@ static void try_sealed(struct span bytes)
     unpack(packed, &real);
     stated = stated == 0xFFFF ? real.n : stated; /* so that it is easily right */
     memcpy(front + UID, uid.b, 16);
-    strcpy((char *)front + KEY_ID, keyring_current(ring()));
-    REQUIRE(keyring_seal(ring(), key, front + SEALED, NULL) == 0);
+    REQUIRE(keyring_seal(ring(), key, front + SEALED, (char *)front + KEY_ID, NULL) == 0);
     crypto_hash_sha256(front + SHA256, (const unsigned char *)real.p, real.n);
     crypto_hash_sha256(front + HEAD_SHA256, (const unsigned char *)"{}", 2);
     put_number(front + SIZE, stated, 8);
