@@ -90,7 +90,7 @@ static int read_brand(struct letter_templates *t, int dir, const char *name, str
         fd_close(&fd);
         return err_set(e, ERR_LIMIT, "templates of more than %d brands", LETTER_BRANDS_MAX);
     }
-    snprintf(s->brand, sizeof s->brand, "%s", name);
+    snprintf(s->brand, sizeof s->brand, "%.*s", BRAND_NAME_MAX, name);
     rc = read_set(fd, s, e);
     fd_close(&fd);
     t->nbrands++;
@@ -298,7 +298,8 @@ int letter_put(const struct letter_site *site, const struct letter_what *w, stru
         buf_init(&parts[k], 8 * LETTER_MAX);
     rc = compose_within(site, w, a, parts, &message, e);
     if (rc == 0) {
-        own_mark_put(site->own_key, span_of(w->subscription->address), buf_span(&message), w->now_us, out);
+        /* rulesd looks at the clock, whenever it is that this letter is written for */
+        own_mark_put(site->own_key, span_of(w->subscription->address), buf_span(&message), clock_wall_us(), out);
         buf_put(out, buf_span(&message));
     }
     for (enum kind k = 0; k < KINDS; k++)

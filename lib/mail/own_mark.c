@@ -67,7 +67,7 @@ bool own_mark_check(const uint8_t key[OWN_MARK_KEY_BYTES], struct span message, 
         if (!span_is_ci(h.name, OWN_MARK_FIELD))
             continue;
         if (!read_field(h.body, &expires_s, &claimed) || expires_s <= now_s ||
-            expires_s > now_s + OWN_MARK_TTL_US / SECOND_US)
+            expires_s > now_s + (OWN_MARK_TTL_US + OWN_MARK_AHEAD_US) / SECOND_US)
             return false;
         struct mac_text mac = sign(key, recipient, span_between(h.whole.p + h.whole.n, message.p + message.n),
                                    expires_s);

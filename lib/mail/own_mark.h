@@ -15,6 +15,7 @@
 #define OWN_MARK_SECRET "own" /* its purpose in the keyring */
 #define OWN_MARK_KEY_BYTES 32
 #define OWN_MARK_TTL_US (7 * 86400 * INT64_C(1000000))
+#define OWN_MARK_AHEAD_US (600 * INT64_C(1000000)) /* by how much the clock of who wrote it may be ahead */
 
 /* Appends the field, with CRLF; `message` is all that will stand below it. */
 void own_mark_put(const uint8_t key[OWN_MARK_KEY_BYTES], struct span recipient, struct span message, int64_t now_us,
