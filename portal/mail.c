@@ -337,8 +337,8 @@ enum { LIST_Q, LIST_AFTER, LIST_LIMIT };
 static const struct field list_fields[] = {
     [LIST_Q] = {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct list_query, q),
                 "What to look for, as people type it: from: to: subject: status: uid: rule: domain: inbound: outbound: "
-                "delivery: "
-                "after: before:, words, and - in front to exclude."},
+                "delivery: direction: after: before: (days are those of UTC, a time may be one of any zone) date: (today, "
+                "yesterday, 7d or 30d, of UTC), words, and - in front of words and status to exclude."},
     [LIST_AFTER] = {"after", FIELD_TEXT, 0, 0, 100, NULL, offsetof(struct list_query, after),
                     "The `next` of the page before."},
     [LIST_LIMIT] = {"limit", FIELD_I64, 0, 1, PAGE_MAX, NULL, offsetof(struct list_query, limit),

@@ -3,6 +3,8 @@
 
 #include "base/utf8.h"
 
+#define DAY_US (INT64_C(86400) * 1000000)
+
 /* ---- tokens ---- */
 
 struct token {
@@ -144,6 +146,25 @@ static int take_before(struct mail_query *q, const struct token *t, struct err *
     return clock_parse_utc(t->value, &q->until_us) ? 0 : bad(t, e, "is a date like 2026-11-01");
 }
 
+/* Days of UTC: from so many behind today's to so many. */
+static int take_date(struct mail_query *q, const struct token *t, struct err *e)
+{
+    static const struct {
+        const char *word;
+        int         from, to;
+    } words[] = {{"today", 0, 1}, {"yesterday", -1, 0}, {"7d", -6, 1}, {"30d", -29, 1}};
+    int64_t now_us = clock_wall_us(), today_us = now_us - now_us % DAY_US;
+
+    for (size_t i = 0; i < COUNT(words); i++) {
+        if (span_is_ci(t->value, words[i].word)) {
+            q->since_us = today_us + words[i].from * DAY_US;
+            q->until_us = today_us + words[i].to * DAY_US;
+            return 0;
+        }
+    }
+    return bad(t, e, "today, yesterday, 7d or 30d");
+}
+
 static const struct {
     const char *name;
     int         field; /* of words; -1: `take` */
@@ -163,6 +184,7 @@ static const struct {
     {"rule", -1, false, take_rule},
     {"domain", -1, false, take_domain},
     {"direction", -1, false, take_direction},
+    {"date", -1, false, take_date},
     {"after", -1, false, take_after},
     {"before", -1, false, take_before},
 };

@@ -2,10 +2,11 @@
  *
  *     invoice from:billing@partner.example -subject:"final notice" status:quarantined,spam after:2026-11-01
  *
- * Tokens    from: to: subject: message-id: inbound: outbound: delivery: (words, or "a phrase") · status: (one or several of the seven,
- *           commas between) · uid: · rule: (its id) · domain: (a name of ours) · direction: · after: before: (a date or a time; days in UTC;
- *           after:2026-11-01 begins with that day, before:2026-11-02 ends in front of it) · is:held (quarantined, and not
- *           deleted) · without a name: subject, from or to.
+ * Tokens    from: to: subject: message-id: inbound: outbound: delivery: (words, or "a phrase") · status: (one or several of
+ *           the seven, commas between) · uid: · rule: (its id) · domain: (a name of ours) · direction: · after: before: (a date or
+ *           a time; days in UTC; after:2026-11-01 begins with that day, before:2026-11-02 ends in front of it) · date: (today,
+ *           yesterday, 7d, 30d: the last so many days, today with them; in UTC too, and the pages send instants of the reader's
+ *           zone instead) · is:held (quarantined, and not deleted) · without a name: subject, from or to.
  * Not       "-" in front of a token of words or status.
  * Refused   an unknown name before a colon only where it would be one: "Re:" and "12:30" are words; more than STORE_WORDS_MAX
  *           texts; a value that cannot be one, by name. Pure: rule and domain are looked up by who runs the search. */

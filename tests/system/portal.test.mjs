@@ -175,9 +175,9 @@ test("a person sees their own mail, an owner the domain's, the operator everythi
 test("the search box's words find what they say, and a wrong one is named", async () => {
     await send(BOB, "Invoice 4711 for Bob");
     await found(bob, "subject:4711");
-    for (const q of ["4711", "from:writer@ext.example subject:invoice", 'subject:"invoice 4711"', "to:bob@ours.example", "invoice -subject:watches", "status:received", "after:2026-01-01", "Re: 4711".replace("Re: ", "")])
+    for (const q of ["4711", "from:writer@ext.example subject:invoice", 'subject:"invoice 4711"', "to:bob@ours.example", "invoice -subject:watches", "status:received", "after:2026-01-01", "date:today", "date:7d", "DATE:30D", "Re: 4711".replace("Re: ", "")])
         assert.ok((await list(bob, q)).some((r) => r.subject.includes("4711")), q);
-    for (const q of ["subject:4712", "-subject:invoice", "from:anna", "status:blocked", "before:2020-01-01"])
+    for (const q of ["subject:4712", "-subject:invoice", "from:anna", "status:blocked", "before:2020-01-01", "date:yesterday"])
         assert.ok(!(await list(bob, q)).some((r) => r.subject.includes("4711")), q);
     const { status, body } = await bob.get("/me/mail?q=status:nonsense");
     assert.equal(status, 400);
