@@ -57,6 +57,17 @@ static bool read_field(struct span body, int64_t *expires_s, struct span *mac)
     return body.p == NULL && span_is(values[0], "1") && span_i64(values[1], expires_s) && mac->n == MAC_TEXT;
 }
 
+/* What a letter says of itself. Its way adds other fields: Received, what filters found, who signed. */
+static bool is_shown(struct span name)
+{
+    static const char *const shown[] = {"From", "Sender", "Reply-To", "To", "Cc", "Subject", "Date", "MIME-Version"};
+
+    for (size_t i = 0; i < COUNT(shown); i++)
+        if (span_is_ci(name, shown[i]))
+            return true;
+    return span_starts_ci(name, SPAN("Content-")) || span_starts_ci(name, SPAN("List-"));
+}
+
 bool own_mark_check(const uint8_t key[OWN_MARK_KEY_BYTES], struct span message, struct span recipient, int64_t now_us)
 {
     int64_t       expires_s, now_s = now_us / SECOND_US;
@@ -64,6 +75,8 @@ bool own_mark_check(const uint8_t key[OWN_MARK_KEY_BYTES], struct span message, 
     struct span   claimed;
 
     while (header_next(&message, &h)) {
+        if (is_shown(h.name))
+            return false;
         if (!span_is_ci(h.name, OWN_MARK_FIELD))
             continue;
         if (!read_field(h.body, &expires_s, &claimed) || expires_s <= now_s ||

@@ -3,9 +3,10 @@
  *     X-Own-Mail: v=1; t=EXPIRY; s=HMAC
  *
  * HMAC: SHA-256 keyed by the secret "own" (vault/keyring.h), over the recipient (normal form), expiry (seconds) and the SHA-256 of all that
- * stands below (line ends as base/crlf.h has them); what is put on top on its way does not matter. Good for that recipient and those bytes alone, so a copy of it is
- * worth the same letter once more. Such mail is neither held, tagged nor stored, whatever the score and people's rules say; findings that
- * protect (viruses) stand. Anybody can write such a field: what does not check is as if it were not there. */
+ * stands below (line ends as base/crlf.h has them). On top may stand what its way adds, but nothing that a letter says of itself (From,
+ * Subject, Content-Type …). Good for that recipient and those bytes alone, so a copy of it is worth the same letter once more. Such mail is
+ * neither held, tagged nor stored, whatever the score and people's rules say; findings that protect (viruses) stand. Anybody can write such
+ * a field: what does not check is as if it were not there. */
 #ifndef POSTERN_MAIL_OWN_MARK_H
 #define POSTERN_MAIL_OWN_MARK_H
 

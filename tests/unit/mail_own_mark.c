@@ -37,6 +37,28 @@ static void what_we_have_sent_is_known(void **state)
     buf_fini(&b);
 }
 
+static void what_a_reader_would_see_on_top_is_not_ours(void **state)
+{
+    static const char *const tops[] = {
+        "Subject: Your account is locked, call us\r\n", "From: Your bank <bank@ext.example>\r\n",
+        "reply-to: <them@ext.example>\r\n",              "Sender: <them@ext.example>\r\n",
+        "Content-Type: text/html\r\n",                   "MIME-Version: 1.0\r\n",
+        "Received: from a by b\r\nSubject : later\r\n",  "To: you\r\n",
+        "List-Unsubscribe: <https://ext.example/>\r\n",  "Date: now\r\n",
+    };
+    struct buf b = marked(letter), above;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(tops); i++) {
+        buf_init(&above, 4096);
+        buf_puts(&above, tops[i]);
+        buf_put(&above, buf_span(&b));
+        CHECK(tops[i], !own_mark_check(key, buf_span(&above), SPAN("anna@ours.example"), AT_US));
+        buf_fini(&above);
+    }
+    buf_fini(&b);
+}
+
 static void line_ends_of_its_way_do_not_matter(void **state)
 {
     struct buf b = marked(letter), lf;
@@ -94,6 +116,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_we_have_sent_is_known),
+        cmocka_unit_test(what_a_reader_would_see_on_top_is_not_ours),
         cmocka_unit_test(line_ends_of_its_way_do_not_matter),
         cmocka_unit_test(what_others_made_of_it_is_not),
         cmocka_unit_test(what_is_no_mark_is_none),
