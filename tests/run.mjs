@@ -5,17 +5,22 @@
 //
 //   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
 //
-// Unit tests are cmocka programs that speak TAP, one a processor; system and browser tests are node:test files, two at a
-// time, since they mostly wait. A program that crashes, hangs or says something else than its exit status is a failure of
-// its own. Exit 1 if anything failed.
+// Unit tests are cmocka programs that speak TAP, one a processor and one more; system and browser tests are node:test
+// files, one more than that, since they mostly wait. Groups of one kind that follow each other are one queue, which begins
+// with the longest. A program that crashes, hangs or says something else than its exit status is a failure of its own.
+// Exit 1 if anything failed.
 import { spawn } from "node:child_process";
-import { availableParallelism } from "node:os";
-import { basename, resolve } from "node:path";
+import { mkdtempSync, rmSync } from "node:fs";
+import { availableParallelism, tmpdir } from "node:os";
+import { basename, join, resolve } from "node:path";
 import { run } from "node:test";
 
 const UNIT_MINUTES = 10;
 const SYSTEM_MINUTES = 10;
 const LONGEST = 12;
+// What takes longest comes first, so that nothing is waited for alone at the end.
+const FIRST = ["rulesd_custody", "db_db", "rulesd_cache", "store_attempt", "store_search", "store_store", "store_score", "store_message",
+    "bench-log", "storage", "looks", "operation", "custody", "digest-kill", "scanner", "maillog", "crash", "policies", "postfix"];
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
 const seconds = new Map(); // what each system test file took
@@ -37,9 +42,9 @@ function lastLines(text, n) { return text.trimEnd().split("\n").slice(-n).join("
 
 // ---- Unit tests ----
 
-function finish(program) {
+function finish(program, env) {
     return new Promise((done) => {
-        const child = spawn(program, { env: { ...process.env, CMOCKA_MESSAGE_OUTPUT: "TAP" }, detached: true });
+        const child = spawn(program, { env: { ...process.env, ...env, CMOCKA_MESSAGE_OUTPUT: "TAP" }, detached: true });
         const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), UNIT_MINUTES * 60_000);
         let out = "", err = "";
 
@@ -80,9 +85,9 @@ function readTap(name, out, err) {
     return { failed, planned, seen };
 }
 
-async function runUnit(label, program) {
+async function runUnit({ label, file: program }, env) {
     const name = `${label}: ${basename(program)}`;
-    const { out, err, status } = await finish(resolve(program));
+    const { out, err, status } = await finish(resolve(program), env);
     const { failed, planned, seen } = readTap(name, out, lastLines(err, 20));
 
     if (seen < planned || seen === 0)
@@ -91,11 +96,12 @@ async function runUnit(label, program) {
         fail(name, `ended with ${status}\n${lastLines(err, 60)}`);
 }
 
-async function runUnits(label, programs) {
-    const queue = [...programs];
-    const worker = async () => { while (queue.length > 0) await runUnit(label, queue.shift()); };
+async function runUnits(queue) {
+    const dir = mkdtempSync(join(tmpdir(), "postern-cluster-")); // PostgreSQL's, which each program copies: see tests/unit/databases.h
+    const worker = async () => { while (queue.length > 0) await runUnit(queue.shift(), { POSTGRES_CLUSTER: dir }); };
 
-    await Promise.all(Array.from({ length: availableParallelism() }, worker));
+    await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker));
+    rmSync(dir, { recursive: true, force: true });
 }
 
 // ---- System tests ----
@@ -105,10 +111,11 @@ function explain(error) {
     return String(cause?.stack ?? cause?.message ?? cause);
 }
 
-function runSystem(label, files) {
+function runSystem(queue) {
     return new Promise((done) => {
-        const stream = run({ files: files.map((f) => resolve(f)), concurrency: Math.min(2, availableParallelism()), timeout: SYSTEM_MINUTES * 60_000 });
-        const named = (t) => `${label}: ${t.file ? `${basename(t.file, ".test.mjs")}: ` : ""}${t.name}`;
+        const labels = new Map(queue.map(({ label, file }) => [resolve(file), label]));
+        const stream = run({ files: [...labels.keys()], concurrency: availableParallelism() + 2, timeout: SYSTEM_MINUTES * 60_000 });
+        const named = (t) => `${labels.get(t.file) ?? "system"}: ${t.file ? `${basename(t.file, ".test.mjs")}: ` : ""}${t.name}`;
 
         const time = (t) => {
             const file = basename(t.file ?? "", ".test.mjs");
@@ -143,9 +150,17 @@ for (const arg of process.argv.slice(2)) {
     else if (groups.at(-1).label === null) groups.at(-1).label = arg;
     else groups.at(-1).files.push(arg);
 }
-for (const { kind, label, files } of groups) {
-    console.log(`== ${label}: ${files.length} files`);
-    if (files.length > 0) await (kind === "--unit" ? runUnits : runSystem)(label, files);
+const rank = ({ file }) => { const at = FIRST.indexOf(basename(file, ".test.mjs")); return at < 0 ? FIRST.length : at; };
+while (groups.length > 0) {
+    const kind = groups[0].kind, queue = [];
+
+    while (groups[0]?.kind === kind) {
+        const { label, files } = groups.shift();
+        console.log(`== ${label}: ${files.length} files`);
+        queue.push(...files.map((file) => ({ label, file })));
+    }
+    queue.sort((a, b) => rank(a) - rank(b));
+    if (queue.length > 0) await (kind === "--unit" ? runUnits : runSystem)(queue);
 }
 if (seconds.size > 1) {
     const longest = [...seconds].sort((a, b) => b[1] - a[1]).slice(0, LONGEST).map(([name, s]) => `${name} ${s.toFixed(0)} s`);

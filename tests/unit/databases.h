@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -110,19 +111,56 @@ static inline bool find_postgres(void)
     return any && (getuid() != 0 || getpwnam("postgres") != NULL);
 }
 
-static inline bool make_cluster(void)
+static inline bool run_as_postgres(const char *const argv[])
 {
-    char        program[PATH_MAX], data[PATH_MAX];
+    int   status;
+    pid_t pid = spawn_postgres(argv);
+
+    return pid > 0 && waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
+static inline bool init_cluster(const char *data)
+{
+    char        program[PATH_MAX];
     const char *argv[] = {program, "-D",   data,          "-A", "trust", "-U", "postgres",
                           "-E",    "UTF8", "--no-locale", "-N", "-n",    NULL};
-    int         status;
-    pid_t       pid;
 
     snprintf(program, sizeof program, "%s/initdb", postgres.bin);
-    snprintf(data, sizeof data, "%s/data", postgres.dir);
-    if ((pid = spawn_postgres(argv)) < 0 || waitpid(pid, &status, 0) < 0)
+    return run_as_postgres(argv);
+}
+
+static inline bool give_to_postgres(const char *dir)
+{
+    struct passwd *user = getuid() == 0 ? getpwnam("postgres") : NULL;
+
+    return user == NULL || chown(dir, user->pw_uid, user->pw_gid) == 0;
+}
+
+/* Many programs run one after the other: the first of them makes a cluster in the folder $POSTGRES_CLUSTER, for all to copy. */
+static inline bool copy_cluster(const char *shared, const char *data)
+{
+    char        lock[PATH_MAX], begun[PATH_MAX], whole[PATH_MAX];
+    const char *argv[] = {"/bin/cp", "-a", whole, data, NULL};
+    int         fd;
+    bool        there;
+
+    snprintf(lock, sizeof lock, "%s/lock", shared);
+    snprintf(begun, sizeof begun, "%s/begun", shared);
+    snprintf(whole, sizeof whole, "%s/whole", shared);
+    if ((fd = open(lock, O_CREAT | O_RDWR | O_CLOEXEC, 0600)) < 0 || flock(fd, LOCK_EX) < 0)
         return false;
-    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    there = access(whole, F_OK) == 0 || (give_to_postgres(shared) && init_cluster(begun) && rename(begun, whole) == 0);
+    close(fd);
+    return there && run_as_postgres(argv);
+}
+
+static inline bool make_cluster(void)
+{
+    const char *shared = getenv("POSTGRES_CLUSTER");
+    char        data[PATH_MAX];
+
+    snprintf(data, sizeof data, "%s/data", postgres.dir);
+    return shared != NULL ? copy_cluster(shared, data) : init_cluster(data);
 }
 
 static inline void start_server(void)
@@ -174,18 +212,16 @@ static inline struct db *postgres_admin(void)
 
 static inline bool postgres_ready(void)
 {
-    struct passwd *user;
-
     if (postgres.tried)
         return postgres.pid > 0;
     postgres.tried = true;
     snprintf(postgres.dir, sizeof postgres.dir, "%s/postern-pg-XXXXXX", memory_dir());
     if (!find_postgres() || mkdtemp(postgres.dir) == NULL)
         return false;
-    if (getuid() == 0 && (user = getpwnam("postgres")) != NULL && chown(postgres.dir, user->pw_uid, user->pw_gid) < 0)
+    if (!give_to_postgres(postgres.dir))
         return false;
     if (!make_cluster())
-        fail_msg("initdb failed in %s", postgres.dir);
+        fail_msg("no cluster could be made in %s", postgres.dir);
     start_server();
     return postgres.pid > 0;
 }

@@ -354,7 +354,7 @@ static void texts_that_are_forgotten_leave_room_and_confuse_nobody(void **state)
     char              texts[300][48];
 
     OK(w, db_open(w->url, DB_LOG, true, &db, &w->e));
-    for (int round = 0; round < 10; round++) {
+    for (int round = 0; round < 4; round++) {
         for (int i = 0; i < 300; i++) {
             struct db_rows *r = NULL;
 
