@@ -5,6 +5,7 @@ import { chmodSync, closeSync, mkdtempSync, openSync, readFileSync, rmSync } fro
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
+import { after } from "node:test";
 import { fileURLToPath } from "node:url";
 
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), "../../..");
@@ -19,6 +20,16 @@ process.on("exit", () => {
     for (const f of folders) rmSync(f, { recursive: true, force: true });
 });
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+// A test that failed half-way closes nothing: what it left open must not keep the file until the runner's limit. Registered when the
+// file has registered its own, so that this comes last.
+const GRACE_MS = 10_000;
+setImmediate(() => after(() => {
+    setTimeout(() => {
+        console.error(`still open after the last test: ${process.getActiveResourcesInfo().join(", ")}`);
+        process.exit(1);
+    }, GRACE_MS).unref();
+}));
 
 // A folder that ends with the test; other users may pass through it.
 export function tempDir(name = "test") {
