@@ -51,6 +51,8 @@ int64_t day_id(const struct uuid *u)
 
 static const char known_sql[] = "SELECT day FROM log_day WHERE day = $1";
 static const char add_sql[] = "INSERT INTO log_day (day) VALUES ($1) ON CONFLICT DO NOTHING";
+static const char add_lite_sql[] = "INSERT INTO log_day (day, moments) VALUES ($1, 1) ON CONFLICT DO NOTHING";
+static const char moments_sql[] = "SELECT moments FROM log_day WHERE day = $1";
 static const char forget_sql[] = "DELETE FROM log_day WHERE day = $1";
 static const char newest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day DESC LIMIT $3";
 static const char oldest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day LIMIT $3";
@@ -68,11 +70,13 @@ static void put_full_text(struct buf *b, int64_t day)
                "message_id, inbound,"
                " content='', columnsize=0);"
                "CREATE VIRTUAL TABLE IF NOT EXISTS answers_%lld USING fts5(scope, outbound, delivery, content='', "
-               "columnsize=0);",
-               (long long)day, (long long)day);
+               "columnsize=0);"
+               "CREATE VIRTUAL TABLE IF NOT EXISTS moments_%lld USING fts5(words, content='', columnsize=0, "
+               "detail=none);",
+               (long long)day, (long long)day, (long long)day);
 }
 
-static const char *const full_text[] = {"words", "answers"};
+static const char *const full_text[] = {"words", "answers", "moments"};
 static const char *const partitioned[] = {"message",        "delivery",         "delivery_mailbox",
                                           "delivery_words", "delivery_answers", "attempt"};
 
@@ -91,9 +95,9 @@ static void put_partitions(struct buf *b, int64_t day)
 }
 
 /* On SQLite another name is enough: to free a day's pages takes most of a second, in which nobody writes. */
-static void put_drops(struct buf *b, enum db_kind kind, int64_t day)
+static void put_drops(struct buf *b, enum db_kind kind, int64_t day, bool moments)
 {
-    for (size_t i = 0; kind == DB_SQLITE && i < COUNT(full_text); i++)
+    for (size_t i = 0; kind == DB_SQLITE && i < COUNT(full_text) - !moments; i++)
         buf_printf(b, "ALTER TABLE %s_%lld RENAME TO forgotten_%s_%lld;", full_text[i], (long long)day, full_text[i],
                    (long long)day);
     for (size_t i = 0; kind == DB_PGSQL && i < COUNT(partitioned); i++)
@@ -124,7 +128,16 @@ static int make_in(struct store *s, int64_t day, struct err *e)
         put_partitions(&script, day);
     rc = db_script(s->log, script.p, e);
     buf_fini(&script);
-    return rc < 0 ? -1 : db_run(s->log, add_sql, (struct db_val[]){dbv_i64(day)}, 1, NULL, e);
+    return rc < 0 ? -1
+                  : db_run(s->log, db_kind(s->log) == DB_SQLITE ? add_lite_sql : add_sql,
+                           (struct db_val[]){dbv_i64(day)}, 1, NULL, e);
+}
+
+int day_has_moments(struct store *s, int64_t day, struct err *e)
+{
+    int64_t has = 0;
+
+    return row_i64(s->log, moments_sql, (struct db_val[]){dbv_i64(day)}, 1, &has, e) < 0 ? -1 : has != 0;
 }
 
 int day_make(struct store *s, int64_t day, struct err *e)
@@ -146,13 +159,14 @@ int day_make(struct store *s, int64_t day, struct err *e)
 static int drop_in(struct store *s, int64_t day, struct err *e)
 {
     struct buf script;
-    int        rc;
+    int        rc = db_kind(s->log) == DB_SQLITE ? day_has_moments(s, day, e) : 0;
+    bool       moments = rc > 0;
 
     /* A search that still reads the day would have everybody wait behind us. */
-    if (db_kind(s->log) == DB_PGSQL && db_script(s->log, patience_sql, e) < 0)
+    if (rc < 0 || (db_kind(s->log) == DB_PGSQL && db_script(s->log, patience_sql, e) < 0))
         return -1;
     buf_init(&script, SCRIPT_MAX);
-    put_drops(&script, db_kind(s->log), day);
+    put_drops(&script, db_kind(s->log), day, moments);
     rc = db_script(s->log, script.p, e);
     buf_fini(&script);
     return rc < 0 ? -1 : db_run(s->log, forget_sql, (struct db_val[]){dbv_i64(day)}, 1, NULL, e);

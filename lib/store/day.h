@@ -1,7 +1,7 @@
 /* lib/store/day.h - the message log by days: what a UID's day is, and the tables that a day has of its own. For lib/store alone.
  *
  * A UID is time: days, pages and retention go by it, not by what a row says of its message.
- * SQLite       words_DAY and answers_DAY, full-text tables; delivery.id has the order of (uid, n).
+ * SQLite       words_DAY, answers_DAY and moments_DAY, full-text tables; delivery.id has the order of (uid, n).
  * PostgreSQL   a partition a day of each large table. */
 #ifndef POSTERN_STORE_DAY_H
 #define POSTERN_STORE_DAY_H
@@ -36,6 +36,8 @@ static inline int64_t day_first_id(int64_t day) { return day_id_at(day * DAY_MS)
 
 /* Makes the tables of a day, if it has none yet. On PostgreSQL outside of a transaction. */
 int day_make(struct store *s, int64_t day, struct err *e);
+/* Has it the words of everybody's mail (moment.h)? 1 yes, 0, -1. SQLite. */
+int day_has_moments(struct store *s, int64_t day, struct err *e);
 /* Forgets a day with its tables. On SQLite their pages, which are many, stay until day_sweep() has taken them. Outside of a transaction. */
 int day_drop(struct store *s, int64_t day, struct err *e);
 /* Takes some pages that days have left behind, whoever dropped them, in a transaction of its own: 1 there may be more, 0, -1. */

@@ -253,6 +253,17 @@ static int pack_table(struct trimming *t, const char *table, int64_t day, struct
     return 1;
 }
 
+/* 1, 0 or -1 as above. */
+static int pack_day(struct trimming *t, int64_t day, struct err *e)
+{
+    static const char *const tables[] = {"words", "answers", "moments"};
+    int                      n = day_has_moments(t->s, day, e), rc = n < 0 ? -1 : 1;
+
+    for (int i = 0; i < 2 + n && rc > 0; i++)
+        rc = pack_table(t, tables[i], day, e);
+    return rc;
+}
+
 int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct err *e)
 {
     struct trimming t = {s, stop, ctx, NULL};
@@ -266,9 +277,7 @@ int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), vo
         if (day_list(s, from, day - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
             return -1;
         for (size_t i = 0; i < n && rc > 0; i++) {
-            rc = pack_table(&t, "words", days[i], e);
-            if (rc > 0)
-                rc = pack_table(&t, "answers", days[i], e);
+            rc = pack_day(&t, days[i], e);
             from = days[i] + 1;
         }
     } while (n == DAYS_AT_ONCE && rc > 0);

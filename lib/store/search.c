@@ -120,11 +120,15 @@ static bool is_over(struct search *x, int64_t from_ms)
 
 static int walk_days(struct search *x, struct err *e)
 {
+    bool everywhere = x->where.shelves == WORDS_ALL_SHELVES;
+
     for (size_t i = 0; i < x->ndays; i++) {
         int64_t       from = x->days[i] * DAY_MS;
         struct window w = {from > x->since_ms ? from : x->since_ms, x->until_ms, NULL, 0};
 
-        if (run_window(x, &w, e) < 0)
+        if (everywhere)
+            x->where.shelves = search_lite_shelves(x, w.from_ms, w.to_ms);
+        if (x->where.shelves != 0 && run_window(x, &w, e) < 0)
             return -1;
         if (is_over(x, from))
             break;
@@ -287,17 +291,17 @@ static int find_shelf(struct search *x, struct err *e)
     struct uuid               domain;
     int                       rc;
 
-    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ANY_SHELF, false};
+    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ALL_SHELVES, false};
     x->by_domain = x->what->has_domain;
     if (scope->kind == SCOPE_DOMAIN)
-        x->where.shelf = words_shelf(&scope->id);
+        x->where.shelves = UINT64_C(1) << words_shelf(&scope->id);
     if (scope->kind != SCOPE_MAILBOX)
         return 0;
     if ((rc = row_first(x->s->main, domain_sql, (struct db_val[]){dbv_uuid(&scope->id)}, 1, &r, e)) <= 0)
         return rc;
     domain = col_uuid(r, 0);
     db_rows_free(&r);
-    x->where.shelf = words_shelf(&domain);
+    x->where.shelves = UINT64_C(1) << words_shelf(&domain);
     x->by_domain = false;
     if (x->what->has_domain && !uuid_eq(&domain, &x->what->domain))
         x->until_ms = x->since_ms; /* so there is nothing */

@@ -70,6 +70,9 @@ struct buf *search_driving_words(struct query *q, const struct search *x, bool q
 void search_lite_window(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms);
 void search_pg_window(struct query *q, const struct search *x, const int64_t *days, size_t n);
 
+/* Those shelves on which a window of one day may have what is wanted of its messages, as far as that is cheap to know. */
+uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms);
+
 /* PostgreSQL: around all statements of a search. Finds what drives it: of all that could, what finds fewest in one of its days. */
 int  search_pg_begin(struct search *x, struct err *e);
 void search_pg_end(struct search *x);

@@ -1,6 +1,11 @@
 /* lib/store/search_lite.c - one window on SQLite: one statement, which has the rows. */
 #include "store/search_inside.h"
 
+#include "store/moment.h"
+#include "store/row.h"
+
+#define MANY 500 /* deliveries: as many are on most shelves */
+
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
     buf_printf(&q->sql, "%s_%lld MATCH ", table, (long long)day);
@@ -101,4 +106,61 @@ void search_lite_window(struct query *q, const struct search *x, int64_t from_ms
                : x->what->scope.kind == SCOPE_MAILBOX ? "k.id"
                                                       : "d.id");
     query_put_param(q, dbv_i64((int64_t)x->left));
+}
+
+/* ---- On which shelves ---------------------------------------------------------------------------------------------- */
+
+/* The domains of all deliveries of the moments that have the words, as far as the other filters leave them. */
+static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+{
+    int64_t     day = from_ms / DAY_MS, first = day_first_id(day), below = day_id_at(to_ms);
+    struct buf *wanted = query_text(q);
+
+    below = below < x->before_id ? below : x->before_id;
+    if (!words_query_moments(wanted, x->what->words, x->what->nwords))
+        return false;
+    buf_printf(&q->sql,
+               "SELECT d.domain_id FROM moments_%lld k CROSS JOIN delivery d ON d.id >= %lld + (k.rowid << %d)"
+               " AND d.id < %lld + ((k.rowid + 1) << %d)",
+               (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
+    query_put(q, x->what->has_direction ? " CROSS JOIN message m ON m.uid = d.uid WHERE k." : " WHERE k.");
+    put_match(q, "moments", day, wanted);
+    lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
+    query_put_filters(q, x, "d", "d", "d");
+    buf_printf(&q->sql, " LIMIT %d", MANY);
+    return true;
+}
+
+struct candidates {
+    uint64_t shelves;
+    size_t   n;
+};
+
+static int each_candidate(void *ctx, struct db_rows *r)
+{
+    struct candidates *c = ctx;
+    struct uuid        domain = {{0}};
+
+    if (!db_is_null(r, 0))
+        domain = col_uuid(r, 0);
+    c->shelves |= UINT64_C(1) << words_shelf(db_is_null(r, 0) ? NULL : &domain);
+    c->n++;
+    return 0;
+}
+
+/* What cannot be told here is left to the search itself, on every shelf: FTS5 refuses a word that it takes for two. */
+uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
+{
+    struct candidates found = {0};
+    struct err        ignored = ERR_INIT;
+    struct query      q;
+    bool              known = false;
+
+    query_init(&q);
+    if (day_has_moments(x->s, from_ms / DAY_MS, &ignored) > 0 && put_candidates(&q, x, from_ms, to_ms)) {
+        known = row_each(x->s->log, q.sql.p, q.vals, q.n, each_candidate, &found, &ignored) == 0;
+        db_forget(x->s->log, q.sql.p);
+    }
+    query_fini(&q);
+    return known && found.n < MANY ? found.shelves : WORDS_ALL_SHELVES;
 }

@@ -6,6 +6,7 @@
 
 #include "base/utf8.h"
 #include "mail/text.h"
+#include "store/moment.h"
 #include "store/row.h"
 
 #define VECTOR_MAX (512u << 10)
@@ -240,6 +241,8 @@ static int64_t lite_put_day(struct store *s, const struct words_message *rows, s
         rc = lite_put_message(s, sql, &t, &rows[i], e);
     buf_fini(&t.buf);
     db_forget(s->log, sql);
+    if (rc == 0)
+        rc = moment_put(s, day, rows, i, e);
     return rc < 0 ? -1 : (int64_t)i;
 }
 
@@ -449,24 +452,65 @@ static void put_phrase_on(struct buf *b, const struct words_where *where, int sh
         buf_putc(b, ')');
 }
 
-/* On each shelf; on PostgreSQL also behind each letter that the field has. */
+/* On each of the shelves; on PostgreSQL also behind each letter that the field has. */
 static void put_phrase(struct buf *b, const struct words_where *at, const struct store_words *one)
 {
-    bool        any = at->shelf == WORDS_ANY_SHELF, lite = at->kind == DB_SQLITE;
-    int         first = any ? 0 : at->shelf, last = any ? WORDS_SHELVES - 1 : at->shelf;
+    bool        lite = at->kind == DB_SQLITE, first = true;
     const char *letters = lite ? "-" : fields[one->field].letters;
 
     if (lite)
         buf_printf(b, "{%s} : ", fields[one->field].column);
     buf_putc(b, '(');
-    for (int shelf = first; shelf <= last; shelf++) {
-        for (const char *letter = letters; *letter; letter++) {
-            if (shelf > first || letter > letters)
+    for (int shelf = 0; shelf < WORDS_SHELVES; shelf++) {
+        for (const char *letter = letters; *letter && at->shelves >> shelf & 1; letter++) {
+            if (!first)
                 buf_puts(b, lite ? " OR " : " | ");
             put_phrase_on(b, at, shelf, *letter, one->text);
+            first = false;
         }
     }
     buf_putc(b, ')');
+}
+
+static bool asks(const struct store_words *one, bool answers, bool without)
+{
+    return one->without == without && words_in_answers(one->field) == answers && words_any(one->text);
+}
+
+/* Each behind an x, as on a shelf, so that there is none of which nothing is left when SQLite looks for words in it. */
+void words_put_moment(struct buf *b, struct span text)
+{
+    struct word w;
+    size_t      at = 0;
+
+    text = head(text);
+    while (next_word(text, &at, &w))
+        buf_printf(b, "x%.*s ", (int)w.n, w.text);
+}
+
+/* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
+static void put_moment_words(struct buf *b, const struct store_words *one)
+{
+    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
+    struct word w, next;
+    size_t      at = 0;
+    bool        more = next_word(text, &at, &w);
+
+    for (int i = 0; more; i++) {
+        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
+        if (more || i == 0 || !is_of_address(fields[one->field].letters[0]))
+            buf_printf(b, "%s\"x%.*s\"%s", b->n > 0 ? " AND " : "", (int)w.n, w.text, more ? "" : " *");
+        if (more)
+            w = next;
+    }
+}
+
+bool words_query_moments(struct buf *b, const struct store_words *words, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (asks(&words[i], false, false))
+            put_moment_words(b, &words[i]);
+    return b->n > 0;
 }
 
 static void put_scope_query(struct buf *b, const struct words_where *at)
@@ -482,11 +526,6 @@ static void put_without(struct buf *b, const struct words_where *at, const struc
 {
     buf_puts(b, at->kind == DB_SQLITE ? " NOT " : " & !");
     put_phrase(b, at, one);
-}
-
-static bool asks(const struct store_words *one, bool answers, bool without)
-{
-    return one->without == without && words_in_answers(one->field) == answers && words_any(one->text);
 }
 
 /* Where everybody's rows are asked for words, the words are enough: the one that all rows have would only be in the way. */

@@ -47,15 +47,20 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
 bool words_any(struct span text);
 /* Which of the two sets a field's words are in. */
 bool words_in_answers(enum search_field f);
+/* Words of a text as a moment has them (moment.h), and what to ask for those that have all that the filters want of messages; false
+ * where that is nothing. It finds too much: not where the words stand, nor whose they are. */
+void words_put_moment(struct buf *b, struct span text);
+bool words_query_moments(struct buf *b, const struct store_words *words, size_t n);
+
 /* The shelf of a domain, or of none (NULL): always the same, since it is written beside the rows. */
 int words_shelf(const struct uuid *domain);
 
-/* Where a search looks: a scope, and the shelf that its domain or mailbox is on; WORDS_ANY_SHELF where that is not known. */
-#define WORDS_ANY_SHELF -1
+/* Where a search looks: a scope, and the shelves (1 << shelf) that its rows may be on. */
+#define WORDS_ALL_SHELVES UINT64_MAX
 struct words_where {
     enum db_kind       kind;
     struct store_scope scope;
-    int                shelf;
+    uint64_t           shelves;
     bool
         quick; /* PostgreSQL: only what its index says quickly, which finds too much; the rest is asked of these rows */
 };

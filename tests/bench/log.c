@@ -200,7 +200,7 @@ static const char copy_words_sql[] = "DELETE FROM %1$s_%3$lld_data; DELETE FROM 
 
 static void copy_day_lite(struct store *s, int64_t from_day, int64_t to_day)
 {
-    static const char *const tables[] = {"words", "answers"};
+    static const char *const tables[] = {"words", "answers", "moments"};
     char                     sql[sizeof copy_lite_sql + 1024];
     struct err               e = ERR_INIT;
 

@@ -300,6 +300,53 @@ static void every_filter_narrows_in_every_scope(void **state)
     }
 }
 
+/* ---- Everybody's mail, and the shelves that it is on ---------------------------------------------------------------- */
+
+#define CROWD 300
+
+static size_t everybody_has(struct world *w, const char *text, enum search_field field)
+{
+    struct store_words one = {.field = field, .text = span_of(text)};
+
+    return count(w, &(struct store_search){.words = &one, .nwords = 1, .limit = 1000});
+}
+
+/* Three days with mail of many domains, some of it within one moment. */
+static void everybody_s_mail_is_found_on_whichever_shelf_it_is(void **state)
+{
+    struct world *w = world_of(state);
+    struct store *s = w->more;
+    int64_t       begin = 20000 * DAY_MS;
+
+    for (size_t i = 0; i < CROWD; i++) {
+        struct letter l;
+        char          subject[64];
+
+        a_letter(&l);
+        l.m.uid = uid_at(begin + (int64_t)(i % 3) * DAY_MS + (int64_t)(i / 3) * 1500);
+        snprintf(subject, sizeof subject, "common number%zu%s", i,
+                 i % 60 == 7   ? " rare gem"
+                 : i % 60 == 8 ? " gem"
+                               : "");
+        l.m.subject = span_of(subject);
+        l.m.ndeliveries = 1;
+        l.to[0].domain = uuid7_make();
+        put(w, &l);
+    }
+    for (int step = 0; step < 2; step++) {
+        assert_int_equal(everybody_has(w, "common", SEARCH_SUBJECT), CROWD);
+        assert_int_equal(everybody_has(w, "gem", SEARCH_SUBJECT), 10);
+        assert_int_equal(everybody_has(w, "rare gem", SEARCH_SUBJECT), 5);
+        assert_int_equal(everybody_has(w, "gem rare", SEARCH_SUBJECT), 0);
+        assert_int_equal(everybody_has(w, "number127", SEARCH_ANY), 1);
+        assert_int_equal(everybody_has(w, "numb", SEARCH_ANY), CROWD);
+        assert_int_equal(everybody_has(w, "nowhere", SEARCH_ANY), 0);
+        if (db_kind(s->log) == DB_SQLITE && step == 0) /* a day as it was before there were moments */
+            OK(w,
+               db_script(s->log, "UPDATE log_day SET moments = 0 WHERE day = 20001; DROP TABLE moments_20001", &w->e));
+    }
+}
+
 /* ---- Pages -------------------------------------------------------------------------------------------------------- */
 
 static void pages_are_in_order_and_whole(void **state)
@@ -525,6 +572,7 @@ int main(void)
         STORE(answers_are_searched_together_with_the_message),
         STORE(nobody_finds_what_is_not_for_them),
         STORE(a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not),
+        STORE(everybody_s_mail_is_found_on_whichever_shelf_it_is),
         STORE(every_filter_narrows_in_every_scope),
         STORE(pages_are_in_order_and_whole),
         STORE(who_stops_early_can_go_on_from_there),
