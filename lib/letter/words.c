@@ -133,7 +133,7 @@ struct span words_reply(enum language l, struct arena *a)
 {
     static const char *const say[LANGUAGES] = {
         "Or answer this mail with \"release\" and the numbers of the messages that you want: release 2",
-        "Oder antworten Sie auf diese Mail mit \"release\" und den Nummern der gewünschten Nachrichten: release 2"};
+        "Oder antworten Sie auf diese Mail mit \"zustellen\" und den Nummern der gewünschten Nachrichten: zustellen 2"};
 
     (void)a;
     return span_of(say[l]);

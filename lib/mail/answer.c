@@ -5,7 +5,7 @@
 
 #define NO_BREAK "\xc2\xa0" /* what mail programs make of a blank */
 
-static const char *const commands[] = {"release", "freigeben"};
+static const char *const commands[] = {"release", "zustellen", "freigeben"};
 static const char *const between[] = {"and", "und", "&"};
 
 static bool is_one_of(struct span word, const char *const *list, size_t n)

@@ -1,7 +1,7 @@
 /* lib/mail/answer.h - what somebody writes who answers a digest: "release 2".
  *
  * Line      the word (any case; a colon may follow), then numbers with commas, blanks or "and" between them, a stop at the end; nothing
- *           else: "Release 1, 3 and 4." German too: "freigeben 2", "2 freigeben", "1 und 3 freigeben". A line that is anything else is
+ *           else: "Release 1, 3 and 4." German too: "zustellen 2", "1 und 3 zustellen", "freigeben 2". A line that is anything else is
  *           none.
  * Top       only lines at the top count, from the first that is not blank to the first that is no such line: neither what is quoted
  *           below, in whichever way, nor a signature is ever read.

@@ -88,7 +88,7 @@ test("an answer with \"release 2\" releases the second message, and no other", a
 test("several, in several lines, in German, in HTML, by References alone", async () => {
     const d = await digest(BOB, 5), of = (...list) => list.map((n) => arrived(d.of[n]));
 
-    taken(await overLmtp(answer(d, "release 1, 2\r\n\r\n4 freigeben.\r\n", { from: BOB, reply: `References: <digest.other@x> <${d.id}>\r\n` }), { from: BOB }));
+    taken(await overLmtp(answer(d, "release 1, 2\r\n\r\n4 zustellen.\r\n", { from: BOB, reply: `References: <digest.other@x> <${d.id}>\r\n` }), { from: BOB }));
     assert.deepEqual(of(1, 2, 3, 4, 5), [1, 1, 0, 1, 0], daemon.log());
     taken(await overLmtp(answer(d, "<html><body><div>Release&nbsp;5</div><div>--</div><blockquote>release 3</blockquote></body></html>", { from: BOB, extra: "Content-Type: text/html; charset=utf-8\r\n" }), { from: BOB }));
     assert.deepEqual(of(1, 2, 3, 4, 5), [1, 1, 0, 1, 1], daemon.log());
