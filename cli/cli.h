@@ -8,6 +8,7 @@
 #include "base/conf.h"
 #include "base/version.h"
 #include "args.h"
+#include "store/account.h"
 #include "store/domain.h"
 #include "store/rule.h"
 #include "store/setting.h"
@@ -42,6 +43,7 @@ int cli_key(struct cli *c, int argc, char **argv, struct err *e);
 int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e);
 int cli_report(struct cli *c, int argc, char **argv, struct err *e);
 int cli_report_mail(struct cli *c, int argc, char **argv, struct err *e);
+int cli_digest(struct cli *c, int argc, char **argv, struct err *e);
 int cli_digest_answer(struct cli *c, int argc, char **argv, struct err *e);
 int cli_learned(struct cli *c, int argc, char **argv, struct err *e);
 int cli_trainer(struct cli *c, int argc, char **argv, struct err *e);
@@ -81,6 +83,7 @@ int  cli_dispatch(struct cli *c, const char *noun, const struct cli_verb *verbs,
 
 /* Names as people type them, to rows; the errors say what to do. */
 int cli_find_domain(struct cli *c, const char *name, struct store_domain *out, struct err *e);
+int cli_find_account(struct cli *c, const char *login, struct store_account *out, struct err *e);
 /* An address in normal form, in the command's arena. */
 int cli_parse_address(struct cli *c, const char *text, struct span *full, struct span *local, struct span *domain,
                       struct err *e);
@@ -94,6 +97,8 @@ int cli_word_index(const char *const *words, const char *word, const char *what,
 int cli_on_off(const char *text, const char *what, bool *out, struct err *e);
 int cli_number(const char *text, const char *what, int64_t min, int64_t max, int64_t *out, struct err *e);
 int cli_size(const char *text, const char *what, int64_t *out, struct err *e); /* bytes */
+/* "2026-12-24", a time in full, or how long from now: "8h", "2d". */
+int cli_until(const char *text, int64_t *out, struct err *e);
 /* Asks "really? [y/N]" on a terminal; elsewhere --yes must have been given. */
 int cli_confirm(bool yes, const char *what, struct err *e);
 

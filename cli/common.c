@@ -180,6 +180,22 @@ int cli_size(const char *text, const char *what, int64_t *out, struct err *e)
     return 0;
 }
 
+int cli_until(const char *text, int64_t *out, struct err *e)
+{
+    struct span s = span_of(text);
+    uint64_t    n;
+    char        unit = s.n > 0 ? s.p[s.n - 1] : '\0';
+
+    if (clock_parse_utc(s, out))
+        return 0;
+    if ((unit == 'h' || unit == 'd') && span_u64(span_head(s, s.n - 1), &n) && n > 0 && n < 100000) {
+        *out = clock_wall_us() + (int64_t)n * (unit == 'h' ? 3600 : 86400) * INT64_C(1000000);
+        return 0;
+    }
+    return err_set(e, ERR_INVALID, "\"%s\" is no time; say 8h, 2d, 2026-12-24, or a time as in 2026-12-24T12:00:00Z",
+                   text);
+}
+
 int cli_confirm(bool yes, const char *what, struct err *e)
 {
     char answer[8] = "";

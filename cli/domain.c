@@ -5,12 +5,14 @@
 #include "base/fd.h"
 #include "cli.h"
 #include "mail/address.h"
+#include "store/domain_admin.h"
 
 /* What both add and set take. NULL: not given. */
 struct domain_options {
     const char *kind, *state, *delimiter, *route;
     const char *at_block, *at_reject, *at_add_header, *retention_days, *held_max, *mailbox_held_max, *copies;
     const char *greylisting, *regex_role, *mailbox_thresholds, *rules_max, *mailbox_rules_max;
+    const char *admin;
 };
 
 #define DOMAIN_OPTIONS(o)                                                                                              \
@@ -33,6 +35,7 @@ struct domain_options {
         {"regex-role", "user|clerk|owner|admin", .text = &(o).regex_role,                                              \
          .help = "who may write regular expressions"},                                                                 \
         {"mailbox-thresholds", "on|off", .text = &(o).mailbox_thresholds, .help = "may mailboxes have their own"},     \
+        {"admin", "ADDRESS|off", .text = &(o).admin, .help = "owns the domain, and gets its digest without asking"},   \
         {"rules-max", "N", .text = &(o).rules_max, .help = "rules of the domain"},                                     \
     {                                                                                                                  \
         "mailbox-rules-max", "N", .text = &(o).mailbox_rules_max, .help = "rules of each of its mailboxes"             \
@@ -109,6 +112,19 @@ static int write_settings(struct cli *c, const struct domain_options *o, struct 
     return store_setting_set(c->store, &c->actor, store_scope_domain(id), &s, e);
 }
 
+static int name_admin(struct cli *c, const char *text, struct uuid id, struct err *e)
+{
+    struct span full;
+
+    if (text == NULL)
+        return 0;
+    if (strcmp(text, "off") == 0)
+        return store_domain_admin_clear(c->store, &c->actor, id, e);
+    return cli_parse_address(c, text, &full, NULL, NULL, e) < 0
+               ? -1
+               : store_domain_admin_set(c->store, &c->actor, id, full, "", e);
+}
+
 static int domain_add(struct cli *c, int argc, char **argv, struct err *e)
 {
     struct domain_options    o = {0};
@@ -125,7 +141,7 @@ static int domain_add(struct cli *c, int argc, char **argv, struct err *e)
     if (store_begin(c->store, e) < 0)
         return -1;
     if (store_domain_add(c->store, &c->actor, &d, &id, e) < 0 || write_settings(c, &o, id, e) < 0 ||
-        store_commit(c->store, e) < 0) {
+        name_admin(c, o.admin, id, e) < 0 || store_commit(c->store, e) < 0) {
         store_rollback(c->store);
         return -1;
     }
@@ -188,7 +204,7 @@ static int domain_set(struct cli *c, int argc, char **argv, struct err *e)
         cli_find_domain(c, name, &d, e) < 0 || read_row(&o, &d, e) < 0 || store_begin(c->store, e) < 0)
         return -1;
     if (store_domain_set(c->store, &c->actor, &d, e) < 0 || write_settings(c, &o, d.id, e) < 0 ||
-        store_commit(c->store, e) < 0) {
+        name_admin(c, o.admin, d.id, e) < 0 || store_commit(c->store, e) < 0) {
         store_rollback(c->store);
         return -1;
     }
@@ -234,6 +250,16 @@ static int print_alias(void *ctx, struct span name, const struct uuid *domain)
     return 0;
 }
 
+static int print_admin(struct cli *c, struct uuid domain, struct err *e)
+{
+    struct store_account a;
+    int                  rc = store_domain_admin(c->store, domain, &a, e);
+
+    if (rc > 0)
+        printf("  admin address       %s\n", a.login);
+    return rc < 0 ? -1 : 0;
+}
+
 static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
 {
     struct store_domain_view v;
@@ -265,6 +291,8 @@ static int domain_show(struct cli *c, int argc, char **argv, struct err *e)
     printf("  rules               at most %lld, and %lld a mailbox\n", (long long)v.rules_max,
            (long long)v.mailbox_rules_max);
     printf("  global policies     %zu assigned\n", v.nassigned);
+    if (print_admin(c, d.id, e) < 0)
+        return -1;
     return store_domain_alias_list(c->store, d.id, print_alias, NULL, e);
 }
 

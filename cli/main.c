@@ -31,6 +31,7 @@ static const struct command {
     {"report", "spam|ham|forget|list|show …", "what is spam and what is not, and what came of saying so", cli_report},
     {"report-mail", "--rcpt ADDRESS [--sender ADDRESS] <MAIL", "a report by mail, from the pipe of a mail server",
      cli_report_mail},
+    {"digest", "list|add|set|pause|send|delete|default …", "who gets a digest of what, and when", cli_digest},
     {"digest-answer", "--rcpt ADDRESS [--sender ADDRESS] <MAIL",
      "an answer to a digest (\"release 2\"), from the pipe of a mail server", cli_digest_answer},
     {"learned", "list|undo …", "the senders that reports left behind in mailboxes", cli_learned},

@@ -9,7 +9,7 @@
 #include "store/credential.h"
 #include "store/mailbox.h"
 
-static int find_account(struct cli *c, const char *login, struct store_account *out, struct err *e)
+int cli_find_account(struct cli *c, const char *login, struct store_account *out, struct err *e)
 {
     struct span full;
 
@@ -134,7 +134,7 @@ static int account_set(struct cli *c, int argc, char **argv, struct err *e)
     const struct args_option options[] = {ACCOUNT_OPTIONS(o)};
 
     if (args_read(argc, argv, options, COUNT(options), "ADDRESS", 1, 1, &login, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        find_account(c, login, &a, e) < 0 || read_account(&o, &a, e) < 0 || store_begin(c->store, e) < 0)
+        cli_find_account(c, login, &a, e) < 0 || read_account(&o, &a, e) < 0 || store_begin(c->store, e) < 0)
         return -1;
     if (store_account_set(c->store, &c->actor, &a, e) < 0 || write_account(c, &o, a.id, e) < 0 ||
         store_commit(c->store, e) < 0) {
@@ -204,7 +204,7 @@ static int account_show(struct cli *c, int argc, char **argv, struct err *e)
     const char          *login;
 
     if (args_read(argc, argv, NULL, 0, "ADDRESS", 1, 1, &login, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        find_account(c, login, &a, e) < 0)
+        cli_find_account(c, login, &a, e) < 0)
         return -1;
     printf("%s: %s%s\n  name       ", a.login, a.admin ? "admin, " : "", a.active ? "active" : "disabled");
     cli_print(span_of(a.name));
@@ -223,7 +223,7 @@ static int account_delete(struct cli *c, int argc, char **argv, struct err *e)
     const struct args_option options[] = {{"yes", NULL, .on = &yes, .help = "do not ask"}};
 
     if (args_read(argc, argv, options, COUNT(options), "ADDRESS", 1, 1, &login, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        find_account(c, login, &a, e) < 0)
+        cli_find_account(c, login, &a, e) < 0)
         return -1;
     snprintf(what, sizeof what, "delete the account %s; its mailboxes stay, without a person", a.login);
     if (cli_confirm(yes, what, e) < 0 || store_account_delete(c->store, &c->actor, a.id, e) < 0)
@@ -269,7 +269,7 @@ static int mailbox_add(struct cli *c, int argc, char **argv, struct err *e)
     const struct args_option options[] = {{"account", "ADDRESS", .text = &login, .help = "whose it is"}};
 
     if (args_read(argc, argv, options, COUNT(options), "ADDRESS", 1, 1, &text, NULL, e) < 0 || cli_store(c, e) < 0 ||
-        split_ours(c, text, &full, &local, &d, e) < 0 || (login != NULL && find_account(c, login, &a, e) < 0) ||
+        split_ours(c, text, &full, &local, &d, e) < 0 || (login != NULL && cli_find_account(c, login, &a, e) < 0) ||
         store_mailbox_add(c->store, &c->actor, d.id, local, login != NULL ? &a.id : NULL, &id, e) < 0)
         return -1;
     printf("Mailbox %.*s added.\n", SPAN_ARG(full));
@@ -303,7 +303,7 @@ static int mailbox_set(struct cli *c, int argc, char **argv, struct err *e)
     if (login != NULL) {
         m.has_account = strcmp(login, "none") != 0;
         if (m.has_account) {
-            if (find_account(c, login, &a, e) < 0)
+            if (cli_find_account(c, login, &a, e) < 0)
                 return -1;
             m.account = a.id;
         }

@@ -90,23 +90,6 @@ static int sender_list(struct cli *c, int argc, char **argv, struct err *e)
     return 0;
 }
 
-/* "2026-12-24", a time in full, or how long from now: "8h", "2d". */
-static int read_until(const char *text, int64_t *out, struct err *e)
-{
-    struct span s = span_of(text);
-    uint64_t    n;
-    char        unit = s.n > 0 ? s.p[s.n - 1] : '\0';
-
-    if (clock_parse_utc(s, out))
-        return 0;
-    if ((unit == 'h' || unit == 'd') && span_u64(span_head(s, s.n - 1), &n) && n > 0 && n < 100000) {
-        *out = clock_wall_us() + (int64_t)n * (unit == 'h' ? 3600 : 86400) * INT64_C(1000000);
-        return 0;
-    }
-    return err_set(e, ERR_INVALID, "\"%s\" is no time; say 8h, 2d, 2026-12-24, or a time as in 2026-12-24T12:00:00Z",
-                   text);
-}
-
 static int sender_block(struct cli *c, int argc, char **argv, struct err *e)
 {
     const char              *login, *reason = NULL, *until = NULL;
@@ -120,7 +103,7 @@ static int sender_block(struct cli *c, int argc, char **argv, struct err *e)
         return -1;
     if (reason == NULL)
         return err_set(e, ERR_USAGE, "--reason is needed: somebody will ask");
-    if ((until != NULL && read_until(until, &b.until_us, e) < 0) || cli_store(c, e) < 0)
+    if ((until != NULL && cli_until(until, &b.until_us, e) < 0) || cli_store(c, e) < 0)
         return -1;
     b.login = span_of(login);
     b.reason = span_of(reason);

@@ -53,6 +53,33 @@ function suite(makeConfig) {
         assert.equal(statSync(join(site.dir, "keys", `${id}.key`)).mode & 0o777, 0o400);
     });
 
+    test("digests are asked for, changed, paused, sent and deleted; a domain has a default and an admin address", async () => {
+        await must("domain", "add", "letters.example");
+        await must("account", "add", "lena@letters.example");
+        await must("mailbox", "add", "lena@letters.example", "--account", "lena@letters.example");
+        const [, id] = /^Digest ([0-9a-f]{8}) added; the first one: Monday .*, 07:30\.\n$/.exec(await must("digest", "add", "lena@letters.example", "--at", "07:30", "--days", "mon", "--zone", "Europe/Berlin", "--tells", "quarantined,spam"));
+        assert.match(await must("digest", "list", "lena@letters.example"), new RegExp(`^${id}  lena@letters\\.example +to lena@letters\\.example\n +07:30 mon Europe/Berlin, in en, of what is quarantined,spam\n +next Monday .*, 07:30\n$`));
+        assert.match(await must("digest", "set", id, "--hourly", "15"), /:15\.\n$/);
+        await must("digest", "pause", id, "--until", "14d");
+        assert.match(await must("digest", "list"), /each hour at :15 .*\n +paused until /);
+        await must("digest", "pause", id, "--off");
+        assert.match(await must("digest", "send", id), /nothing new/);
+        assert.match(await refused("digest", "add", "lena@letters.example", "--zone", "Mars/Olympus"), /Mars/);
+        assert.match(await refused("digest", "add", "lena@letters.example", "--at", "25:00"), /07:00/);
+        assert.match(await refused("digest", "add", "lena@letters.example", "--of", "letters.example"), /none of that account/);
+        assert.match(await refused("digest", "set", "ffffffff"), /digest list/);
+        await must("digest", "delete", id);
+        assert.match(await must("digest", "list"), /no digests/);
+        assert.match(await must("digest", "default", "letters.example", "--at", "06:00", "--days", "weekdays"), /06:00 mon,tue,wed,thu,fri UTC/);
+        await must("domain", "set", "letters.example", "--admin", "chief@elsewhere.example");
+        assert.match(await must("domain", "show", "letters.example"), /admin address +chief@elsewhere\.example/);
+        assert.match(await must("digest", "list", "chief@elsewhere.example"), /letters\.example +to chief@elsewhere\.example\n +06:00 mon,tue,wed,thu,fri UTC/);
+        await must("domain", "set", "letters.example", "--admin", "off");
+        assert.doesNotMatch(await must("domain", "show", "letters.example"), /chief/);
+        assert.match(await must("digest", "default", "letters.example", "--off"), /without/);
+        await must("domain", "delete", "letters.example", "--yes");
+    });
+
     test("a domain is added once, listed, shown, and a typing error is named", async () => {
         await must("domain", "add", "MÜNCHEN.example");
         assert.match(await must("domain", "list"), /xn--mnchen-3ya\.example +local +active/);
