@@ -224,7 +224,7 @@ static void make_head(const struct letter_site *site, const struct letter_what *
 {
     struct span domain, portal = view_portal(site, w);
     struct link stop = {
-        .action = LINK_UNSUBSCRIBE, .subscription = w->subscription->id, .expires_us = w->now_us + LINK_TTL_US};
+        .action = LINK_UNSUBSCRIBE, .subscription = w->subscription->id, .expires_us = w->now_us + LINK_STOP_TTL_US};
     char       id[UUID_TEXT + 1], token[LINK_TEXT];
     struct buf b;
 

@@ -40,9 +40,10 @@ struct span view_portal(const struct letter_site *site, const struct letter_what
 static struct span link_to(const struct view *v, const struct store_key *key, enum link_action action)
 {
     struct span portal = view_portal(v->site, v->w);
-    struct link link = {
-        .action = action, .subscription = v->w->subscription->id, .expires_us = v->w->now_us + LINK_TTL_US};
-    char token[LINK_TEXT];
+    struct link link = {.action = action,
+                        .subscription = v->w->subscription->id,
+                        .expires_us = v->w->now_us + (action == LINK_UNSUBSCRIBE ? LINK_STOP_TTL_US : LINK_TTL_US)};
+    char        token[LINK_TEXT];
 
     if (key != NULL)
         link.key = *key;
