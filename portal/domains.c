@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "mail/domain.h"
+#include "net/smtp_client.h"
 #include "route.h"
 #include "store/api_key.h"
 #include "store/domain.h"
@@ -11,7 +12,15 @@
 
 /* ---- a domain ---- */
 
-static void put_domain(struct buf *b, const char *key, const struct store_domain *d)
+static bool may_operate(struct call *c)
+{
+    struct store_scope global = STORE_SCOPE_GLOBAL;
+    struct err         ignored = ERR_INIT;
+
+    return permit(c->store, &c->who, DEED_OPERATE, &global, "thing", &ignored) == 0;
+}
+
+static void put_domain(struct buf *b, const char *key, const struct store_domain *d, bool operates)
 {
     json_open(b, key, '{');
     json_add_uuid(b, "id", &d->id);
@@ -19,7 +28,7 @@ static void put_domain(struct buf *b, const char *key, const struct store_domain
     json_add_str(b, "kind", domain_kind_words[d->kind]);
     json_add_str(b, "state", domain_state_words[d->state]);
     json_add_text(b, "delimiter", span_make(&d->delimiter, d->delimiter != 0));
-    json_add_str(b, "route", d->route);
+    json_add_str(b, "route", operates ? d->route : store_domain_route_shown(d).text);
     json_add_time(b, "created", d->created_us);
     json_close(b, '}');
 }
@@ -34,6 +43,7 @@ static const struct field paging_fields[] = {
 
 struct names {
     struct buf *b;
+    bool        operates;
     size_t      n;
     char        last[STORE_DOMAIN_MAX + 1];
 };
@@ -42,7 +52,7 @@ static int each_domain(void *ctx, const struct store_domain *d)
 {
     struct names *l = ctx;
 
-    put_domain(l->b, NULL, d);
+    put_domain(l->b, NULL, d, l->operates);
     memcpy(l->last, d->name, sizeof l->last);
     l->n++;
     return 0;
@@ -51,7 +61,7 @@ static int each_domain(void *ctx, const struct store_domain *d)
 static int list_all(struct call *c, struct err *e)
 {
     const struct paging *in = c->query;
-    struct names         l = {.b = call_list_begin(c)};
+    struct names         l = {.b = call_list_begin(c), .operates = may_operate(c)};
 
     if (store_domain_list(c->store, in->after.n > 0 ? in->after : SPAN(""), PAGE, each_domain, &l, e) < 0)
         return -1;
@@ -90,7 +100,7 @@ static int list_owned(struct call *c, struct err *e)
     b = call_list_begin(c);
     for (size_t i = 0; i < o->n; i++)
         if (store_domain_get(c->store, o->ids[i], &d, e) == 0)
-            put_domain(b, NULL, &d);
+            put_domain(b, NULL, &d, false);
         else if (e->code != ERR_NOT_FOUND)
             return -1;
     *e = ERR_INIT;
@@ -125,7 +135,7 @@ static int get_domain(struct call *c, struct err *e)
         return -1;
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
-    put_domain(b, "domain", &d);
+    put_domain(b, "domain", &d, may_operate(c));
     json_open(b, "aliases", '[');
     if (store_domain_alias_list(c->store, d.id, each_alias, b, e) < 0)
         return -1;
@@ -226,6 +236,10 @@ static int set_route(struct call *c, struct err *e)
         return -1;
     if (field_given(in, ROUTE_KIND))
         d.kind = (enum domain_kind)in->kind;
+    c->member = "route";
+    if (in->route.n > 0 && smtp_client_check(arena_printf(c->arena, "%.*s", SPAN_ARG(in->route)).p, e) < 0)
+        return -1;
+    c->member = NULL;
     if (field_given(in, ROUTE_ROUTE))
         snprintf(d.route, sizeof d.route, "%.*s", SPAN_ARG(in->route));
     return store_domain_set(c->store, &c->actor, &d, e) < 0 ? -1 : get_domain(c, e);

@@ -68,6 +68,22 @@ int store_domain_find(struct store *s, struct span name, struct store_domain *ou
     return read_one(s, find_sql, dbv_text(name), out, shown, e);
 }
 
+struct store_route_shown store_domain_route_shown(const struct store_domain *d)
+{
+    struct span              route = span_of(d->route), user;
+    size_t                   scheme = span_find(route, SPAN("://")), at;
+    struct store_route_shown out;
+
+    scheme += scheme < route.n ? 3 : 0;
+    at = span_rchr(route, '@');
+    user = at < route.n && at > scheme ? span_make(route.p + scheme, at - scheme) : SPAN_NONE;
+    if (span_chr(user, ':') < user.n)
+        snprintf(out.text, sizeof out.text, "%.*s:…%s", (int)(scheme + span_chr(user, ':')), d->route, d->route + at);
+    else
+        snprintf(out.text, sizeof out.text, "%s", d->route);
+    return out;
+}
+
 /* ---- changing ---- */
 
 static void put_payload(struct buf *b, const char *key, const void *row)
@@ -79,7 +95,7 @@ static void put_payload(struct buf *b, const char *key, const void *row)
     payload_str(b, "kind", domain_kind_words[d->kind]);
     payload_str(b, "state", domain_state_words[d->state]);
     payload_text(b, "delimiter", span_make(&d->delimiter, d->delimiter ? 1 : 0));
-    payload_str(b, "route", d->route);
+    payload_str(b, "route", store_domain_route_shown(d).text);
     payload_close(b);
 }
 

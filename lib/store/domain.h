@@ -22,6 +22,12 @@ struct store_domain {
     char              route[STORE_ROUTE_MAX + 1]; /* delivery route of its own: smtp://host:port, or "" */
     int64_t           created_us, updated_us;
 };
+/* The route without its password ("smtps://relay:…@host"), for whoever is not the operator, and for the audit log. */
+struct store_route_shown {
+    char text[STORE_ROUTE_MAX + 4];
+};
+struct store_route_shown store_domain_route_shown(const struct store_domain *d);
+
 typedef int (*store_domain_fn)(void *ctx, const struct store_domain *d);
 
 /* Adds the domain (id and times are made here) with its two policies, `Rules` and `Enforced`. */

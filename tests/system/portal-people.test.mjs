@@ -53,6 +53,24 @@ test("the operator adds a domain, names it twice, points it to a host and delete
     assert.equal((await root.get("/domains/new.example")).status, 404);
 });
 
+test("what a domain is delivered with has to be a mail server, and its password is for the operator alone", async () => {
+    const secret = "smtps://relay:hunter22@mx.ours.example:465", shown = "smtps://relay:…@mx.ours.example:465";
+
+    for (const route of ["file:///etc/passwd", "http://mx.ours.example", "smtp://mx.ours.example:99999", "mx.ours.example"])
+        assert.equal((await root.put("/domains/ours.example/route", { route })).body.member, "route", route);
+    assert.equal((await root.put("/domains/ours.example/route", { route: secret })).body.domain.route, secret);
+    assert.equal((await root.get("/domains")).body.items.find((d) => d.name === "ours.example").route, secret);
+    assert.equal((await owen.get("/domains/ours.example")).body.domain.route, shown);
+    assert.equal((await owen.get("/domains")).body.items[0].route, shown);
+    assert.equal((await owen.patch("/domains/ours.example", { state: "active" })).body.domain.route, shown);
+    assert.equal((await root.get("/domains/ours.example")).body.domain.route, secret, "an owner's change leaves it");
+    for (const log of ["/audit", "/scopes/domain:ours.example/audit"]) {
+        const { text } = await root.get(log);
+        assert.ok(text.includes(shown) && !text.includes("hunter22"), log);
+    }
+    assert.equal((await root.put("/domains/ours.example/route", { route: "" })).body.domain.route, "");
+});
+
 test("an owner turns the filter of a domain off and on, and lets in nothing that waits for the operator", async () => {
     assert.equal((await owen.patch("/domains/ours.example", { state: "disabled", delimiter: "-" })).body.domain.state, "disabled");
     assert.equal((await owen.patch("/domains/ours.example", { state: "active" })).body.domain.delimiter, "-");
