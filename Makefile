@@ -308,7 +308,7 @@ run:
 	$(MAKE) -j$(J) --no-print-directory all
 	exec $(BUILD)/postern run --example run
 
-SYSTEMD := $(notdir $(wildcard examples/systemd/*.service))
+SYSTEMD := $(notdir $(wildcard examples/systemd/*.service examples/systemd/*.timer))
 # The portal's pages, and of what npm fetched the one file that they import, with its licence.
 WEB     := $(shell find portal/web -name node_modules -prune -o -type f ! -name 'package*' ! -name '.*' -printf '%P ')
 MODULES := htm/preact/standalone.module.js htm/LICENSE
