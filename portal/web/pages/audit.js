@@ -7,7 +7,7 @@ import { t } from "../words.js";
 
 const scopesOf = (me) => [...(me.account.admin ? [["global", t("scope.global")]] : []), ["", t("audit.mine")],
     ...me.domains.filter((d) => d.role === "owner").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]), ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address])];
-const kinds = ["rule", "policy", "learned", "body", "quarantine", "report", "session", "password", "account", "role", "mailbox", "address", "domain", "setting", "sender", "api_key"];
+const kinds = ["rule", "policy", "learned", "body", "quarantine", "report", "session", "password", "account", "role", "mailbox", "address", "domain", "setting", "sender", "api_key", "digest"];
 
 // A word of the catalogue, or the log's own.
 const word = (family, name) => { const text = t(`${family}.${name}`); return text === `${family}.${name}` ? name : text; };
