@@ -29,6 +29,7 @@ struct sending {
     const struct store_delivery *delivery;
     struct lift                  lift; /* what is decided: the row's */
     struct store_domain_view     domain;
+    const char                  *url; /* the domain's, else [delivery] url */
     struct bypass                bypass;
     bool                         has_bypass;
 };
@@ -77,7 +78,16 @@ static int write_down(struct sending *x, struct err *e)
     return rc;
 }
 
-/* What the domain says: what a protected finding has to reach to stop it, and whose prefix our field has. */
+/* A route may also be no more than a next hop for rules to look at ("192.0.2.9:25"): then its mail goes where all goes. */
+static const char *url_of(const struct sending *x)
+{
+    const char *route = x->domain.route;
+    struct err  ignored = ERR_INIT;
+
+    return route[0] != '\0' && smtp_client_check(route, &ignored) == 0 ? route : x->how->url;
+}
+
+/* What the domain says: where its mail goes, what a protected finding has to reach to stop it, and whose prefix our field has. */
 static int read_domain(struct sending *x, struct err *e)
 {
     x->domain = (struct store_domain_view){.thresholds = store_thresholds_built_in};
@@ -88,6 +98,7 @@ static int read_domain(struct sending *x, struct err *e)
         *e = ERR_INIT;
         x->domain = (struct store_domain_view){.thresholds = store_thresholds_built_in};
     }
+    x->url = url_of(x);
     return 0;
 }
 
@@ -143,7 +154,7 @@ static int put_bypass(struct sending *x, int64_t now_us, struct err *e)
     uint8_t        key[BYPASS_KEY_BYTES];
     struct address rcpt;
 
-    if (!wants_bypass(x->how->url))
+    if (!wants_bypass(x->url))
         return 0;
     if (address_parse_path(x->delivery->recipient, &x->arena, &rcpt, e) < 0 ||
         keyring_secret(x->how->keys, BYPASS_SECRET, key, e) < 0)
@@ -260,7 +271,7 @@ static int hand_over(struct sending *x, struct err *e)
     struct smtp_result  result = {.fate = SMTP_UNSENT};
     int                 rc = -1;
 
-    if (smtp_client_open(x->how->url, NULL, &c, e) < 0)
+    if (smtp_client_open(x->url, NULL, &c, e) < 0)
         return end_unsent(x, RELEASE_REQUESTED, e);
     (void)talk(x, c, &result, e); /* its fate says more than its failure */
     switch (result.fate) {

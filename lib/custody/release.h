@@ -1,7 +1,8 @@
 /* lib/custody/release.h - a held message back on its way to its recipient, by SMTP (design.md 8).
  *
  * One delivery at a time: the row is claimed (store/release.h), the body opened, asked about at the scanner, and handed to the MTA at
- * [delivery] url with its first envelope, its bytes as they came, and above them
+ * [delivery] url, or the route of the recipient's domain where that is such a URL, with its first envelope, its bytes as they came, and
+ * above them
  *
  *     X-Postern-Released: UID; DATE   by the prefix of the recipient's brand
  *     X-Release-Bypass: …             only with ?bypass=on behind the URL: where the way back leads through milters
@@ -28,7 +29,7 @@ struct release_how {
     struct store           *store;
     struct vault           *vault;
     const char             *keys;    /* directory of the keyring: the secret of the bypass */
-    const char             *url;     /* [delivery] url */
+    const char             *url;     /* [delivery] url: of who has no route */
     struct scanner         *scanner; /* NULL: there is none */
     const struct conf_list *protected_symbols;
     bool                    unscanned_ok; /* [rulesd] scanner_down = accept */

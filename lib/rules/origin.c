@@ -306,7 +306,9 @@ void origin_nexthop(struct span route, struct arena *a, struct rcpt_facts *out)
     size_t      scheme = span_find(host, SPAN("://"));
 
     host = scheme < host.n ? span_skip(host, scheme + 3) : host;
+    host = span_head(host, span_chr(host, '?'));
     host = span_head(host, span_chr(host, '/'));
+    host = span_chr(host, '@') < host.n ? span_skip(host, span_rchr(host, '@') + 1) : host;
     if (host.n > 0 && host.p[0] == '[')
         host = span_skip(span_head(host, span_chr(host, ']')), 1);
     else if (span_chr(host, ':') == span_rchr(host, ':'))

@@ -3,6 +3,7 @@
 #include "held_world.h"
 #include "smtp_server.h"
 #include "store/bypass.h"
+#include "store/domain.h"
 #include "store/search.h"
 
 #define MAIL "From: a@ext.test\r\nSubject: hi\r\n\r\n.dot\r\nbody\r\n"
@@ -149,6 +150,48 @@ static void where_the_way_leads_through_milters_the_message_carries_its_bypass(v
     CHECK("where no milter has asked for it, it is spent all the same",
           store_bypass_spend(w->more, &b, clock_wall_us(), &w->e) == 0);
     buf_fini(&got);
+    close_site(&x);
+}
+
+/* Of a domain with that route. */
+static struct uuid hold_of_domain(struct site *x, const char *route)
+{
+    struct store_domain d = {.name = "ours.example", .state = DOMAIN_ACTIVE};
+    struct letter       l;
+
+    snprintf(d.route, sizeof d.route, "%s", route);
+    OK(x->w, store_domain_add(x->w->more, &root, &d, &d.id, &x->w->e));
+    a_letter(&l);
+    l.to[0].verdict = DELIVERY_QUARANTINED;
+    l.to[0].has_mailbox = false;
+    l.to[0].domain = d.id;
+    hold_letter(&x->held, &l, SPAN(MAIL), HELD_WHOLE);
+    return l.m.uid;
+}
+
+static void a_domain_with_a_mail_server_of_its_own_gets_its_mail_there(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_release r;
+    struct site          x;
+
+    open_site(&x, w, NULL, "?bypass=on");
+    x.how.url = "smtp://127.0.0.1:1";
+    OK(w, release_send(&x.how, &root, hold_of_domain(&x, x.delivery), 1, &once, &r, &w->e));
+    hang_up(&x.server);
+    CHECK("it arrived there", r.state == RELEASE_SENT && times_heard(&x, mail_heard) == 1);
+    CHECK("with the bypass that the route asks for", times_heard(&x, BYPASS_FIELD) == 1);
+    close_site(&x);
+}
+
+static void a_route_that_is_a_next_hop_and_no_more_changes_nothing(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_release r;
+    struct site          x;
+
+    open_site(&x, w, NULL, "");
+    OK(w, release_send(&x.how, &root, hold_of_domain(&x, "192.0.2.9:25"), 1, &once, &r, &w->e));
     close_site(&x);
 }
 
@@ -306,6 +349,8 @@ int main(void)
     static const struct both_test tests[] = {
         STORE_SQLITE(a_held_message_arrives_byte_for_byte_below_our_field),
         STORE_SQLITE(where_the_way_leads_through_milters_the_message_carries_its_bypass),
+        STORE_SQLITE(a_domain_with_a_mail_server_of_its_own_gets_its_mail_there),
+        STORE_SQLITE(a_route_that_is_a_next_hop_and_no_more_changes_nothing),
         STORE_SQLITE(only_what_was_held_is_released),
         STORE_SQLITE(after_a_fault_it_is_sent_once_or_nobody_knows),
         STORE(who_dies_while_sending_loses_nothing_and_doubles_nothing),

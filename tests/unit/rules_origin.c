@@ -82,6 +82,8 @@ static const struct {
     {"a name alone", "mx.inner.example", "mx.inner.example", ""},
     {"an address with a port", "192.0.2.1:25", "", "192.0.2.1"},
     {"IPv6 in brackets", "smtp://[2001:db8::1]:25", "", "2001:db8::1"},
+    {"with a login and a query", "smtps://relay:se:cret@mx.inner.example:465?bypass=on", "mx.inner.example", ""},
+    {"with a query alone", "smtp://mx.inner.example?bypass=on", "mx.inner.example", ""},
     {"IPv6 alone", "2001:db8::1", "", "2001:db8::1"},
     {"nothing", "", "", ""},
 };
