@@ -1,6 +1,6 @@
 // postern-digest is killed again and again while it sends, two of them at work: everybody gets one letter; and where the mail server had taken
 // one that the dead could not write down any more, the second has the same Message-ID.
-//   SUBSCRIPTIONS  (80; 500)    KILLS  (24; 200)
+//   SUBSCRIPTIONS  (48; 500)    KILLS  (16; 200)
 import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
@@ -8,7 +8,7 @@ import { test } from "node:test";
 import { makeSite, must, program, run, start, startPostgres, sleep, waitFor } from "./lib/index.mjs";
 import { field, startSink } from "./lib/sink.mjs";
 
-const SUBSCRIPTIONS = Number(process.env.SUBSCRIPTIONS ?? 80), KILLS = Number(process.env.KILLS ?? 24);
+const SUBSCRIPTIONS = Number(process.env.SUBSCRIPTIONS ?? 48), KILLS = Number(process.env.KILLS ?? 16);
 const steps = ["MAIL", "dot", "sent", "time"];
 
 async function killed(url) {
