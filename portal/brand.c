@@ -154,7 +154,7 @@ struct brand_body {
     }
 #define BRAND_ROWS(flags)                                                                                              \
     ROW(0, "name", flags, BRAND_NAME_MAX, "What it calls itself."),                                                    \
-        ROW(1, "prefix", 0, BRAND_PREFIX_MAX, "Of symbols and headers, a word in capitals; empty: made of the name."),                          \
+        ROW(1, "prefix", 0, BRAND_PREFIX_MAX, "Of symbols and headers, a word in capitals; empty: made of the name."), \
         ROW(2, "sender", 0, BRAND_URL_MAX, "The sender of mail; empty: the installation's, under the name."),          \
         ROW(3, "url", 0, BRAND_URL_MAX, "The portal's address, for links in mail; empty: the installation's."),        \
         ROW(4, "support", 0, BRAND_URL_MAX, "Whom people write to."), ROW(5, "webmail", 0, BRAND_URL_MAX, "A link."),  \

@@ -14,8 +14,8 @@
 
 #define CSRF_TEXT 43
 
-int  identify(struct call *c, struct err *e);
-int  guard(const struct call *c, struct err *e);
+int identify(struct call *c, struct err *e);
+int guard(const struct call *c, struct err *e);
 /* Of it, whether the page is ours that asks, as far as the browser says: for what is no call of the API. */
 int  guard_origin(const struct call *c, struct err *e);
 void client_address(const struct portal *p, const struct httpd_request *r, struct ip *out, char text_out[IP_TEXT]);

@@ -225,7 +225,8 @@ static int export_rules(struct call *c, struct err *e)
     rc = store_rule_list(c->store, c->scope, NULL, NULL, 0, each_line, &x, e);
     arena_fini(&x.line);
     return rc == 0 && x.failed
-               ? err_set(e, ERR_LIMIT, "There are too many rules for one file: the operator can export them by command.")
+               ? err_set(e, ERR_LIMIT,
+                         "There are too many rules for one file: the operator can export them by command.")
                : rc;
 }
 

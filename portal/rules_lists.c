@@ -123,7 +123,9 @@ static int read_list(struct list *l, struct err *e)
 {
     if (store_rule_list(l->call->store, l->call->scope, &l->policy.id, NULL, 0, each_rule, l, e) < 0)
         return -1;
-    return l->full ? err_set(e, ERR_LIMIT, "The list is too long for a page: the operator can export and import it by command.") : 0;
+    return l->full ? err_set(e, ERR_LIMIT,
+                             "The list is too long for a page: the operator can export and import it by command.")
+                   : 0;
 }
 
 static int list_init(struct list *l, struct call *c, int action, const struct uuid *policy, struct err *e)
@@ -231,7 +233,8 @@ static int get_list(struct call *c, struct err *e)
         all = sorted(&l, q->q, &n);
         rc = all != NULL
                  ? 0
-                 : err_set(e, ERR_LIMIT, "The list is too long for a page: the operator can export and import it by command.");
+                 : err_set(e, ERR_LIMIT,
+                           "The list is too long for a page: the operator can export and import it by command.");
         if (rc == 0)
             put_entries(c, all, n);
     }
@@ -368,7 +371,8 @@ static int add_line(struct list *l, const struct rule *r, struct changed *out, s
         return 0;
     }
     if ((home = home_of(l, r)) == NULL || !keep_entry(l, home, x))
-        return err_set(e, ERR_LIMIT, "The list is too long for a page: the operator can export and import it by command.");
+        return err_set(e, ERR_LIMIT,
+                       "The list is too long for a page: the operator can export and import it by command.");
     home->changed = true;
     out->added[out->nadded++] = x->written;
     out->slow += rule_slow_regexes(r);
@@ -423,7 +427,8 @@ static int change_in(struct list *l, const struct change_body *in, struct change
     out->removed = arena_array(&l->arena, there + 1, sizeof *out->removed);
     out->added = arena_array(&l->arena, in->add.n + 1, sizeof *out->added);
     if (out->removed == NULL || out->added == NULL)
-        return err_set(e, ERR_LIMIT, "The list is too long for a page: the operator can export and import it by command.");
+        return err_set(e, ERR_LIMIT,
+                       "The list is too long for a page: the operator can export and import it by command.");
     if (in->reset)
         take_out_all(l, NULL, out);
     if ((!in->reset && remove_lines(l, &in->remove, out, e) < 0) || add_lines(l, in, out, e) < 0 ||

@@ -148,7 +148,8 @@ static int add_entries(struct plan *p, size_t line, const struct rule *r, struct
         struct rule       one = *r;
 
         if (c == NULL || p->n == PLAN_ITEMS_MAX)
-            return err_set(e, ERR_LIMIT, "There are more than %d entries in the list: the operator can import it by command.",
+            return err_set(e, ERR_LIMIT,
+                           "There are more than %d entries in the list: the operator can import it by command.",
                            PLAN_ITEMS_MAX);
         *c = r->conditions[0];
         c->any = &r->conditions[0].any[i];
@@ -199,7 +200,8 @@ static int read_lines(struct plan *p, struct err *e)
         struct err why = ERR_INIT;
 
         if (p->n >= PLAN_ITEMS_MAX)
-            rc = err_set(e, ERR_LIMIT, "There are more than %d entries in the list: the operator can import it by command.",
+            rc = err_set(e, ERR_LIMIT,
+                         "There are more than %d entries in the list: the operator can import it by command.",
                          PLAN_ITEMS_MAX);
         else if (read_line(p, &reader, number, line, &why, e) < 0)
             rc = e->code != ERR_NONE ? -1 : add_error(p, number, line, &why, e);
@@ -273,7 +275,8 @@ int plan_make(struct plan *p, struct call *c, struct err *e)
         return -1;
     if (p->beside.arena.full ||
         (p->items = arena_array(c->arena, PLAN_ITEMS_MAX + RULE_ENTRIES_MAX, sizeof *p->items)) == NULL)
-        return err_set(e, ERR_LIMIT, "There are too many rules here for a page: the operator can import them by command.");
+        return err_set(e, ERR_LIMIT,
+                       "There are too many rules here for a page: the operator can import them by command.");
     if (read_lines(p, e) < 0 || compare(p, e) < 0)
         return -1;
     return p->slow > 0 ? rules_check_slow(c, p->slow, NULL, e) : 0;

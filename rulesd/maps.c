@@ -15,7 +15,8 @@
 #include "store/rule.h"
 #include "store/setting.h"
 
-#define KEEP_US (5 * INT64_C(1000000)) /* how long a client may keep a document before it asks again, which costs next to nothing */
+#define KEEP_US                                                                                                        \
+    (5 * INT64_C(1000000)) /* how long a client may keep a document before it asks again, which costs next to nothing */
 #define ROW_ARENA_MAX ((size_t)64 << 20)
 #define LINES_ARENA_MAX ((size_t)512 << 20)
 

@@ -116,7 +116,8 @@ const struct conf_row conf_rows[] = {
     {"digest", "listen_http", CONF_LIST, AT(digest.listen_http), "", 0, 0, NULL,
      "Where postern-digest answers /healthz and /metrics: 127.0.0.1:11346 or unix:PATH (several); empty: nowhere."},
     {"digest", "listen_lmtp", CONF_LIST, AT(digest.listen_lmtp), "", 0, 0, NULL,
-     "Where it takes answers to digests (\"release 2\") over LMTP: ADDRESS:PORT or unix:PATH (several); empty: nowhere."},
+     "Where it takes answers to digests (\"release 2\") over LMTP: ADDRESS:PORT or unix:PATH (several); empty: "
+     "nowhere."},
     {"digest", "reply_to", CONF_TEXT, AT(digest.reply_to), "", 0, 0, NULL,
      "The address that the mail server hands to listen_lmtp: digests ask for answers there; empty: they ask for none."},
     {"digest", "templates", CONF_TEXT, AT(digest.templates), "", 0, 0, NULL,
@@ -137,7 +138,8 @@ const struct conf_row conf_rows[] = {
     {"portal", "modules", CONF_TEXT, AT(portal.modules), "/usr/local/share/postern/web/modules", 0, 0, NULL,
      "The folder of the pages' own libraries, as npm installs them."},
     {"portal", "challenge_site_key", CONF_TEXT, AT(portal.challenge_site_key), "", 0, 0, NULL,
-     "What a challenge service knows this site by; empty: no service, and browsers do a piece of work (docs/portal.md)."},
+     "What a challenge service knows this site by; empty: no service, and browsers do a piece of work "
+     "(docs/portal.md)."},
     {"portal", "challenge_secret", CONF_TEXT, AT(portal.challenge_secret), "", 0, 0, NULL,
      "The file with the service's secret, which nobody else may read."},
     {"portal", "challenge_verify", CONF_TEXT, AT(portal.challenge_verify),

@@ -14,8 +14,9 @@
 #include "store/message.h"
 
 #define LINK_TTL_US (14 * 86400 * INT64_C(1000000))
-#define LINK_STOP_TTL_US (400 * 86400 * INT64_C(1000000)) /* of LINK_UNSUBSCRIBE: who has had enough finds an old letter */
-#define LINK_TEXT 120 /* bytes of a token, with its NUL */
+#define LINK_STOP_TTL_US                                                                                               \
+    (400 * 86400 * INT64_C(1000000)) /* of LINK_UNSUBSCRIBE: who has had enough finds an old letter */
+#define LINK_TEXT 120                /* bytes of a token, with its NUL */
 #define LINK_KEYS_MAX 8
 
 enum link_action {

@@ -198,8 +198,8 @@ static int receive(const struct line *l, filter_whole_fn is_whole, struct buf *i
 }
 
 /* Who does not want to hear all of it may have said why, and closed. */
-static int converse(struct line *l, const struct span *parts, size_t nparts, filter_whole_fn is_whole,
-                    struct buf *in, struct err *e)
+static int converse(struct line *l, const struct span *parts, size_t nparts, filter_whole_fn is_whole, struct buf *in,
+                    struct err *e)
 {
     struct err unheard = ERR_INIT;
 

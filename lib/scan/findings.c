@@ -297,10 +297,13 @@ bool findings_protected(struct span symbol, bool spamd, const struct conf_list *
 enum finding_kind findings_gravest(const struct rspamd_symbol *symbols, size_t n, bool spamd,
                                    const struct conf_list *more)
 {
-    static const enum finding_kind of[] = {
-        [FAMILY_NONE] = FINDING_NONE,       [FAMILY_VIRUS] = FINDING_VIRUS,      [FAMILY_FILE_TYPE] = FINDING_ATTACHMENT,
-        [FAMILY_MIME] = FINDING_ATTACHMENT, [FAMILY_GEOGRAPHY] = FINDING_POLICY, [FAMILY_LISTED] = FINDING_POLICY};
-    enum finding_kind worst = FINDING_NONE, one;
+    static const enum finding_kind of[] = {[FAMILY_NONE] = FINDING_NONE,
+                                           [FAMILY_VIRUS] = FINDING_VIRUS,
+                                           [FAMILY_FILE_TYPE] = FINDING_ATTACHMENT,
+                                           [FAMILY_MIME] = FINDING_ATTACHMENT,
+                                           [FAMILY_GEOGRAPHY] = FINDING_POLICY,
+                                           [FAMILY_LISTED] = FINDING_POLICY};
+    enum finding_kind              worst = FINDING_NONE, one;
 
     for (size_t i = 0; i < n; i++) {
         one = of[findings_family(symbols[i].name, spamd, more)];

@@ -51,7 +51,7 @@ int store_setting_set(struct store *s, const struct actor *by, struct store_scop
 struct store_domain_view {
     struct uuid         id;
     char                name[STORE_DOMAIN_MAX + 1];
-    char                route[STORE_ROUTE_MAX + 1]; /* where its mail goes on to; "" */
+    char                route[STORE_ROUTE_MAX + 1];                              /* where its mail goes on to; "" */
     char                brand[BRAND_NAME_MAX + 1], prefix[BRAND_PREFIX_MAX + 1]; /* of its brand; "" without one */
     bool                active;
     struct thresholds   thresholds;

@@ -26,8 +26,12 @@ static void open_site(struct site *x, struct world *w, const struct answer *scri
     open_held(&x->held, w);
     start(&x->server, script, false);
     snprintf(x->delivery, sizeof x->delivery, "%s%s", x->server.url, query);
-    x->how = (struct release_how){
-        .store = w->more, .vault = x->held.vault, .keys = x->held.keys, .url = x->delivery, .message_max = 1 << 20, .prefix = "POSTERN"};
+    x->how = (struct release_how){.store = w->more,
+                                  .vault = x->held.vault,
+                                  .keys = x->held.keys,
+                                  .url = x->delivery,
+                                  .message_max = 1 << 20,
+                                  .prefix = "POSTERN"};
 }
 
 static void close_site(struct site *x)

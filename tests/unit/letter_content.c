@@ -192,8 +192,8 @@ static void what_was_listed_is_read_as_it_is_now(void **state)
     came(&k, HOUR, DELIVERY_BLOCKED, 100);
     id = send(&k);
     OK(k.w, store_run_get(k.w->more, id, &k.a, &run, &k.w->e));
-    OK(k.w, db_run(k.look.store->log, "UPDATE delivery SET state = 'released', status = 'delivered' WHERE score = 7", NULL,
-                   0, NULL, &k.w->e));
+    OK(k.w, db_run(k.look.store->log, "UPDATE delivery SET state = 'released', status = 'delivered' WHERE score = 7",
+                   NULL, 0, NULL, &k.w->e));
     OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
     assert_true(k.c.shown == 2 && k.c.of_group[GROUP_BLOCKED] == 1 && k.c.nblocked_by == 1);
     assert_true(k.c.items[0].score == 6.5 && k.c.items[0].can_release);

@@ -40,11 +40,16 @@ static void what_we_have_sent_is_known(void **state)
 static void what_a_reader_would_see_on_top_is_not_ours(void **state)
 {
     static const char *const tops[] = {
-        "Subject: Your account is locked, call us\r\n", "From: Your bank <bank@ext.example>\r\n",
-        "reply-to: <them@ext.example>\r\n",              "Sender: <them@ext.example>\r\n",
-        "Content-Type: text/html\r\n",                   "MIME-Version: 1.0\r\n",
-        "Received: from a by b\r\nSubject : later\r\n",  "To: you\r\n",
-        "List-Unsubscribe: <https://ext.example/>\r\n",  "Date: now\r\n",
+        "Subject: Your account is locked, call us\r\n",
+        "From: Your bank <bank@ext.example>\r\n",
+        "reply-to: <them@ext.example>\r\n",
+        "Sender: <them@ext.example>\r\n",
+        "Content-Type: text/html\r\n",
+        "MIME-Version: 1.0\r\n",
+        "Received: from a by b\r\nSubject : later\r\n",
+        "To: you\r\n",
+        "List-Unsubscribe: <https://ext.example/>\r\n",
+        "Date: now\r\n",
     };
     struct buf b = marked(letter), above;
 
