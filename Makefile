@@ -266,7 +266,7 @@ DEPS := gcc make pkg-config tzdata libinih-dev libxxhash-dev libglib2.0-dev libs
         libidn2-dev libpsl-dev libunistring-dev zlib1g-dev libzstd-dev libcurl4-openssl-dev libhiredis-dev libmicrohttpd-dev \
         libpcre2-dev libcjson-dev libsodium-dev
 DEPS_RUN  := spamc curl
-DEPS_TEST := nodejs npm chromium fonts-dejavu-core libcmocka-dev postgresql redis-server sqlite3 zstd procps $(DEPS_RUN)
+DEPS_TEST := nodejs npm chromium fonts-dejavu-core libcmocka-dev postgresql redis-server sqlite3 zstd openssl procps $(DEPS_RUN)
 DEPS_LINT := git clang-format clang-tidy cppcheck
 
 deps:

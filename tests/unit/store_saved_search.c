@@ -110,7 +110,7 @@ static void there_are_not_too_many(void **state)
     struct world             *w = world_of(state);
     struct uuid               anna = somebody(w, "anna@x.example"), id;
     struct store_saved_search x = {.name = SPAN("one more"), .q = SPAN(""), .place = SPAN("")};
-    char                      name[8];
+    char                      name[16];
 
     for (int i = 0; i < SAVED_SEARCHES_MAX; i++) {
         snprintf(name, sizeof name, "n%d", i);
