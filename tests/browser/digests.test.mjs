@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { program, run, startSmtpSink } from "../system/lib/index.mjs";
+import { Browser, keyed, program, run, startSmtpSink } from "../system/lib/index.mjs";
 import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, ROOT, settled, waitFor } from "./lib.mjs";
 
 let house, browser, letters, refuses = false;
@@ -146,6 +146,22 @@ test("the operator sets what a domain's people begin with and names its admin ad
     const chief = await open("chief@elsewhere.example");
     await line(chief, "Every day at 07:00, Europe/Berlin: ours.example, what is quarantined").waitFor();
     await chief.done();
+});
+
+test("staff see the list, and are told that they cannot touch it", async () => {
+    const sso = keyed(house, (await house.must("token", "add", "sso", "sso", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0]), sam = new Browser(house.origin);
+    const { body } = await sso.post("/handoffs", { login: OTTO, domain: "ours.example", kind: "staff", staff_name: "Sam of Support" });
+    await sam.call("POST", "/handoffs/arrive", { body: `token=${body.token}`, json: false, headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: "https://dashboard.example", "Sec-Fetch-Site": "cross-site", "X-CSRF-Token": null } });
+    await sam.post("/handoffs/use", { confirm: true });
+    const page = await browser.stranger();
+    await page.context().addCookies([...sam.cookies].map(([name, value]) => ({ name, value, url: house.origin, httpOnly: true, sameSite: "Lax" })));
+
+    await page.at("/settings");
+    await line(page, "Every day at 07:00, Europe/Berlin: ours.example").waitFor();
+    await card(page).getByText("Staff can see digests and cannot touch them.").waitFor();
+    assert.equal(await card(page).getByRole("button").count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
 });
 
 test("it can be read by everybody, at every width, and nothing hangs over", async () => {
