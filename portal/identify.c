@@ -214,6 +214,6 @@ int guard(const struct call *c, struct err *e)
         return 0;
     csrf_of(token, wanted);
     if (!secret_eq(said, span_of(wanted)))
-        return err_set(e, ERR_DENIED, "The page is out of date: load it again. (X-CSRF-Token is missing or wrong.)");
+        return err_set(e, ERR_DENIED, "The page is out of date: load it again (X-CSRF-Token is missing or wrong).");
     return 0;
 }

@@ -112,7 +112,7 @@ static void cookie_name(const struct call *c, struct span token, char out[60])
 
     secret_hash(token, hash);
     secret_text(span_make(hash, sizeof hash), text);
-    snprintf(out, 60, "%spostern_link_%.*s", c->portal->secure ? "__Host-" : "", COOKIE_TAIL, text);
+    snprintf(out, 60, "%slink_%.*s", c->portal->secure ? "__Host-" : "", COOKIE_TAIL, text);
 }
 
 /* By one of the keys of links, for another purpose. */

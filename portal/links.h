@@ -2,7 +2,7 @@
  *
  * GET, HEAD  change nothing, whoever asks and how often: mail scanners open every link. The page shows the digest's own line, how things
  *            stand, and at most one button. It runs no script and loads nothing but the brand's logo.
- * POST       acts for the browser that has the page open: GET sets a cookie ("__Host-postern_link_…" under https, one a link; HttpOnly,
+ * POST       acts for the browser that has the page open: GET sets a cookie ("__Host-link_…" under https, one a link; HttpOnly,
  *            SameSite=Strict, LINKS_OPEN_S) and the form carries an HMAC over cookie and token. Then 303 back to the page.
  * One-click  "List-Unsubscribe=One-Click" (RFC 8058) needs neither, as mail providers send it: it stops the digest, and does nothing else.
  * May        what a user may about the one delivery, whoever the digest was sent to (permit.h: WHO_LINK). The audit log names the account, and

@@ -136,8 +136,8 @@ static int refuse_errors(struct plan *p, struct err *e)
 
     while (p->items[i].state != PLAN_ERROR)
         i++;
-    p->call->member = "text";
-    return err_set(e, ERR_INVALID, "%zu of the lines cannot be read, so nothing was stored. Line %zu: %.*s.",
+    p->call->member = "text"; /* the full stop is call.c's, where there is none */
+    return err_set(e, ERR_INVALID, "%zu of the lines cannot be read, so nothing was stored. Line %zu: %.*s",
                    p->counts[PLAN_ERROR], p->items[i].line, SPAN_ARG(p->items[i].why));
 }
 

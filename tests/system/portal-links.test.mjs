@@ -316,7 +316,7 @@ test("who has a session is nobody more here: no cookie of it is looked at, and n
     assert.equal(title(await v.get(mint({ ...peel(x.release), uid: lottery.uid, n: lottery.n }))), "This is not yours to decide");
     const set = (await v.get(x.release)).headers.getSetCookie();
     assert.equal(set.length, 1, "the page's own alone");
-    assert.match(set[0], /^postern_link_[\w-]{10}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=1800$/);
+    assert.match(set[0], /^link_[\w-]{10}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=1800$/);
 });
 
 test("a scanner that opens every link with GET and HEAD, follows all it finds and keeps cookies changes nothing", async () => {
@@ -508,7 +508,7 @@ test("under https the cookie is this host's alone", async () => {
     const port = Number(site.settings.portal.listen.split(":")[1]);
     await startPortal(site, { port, settings: { public_url: "https://mail.ours.example" } });
     const v = new Visitor(), page = await v.get(release), fields = v.form(page);
-    assert.match(page.headers.getSetCookie()[0], /^__Host-postern_link_[\w-]{10}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=1800; Secure$/);
+    assert.match(page.headers.getSetCookie()[0], /^__Host-link_[\w-]{10}=[\w-]{43}; Path=\/; HttpOnly; SameSite=Strict; Max-Age=1800; Secure$/);
     assert.equal((await v.go("POST", release, { fields, headers: { Origin: "http://mail.ours.example" } })).status, 403);
     assert.equal((await v.go("POST", release, { fields, headers: { Origin: "https://mail.ours.example" } })).status, 303);
 });

@@ -146,6 +146,8 @@ test("an import is shown before it is stored: new, there already, contradicting,
     assert.equal(csv.items[0].same_rule, ok(await anna.get(`${A}/rules`)).items[0].id);
     assert.equal(csv.items[3].same_line, 4);
     assert.match(csv.items[1].why, /no domain/);
+    const elsewhere = await anna.post(`${A}/rules/import`, { text: JSON.stringify({ name: "x", action: "allow", policy: "Enforced", conditions: [{ kind: "sender", any: ["a@b.example"] }] }) });
+    assert.match(elsewhere.body.detail, /no such policy here\.$/, "with one full stop");
     const all = await anna.post(`${A}/rules/import`, { text: "action,entry\nblock,partner.example\nblock,a@" });
     assert.equal(all.status, 400);
     assert.match(all.body.detail, /^1 of the lines .* Line 3: .*\.$/);
