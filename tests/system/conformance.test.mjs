@@ -1,5 +1,5 @@
 // Every numbered case of the conformance table against the real postern-rulesd over real sockets. 1 to 34 are spamd's
-// protocol, 35 to 64 Rspamd's. "Waits" are cut short by head_timeout_s and its kin, which are 1 here.
+// protocol, 35 to 64 Rspamd's. "Waits" are cut short by head_timeout_s and its kin, which are 3 here.
 import assert from "node:assert/strict";
 import { rmSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
@@ -20,7 +20,7 @@ let site;      // where everybody on loopback is an MTA
 let guarded;   // where nobody is, but for those with the password
 let learning;  // with a trainer configured
 
-const settings = { head_timeout_s: 1, body_timeout_s: 1, idle_timeout_s: 1, max_message: "256K" };
+const settings = { head_timeout_s: 3, body_timeout_s: 3, idle_timeout_s: 3, max_message: "256K" };
 
 async function startSite(config) {
     const made = await startRulesd({ config });
@@ -57,7 +57,7 @@ const askHttp = async (bytes, options = {}) => parseHttp(await rawTcp(options.to
 const bad = (detail = "") => new RegExp(`^SPAMD/1\\.0 76 Bad header line: .*${detail}.*\\r\\n$`);
 const timeout = /^SPAMD\/1\.0 79 Timeout: .*\r\n$/;
 
-// What has come after `ms`, and whether they have closed by then.
+// What has come until they close, after `ms` at the latest, and whether they have closed by then.
 function watch(to, bytes, ms) {
     return new Promise((done, failed) => {
         const socket = connect({ ...target(to), allowHalfOpen: true }, () => socket.write(bytes));
@@ -65,9 +65,11 @@ function watch(to, bytes, ms) {
         let closed = false;
 
         socket.on("data", (data) => got.push(data));
-        socket.on("end", () => { closed = true; });
+        const end = () => { clearTimeout(timer); socket.destroy(); done({ bytes: Buffer.concat(got), closed }); };
+        const timer = setTimeout(end, ms);
+
+        socket.on("end", () => { closed = true; end(); });
         socket.on("error", failed);
-        setTimeout(() => { socket.destroy(); done({ bytes: Buffer.concat(got), closed }); }, ms);
     });
 }
 
@@ -110,7 +112,7 @@ conform(6, "a length that is no number is refused", async () => {
 
 conform(7, "a huge or empty length is refused at once", async () => {
     for (const length of ["99999999999999999999", ""]) {
-        const { bytes, closed } = await watch(site.spamd, spamd("CHECK", { length }), 500);
+        const { bytes, closed } = await watch(site.spamd, spamd("CHECK", { length }), 2000);
 
         assert.match(bytes.toString(), bad());
         assert.ok(closed);
@@ -118,7 +120,7 @@ conform(7, "a huge or empty length is refused at once", async () => {
 });
 
 conform(8, "the empty message is scanned at once", async () => {
-    const { bytes, closed } = await watch(site.spamd, spamd("CHECK", { length: 0 }), 500);
+    const { bytes, closed } = await watch(site.spamd, spamd("CHECK", { length: 0 }), 2000);
 
     assert.equal(bytes.toString(), `${OK}${HAM_LINE}\r\n`);
     assert.ok(closed);
@@ -286,7 +288,7 @@ conform(32, "of two requests in a row the first alone is answered", async () => 
 });
 
 conform(33, "a last line without line end is answered at once", async () => {
-    const { bytes } = await watch(site.spamd, spamd("CHECK", { body: SPAM.trimEnd() }), 500);
+    const { bytes } = await watch(site.spamd, spamd("CHECK", { body: SPAM.trimEnd() }), 2000);
 
     assert.equal(bytes.toString(), `${OK}${SPAM_LINE}\r\n`);
 });
@@ -347,7 +349,7 @@ conform(37, "GET with a body, PUT and HTTP/1.0 are served; HTTP/1.1 stays open u
         [["POST /checkv2 HTTP/1.0"], true], [["POST /checkv2 HTTP/1.0", "Connection: keep-alive"], false],
     ];
     for (const [lines, closes] of cases) {
-        const { bytes, closed } = await watch(site.http, head(...lines, "Rcpt: anna@local.test", length) + SPAM, 400);
+        const { bytes, closed } = await watch(site.http, head(...lines, "Rcpt: anna@local.test", length) + SPAM, 2000);
         const reply = parseHttp(bytes);
 
         rejects(reply);
