@@ -79,15 +79,15 @@ static const char message_sql[] =
     " from_address, from_name, subject, message_id, size, score, symbols, attachments, inbound)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)";
 #define DELIVERY_COLUMNS                                                                                               \
-    "uid, n, recipient, domain_id, verdict, state, status, score, rule_id, layer, trace, updated_us"
+    "uid, n, recipient, domain_id, verdict, state, status, score, rule_id, layer, trace, updated_us, direction"
 static const char delivery_pg_sql[] = "INSERT INTO delivery (" DELIVERY_COLUMNS ")"
-                                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+                                      " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 static const char delivery_lite_sql[] = "INSERT INTO delivery (" DELIVERY_COLUMNS ", id)"
-                                        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+                                        " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 static const char mailbox_pg_sql[] =
-    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, uid, n) VALUES ($1, $2, $3, $4, $5)";
+    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, direction, uid, n) VALUES ($1, $2, $3, $4, $5, $6)";
 static const char mailbox_lite_sql[] =
-    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, id) VALUES ($1, $2, $3, $4)";
+    "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, direction, id) VALUES ($1, $2, $3, $4, $5)";
 static const char custody_sql[] =
     "INSERT INTO custody (uid, node_id, place, object, bytes, sha256, key_id, at_us, keep_us, copy)"
     " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO NOTHING";
@@ -268,6 +268,7 @@ static int add_delivery(struct put *p, const struct fresh *f, size_t i, struct e
                        text(p, d->layer),
         d->trace.n > 0 ? text(p, d->trace) : dbv_str("[]"),
                        dbv_i64(f->m->at_us),
+                       dbv_i64((int64_t)f->m->direction),
                        dbv_i64(f->id + (int64_t)i),
     };
 
@@ -289,14 +290,14 @@ static int put_deliveries(struct put *p, struct err *e)
 static int add_mailbox(struct put *p, const struct fresh *f, size_t i, struct err *e)
 {
     const struct store_delivery *d = &f->m->deliveries[i];
-    struct db_val                vals[5] = {dbv_uuid(&d->mailbox), dbv_word(delivery_status_words, (int)status_of(d)),
-                                            dbv_uuid_or_null(d->has_rule ? &d->rule : NULL)};
+    struct db_val                vals[6] = {dbv_uuid(&d->mailbox), dbv_word(delivery_status_words, (int)status_of(d)),
+                                            dbv_uuid_or_null(d->has_rule ? &d->rule : NULL), dbv_i64((int64_t)f->m->direction)};
 
     if (!d->has_mailbox)
         return 0;
-    vals[3] = p->lite ? dbv_i64(f->id + (int64_t)i) : dbv_str(f->uid.text);
-    vals[4] = dbv_i64((int64_t)i + 1);
-    return db_batch_add(p->s->log, vals, p->lite ? 4 : 5, e);
+    vals[4] = p->lite ? dbv_i64(f->id + (int64_t)i) : dbv_str(f->uid.text);
+    vals[5] = dbv_i64((int64_t)i + 1);
+    return db_batch_add(p->s->log, vals, p->lite ? 5 : 6, e);
 }
 
 static int put_mailboxes(struct put *p, struct err *e)

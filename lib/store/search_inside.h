@@ -58,7 +58,7 @@ void query_put_param(struct query *q, struct db_val v);
 struct buf *query_text(struct query *q);
 /* "$3", the UID. */
 void query_put_uid(struct query *q, const struct uuid *u);
-/* What has to hold besides words and scope. `of` has status and rule, `delivery` the domain, `key` the UID; the message is m. */
+/* What has to hold besides words and scope. `of` has status, rule and direction, `delivery` the domain, `key` the UID. */
 void query_put_filters(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key);
 
 /* Does the filter ask words that do not drive the search? */

@@ -39,12 +39,24 @@ static void lite_ids(struct query *q, const char *id, int64_t from, int64_t belo
     query_put_param(q, dbv_i64(below));
 }
 
-/* Status and rule of what words have found, in the scope's own index: its rows lie side by side. The name of the table. */
+static void put_everybody_s(struct query *q, const char *of, bool directions)
+{
+    buf_printf(&q->sql, " CROSS JOIN delivery %s INDEXED BY delivery_everybody ON ", of);
+    if (directions)
+        buf_printf(&q->sql, "%s.direction IN (0, 1, 2) AND ", of);
+}
+
+/* Status, rule and direction of what words have found, in the scope's own index: its rows lie side by side. The name of the table. */
 static const char *lite_narrow(struct query *q, const struct search *x, int64_t first)
 {
     const struct store_search *w = x->what;
 
-    if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule))
+    if (w->scope.kind == SCOPE_GLOBAL && w->statuses != 0) {
+        put_everybody_s(q, "f", !w->has_direction);
+        buf_printf(&q->sql, "f.id = k.rowid + %lld", (long long)first);
+        return "f";
+    }
+    if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule && !w->has_direction))
         return "d";
     buf_printf(&q->sql, " CROSS JOIN %s f %s ON f.id = k.rowid + %lld AND f.%s = ",
                w->scope.kind == SCOPE_MAILBOX ? "delivery_mailbox" : "delivery",
@@ -68,6 +80,39 @@ static void lite_by_words(struct query *q, const struct search *x, int64_t from_
     lite_aside(q, x, day);
     lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
     query_put_filters(q, x, of, "d", "d");
+}
+
+/* Everybody's by status or direction. Each pair of the two has its own list, in the order that is wanted: they are merged. */
+static void lite_by_kind(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
+{
+    const struct store_search *w = x->what;
+    const char                *before = "delivery d CROSS JOIN message m ON m.uid = d.uid WHERE d.id IN (";
+
+    for (int direction = 0; direction_words[direction] != NULL; direction++) {
+        for (int status = 0; delivery_status_words[status] != NULL; status++) {
+            if ((w->has_direction && direction != (int)w->direction) ||
+                (w->statuses != 0 && !(w->statuses >> status & 1)))
+                continue;
+            buf_printf(&q->sql,
+                       "%sSELECT id FROM delivery INDEXED BY delivery_everybody WHERE direction = %d AND status = '%s'"
+                       " AND id >= %lld AND id < %lld",
+                       before, direction, delivery_status_words[status], (long long)day_id_at(from_ms),
+                       (long long)below);
+            before = " UNION ALL ";
+        }
+    }
+    query_put(q, " ORDER BY id DESC LIMIT ");
+    query_put_param(q, dbv_i64((int64_t)x->left));
+    query_put(q, ")");
+}
+
+/* What else is asked has an index of its own. */
+static bool is_by_kind(const struct search *x)
+{
+    const struct store_search *w = x->what;
+
+    return x->by == BY_SCOPE && w->scope.kind == SCOPE_GLOBAL && !w->has_rule && !w->has_uid && !x->by_domain &&
+           (w->statuses != 0 || w->has_direction);
 }
 
 static void lite_by_scope(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
@@ -99,6 +144,8 @@ void search_lite_window(struct query *q, const struct search *x, int64_t from_ms
     query_put(q, "SELECT " LOG_ROW_LITE " FROM ");
     if (words)
         lite_by_words(q, x, from_ms, below);
+    else if (is_by_kind(x))
+        lite_by_kind(q, x, from_ms, below);
     else
         lite_by_scope(q, x, from_ms, below);
     buf_printf(&q->sql, " ORDER BY %s DESC LIMIT ",
@@ -119,11 +166,13 @@ static bool put_candidates(struct query *q, const struct search *x, int64_t from
     below = below < x->before_id ? below : x->before_id;
     if (!words_query_moments(wanted, x->what->words, x->what->nwords))
         return false;
-    buf_printf(&q->sql,
-               "SELECT d.domain_id FROM moments_%lld k CROSS JOIN delivery d ON d.id >= %lld + (k.rowid << %d)"
-               " AND d.id < %lld + ((k.rowid + 1) << %d)",
-               (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
-    query_put(q, x->what->has_direction ? " CROSS JOIN message m ON m.uid = d.uid WHERE k." : " WHERE k.");
+    buf_printf(&q->sql, "SELECT d.domain_id FROM moments_%lld k", (long long)day);
+    if (x->what->statuses != 0)
+        put_everybody_s(q, "d", !x->what->has_direction);
+    else
+        query_put(q, " CROSS JOIN delivery d NOT INDEXED ON ");
+    buf_printf(&q->sql, "d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
+               (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
     put_match(q, "moments", day, wanted);
     lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
     query_put_filters(q, x, "d", "d", "d");

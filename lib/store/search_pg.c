@@ -29,13 +29,11 @@ static void put_tsquery(struct query *q, const struct buf *text)
     query_put(q, " AS TEXT) AS tsquery)");
 }
 
-static void put_join(struct query *q, const char *table, const char *as, bool n)
+static void put_join(struct query *q, const char *table, const char *as)
 {
     query_put(q, " JOIN ");
     put_partition(q, table, as);
-    buf_printf(&q->sql, " ON %s.uid = t.uid", as);
-    if (n)
-        buf_printf(&q->sql, " AND %s.n = t.n", as);
+    buf_printf(&q->sql, " ON %s.uid = t.uid AND %s.n = t.n", as, as);
 }
 
 static void put_bounds(struct query *q, const struct search *x)
@@ -130,15 +128,13 @@ static void put_by_words(struct query *q, const struct search *x)
     put_driving_words(q, x);
     put_asides(q, x, "w");
     query_put(q, " OFFSET 0) t");
-    if (w->statuses != 0 || w->has_rule || x->by_domain) {
-        put_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f", true);
+    if (w->statuses != 0 || w->has_rule || w->has_direction || x->by_domain) {
+        put_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f");
         if (domain || (box && !x->by_domain)) {
             query_put(q, domain ? " AND f.domain_id = " : " AND f.mailbox_id = ");
             query_put_param(q, dbv_uuid(&w->scope.id));
         }
     }
-    if (w->has_direction)
-        put_join(q, "message", "m", false);
     put_bounds(q, x);
     query_put_filters(q, x, "f", "f", "t");
 }
@@ -151,9 +147,7 @@ static void put_scope(struct query *q, const struct search *x)
 
     put_partition(q, box ? "delivery_mailbox" : "delivery", "t");
     if (box && x->by_domain)
-        put_join(q, "delivery", "d", true);
-    if (w->has_direction)
-        put_join(q, "message", "m", false);
+        put_join(q, "delivery", "d");
     put_bounds(q, x);
     if (w->scope.kind != SCOPE_GLOBAL) {
         query_put(q, box ? " AND t.mailbox_id = " : " AND t.domain_id = ");
@@ -211,7 +205,6 @@ void search_pg_window(struct query *q, const struct search *x, const int64_t *da
 static size_t find_drivers(const struct search *x, enum driver out[DRIVERS])
 {
     const struct store_search *w = x->what;
-    bool                       all = w->scope.kind == SCOPE_GLOBAL;
     size_t                     n = 0;
 
     if (w->has_uid || !(wants(w, false) || wants(w, true)))
@@ -220,7 +213,7 @@ static size_t find_drivers(const struct search *x, enum driver out[DRIVERS])
         out[n++] = BY_WORDS;
     if (wants(w, true))
         out[n++] = BY_ANSWERS;
-    if (w->has_rule || (w->statuses != 0 && !all))
+    if (w->has_rule || w->has_direction || w->statuses != 0)
         out[n++] = BY_SCOPE;
     return n;
 }

@@ -73,10 +73,8 @@ void query_put_filters(struct query *q, const struct search *x, const char *of, 
         buf_printf(&q->sql, " AND %s.domain_id = ", delivery);
         query_put_param(q, dbv_uuid(&w->domain));
     }
-    if (w->has_direction) {
-        query_put(q, " AND m.direction = ");
-        query_put_param(q, dbv_word(direction_words, (int)w->direction));
-    }
+    if (w->has_direction)
+        buf_printf(&q->sql, " AND %s.direction = %d", of, (int)w->direction);
     if (w->has_uid) {
         buf_printf(&q->sql, " AND %s.uid = ", key);
         query_put_uid(q, &w->uid);

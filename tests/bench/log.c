@@ -186,14 +186,14 @@ static const char copy_lite_sql[] =
     " SELECT " MOVED_UID ", a.n, a.seq, a.at_us " MOVED_MS
     ", a.queue_id, a.final_recipient, a.host, a.ip, a.port, a.tls,"
     "  a.dsn, a.code, a.response FROM delivery d JOIN attempt a ON a.uid = d.uid AND a.n = d.n WHERE " OF_DAY ";"
-    "INSERT INTO delivery_mailbox (mailbox_id, id, status, rule_id)"
-    " SELECT b.mailbox_id, d.id + %2$lld, b.status, b.rule_id"
+    "INSERT INTO delivery_mailbox (mailbox_id, id, status, rule_id, direction)"
+    " SELECT b.mailbox_id, d.id + %2$lld, b.status, b.rule_id, b.direction"
     "  FROM delivery d JOIN delivery_mailbox b ON b.id = d.id WHERE " OF_DAY ";"
     "INSERT INTO delivery (id, uid, n, recipient, domain_id, verdict, state, status, score, rule_id, layer, trace, "
     "answer,"
-    "  updated_us) SELECT d.id + %2$lld, " MOVED_UID
+    "  updated_us, direction) SELECT d.id + %2$lld, " MOVED_UID
     ", d.n, d.recipient, d.domain_id, d.verdict, d.state, d.status, d.score,"
-    "  d.rule_id, d.layer, d.trace, d.answer, d.updated_us " MOVED_MS " FROM delivery d WHERE " OF_DAY ";";
+    "  d.rule_id, d.layer, d.trace, d.answer, d.updated_us " MOVED_MS ", d.direction FROM delivery d WHERE " OF_DAY ";";
 static const char copy_words_sql[] = "DELETE FROM %1$s_%3$lld_data; DELETE FROM %1$s_%3$lld_idx;"
                                      "INSERT INTO %1$s_%3$lld_data SELECT * FROM %1$s_%2$lld_data;"
                                      "INSERT INTO %1$s_%3$lld_idx SELECT * FROM %1$s_%2$lld_idx;";
@@ -420,6 +420,17 @@ static void direction(struct store_search *q)
     q->has_direction = true;
     q->direction = DIRECTION_LOCAL;
 }
+static void direction_none(struct store_search *q)
+{
+    q->has_direction = true;
+    q->direction = DIRECTION_OUTBOUND;
+}
+static void direction_subject(struct store_search *q)
+{
+    direction(q);
+    subject_word(q);
+}
+static void status_none(struct store_search *q) { q->statuses = 1u << STATUS_REJECTED; }
 static void range(struct store_search *q)
 {
     q->since_us = clock_wall_us() - (int64_t)(1 + dice((uint64_t)days_filled)) * DAY_MS * 1000;
@@ -460,6 +471,9 @@ static const struct search_case {
     {"a domain", domain},
     {"another domain", domain_other},
     {"a direction", direction},
+    {"a direction that no mail has", direction_none},
+    {"a direction, and a subject", direction_subject},
+    {"a status that no mail has", status_none},
     {"a day", range},
 };
 

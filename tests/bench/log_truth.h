@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/arena.h"
+#include "store/log_row.h"
 #include "store/search.h"
 
 #define TRUTH_BYTES ((size_t)1 << 30)
@@ -160,7 +161,7 @@ static inline bool truth_holds(const struct truth_row *r, const struct store_sea
     return (!q->has_uid || uuid_cmp(&r->key.uid, &q->uid) == 0) &&
            (!q->has_domain || truth_is(r->domain, &q->domain)) && (!q->has_rule || truth_is(r->rule, &q->rule)) &&
            (!q->has_direction ||
-            span_eq(r->direction, span_of(q->direction == DIRECTION_LOCAL ? "local" : "inbound"))) &&
+            span_eq(r->direction, span_of(direction_words[q->direction]))) &&
            (q->since_us == 0 || at_us >= q->since_us) && (q->until_us == 0 || at_us < q->until_us);
 }
 

@@ -276,6 +276,13 @@ static void every_filter_narrows_in_every_scope(void **state)
         {"a domain", {.has_domain = true, .domain = first_domain}, 4},
         {"another domain", {.has_domain = true, .domain = second_domain}, 0},
         {"a direction", {.has_direction = true, .direction = DIRECTION_LOCAL}, 1},
+        {"one that nothing has", {.has_direction = true, .direction = DIRECTION_OUTBOUND}, 0},
+        {"a direction and a status",
+         {.has_direction = true, .direction = DIRECTION_INBOUND, .statuses = 1u << STATUS_RECEIVED},
+         1},
+        {"a direction and a rule",
+         {.has_direction = true, .direction = DIRECTION_LOCAL, .has_rule = true, .rule = rule},
+         0},
         {"a UID", {.has_uid = true, .uid = l[1].m.uid}, 1},
         {"a UID that is not there", {.has_uid = true, .uid = rule}, 0},
         {"since", {.since_us = 20002 * DAY_US}, 2},
@@ -361,6 +368,7 @@ static void pages_are_in_order_and_whole(void **state)
         a_letter(&l[i]);
         if (i % 2)
             l[i].m.uid = uid_at((int64_t)(19000 + i * 7 % 50) * DAY_MS + DAY_MS - 1);
+        l[i].m.direction = (enum direction)(i % 3);
         m[i] = &l[i].m;
     }
     OK(w, store_message_put(w->more, m, COUNT(l), &w->e));
@@ -371,6 +379,7 @@ static void pages_are_in_order_and_whole(void **state)
         q.words = &invoice;
         q.nwords = round & 1;
         q.scope = round & 2 ? store_scope_domain(first_domain) : STORE_SCOPE_GLOBAL;
+        q.statuses = round & 1 ? 0 : (1u << (STATUS_REJECTED + 1)) - 1;
         search(w, &q, &all);
         assert_int_equal(all.n, round & 2 ? 60 : 120);
         assert_false(all.end.more);
