@@ -4,6 +4,7 @@
 #include "store/moment.h"
 #include "store/row.h"
 
+#define BEHIND_MS 1000
 #define MANY 500 /* deliveries: as many are on most shelves */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
@@ -157,24 +158,40 @@ void search_lite_window(struct query *q, const struct search *x, int64_t from_ms
 
 /* ---- On which shelves ---------------------------------------------------------------------------------------------- */
 
+/* Deliveries of some states are looked for among the moments; else the moments' deliveries are looked at. An id may lie a little behind
+ * its day. */
+static void put_candidates_of(struct query *q, const struct search *x, int64_t from_ms, int64_t below,
+                              const struct buf *wanted)
+{
+    int64_t day = from_ms / DAY_MS, first = day_first_id(day), end = day_id_at((day + 1) * DAY_MS + BEHIND_MS);
+
+    if (x->what->statuses != 0) {
+        query_put(q, "SELECT d.domain_id FROM delivery d INDEXED BY delivery_everybody WHERE ");
+        query_put(q, x->what->has_direction ? "1" : "d.direction IN (0, 1, 2)");
+        lite_ids(q, "d.id", day_id_at(from_ms), below < end ? below : end);
+        buf_printf(&q->sql, " AND d.id - %lld >> %d IN (SELECT rowid FROM moments_%lld WHERE ", (long long)first,
+                   MOMENT_BITS, (long long)day);
+        put_match(q, "moments", day, wanted);
+        query_put(q, ")");
+        return;
+    }
+    buf_printf(&q->sql,
+               "SELECT d.domain_id FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
+               " ON d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
+               (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
+    put_match(q, "moments", day, wanted);
+    lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
+}
+
 /* The domains of all deliveries of the moments that have the words, as far as the other filters leave them. */
 static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    int64_t     day = from_ms / DAY_MS, first = day_first_id(day), below = day_id_at(to_ms);
+    int64_t     below = day_id_at(to_ms);
     struct buf *wanted = query_text(q);
 
-    below = below < x->before_id ? below : x->before_id;
     if (!words_query_moments(wanted, x->what->words, x->what->nwords))
         return false;
-    buf_printf(&q->sql, "SELECT d.domain_id FROM moments_%lld k", (long long)day);
-    if (x->what->statuses != 0)
-        put_everybody_s(q, "d", !x->what->has_direction);
-    else
-        query_put(q, " CROSS JOIN delivery d NOT INDEXED ON ");
-    buf_printf(&q->sql, "d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
-               (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
-    put_match(q, "moments", day, wanted);
-    lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
+    put_candidates_of(q, x, from_ms, below < x->before_id ? below : x->before_id, wanted);
     query_put_filters(q, x, "d", "d", "d");
     buf_printf(&q->sql, " LIMIT %d", MANY);
     return true;

@@ -1,3 +1,4 @@
+-- contract: 15
 -- Which way a delivery's message went, beside its row, so that nobody's mail is looked at one by one for the few that went the other
 -- way; and what state everybody's mail is in. Takes a look at each message, and sorts each delivery three times.
 ALTER TABLE delivery ADD COLUMN direction SMALLINT NOT NULL DEFAULT 0 CHECK (direction IN (0, 1, 2)); -- inbound, outbound, local
