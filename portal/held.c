@@ -83,16 +83,20 @@ static const struct field job_fields[] = {{"what", FIELD_WORD, FIELD_REQUIRED, 0
                                            "Which: a search, as for the list. is:held are those in quarantine."},
                                           FIELDS_END};
 
-/* How many there are, as far as a second goes: for a bar, and for nothing else. */
-static int count_all(struct call *c, const struct mail_scopes *where, const struct mail_query *what, int64_t *out,
-                     struct err *e)
+/* How many there are, as far as a second goes: for a bar, and for who is about to take them all. */
+struct counted {
+    int64_t n;
+    bool    more;
+};
+static int count_all(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
+                     struct counted *out, struct err *e)
 {
     int64_t          from = clock_mono_us();
     struct mail_page page = {.more = true};
     struct store_key at;
     bool             begun = false;
 
-    *out = 0;
+    *out = (struct counted){0};
     while (page.more && clock_mono_us() - from < COUNT_WAIT_US) {
         if (mail_search(c, where, what, begun ? &at : NULL, STORE_LIST_MAX, &page, e) < 0)
             return -1;
@@ -100,8 +104,9 @@ static int count_all(struct call *c, const struct mail_scopes *where, const stru
         begun = true;
         if (what->held && mail_leave_out_deleted(c, &page, e) < 0)
             return -1;
-        *out += (int64_t)page.n;
+        out->n += (int64_t)page.n;
     }
+    out->more = page.more;
     return 0;
 }
 
@@ -159,6 +164,7 @@ static int start(struct call *c, const struct mail_scopes *where, struct err *e)
     const struct job_body *in = c->body;
     struct store_job       j = {.what = (enum job_what)in->what, .q = in->q};
     struct mail_query      what;
+    struct counted         all;
 
     if (c->who.kind != WHO_SESSION)
         return err_set(e, ERR_DENIED, "A person has to start this: an API key acts on single messages.");
@@ -169,8 +175,9 @@ static int start(struct call *c, const struct mail_scopes *where, struct err *e)
     if (where->n == 0)
         return err_set(e, ERR_CONFLICT, "You have no mailbox here.");
     j.scopes = mail_scopes_text(where, c->arena);
-    if (count_all(c, where, &what, &j.total, e) < 0)
+    if (count_all(c, where, &what, &all, e) < 0)
         return -1;
+    j.total = all.n;
     return add_job(c, &j, where->scopes[0], e);
 }
 
@@ -202,6 +209,51 @@ static int start_scope(struct call *c, struct err *e)
 
     one_scope(c, &where);
     return start(c, &where, e);
+}
+
+/* ---- how many a search finds ---- */
+
+struct count_query {
+    uint64_t    given;
+    struct span q;
+};
+static const struct field count_fields[] = {
+    {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct count_query, q), "As for the list."}, FIELDS_END};
+
+static int count(struct call *c, const struct mail_scopes *where, struct err *e)
+{
+    const struct count_query *in = c->query;
+    struct mail_query         what;
+    struct counted            all;
+    struct buf               *b;
+
+    c->member = "q";
+    if (mail_query_read(in->q, c->arena, &what, e) < 0)
+        return -1;
+    c->member = NULL;
+    if (count_all(c, where, &what, &all, e) < 0)
+        return -1;
+    b = call_reply(c, 200);
+    json_open(b, NULL, '{');
+    json_add_i64(b, "n", all.n);
+    json_add_bool(b, "more", all.more);
+    json_close(b, '}');
+    return 0;
+}
+
+static int count_mine(struct call *c, struct err *e)
+{
+    struct mail_scopes where;
+
+    return my_scopes(c, &where, e) < 0 ? -1 : count(c, &where, e);
+}
+
+static int count_scope(struct call *c, struct err *e)
+{
+    struct mail_scopes where;
+
+    one_scope(c, &where);
+    return count(c, &where, e);
 }
 
 /* ---- one's own jobs ---- */
@@ -287,6 +339,11 @@ static const struct route rows[] = {
      sizeof(struct page_query), 0, "Held messages that were put away in the last 7 days.", "list:Delivery"},
     {HTTPD_GET, "/scopes/{scope}/deleted", DEED_SEE_MAIL, OBJECT_SCOPE, 0, deleted_scope, page_fields, NULL,
      sizeof(struct page_query), 0, "The same of a mailbox or a domain.", "list:Delivery"},
+    {HTTPD_GET, "/me/mail/count", DEED_SEE_MAIL, OBJECT_NONE, 0, count_mine, count_fields, NULL,
+     sizeof(struct count_query), 0, "How many deliveries a search finds in one's mailboxes, as far as a second goes.",
+     "Count"},
+    {HTTPD_GET, "/scopes/{scope}/mail/count", DEED_SEE_MAIL, OBJECT_SCOPE, 0, count_scope, count_fields, NULL,
+     sizeof(struct count_query), 0, "The same of a mailbox or a domain.", "Count"},
     {HTTPD_POST, "/me/jobs", DEED_ACT_ON_MAIL, OBJECT_NONE, 0, start_mine, NULL, job_fields, 0, sizeof(struct job_body),
      "Does something with all that a search finds in one's mailboxes, in the background.", "Job"},
     {HTTPD_POST, "/scopes/{scope}/jobs", DEED_ACT_ON_MAIL, OBJECT_SCOPE, 0, start_scope, NULL, job_fields, 0,
@@ -303,6 +360,8 @@ static const struct route rows[] = {
 
 const struct route_family held_family = {
     "Mail", rows, COUNT(rows),
+    "\"Count\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"},\"more\":{\"type\":\"boolean\","
+    "\"description\":\"there are more than that\"}}},"
     "\"Job\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"what\":{\"type\":\"string\"},"
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"done\",\"stopped\",\"failed\"]},\"total\":{\"type\":"
     "\"integer\"},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"answer\":{\"type\":[\"string\","

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "mail_said.h"
 #include "route.h"
 #include "store/domain.h"
 #include "store/mailbox.h"
@@ -648,7 +649,7 @@ static int put_delivery(struct call *c, struct buf *b, const struct mail_deliver
     json_add_str(b, "standing", standing_words[c->standing]);
     put_release(b, m);
     if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 ||
-        put_request(c, b, &asked, e) < 0)
+        put_request(c, b, &asked, e) < 0 || mail_said_put(c, &d->delivery, b, e) < 0)
         return -1;
     put_can(c, b, m, asked);
     json_close(b, '}');

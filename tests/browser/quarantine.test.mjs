@@ -50,7 +50,8 @@ test("all results of a search are one job, with its progress, and it is taken ba
     await anna.at("/quarantine?q=raffle");
     await settled(anna);
     await anna.getByLabel(/Select all \d+ shown/).check();
-    await anna.getByRole("button", { name: "Select all results of this search" }).click();
+    await anna.getByRole("button", { name: "Select all 130 results of this search" }).click();
+    await anna.getByText("All 130 results are selected").waitFor();
     await anna.getByRole("button", { name: "Delete" }).click();
     await anna.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
     await anna.getByText("Done: 130 messages.").waitFor();

@@ -54,7 +54,7 @@ export const calls = {
     "POST /handoffs/use": async (w) => ({ as: await arrived(w), body: { confirm: true } }),
 
     // ---- mail ----
-    "GET /me/mail": {}, "GET /me/summary": {}, "GET /scopes/{scope}/mail": {}, "GET /me/mail.csv": {}, "GET /scopes/{scope}/mail.csv": {}, "GET /me/deleted": {}, "GET /scopes/{scope}/deleted": {},
+    "GET /me/mail": {}, "GET /me/summary": {}, "GET /scopes/{scope}/mail": {}, "GET /me/mail/count": {}, "GET /scopes/{scope}/mail/count": {}, "GET /me/mail.csv": {}, "GET /scopes/{scope}/mail.csv": {}, "GET /me/deleted": {}, "GET /scopes/{scope}/deleted": {},
     "GET /scopes/{scope}/scores": {}, "GET /me/events": { stream: true },
     "GET /deliveries/{uid}/{n}": onHeld(), "GET /deliveries/{uid}/{n}/headers": onHeld(), "GET /deliveries/{uid}/{n}/preview": onHeld(), "GET /deliveries/{uid}/{n}/preview.html": onHeld(),
     "GET /deliveries/{uid}/{n}/attachments/{attachment}": async (w) => ({ on: { ...await w.held(), attachment: "1" } }), "GET /deliveries/{uid}/{n}/raw": onHeld(),

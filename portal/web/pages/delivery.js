@@ -69,19 +69,22 @@ function Headers({ path }) {
 const Attachments = ({ d, path }) => d.attachments.length === 0 ? html`<p class="quiet">${t("attachments.none")}</p>` : html`<table class="table"><thead><tr><th>${t("attachments.name")}</th><th>${t("attachments.type")}</th><th class="number">${t("attachments.size")}</th></tr></thead>
     <tbody>${d.attachments.map((a, i) => html`<tr><td>${d.held?.there ? html`<a href=${`/api/v1${path}/attachments/${i + 1}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td>${a.type}</td><td class="number">${size(a.size ?? 0)}</td></tr>`)}</tbody></table>`;
 
+const isUndone = (r) => r.state === "superseded" || r.class === "forget";
+
 // What can be done, in words that say what will be.
 function Actions({ d, path, changed }) {
     const [busy, setBusy] = useState("");
     const [ask, setAsk] = useState(null);
-    const act = async (name, call, done) => {
+    const act = async (name, call, done, undo) => {
         setBusy(name);
-        try { const answer = await call(); note(done(answer)); changed(); }
+        try { const answer = await call(); note(done(answer), undo?.(answer)); changed(); }
         catch (problem) { note(problem.offline ? t("offline.text") : problem.message); if (problem.status === 409) changed(); }
         finally { setBusy(""); }
     };
     const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`));
     const release = () => (d.can.confirm_virus ? setAsk("virus") : send());
-    const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(`reported.${a.added}`), a.why].filter(Boolean).join(" "));
+    const forget = () => act("forget", () => post(`${path}/report`, { class: "forget" }), () => t("reported.undone"));
+    const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(a.state === "refused" ? "reported.refused" : `reported.${a.added}`), a.why].filter(Boolean).join(" "), (a) => (a.added === "said" ? undefined : forget));
     const held = d.can.release;
 
     useKeys({ r: () => (held ? release() : d.can.ask && setAsk("ask")), b: () => d.can.decide && setAsk("block"), a: () => d.can.decide && setAsk("allow") });
@@ -92,6 +95,7 @@ function Actions({ d, path, changed }) {
         <${Button} busy=${busy === "ham"} onClick=${() => report("ham")}>${t("act.ham")}</${Button}>`}
         ${held && d.can.decide && !d.can.confirm_virus && html`<${Button} onClick=${() => setAsk("allow")}>${t("act.release_allow")}</${Button}>`}
         ${d.can.decide && html`<${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>`}
+        ${d.report && html`<p class="asked said">${isUndone(d.report) ? `${t("said.forget")} ${t("said.undone")}` : `${t(`said.${d.report.class}`)} ${t(`said.${d.report.state}`)}`}</p>`}
         ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
         ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}
         ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p>${d.can.findings && html`<p class="quiet">${t("virus.found")} <bdi>${d.can.findings}</bdi></p>`}</${Dialog}>`}
@@ -145,6 +149,7 @@ export function Delivery({ id, me, onClose, onChange }) {
     const changed = () => get(path).then((fresh) => { load.set(fresh); onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
 
     useTrap(ref, onClose);
+    useKeys({ Escape: onClose }); // from the list beside it, too
     return html`<section class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
         <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : load.problem ? t("message") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
             ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> → <bdi>${d.recipient}</bdi></span></div>`}</div>

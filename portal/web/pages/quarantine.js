@@ -15,8 +15,8 @@ const at = (row) => `/deliveries/${row.uid}/${row.n}`;
 const base = (scope) => (scope ? `/scopes/${segment(scope)}` : "/me");
 const acts = {
     release: { kind: "primary", call: (row) => post(`${at(row)}/release`) },
-    spam: { call: (row) => post(`${at(row)}/report`, { class: "spam" }) },
-    ham: { call: (row) => post(`${at(row)}/report`, { class: "ham" }) },
+    spam: { call: (row) => post(`${at(row)}/report`, { class: "spam" }), back: (row) => post(`${at(row)}/report`, { class: "forget" }) },
+    ham: { call: (row) => post(`${at(row)}/report`, { class: "ham" }), back: (row) => post(`${at(row)}/report`, { class: "forget" }) },
     delete: { kind: "danger", call: (row) => post(`${at(row)}/delete`), back: (row) => post(`${at(row)}/undelete`) },
 };
 const taken = new Set(["release", "delete"]);
@@ -76,7 +76,7 @@ export function Quarantine({ me }) {
     const q = exact(`is:held ${words}`.trim());
     const list = useLoad((signal) => get(`${base(scope)}/mail`, { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState({ rows: [], next: undefined });
-    const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
+    const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [total, setTotal] = useState(null), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
     const [front, setFront] = useState([]); // what came, once it was asked for: what is picked stays so
     const rows = [...front, ...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
@@ -108,6 +108,16 @@ export function Quarantine({ me }) {
     useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = shown.find((r) => idOf(r) === open); if (row) flip(row); } });
     const flip = (row) => { const now = new Set(picked); now.has(idOf(row)) ? now.delete(idOf(row)) : now.add(idOf(row)); pick(now); setEvery(false); };
 
+    // How many that is, where the page does not show them all.
+    const whole = Boolean(next) && rows.length > 0 && picked.size === rows.length;
+    useEffect(() => {
+        setTotal(null);
+        if (!whole) return;
+        const stop = new AbortController();
+        get(`${base(scope)}/mail/count`, { q }, { signal: stop.signal, quiet: true }).then(setTotal, () => {});
+        return () => stop.abort();
+    }, [whole, scope, q]);
+    const said = (word) => (total ? t(total.more ? `${word}_more` : `${word}_n`, { n: total.n }) : t(word));
     const each = async (what, these, call) => {
         let done = 0, failed = "";
         for (const row of these) { try { await call(row); done++; } catch (p) { failed = p.offline ? t("offline.text") : p.message; } }
@@ -143,8 +153,8 @@ export function Quarantine({ me }) {
             : html`<label class="all"><input type="checkbox" checked=${picked.size === rows.length} onChange=${(e) => { pick(e.target.checked ? new Set(rows.map(idOf)) : new Set()); setEvery(false); }} /> ${t("pick.all", { n: rows.length })}</label>
                 <${Groups} groups=${groups} picked=${picked} flip=${flip} wide=${wide} open=${open} show=${show} />
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}
-                ${picked.size > 0 && html`<div class="bulk" role="toolbar" aria-label=${t("bulk.label")}><strong>${every ? t("pick.every") : t("pick.some", { n: picked.size })}</strong>
-                    ${next && picked.size === rows.length && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${t("pick.take_every")}</button>`}
+                ${picked.size > 0 && html`<div class="bulk" role="toolbar" aria-label=${t("bulk.label")}><strong>${every ? said("pick.every") : t("pick.some", { n: picked.size })}</strong>
+                    ${whole && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${said("pick.take_every")}</button>`}
                     ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
         ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${(row) => row.status !== "quarantined" && list.again()} />`}`;
