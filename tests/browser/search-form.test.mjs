@@ -50,7 +50,7 @@ test("each field builds its part, in the box and in the address", async () => {
     await page.keyboard.press("Enter");
     await form(page).waitFor({ state: "detached" });
     await row(page, "The ladder you lent me").waitFor();
-    assert.equal(await page.locator(".row").count(), 1);
+    await waitFor("nothing else", async () => await page.locator(".row").count() === 1);
     assert.match(await page.getByRole("link", { name: "Export as CSV" }).getAttribute("href"), /subject%3Aladder/);
     await page.getByRole("button", { name: "Keep this search" }).waitFor();
     assert.deepEqual(page.wrong, []);
