@@ -19,6 +19,7 @@
 #include "db/driver.h"
 
 #define PROGRESS_OPS 20000 /* virtual machine steps between two looks at the clock: well under 1 ms */
+#define SETUP_REST_NS 10000000
 
 /* Owns the handle and the statements. `path` is for messages. */
 struct lite {
@@ -489,11 +490,31 @@ static const char setup_sql[] = "PRAGMA journal_mode = WAL; PRAGMA synchronous =
                                 "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;"
                                 "PRAGMA cache_size = -16384; PRAGMA journal_size_limit = 67108864;";
 
+/* Several programs that find a new file turn it to WAL at once: there SQLite does not wait by itself, since two readers that want to write
+ * would wait for each other. */
+static int set_up_session(struct lite *l, struct err *e)
+{
+    int64_t until_us = clock_mono_us() + DB_BUSY_MS * INT64_C(1000);
+
+    for (;;) {
+        struct err why = ERR_INIT;
+
+        if (lite_script(&l->db, setup_sql, &why) == 0)
+            return 0;
+        if (why.code != ERR_BUSY || clock_mono_us() > until_us) {
+            if (e != NULL)
+                *e = why;
+            return -1;
+        }
+        nanosleep(&(struct timespec){.tv_nsec = SETUP_REST_NS}, NULL);
+    }
+}
+
 static int set_up(struct lite *l, struct err *e)
 {
     sqlite3_busy_timeout(l->h, DB_BUSY_MS);
     sqlite3_progress_handler(l->h, PROGRESS_OPS, over_deadline, l);
-    if (lite_script(&l->db, setup_sql, e) < 0)
+    if (set_up_session(l, e) < 0)
         return -1;
     return data_version(l, &l->seen_version, e);
 }

@@ -8,7 +8,7 @@ UPDATE delivery SET direction = CASE m.direction WHEN 'outbound' THEN 1 ELSE 2 E
 UPDATE delivery_mailbox b SET direction = d.direction FROM delivery d WHERE d.uid = b.uid AND d.n = b.n AND d.direction <> 0;
 
 DROP INDEX delivery_domain;
-CREATE INDEX delivery_domain ON delivery (domain_id, uid, n, status, rule_id, direction) WHERE domain_id IS NOT NULL;
+CREATE INDEX delivery_domain ON delivery (domain_id, uid, n, status, rule_id, score, direction) WHERE domain_id IS NOT NULL;
 DROP INDEX delivery_mailbox_list;
 CREATE INDEX delivery_mailbox_list ON delivery_mailbox (mailbox_id, uid, n, status, rule_id, direction);
 -- Who searches everybody's mail for what is rare.

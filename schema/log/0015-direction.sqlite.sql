@@ -8,6 +8,6 @@ UPDATE delivery SET direction = CASE m.direction WHEN 'outbound' THEN 1 ELSE 2 E
 UPDATE delivery_mailbox SET direction = d.direction FROM delivery d WHERE d.id = delivery_mailbox.id AND d.direction <> 0;
 
 DROP INDEX delivery_domain;
-CREATE INDEX delivery_domain ON delivery (domain_id, id, status, rule_id, direction) WHERE domain_id IS NOT NULL;
+CREATE INDEX delivery_domain ON delivery (domain_id, id, status, rule_id, score, direction) WHERE domain_id IS NOT NULL;
 -- Who searches everybody's mail for what is rare.
 CREATE INDEX delivery_everybody ON delivery (direction, status, id);
