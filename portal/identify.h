@@ -1,6 +1,6 @@
 /* portal/identify.h - who calls: a browser with a session's cookie, a program with a key, or nobody.
  *
- * Cookie   "__Host-postern" under https, else "postern"; HttpOnly, SameSite=Lax, path /. A call that has both a cookie and a key is
+ * Cookie   "__Host-session" under https, else "session"; HttpOnly, SameSite=Lax, path /. A call that has both a cookie and a key is
  *          refused.
  * Guard    a call that changes something, with a cookie, must come from a page of ours: Sec-Fetch-Site same-origin where the browser
  *          says it, Origin public_url's or that of the Host asked, when it is a brand's, localhost or an address in digits, and X-CSRF-Token as GET /session says it. Calls without a session (signing

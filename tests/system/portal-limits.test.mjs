@@ -2,12 +2,16 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { Browser, makeSite, signIn, startPortal, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { Browser, makeSite, signIn, sleep, startPortal, startSmtpSink, waitFor } from "./lib/index.mjs";
 
+const TEN_MINUTES = 600_000, ENOUGH = 45_000; // what is counted together; what this file takes at most of it
 const ANNA = "anna@ours.example", BOB = "bob@ours.example";
 let site, sink;
 
 before(async () => {
+    const left = TEN_MINUTES - (Date.now() % TEN_MINUTES);
+
+    if (left < ENOUGH) await sleep(left + 100); // else it would begin to count anew halfway
     sink = await startSmtpSink();
     site = await makeSite({ smtp: { url: `smtp://127.0.0.1:${sink.port}`, from: "Post <post@ours.example>" } });
     await site.must("init");

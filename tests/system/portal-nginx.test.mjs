@@ -71,7 +71,7 @@ async function signedIn(headers = {}) {
     const { status, headers: said, text } = await write("POST", "/signin/link/use", { token }, headers);
 
     assert.equal(status, 200, text);
-    const line = said["set-cookie"].find((l) => l.startsWith("__Host-postern=")), Cookie = line.split(";")[0];
+    const line = said["set-cookie"].find((l) => l.startsWith("__Host-session=")), Cookie = line.split(";")[0];
     return { line, Cookie, csrf: (await ask("GET", "/api/v1/session", { headers: { Cookie } })).body.csrf };
 }
 
