@@ -10,7 +10,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "answers.h"
 #include "base/log.h"
@@ -58,27 +57,6 @@ struct parts {
     int64_t                  trimmed_us, freed_us; /* by the monotonic clock; 0: not yet */
 };
 
-static sigset_t signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    return set;
-}
-
-/* The signal that came within that time, or 0. */
-static int wait_us(int64_t us)
-{
-    const struct timespec t = {us / 1000000, us % 1000000 * 1000};
-    sigset_t              set = signals();
-    int                   got = sigtimedwait(&set, NULL, &t);
-
-    return got > 0 ? got : 0;
-}
-
 static int64_t now_us(const struct parts *p) { return p->now_us != 0 ? p->now_us : clock_wall_us(); }
 
 /* ---- working ---- */
@@ -118,9 +96,9 @@ static int work(struct parts *p, int *rc_out, struct err *e)
     int got = 0, rc = tidy(p, e);
 
     while (rc >= 0 && (rc = round_step(&p->round, now_us(p), e)) > 0 && got == 0)
-        got = wait_us(0);
+        got = program_wait_us(0);
     while (rc >= 0 && got == 0 && (rc = post_step(&p->post, now_us(p), e)) > 0)
-        got = wait_us(post_rest_us(&p->post));
+        got = program_wait_us(post_rest_us(&p->post));
     *rc_out = rc;
     return got;
 }
@@ -139,7 +117,7 @@ static int serve(struct parts *p)
             log_err(LOG_LEVEL_WARNING, "digests wait", &e);
         away = rc < 0;
         if (got == 0)
-            got = wait_us((away ? AWAY_MS : IDLE_MS) * INT64_C(1000));
+            got = program_wait_us((away ? AWAY_MS : IDLE_MS) * INT64_C(1000));
     }
     return got;
 }
@@ -267,7 +245,7 @@ static int run_with(const struct program_options *o, bool first)
         if (first)
             fatal(&e);
         log_err(LOG_LEVEL_ERROR, "settings not read again, and digests wait", &e);
-        return wait_us(3600 * INT64_C(1000000));
+        return program_wait_us(3600 * INT64_C(1000000));
     }
     if (preview != NULL)
         rc = write_preview(&p, &e);
@@ -284,7 +262,7 @@ static int run_with(const struct program_options *o, bool first)
 int main(int argc, char **argv)
 {
     struct program_options o = program_options_and(PROGRAM, argc, argv, words, COUNT(words));
-    sigset_t               set = signals();
+    sigset_t               set = program_signals();
     int                    got = SIGHUP;
 
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);

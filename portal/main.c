@@ -46,17 +46,6 @@ static void make_policy(struct portal *p)
     always[0].value = p->policy;
 }
 
-static sigset_t signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    return set;
-}
-
 /* ---- settings ---- */
 
 /* scheme://host[:port] of [portal] public_url, and nothing behind it. */
@@ -184,7 +173,7 @@ static void stop(struct portal *p, struct sender **sender, struct jobs **jobs)
 static void wait_for_the_end(struct portal *p)
 {
     const struct settings *s = p->settings;
-    sigset_t               set = signals();
+    sigset_t               set = program_signals();
     int                    got;
 
     while (sigwait(&set, &got) != 0 || got == SIGHUP) {
@@ -206,7 +195,7 @@ int main(int argc, char **argv)
     struct conf           *conf = NULL;
     struct sender         *sender = NULL;
     struct jobs           *jobs = NULL;
-    sigset_t               set = signals();
+    sigset_t               set = program_signals();
 
     log_open(PROGRAM, LOG_TO_STDERR, LOG_LEVEL_INFO);
     pthread_sigmask(SIG_BLOCK, &set, NULL);

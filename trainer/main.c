@@ -6,7 +6,6 @@
 #include <malloc.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/program.h"
@@ -20,27 +19,6 @@
 #define IDLE_MS 500
 #define MEMORY_KEPT (16 << 20)
 #define AWAY_MS 5000 /* the database, or the keys */
-
-static sigset_t signals(void)
-{
-    sigset_t set;
-
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
-    return set;
-}
-
-/* The signal that came within that time, or 0. */
-static int wait_ms(long ms)
-{
-    const struct timespec t = {ms / 1000, ms % 1000 * 1000000};
-    sigset_t              set = signals();
-    int                   got = sigtimedwait(&set, NULL, &t);
-
-    return got > 0 ? got : 0;
-}
 
 /* How long to rest; 0: there is more. */
 static long step(struct drain *d, bool *away)
@@ -61,7 +39,7 @@ static int serve(struct drain *d, bool idle)
 
     for (;;) {
         long ms = idle ? 3600000 : step(d, &away);
-        int  got = wait_ms(ms);
+        int  got = program_wait_us(ms * INT64_C(1000));
 
         if (got != 0)
             return got;
@@ -115,7 +93,7 @@ static int run_with(const struct program_options *o, bool first)
         if (first)
             fatal(&e);
         log_err(LOG_LEVEL_ERROR, "settings not read again, and reports wait", &e);
-        return wait_ms(3600000);
+        return program_wait_us(3600000 * INT64_C(1000));
     }
     const bool idle = conf_settings(p.conf)->trainer.backend.n == 0;
     if (idle)
@@ -128,7 +106,7 @@ static int run_with(const struct program_options *o, bool first)
 int main(int argc, char **argv)
 {
     struct program_options o = program_options(PROGRAM, argc, argv);
-    sigset_t               set = signals();
+    sigset_t               set = program_signals();
     int                    got = SIGHUP;
 
     mallopt(M_TRIM_THRESHOLD, MEMORY_KEPT); /* else each message's buffers come from the system and go back to it */

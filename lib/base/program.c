@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/conf.h"
 #include "base/version.h"
@@ -96,4 +97,24 @@ struct program_options program_options_and(const char *program, int argc, char *
 struct program_options program_options(const char *program, int argc, char **argv)
 {
     return program_options_and(program, argc, argv, NULL, 0);
+}
+
+sigset_t program_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    return set;
+}
+
+int program_wait_us(int64_t us)
+{
+    const struct timespec t = {us / 1000000, us % 1000000 * 1000};
+    sigset_t              set = program_signals();
+    int                   got = sigtimedwait(&set, NULL, &t);
+
+    return got > 0 ? got : 0;
 }
