@@ -63,24 +63,21 @@ static void log_run(const char *event, enum log_level level, const struct store_
     log_end(&l);
 }
 
-static int put_off(struct post *p, const struct store_run *r, struct span answer, int64_t now_us, struct err *e)
-{
-    if (now_us - r->created_us > POST_GIVE_UP_US) {
-        log_run("digest not sent", LOG_LEVEL_WARNING, r, answer);
-        atomic_fetch_add(&p->counts->failed, 1);
-        return store_run_failed(p->look.store, r->id, p->by, answer, now_us, e);
-    }
-    log_run("digest waits", LOG_LEVEL_WARNING, r, answer);
-    atomic_fetch_add(&p->counts->later, 1);
-    return store_run_later(p->look.store, r->id, p->by,
-                           now_us + backoff_us(r->attempts, POST_FIRST_US, POST_LONGEST_US), answer, now_us, e);
-}
-
 static int give_up(struct post *p, const struct store_run *r, struct span answer, int64_t now_us, struct err *e)
 {
     log_run("digest not sent", LOG_LEVEL_WARNING, r, answer);
     atomic_fetch_add(&p->counts->failed, 1);
     return store_run_failed(p->look.store, r->id, p->by, answer, now_us, e);
+}
+
+static int put_off(struct post *p, const struct store_run *r, struct span answer, int64_t now_us, struct err *e)
+{
+    if (now_us - r->created_us > POST_GIVE_UP_US)
+        return give_up(p, r, answer, now_us, e);
+    log_run("digest waits", LOG_LEVEL_WARNING, r, answer);
+    atomic_fetch_add(&p->counts->later, 1);
+    return store_run_later(p->look.store, r->id, p->by,
+                           now_us + backoff_us(r->attempts, POST_FIRST_US, POST_LONGEST_US), answer, now_us, e);
 }
 
 static int is_sent(struct post *p, const struct store_run *r, struct span answer, int64_t now_us, struct err *e)

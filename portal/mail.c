@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "custody/held.h"
 #include "mail_said.h"
 #include "route.h"
 #include "store/domain.h"
@@ -302,8 +303,7 @@ void mail_put_held_row(struct buf *b, const char *key, const struct store_row *r
     json_close(b, '}');
 }
 
-/* What the filter alone made of a held message, for who looks for what should not be there: a block adds 100 to its score. What the score
- * held is called spam where the domain would refuse it; what a rule held, where the domain would mark it. */
+/* custody/held.h, with what holds in the domain of the row before. */
 struct opinion {
     bool              known;
     struct uuid       domain;
@@ -313,18 +313,13 @@ struct opinion {
 static const char *likely(struct call *c, const struct store_row *r, struct opinion *o)
 {
     struct store_domain_view view;
-    double                   own = r->has_rule && r->score >= SCORE_BLOCK / 2 ? r->score - SCORE_BLOCK : r->score;
-    double                   limit;
 
     if (!o->known || !uuid_eq(&o->domain, &r->domain)) {
         if (store_domain_view(c->store, r->has_domain ? &r->domain : NULL, c->arena, &view, NULL) < 0)
             return NULL;
         *o = (struct opinion){true, r->domain, view.thresholds};
     }
-    limit = r->has_rule ? o->t.add_header : o->t.reject;
-    if (limit >= THRESHOLD_OFF)
-        limit = r->has_rule ? o->t.reject : 2 * o->t.add_header;
-    return r->has_score && own >= limit ? "spam" : "ham";
+    return held_likely_spam(r->has_rule, r->has_score, r->score, &o->t) ? "spam" : "ham";
 }
 
 /* ---- lists ---- */
@@ -336,10 +331,11 @@ struct list_query {
 };
 enum { LIST_Q, LIST_AFTER, LIST_LIMIT };
 static const struct field list_fields[] = {
-    [LIST_Q] = {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct list_query, q),
-                "What to look for, as people type it: from: to: subject: status: uid: rule: domain: inbound: outbound: "
-                "delivery: direction: after: before: (days are those of UTC, a time may be one of any zone) date: (today, "
-                "yesterday, 7d or 30d, of UTC), words, and - in front of words and status to exclude."},
+    [LIST_Q] =
+        {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct list_query, q),
+         "What to look for, as people type it: from: to: subject: status: uid: rule: domain: inbound: outbound: "
+         "delivery: direction: after: before: (days are those of UTC, a time may be one of any zone) date: (today, "
+         "yesterday, 7d or 30d, of UTC), words, and - in front of words and status to exclude."},
     [LIST_AFTER] = {"after", FIELD_TEXT, 0, 0, 100, NULL, offsetof(struct list_query, after),
                     "The `next` of the page before."},
     [LIST_LIMIT] = {"limit", FIELD_I64, 0, 1, PAGE_MAX, NULL, offsetof(struct list_query, limit),

@@ -1,4 +1,5 @@
 /* portal/mail_act.c - what people do about one delivery: release it, say that it is spam or not, and decide about its sender. */
+#include "custody/held.h"
 #include "custody/release.h"
 #include "custody/report.h"
 #include "mail.h"
@@ -18,12 +19,6 @@ static bool filter_is_spamd(const struct call *c)
     return scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd"));
 }
 
-/* What the person's own rule, or the score alone, held is theirs to let go. */
-static bool is_theirs(const struct store_delivery *d)
-{
-    return !d->has_rule || span_starts(d->layer, SPAN("mailbox")) || span_starts(d->layer, SPAN("learned"));
-}
-
 enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m, struct known *known_out)
 {
     static const enum deed of[] = {[FINDING_NONE] = DEED_ACT_ON_MAIL,
@@ -35,7 +30,9 @@ enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m,
 
     known_read(m->t.message.symbols, m->has_release ? &m->release : NULL, filter_is_spamd(c),
                &c->portal->settings->rules.protected_symbols, c->arena, &known);
-    why = known.gravest == FINDING_NONE && !is_theirs(&m->d->delivery) ? FINDING_POLICY : known.gravest;
+    why = known.gravest == FINDING_NONE && !held_by_themselves(m->d->delivery.has_rule, m->d->delivery.layer)
+              ? FINDING_POLICY
+              : known.gravest;
     if (known_out != NULL)
         *known_out = known;
     return of[why];

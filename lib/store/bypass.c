@@ -4,7 +4,7 @@
 #include <sodium.h>
 #include <stdio.h>
 
-#include "base/crlf.h"
+#include "base/secret.h"
 #include "mail/header.h"
 #include "store/row.h"
 
@@ -18,20 +18,6 @@ static const char trim_sql[] = "DELETE FROM bypass WHERE expires_us < $1";
 
 /* ---- what is signed ---- */
 
-static void hash_message(struct span message, uint8_t out[crypto_hash_sha256_BYTES])
-{
-    crypto_hash_sha256_state h;
-    struct span              line;
-
-    crypto_hash_sha256_init(&h);
-    while (crlf_line(&message, &line)) {
-        if (line.n > 0)
-            crypto_hash_sha256_update(&h, (const uint8_t *)line.p, line.n);
-        crypto_hash_sha256_update(&h, (const uint8_t *)"\r\n", 2);
-    }
-    crypto_hash_sha256_final(&h, out);
-}
-
 /* All fields but the last two have a fixed length, and the NUL behind the lifts is in neither: no two bypasses have the same bytes. */
 static void sign(const uint8_t key[BYPASS_KEY_BYTES], const struct bypass *b, struct span recipient,
                  struct span message, uint8_t out[crypto_auth_hmacsha512256_BYTES])
@@ -42,7 +28,7 @@ static void sign(const uint8_t key[BYPASS_KEY_BYTES], const struct bypass *b, st
 
     for (int i = 0; i < 8; i++)
         expires[i] = (uint8_t)((uint64_t)b->expires_us >> (56 - 8 * i));
-    hash_message(message, hash);
+    secret_hash_message(message, hash);
     crypto_auth_hmacsha512256_init(&h, key, BYPASS_KEY_BYTES);
     crypto_auth_hmacsha512256_update(&h, (const uint8_t *)what, sizeof what);
     crypto_auth_hmacsha512256_update(&h, b->uid.b, sizeof b->uid.b);
