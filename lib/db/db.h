@@ -7,7 +7,7 @@
  * Errors   ERR_BUSY locked (after the busy timeout of 5 s), ERR_LOST connection gone (the next call reconnects,
  *          unless a transaction was open: that one fails until rolled back), ERR_FULL disk full, ERR_CONFLICT a
  *          unique key or a serialisation failure, ERR_CORRUPT, ERR_VERSION, ERR_INVALID a foreign key or check.
- * Timeouts every statement has one (30 s; db_set_timeout), connecting 5 s. A server that does not answer at all counts as lost
+ * Timeouts every statement has one (DB_STATEMENT_MS; db_set_timeout), connecting 5 s. A server that does not answer at all counts as lost
  *          2 s later.
  * SQLite   WAL, synchronous=FULL for main and log, foreign_keys on, files 0600, trusted_schema off, no network
  *          file system. "sqlite:/path/postern.db"; DB_LOG opens log.db beside it.
@@ -41,6 +41,7 @@ static inline struct db_val dbv_blob(struct span s) { return (struct db_val){.ty
 int          db_open(const char *url, enum db_part part, bool create, struct db **out, struct err *e);
 void         db_close(struct db **db);
 enum db_kind db_kind(const struct db *db);
+#define DB_STATEMENT_MS 30000
 void         db_set_timeout(struct db *db, int64_t ms);
 /* Is it usable right now? Reconnects if it can. */
 int db_ping(struct db *db, struct err *e);

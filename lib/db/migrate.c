@@ -4,7 +4,6 @@
 #include "base/clock.h"
 
 #define MIGRATE_TIMEOUT_MS (30 * 60 * 1000) /* an index over a large log takes its time */
-#define STATEMENT_TIMEOUT_MS 30000
 #define LOCK_TRIES 24 /* of 5 s: as long as another program may take to migrate */
 
 static const char exists_sqlite_sql[] =
@@ -172,7 +171,7 @@ int migrate_up(struct db *db, enum db_part part, struct err *e)
     db_set_timeout(db, MIGRATE_TIMEOUT_MS);
     while ((rc = apply_next(db, part, &mine)) > 0)
         ;
-    db_set_timeout(db, STATEMENT_TIMEOUT_MS);
+    db_set_timeout(db, DB_STATEMENT_MS);
     if (rc < 0 && e != NULL)
         *e = mine;
     return rc;

@@ -664,7 +664,7 @@ int db_pgsql_open(const char *url, enum db_part part, struct db **out, struct er
 
     if (p == NULL)
         panic("out of memory");
-    p->db = (struct db){.driver = &driver, .part = part, .timeout_ms = 30000};
+    p->db = (struct db){.driver = &driver, .part = part, .timeout_ms = DB_STATEMENT_MS};
     p->url = span_strdup(span_of(url));
     if (connect_now(p, e) < 0) {
         pg_close(&p->db);

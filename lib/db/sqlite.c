@@ -527,7 +527,7 @@ int db_sqlite_open(const char *path, enum db_part part, bool create, struct db *
         return -1;
     if ((l = calloc(1, sizeof *l)) == NULL)
         panic("out of memory");
-    l->db = (struct db){.driver = &driver, .part = part, .timeout_ms = 30000};
+    l->db = (struct db){.driver = &driver, .part = part, .timeout_ms = DB_STATEMENT_MS};
     snprintf(l->path, sizeof l->path, "%s", path);
     if (sqlite3_open_v2(path, &l->h, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE, NULL) !=
         SQLITE_OK) {

@@ -129,8 +129,8 @@ struct store_trim {
 int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct store_trim *done,
                        struct err *e);
 
-/* On SQLite: the words of the days before `day` were written bit by bit, and lie in several pieces; puts each day's together, so that a
- * search looks a word up once a day rather than eight times. In the same small steps; what lies together already costs nothing. */
+/* Puts the days before `day` in order, so that a search of them costs little: what was written bit by bit is put together (SQLite), or
+ * is vacuumed (PostgreSQL). In steps that let other writers in between; what is in order already costs nothing. */
 int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct err *e);
 
 #endif

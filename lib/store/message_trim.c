@@ -1,21 +1,16 @@
 /* lib/store/message_trim.c - retention: the log forgets whole days.
  *
  * Rows go first and the day's own tables last, so that what a crash leaves is found again by the day that still has tables. What a
- * day's tables leave behind on SQLite is looked for by its name. What stays is
- * tidied: FTS5 writes a new piece at each commit and merges few of them by itself. */
+ * day's tables leave behind on SQLite is looked for by its name. */
 #include <stdio.h>
-#include <time.h>
 
 #include "store/day.h"
+#include "store/pace.h"
 #include "store/row.h"
 
 #define STEP_ROWS 1000
-#define PAUSE_US_MIN 2000
-#define PAUSE_US_MAX 200000
 #define BUSY_TRIES 20
 #define DAYS_AT_ONCE 64
-#define PACK_PAGES 250 /* of 4 kB, that one transaction writes */
-#define PIECES_MAX 2   /* few answers come late, and are not worth writing a day anew */
 
 /* Each takes at most $2 of the oldest rows below a UID (on SQLite also: below the id that belongs to it; reports: before a time). On
  * PostgreSQL most tables have partitions, which are dropped. */
@@ -63,22 +58,10 @@ static const struct step {
 };
 
 struct trimming {
-    struct store *s;
-    bool (*stop)(void *ctx);
-    void              *ctx;
+    struct store      *s;
+    struct pace        pace;
     struct store_trim *done;
 };
-
-static bool stopped(const struct trimming *t) { return t->stop != NULL && t->stop(t->ctx); }
-
-/* As long as the step took: others then have at least half of the time. */
-static void pause_after(int64_t begun_us)
-{
-    int64_t us = clock_mono_us() - begun_us;
-
-    us = us < PAUSE_US_MIN ? PAUSE_US_MIN : us > PAUSE_US_MAX ? PAUSE_US_MAX : us;
-    nanosleep(&(struct timespec){.tv_nsec = us * 1000}, NULL);
-}
 
 /* 1 done, 0 stopped, -1. */
 static int delete_rows(struct trimming *t, const struct step *step, int64_t day, struct err *e)
@@ -92,14 +75,14 @@ static int delete_rows(struct trimming *t, const struct step *step, int64_t day,
     int64_t changed, begun;
 
     do {
-        if (stopped(t))
+        if (pace_stopped(&t->pace))
             return 0;
         begun = clock_mono_us();
         if (db_run(t->s->log, step->sql, vals, 2, &changed, e) < 0)
             return -1;
         t->done->rows += changed;
         if (changed > 0)
-            pause_after(begun);
+            pace_rest(begun);
     } while (changed == STEP_ROWS);
     return 1;
 }
@@ -114,9 +97,9 @@ static int drop_day(struct trimming *t, int64_t day, struct err *e)
             break;
         if (e == NULL || e->code != ERR_BUSY || tries == BUSY_TRIES)
             return -1;
-        if (stopped(t))
+        if (pace_stopped(&t->pace))
             return 0;
-        pause_after(begun);
+        pace_rest(begun);
     }
     t->done->days++;
     return 1;
@@ -127,12 +110,12 @@ static int sweep(struct trimming *t, struct err *e)
 {
     int rc = 1;
 
-    while (rc > 0 && !stopped(t)) {
+    while (rc > 0 && !pace_stopped(&t->pace)) {
         int64_t begun = clock_mono_us();
 
         rc = day_sweep(t->s, e);
         if (rc > 0)
-            pause_after(begun);
+            pace_rest(begun);
     }
     return rc < 0 ? -1 : rc == 0;
 }
@@ -183,7 +166,7 @@ static int make_ahead(struct store *s, struct err *e)
 int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct store_trim *done,
                        struct err *e)
 {
-    struct trimming t = {s, stop, ctx, done};
+    struct trimming t = {s, {stop, ctx}, done};
     struct err      why = ERR_INIT;
 
     *done = (struct store_trim){0};
@@ -194,92 +177,4 @@ int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), vo
     if (e != NULL)
         *e = why;
     return -1;
-}
-
-/* ---- Packing ------------------------------------------------------------------------------------------------------ */
-
-static const char pieces_sql[] = "SELECT COUNT(DISTINCT segid) FROM %s_%lld_idx";
-static const char merge_sql[] = "INSERT INTO %s_%lld (%s_%lld, rank) VALUES ('merge', %d)";
-static const char changes_sql[] = "SELECT total_changes()";
-
-static int number(struct store *s, const char *sql, int64_t *out, struct err *e)
-{
-    return row_i64(s->log, sql, NULL, 0, out, e) < 0 ? -1 : 0;
-}
-
-static int pieces_of(struct store *s, const char *table, int64_t day, int64_t *out, struct err *e)
-{
-    char sql[sizeof pieces_sql + 48];
-    int  rc;
-
-    snprintf(sql, sizeof sql, pieces_sql, table, (long long)day);
-    rc = number(s, sql, out, e);
-    db_forget(s->log, sql);
-    return rc;
-}
-
-/* Writes about so many pages; below 0 it begins with all pieces that there are. Nothing was left to do when hardly anything changed. */
-static int merge(struct store *s, const char *table, int64_t day, int pages, bool *more, struct err *e)
-{
-    char    sql[sizeof merge_sql + 96];
-    int64_t before, after;
-    int     rc = -1;
-
-    snprintf(sql, sizeof sql, merge_sql, table, (long long)day, table, (long long)day, pages);
-    if (number(s, changes_sql, &before, e) == 0 && db_run(s->log, sql, NULL, 0, NULL, e) == 0)
-        rc = number(s, changes_sql, &after, e);
-    db_forget(s->log, sql);
-    *more = rc == 0 && after - before >= 2;
-    return rc;
-}
-
-/* 1 done, 0 stopped, -1. */
-static int pack_table(struct trimming *t, const char *table, int64_t day, struct err *e)
-{
-    int64_t pieces;
-    bool    more = true;
-
-    if (pieces_of(t->s, table, day, &pieces, e) < 0)
-        return -1;
-    for (int pages = -PACK_PAGES; more && pieces > PIECES_MAX; pages = PACK_PAGES) {
-        int64_t begun = clock_mono_us();
-
-        if (stopped(t))
-            return 0;
-        if (merge(t->s, table, day, pages, &more, e) < 0)
-            return err_wrap(e, "pack the words of day %lld", (long long)day);
-        pause_after(begun);
-    }
-    return 1;
-}
-
-/* 1, 0 or -1 as above. */
-static int pack_day(struct trimming *t, int64_t day, struct err *e)
-{
-    static const char *const tables[] = {"words", "answers", "moments"};
-    int                      n = day_has_moments(t->s, day, e), rc = n < 0 ? -1 : 1;
-
-    for (int i = 0; i < 2 + n && rc > 0; i++)
-        rc = pack_table(t, tables[i], day, e);
-    return rc;
-}
-
-int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct err *e)
-{
-    struct trimming t = {s, stop, ctx, NULL};
-    int64_t         from = 0, days[DAYS_AT_ONCE];
-    size_t          n;
-    int             rc = 1;
-
-    if (db_kind(s->log) != DB_SQLITE)
-        return 0;
-    do {
-        if (day_list(s, from, day - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
-            return -1;
-        for (size_t i = 0; i < n && rc > 0; i++) {
-            rc = pack_day(&t, days[i], e);
-            from = days[i] + 1;
-        }
-    } while (n == DAYS_AT_ONCE && rc > 0);
-    return rc < 0 ? -1 : 0;
 }

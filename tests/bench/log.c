@@ -613,10 +613,13 @@ static bool plan(struct store *s, const struct search_case *c, struct store_scop
     return good;
 }
 
-/* By the wall, as people wait; in a check by CPU time. */
-static bool judge_search(const struct measured *m, const struct job *job)
+/* By the wall, as people wait; in a check by CPU time. Everybody's mail is on all shelves, and a look at each of them costs
+ * twice what a domain's does. */
+static bool judge_search(const struct measured *m, const struct job *job, struct store_scope scope)
 {
-    return !m->untrue && (job->check ? m->cpu_p95_us : m->p95_us) <= job->limit_us;
+    int64_t limit_us = job->limit_us * (scope.kind == SCOPE_GLOBAL ? 2 : 1);
+
+    return !m->untrue && (job->check ? m->cpu_p95_us : m->p95_us) <= limit_us;
 }
 
 static bool search_case(struct store *s, const struct job *job, const struct search_case *c,
@@ -627,7 +630,7 @@ static bool search_case(struct store *s, const struct job *job, const struct sea
     printf("%-36s", c->name);
     for (size_t k = 0; k < job->scopes; k++) {
         struct measured m = measure(s, c, scopes[k], job->check ? &truths[k] : NULL, server);
-        bool            fine = judge_search(&m, job);
+        bool            fine = judge_search(&m, job, scopes[k]);
 
         printf(" %8.2f %8.2f %8.2f %8.2f%s %5lld%s", (double)m.median_us / 1000, (double)m.p95_us / 1000,
                (double)m.cpu_median_us / 1000, (double)m.cpu_p95_us / 1000, fine ? " " : "!", (long long)m.rows,

@@ -1,15 +1,10 @@
 /* What Bayes knows, in words, and where it is read. */
-#include <fcntl.h>
 #include <hiredis/hiredis.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "check.h"
 #include "net/bayes.h"
+#include "redis_server.h"
 
 static const struct {
     const char        *holds;
@@ -131,39 +126,6 @@ static void a_command_that_hangs_is_ended_when_the_program_stops(void **unused)
 
 /* ---- Redis ---- */
 
-struct redis_world {
-    char  dir[32], socket[64], url[80];
-    pid_t pid;
-};
-
-static void start_redis(struct redis_world *w)
-{
-    snprintf(w->dir, sizeof w->dir, "/tmp/net_bayes_XXXXXX");
-    assert_non_null(mkdtemp(w->dir));
-    snprintf(w->socket, sizeof w->socket, "%s/socket", w->dir);
-    snprintf(w->url, sizeof w->url, "redis+unix:%s", w->socket);
-    signal(SIGPIPE, SIG_IGN);
-    if ((w->pid = fork()) == 0) {
-        int null = open("/dev/null", O_WRONLY);
-
-        dup2(null, STDOUT_FILENO);
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives its test */
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", w->socket, "--dir", w->dir, "--save", "",
-               "--appendonly", "no", (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 500 && access(w->socket, F_OK) < 0; i++)
-        usleep(10000);
-}
-
-static void stop_redis(struct redis_world *w)
-{
-    kill(w->pid, SIGKILL);
-    waitpid(w->pid, NULL, 0);
-    unlink(w->socket);
-    rmdir(w->dir);
-}
-
 static void rspamds_redis_tells_for_each_whom_it_learns_for(void **unused)
 {
     static const char *const commands_of_rspamd[] = {
@@ -175,12 +137,13 @@ static void rspamds_redis_tells_for_each_whom_it_learns_for(void **unused)
     };
     static struct bayes_person people[BAYES_PEOPLE_MAX];
     static struct bayes_view   views[BAYES_VIEWS_MAX];
-    struct redis_world         w;
+    char                       dir[] = "/tmp/net_bayes_XXXXXX";
+    struct redis_server        w;
     struct arena               a;
     struct err                 e = ERR_INIT;
 
     (void)unused;
-    start_redis(&w);
+    assert_true(mkdtemp(dir) != NULL && redis_server_start(&w, dir));
     redisContext *c = redisConnectUnix(w.socket);
     for (size_t i = 0; i < COUNT(commands_of_rspamd); i++)
         freeReplyObject(redisCommand(c, commands_of_rspamd[i]));
@@ -205,7 +168,8 @@ static void rspamds_redis_tells_for_each_whom_it_learns_for(void **unused)
     assert_int_equal(bayes_people(w.url, &a, people, &e), BAYES_PEOPLE_MAX);
     redisFree(c);
     arena_fini(&a);
-    stop_redis(&w);
+    redis_server_stop(&w);
+    assert_int_equal(rmdir(dir), 0);
     assert_int_equal(bayes_look(&s, -1, views), 1);
     assert_true(!views[0].up && views[0].why.code == ERR_LOST);
 }

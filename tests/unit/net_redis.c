@@ -1,62 +1,24 @@
 /* State shared through a real redis-server, on a Unix socket in a folder of its own. */
-#include <fcntl.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include "base/clock.h"
 #include "net.h"
 #include "net/redis.h"
+#include "redis_server.h"
 
-static char         folder[] = "/tmp/net_redis_XXXXXX";
-static char         socket_path[64], url[96];
-static pid_t        server;
-static struct arena arena;
-
-static bool start_server(void)
-{
-    server = fork();
-    if (server == 0) {
-        int null = open("/dev/null", O_WRONLY);
-
-        dup2(null, STDOUT_FILENO);
-        prctl(PR_SET_PDEATHSIG, SIGKILL); /* no server outlives its test */
-        execlp("redis-server", "redis-server", "--port", "0", "--unixsocket", socket_path, "--dir", folder, "--save",
-               "", "--appendonly", "no", (char *)NULL);
-        _exit(127);
-    }
-    for (int i = 0; i < 200 && access(socket_path, F_OK) < 0; i++)
-        usleep(20000);
-    return access(socket_path, F_OK) == 0;
-}
-
-static void stop_server(void)
-{
-    if (server <= 0)
-        return;
-    kill(server, SIGKILL);
-    waitpid(server, NULL, 0);
-    unlink(socket_path);
-    server = 0;
-}
+static char                folder[] = "/tmp/net_redis_XXXXXX";
+static struct redis_server server;
+static struct arena        arena;
 
 static int begin(void **unused)
 {
     (void)unused;
-    signal(SIGPIPE, SIG_IGN); /* as every program of ours does */
     arena_init(&arena, 1 << 20);
-    if (mkdtemp(folder) == NULL)
-        return -1;
-    snprintf(socket_path, sizeof socket_path, "%s/s", folder);
-    snprintf(url, sizeof url, "redis+unix:%s", socket_path);
-    return start_server() ? 0 : -1;
+    return mkdtemp(folder) != NULL && redis_server_start(&server, folder) ? 0 : -1;
 }
 
 static int end(void **unused)
 {
     (void)unused;
-    stop_server();
+    redis_server_stop(&server);
     arena_fini(&arena);
     return rmdir(folder);
 }
@@ -66,7 +28,7 @@ static struct redis *open_redis(void)
     struct redis *r = NULL;
     struct err    e = ERR_INIT;
 
-    if (redis_new(url, 2000, &r, &e) < 0)
+    if (redis_new(server.url, 2000, &r, &e) < 0)
         fail_msg("%s", e.text);
     return r;
 }
@@ -104,8 +66,8 @@ static void what_several_add_is_a_sum_until_it_lapses(void **unused)
     int64_t       total = 0;
 
     (void)unused;
-    assert_int_equal(redis_new(url, 1000, &a, &e), 0);
-    assert_int_equal(redis_new(url, 1000, &b, &e), 0);
+    assert_int_equal(redis_new(server.url, 1000, &a, &e), 0);
+    assert_int_equal(redis_new(server.url, 1000, &b, &e), 0);
     assert_int_equal(redis_add(a, SPAN("sum"), 5, 100000, &total, &e), 0);
     assert_int_equal(total, 5);
     assert_int_equal(redis_add(b, SPAN("sum"), 2, 200, &total, &e), 0);
@@ -142,14 +104,14 @@ static void a_server_that_went_away_fails_calls_at_once_and_is_found_again(void 
 
     (void)unused;
     MUST(redis_set(r, SPAN("k"), SPAN("v"), 60000, &e), 0);
-    stop_server();
+    redis_server_stop(&server);
     assert_int_equal(redis_set(r, SPAN("k"), SPAN("v"), 60000, &e), -1);
     assert_int_equal(e.code, ERR_LOST);
     int64_t began = clock_mono_us();
     assert_int_equal(redis_set(r, SPAN("k"), SPAN("v"), 60000, &e), -1);
     assert_true(clock_mono_us() - began < 1000000);
     assert_non_null(strstr(e.text, "trying again"));
-    assert_true(start_server());
+    assert_true(redis_server_start(&server, folder));
     while (redis_set(r, SPAN("k"), SPAN("v"), 60000, &e) < 0 && tries++ < 100)
         usleep(20000);
     MUST(redis_set(r, SPAN("k"), SPAN("v"), 60000, &e), 0);

@@ -4,7 +4,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "redis_world.h"
+#include "redis_server.h"
 #include "rulesd_world.h"
 #include "store/greylist.h"
 
@@ -280,7 +280,7 @@ static void what_one_node_knows_another_learns_through_redis(void **state)
     char                other_url[PATH_MAX + 64];
     struct store       *other = NULL;
 
-    start_redis(s.w, &r);
+    assert_true(redis_server_start(&r, s.w->dir));
     if (access(r.socket, F_OK) < 0) {
         end(&s);
         SKIP("redis-server is not installed");
@@ -309,7 +309,7 @@ static void what_one_node_knows_another_learns_through_redis(void **state)
                    attempt_with(&s, a, "192.0.2.7", FROM, "bob@ours.example", NULL) == GREY_PASS));
     greylist_free(&a);
     greylist_free(&b);
-    stop_redis(&r);
+    redis_server_stop(&r);
     end(&s);
 }
 

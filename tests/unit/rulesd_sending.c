@@ -3,7 +3,8 @@
 
 #include <pthread.h>
 
-#include "redis_world.h"
+#include "redis_server.h"
+#include "rulesd_world.h"
 
 #define SEEN_MS 200
 #define SLOW_MS 10000
@@ -309,7 +310,7 @@ static void nodes_without_a_common_store_count_together_by_redis(void **state)
     struct store       *other = NULL;
     char                url[PATH_MAX + 64];
 
-    start_redis(x.w, &r);
+    assert_true(redis_server_start(&r, x.w->dir));
     if (access(r.socket, F_OK) < 0)
         SKIP("redis-server is not installed");
     x.settings.redis.url = r.url;
@@ -331,7 +332,7 @@ static void nodes_without_a_common_store_count_together_by_redis(void **state)
     SOON(SLOW_MS, settled(y.s));
     sleep_ms(200);
     assert_int_equal(ask(&y, "anna@ours.example", 1), SENDING_DEFER);
-    stop_redis(&r);
+    redis_server_stop(&r);
     assert_int_equal(ask(&x, "anna@ours.example", 1), SENDING_OK);
     sending_free(&x.s); /* Redis is gone: the store alone */
     sending_free(&y.s);

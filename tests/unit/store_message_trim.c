@@ -97,11 +97,15 @@ static void whole_days_are_forgotten_and_the_rest_stays(void **state)
 }
 
 /* Each letter is a commit, and so a piece. */
-static void days_that_have_ended_are_put_into_one_piece_and_found_as_before(void **state)
+static void days_that_have_ended_are_put_in_order_and_found_as_before(void **state)
 {
     static const char pieces[] = "SELECT (SELECT COUNT(DISTINCT segid) FROM words_20000_idx)"
                                  " + (SELECT COUNT(DISTINCT segid) FROM answers_20000_idx)",
-                      later[] = "SELECT COUNT(DISTINCT segid) FROM words_20001_idx";
+                      later[] = "SELECT COUNT(DISTINCT segid) FROM words_20001_idx",
+                      vacuumed[] = "SELECT COUNT(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%\\_20000'"
+                                   " AND reltuples >= 0 AND relallvisible = relpages",
+                      not_yet[] = "SELECT COUNT(*) FROM pg_class WHERE relkind = 'r' AND relname LIKE '%\\_20001'"
+                                  " AND reltuples < 0";
     struct world *w = world_of(state);
 
     for (int i = 0; i < 3; i++) {
@@ -115,6 +119,9 @@ static void days_that_have_ended_are_put_into_one_piece_and_found_as_before(void
     if (w->kind == DB_SQLITE) {
         assert_int_equal(count_rows(w, pieces), 2);
         assert_int_equal(count_rows(w, later), 3);
+    } else {
+        assert_int_equal(count_rows(w, vacuumed), 6);
+        assert_int_equal(count_rows(w, not_yet), 6);
     }
     assert_int_equal(found(w), 12);
     OK(w, store_message_pack(w->more, 20001, NULL, NULL, &w->e));
@@ -260,7 +267,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE(whole_days_are_forgotten_and_the_rest_stays),
-        STORE(days_that_have_ended_are_put_into_one_piece_and_found_as_before),
+        STORE(days_that_have_ended_are_put_in_order_and_found_as_before),
         STORE(custody_rows_go_when_their_object_has),
         STORE(a_stop_in_the_middle_leaves_nothing_behind_for_ever),
         STORE(more_rows_than_a_step_takes_go_in_several),
