@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/json_write.h"
 #include "timeline.h"
 
 #define WAIT_DEFAULT_S 30
@@ -65,16 +66,16 @@ static void print_json(const struct doctor *d)
     buf_init(&b, JSON_MAX);
     buf_puts(&b, "{\"findings\":[");
     for (size_t i = 0; i < d->n; i++) {
-        buf_puts(&b, i > 0 ? ",{" : "{");
-        member_text(&b, "check", span_of(d->all[i].check));
-        member_text(&b, "level", span_of(level_words[d->all[i].level]));
-        member_text(&b, "text", d->all[i].text);
+        json_open(&b, NULL, '{');
+        json_add_string(&b, "check", span_of(d->all[i].check));
+        json_add_string(&b, "level", span_of(level_words[d->all[i].level]));
+        json_add_string(&b, "text", d->all[i].text);
         if (d->all[i].cure != NULL)
-            member_text(&b, "cure", span_of(d->all[i].cure));
-        buf_putc(&b, '}');
+            json_add_string(&b, "cure", span_of(d->all[i].cure));
+        json_close(&b, '}');
     }
     buf_puts(&b, "]");
-    member_i64(&b, "wrong", (int64_t)count_wrong(d));
+    json_add_i64(&b, "wrong", (int64_t)count_wrong(d));
     buf_puts(&b, "}\n");
     fwrite(b.p, 1, b.n, stdout);
     buf_fini(&b);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "base/json_write.h"
 #include "store/learned.h"
 #include "timeline.h"
 
@@ -19,16 +20,16 @@ struct listing {
 
 static void put_row(struct buf *b, const struct store_learned *l, struct span mailbox)
 {
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_uuid(b, "id", &l->id);
-    member_text(b, "mailbox", mailbox);
-    member_text(b, "action", l->action == RULE_ALLOW ? SPAN("allow") : SPAN("block"));
-    member_text(b, "sender", l->sender);
-    member_text(b, "proof", l->proof);
-    member_text(b, "message", l->report_uid);
-    member_time(b, "created", l->created_us);
-    member_time(b, "expires", l->expires_us);
-    buf_putc(b, '}');
+    json_open(b, NULL, '{');
+    json_add_uuid(b, "id", &l->id);
+    json_add_string(b, "mailbox", mailbox);
+    json_add_string(b, "action", l->action == RULE_ALLOW ? SPAN("allow") : SPAN("block"));
+    json_add_string(b, "sender", l->sender);
+    json_add_string(b, "proof", l->proof);
+    json_add_string(b, "message", l->report_uid);
+    json_add_time(b, "created", l->created_us);
+    json_add_time(b, "expires", l->expires_us);
+    json_close(b, '}');
 }
 
 static int each_entry(void *ctx, const struct store_learned *l, struct span mailbox)

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "base/utf8.h"
+#include "base/json_write.h"
 #include "custody/body.h"
 #include "custody/orphans.h"
 #include "held.h"
@@ -72,19 +72,19 @@ static void put_row(struct buf *b, const struct store_held *h)
 {
     const struct store_row *r = &h->row;
 
-    buf_puts(b, b->n > 0 && b->p[b->n - 1] != '[' ? ",{" : "{");
-    member_uuid(b, "uid", &r->key.uid);
-    member_i64(b, "n", r->key.n);
-    member_time(b, "at", r->at_us);
-    member_text(b, "recipient", r->recipient);
-    member_text(b, "sender", r->sender);
-    member_text(b, "from", r->from_address);
-    member_text(b, "subject", r->subject);
-    member_text(b, "verdict", span_of(delivery_verdict_words[r->verdict]));
-    member_text(b, "state", span_of(delivery_state_words[r->state]));
-    member_i64(b, "size", r->size);
-    member_time(b, "keep_until", h->keep_us);
-    buf_putc(b, '}');
+    json_open(b, NULL, '{');
+    json_add_uuid(b, "uid", &r->key.uid);
+    json_add_i64(b, "n", r->key.n);
+    json_add_time(b, "at", r->at_us);
+    json_add_string(b, "recipient", r->recipient);
+    json_add_string(b, "sender", r->sender);
+    json_add_string(b, "from", r->from_address);
+    json_add_string(b, "subject", r->subject);
+    json_add_string(b, "verdict", span_of(delivery_verdict_words[r->verdict]));
+    json_add_string(b, "state", span_of(delivery_state_words[r->state]));
+    json_add_i64(b, "size", r->size);
+    json_add_time(b, "keep_until", h->keep_us);
+    json_close(b, '}');
 }
 
 static void print_row(const struct store_held *h)
@@ -269,9 +269,9 @@ static int write_down(struct cli *c, const char *action, const struct uuid *uid,
     int        rc;
 
     buf_init(&b, 16 << 10);
-    buf_putc(&b, '{');
-    member_text(&b, "recipient", d->recipient);
-    buf_putc(&b, '}');
+    json_open(&b, NULL, '{');
+    json_add_string(&b, "recipient", d->recipient);
+    json_close(&b, '}');
     rc = store_audit_note(c->store, &c->actor, action, "message", uid, body_scope(d), buf_span(&b), e);
     buf_fini(&b);
     return rc;
@@ -339,12 +339,12 @@ static void each_orphan(void *ctx, const struct orphan *o)
     char             uid[UUID_TEXT + 1];
 
     if (v->json) {
-        buf_puts(&v->out, v->out.p[v->out.n - 1] == '[' ? "{" : ",{");
-        member_uuid(&v->out, "uid", &o->uid);
-        member_text(&v->out, "fault", span_of(orphan_kind_words[o->kind]));
-        member_text(&v->out, "why", span_of(o->why));
-        member_key(&v->out, "repaired");
-        buf_puts(&v->out, o->repaired ? "true}" : "false}");
+        json_open(&v->out, NULL, '{');
+        json_add_uuid(&v->out, "uid", &o->uid);
+        json_add_string(&v->out, "fault", span_of(orphan_kind_words[o->kind]));
+        json_add_string(&v->out, "why", span_of(o->why));
+        json_add_bool(&v->out, "repaired", o->repaired);
+        json_close(&v->out, '}');
         return;
     }
     uuid_format(&o->uid, uid);

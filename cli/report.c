@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/fd.h"
+#include "base/json_write.h"
 #include "custody/report.h"
 #include "held.h"
 #include "timeline.h"
@@ -157,21 +158,21 @@ struct listing {
 
 static void put_row(struct buf *b, const struct store_report *r)
 {
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_uuid(b, "id", &r->id);
-    member_text(b, "class", span_of(report_class_words[r->class]));
-    member_text(b, "state", span_of(report_state_words[r->state]));
-    member_text(b, "subject", r->subject);
-    member_text(b, "who", r->who);
-    member_text(b, "for", r->recipient);
-    member_text(b, "channel", r->channel);
-    member_time(b, "created", r->created_us);
-    member_time(b, "changed", r->changed_us);
-    member_i64(b, "attempts", r->attempts);
-    member_text(b, "answer", r->answer);
-    member_text(b, "sender", r->sender);
-    member_text(b, "why", r->why);
-    buf_putc(b, '}');
+    json_open(b, NULL, '{');
+    json_add_uuid(b, "id", &r->id);
+    json_add_string(b, "class", span_of(report_class_words[r->class]));
+    json_add_string(b, "state", span_of(report_state_words[r->state]));
+    json_add_string(b, "subject", r->subject);
+    json_add_string(b, "who", r->who);
+    json_add_string(b, "for", r->recipient);
+    json_add_string(b, "channel", r->channel);
+    json_add_time(b, "created", r->created_us);
+    json_add_time(b, "changed", r->changed_us);
+    json_add_i64(b, "attempts", r->attempts);
+    json_add_string(b, "answer", r->answer);
+    json_add_string(b, "sender", r->sender);
+    json_add_string(b, "why", r->why);
+    json_close(b, '}');
 }
 
 /* What it left behind, on a line of its own where there is something to say. */

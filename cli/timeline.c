@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 
-#include "base/utf8.h"
+#include "base/json_write.h"
 #include "store/release.h"
 #include "store/search.h"
 
@@ -30,56 +30,12 @@ struct time_text time_text(int64_t us)
     return t;
 }
 
-void member_key(struct buf *b, const char *key)
-{
-    if (b->n > 0 && b->p[b->n - 1] != '{' && b->p[b->n - 1] != '[')
-        buf_putc(b, ',');
-    json_put_string(b, span_of(key));
-    buf_putc(b, ':');
-}
-
-void member_text(struct buf *b, const char *key, struct span value)
-{
-    member_key(b, key);
-    json_put_string(b, value);
-}
-
-void member_i64(struct buf *b, const char *key, int64_t value)
-{
-    member_key(b, key);
-    buf_printf(b, "%lld", (long long)value);
-}
-
-void member_time(struct buf *b, const char *key, int64_t us)
-{
-    char text[28];
-
-    clock_format_utc(us, text);
-    member_text(b, key, span_of(text));
-}
-
-void member_uuid(struct buf *b, const char *key, const struct uuid *value)
-{
-    char text[UUID_TEXT + 1];
-
-    uuid_format(value, text);
-    member_text(b, key, span_of(text));
-}
-
-static void member_score(struct buf *b, const char *key, bool has, double score)
-{
-    member_key(b, key);
-    if (has && isfinite(score))
-        buf_printf(b, "%.10g", score);
-    else
-        buf_puts(b, "null");
-}
+static void put_score(struct buf *b, bool has, double score) { json_add_f64(b, "score", has ? score : NAN); }
 
 /* What is JSON already; nothing is an empty list. */
-static void member_raw(struct buf *b, const char *key, struct span json)
+static void put_list(struct buf *b, const char *key, struct span json)
 {
-    member_key(b, key);
-    buf_put(b, json.n > 0 ? json : SPAN("[]"));
+    json_add_json(b, key, json.n > 0 ? json : SPAN("[]"));
 }
 
 /* ---- reading ---- */
@@ -280,119 +236,111 @@ int timeline_print(struct cli *c, const struct uuid *uid, struct err *e)
 
 static void put_message(struct buf *b, const struct store_message *m)
 {
-    member_uuid(b, "uid", &m->uid);
-    member_time(b, "at", m->at_us);
-    member_text(b, "direction", span_of(direction_names[m->direction]));
-    member_text(b, "listener", m->listener);
-    member_text(b, "queue_id", m->queue_id);
-    member_text(b, "ip", m->ip);
-    member_text(b, "helo", m->helo);
-    member_text(b, "host", m->host);
-    member_text(b, "tls", m->tls);
-    member_text(b, "user", m->auth_user);
-    member_text(b, "sender", m->sender);
-    member_text(b, "from", m->from_address);
-    member_text(b, "from_name", m->from_name);
-    member_text(b, "subject", m->subject);
-    member_text(b, "message_id", m->message_id);
-    member_i64(b, "size", m->size);
-    member_score(b, "score", m->has_score, m->score);
-    member_raw(b, "symbols", m->symbols);
-    member_raw(b, "attachments", m->attachments);
-    member_text(b, "inbound", m->inbound);
+    json_add_uuid(b, "uid", &m->uid);
+    json_add_time(b, "at", m->at_us);
+    json_add_string(b, "direction", span_of(direction_names[m->direction]));
+    json_add_string(b, "listener", m->listener);
+    json_add_string(b, "queue_id", m->queue_id);
+    json_add_string(b, "ip", m->ip);
+    json_add_string(b, "helo", m->helo);
+    json_add_string(b, "host", m->host);
+    json_add_string(b, "tls", m->tls);
+    json_add_string(b, "user", m->auth_user);
+    json_add_string(b, "sender", m->sender);
+    json_add_string(b, "from", m->from_address);
+    json_add_string(b, "from_name", m->from_name);
+    json_add_string(b, "subject", m->subject);
+    json_add_string(b, "message_id", m->message_id);
+    json_add_i64(b, "size", m->size);
+    put_score(b, m->has_score, m->score);
+    put_list(b, "symbols", m->symbols);
+    put_list(b, "attachments", m->attachments);
+    json_add_string(b, "inbound", m->inbound);
 }
 
 static void put_custody(struct buf *b, const struct store_timeline *t)
 {
-    member_key(b, "custody");
     if (!t->has_custody) {
-        buf_puts(b, "null");
+        json_add_null(b, "custody");
         return;
     }
-    buf_putc(b, '{');
-    member_text(b, "place", span_of(custody_place_words[t->custody.place]));
-    member_i64(b, "bytes", t->custody.bytes);
-    member_text(b, "key", t->custody.key_id);
-    member_time(b, "keep_until", t->custody.keep_us);
-    member_key(b, "copy");
-    buf_puts(b, t->custody.copy ? "true" : "false");
-    buf_putc(b, '}');
+    json_open(b, "custody", '{');
+    json_add_string(b, "place", span_of(custody_place_words[t->custody.place]));
+    json_add_i64(b, "bytes", t->custody.bytes);
+    json_add_string(b, "key", t->custody.key_id);
+    json_add_time(b, "keep_until", t->custody.keep_us);
+    json_add_bool(b, "copy", t->custody.copy);
+    json_close(b, '}');
 }
 
 static void put_rule(struct buf *b, const struct view *v, const struct store_delivery *d)
 {
     struct span name;
 
-    member_key(b, "rule");
     if (!d->has_rule) {
-        buf_puts(b, "null");
+        json_add_null(b, "rule");
         return;
     }
-    buf_putc(b, '{');
-    member_uuid(b, "id", &d->rule);
     name = rule_name(v, &d->rule);
-    member_key(b, "name");
-    if (name.n > 0)
-        json_put_string(b, name);
-    else
-        buf_puts(b, "null");
-    buf_putc(b, '}');
+    json_open(b, "rule", '{');
+    json_add_uuid(b, "id", &d->rule);
+    json_add_text(b, "name", name.n > 0 ? name : SPAN_NONE);
+    json_close(b, '}');
 }
 
 static void put_release(struct buf *b, const struct store_release *r)
 {
-    member_key(b, "release");
     if (r == NULL) {
-        buf_puts(b, "null");
+        json_add_null(b, "release");
         return;
     }
-    buf_putc(b, '{');
-    member_text(b, "state", span_of(release_state_words[r->state]));
-    member_i64(b, "attempt", r->attempt);
-    member_time(b, "requested", r->requested_us);
-    member_time(b, "changed", r->changed_us);
-    member_text(b, "by", span_of(r->requested_by));
-    member_text(b, "queue_id", span_of(r->queue_id));
-    member_i64(b, "code", r->code);
-    member_text(b, "reply", span_of(r->reply));
-    buf_putc(b, '}');
+    json_open(b, "release", '{');
+    json_add_string(b, "state", span_of(release_state_words[r->state]));
+    json_add_i64(b, "attempt", r->attempt);
+    json_add_time(b, "requested", r->requested_us);
+    json_add_time(b, "changed", r->changed_us);
+    json_add_string(b, "by", span_of(r->requested_by));
+    json_add_string(b, "queue_id", span_of(r->queue_id));
+    json_add_i64(b, "code", r->code);
+    json_add_string(b, "reply", span_of(r->reply));
+    json_close(b, '}');
 }
 
 static void put_attempt(struct buf *b, const struct store_attempt *a)
 {
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_time(b, "at", a->at_us);
-    member_text(b, "queue_id", a->queue_id);
-    member_text(b, "final_recipient", a->final_recipient);
-    member_text(b, "host", a->host);
-    member_text(b, "ip", a->ip);
-    member_i64(b, "port", a->port);
-    member_text(b, "tls", a->tls);
-    member_text(b, "dsn", a->dsn);
-    member_i64(b, "code", a->code);
-    member_text(b, "response", a->response);
-    buf_putc(b, '}');
+    json_open(b, NULL, '{');
+    json_add_time(b, "at", a->at_us);
+    json_add_string(b, "queue_id", a->queue_id);
+    json_add_string(b, "final_recipient", a->final_recipient);
+    json_add_string(b, "host", a->host);
+    json_add_string(b, "ip", a->ip);
+    json_add_i64(b, "port", a->port);
+    json_add_string(b, "tls", a->tls);
+    json_add_string(b, "dsn", a->dsn);
+    json_add_i64(b, "code", a->code);
+    json_add_string(b, "response", a->response);
+    json_close(b, '}');
 }
 
 static void put_delivery(struct buf *b, const struct view *v, const struct store_timeline_delivery *d)
 {
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_i64(b, "n", d->n);
-    member_text(b, "recipient", d->delivery.recipient);
-    member_text(b, "verdict", span_of(delivery_verdict_words[d->delivery.verdict]));
-    member_text(b, "state", span_of(delivery_state_words[d->delivery.state]));
-    member_text(b, "status", span_of(delivery_status_words[d->status]));
-    member_score(b, "score", d->delivery.has_score, d->delivery.score);
+    json_open(b, NULL, '{');
+    json_add_i64(b, "n", d->n);
+    json_add_string(b, "recipient", d->delivery.recipient);
+    json_add_string(b, "verdict", span_of(delivery_verdict_words[d->delivery.verdict]));
+    json_add_string(b, "state", span_of(delivery_state_words[d->delivery.state]));
+    json_add_string(b, "status", span_of(delivery_status_words[d->status]));
+    put_score(b, d->delivery.has_score, d->delivery.score);
     put_rule(b, v, &d->delivery);
-    member_text(b, "layer", d->delivery.layer);
-    member_raw(b, "matches", d->delivery.trace);
-    member_text(b, "answer", d->answer);
+    json_add_string(b, "layer", d->delivery.layer);
+    put_list(b, "matches", d->delivery.trace);
+    json_add_string(b, "answer", d->answer);
     put_release(b, release_of(v, d->n));
-    member_key(b, "attempts");
-    buf_putc(b, '[');
+    json_open(b, "attempts", '[');
     for (size_t i = 0; i < d->nattempts; i++)
         put_attempt(b, &d->attempts[i]);
-    buf_puts(b, "]}");
+    json_close(b, ']');
+    json_close(b, '}');
 }
 
 int timeline_put_json(struct cli *c, const struct uuid *uid, struct buf *b, struct err *e)
@@ -401,20 +349,17 @@ int timeline_put_json(struct cli *c, const struct uuid *uid, struct buf *b, stru
 
     if (read_view(c, uid, &v, e) < 0)
         return -1;
-    buf_putc(b, '{');
+    json_open(b, NULL, '{');
     put_message(b, &v.t.message);
     put_custody(b, &v.t);
-    member_key(b, "queue_ids");
-    buf_putc(b, '[');
-    for (size_t i = 0; i < v.t.nlinks; i++) {
-        buf_puts(b, i > 0 ? "," : "");
-        json_put_string(b, v.t.links[i].queue_id);
-    }
-    buf_putc(b, ']');
-    member_key(b, "deliveries");
-    buf_putc(b, '[');
+    json_open(b, "queue_ids", '[');
+    for (size_t i = 0; i < v.t.nlinks; i++)
+        json_add_string(b, NULL, v.t.links[i].queue_id);
+    json_close(b, ']');
+    json_open(b, "deliveries", '[');
     for (size_t i = 0; i < v.t.ndeliveries; i++)
         put_delivery(b, &v, &v.t.deliveries[i]);
-    buf_puts(b, "]}");
+    json_close(b, ']');
+    json_close(b, '}');
     return 0;
 }

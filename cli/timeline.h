@@ -9,13 +9,6 @@
 int timeline_print(struct cli *c, const struct uuid *uid, struct err *e);
 int timeline_put_json(struct cli *c, const struct uuid *uid, struct buf *json, struct err *e);
 
-/* Members of a JSON object, with the comma that they may need. An empty text is "". */
-void member_key(struct buf *b, const char *key);
-void member_text(struct buf *b, const char *key, struct span value);
-void member_i64(struct buf *b, const char *key, int64_t value);
-void member_time(struct buf *b, const char *key, int64_t us); /* RFC 3339 */
-void member_uuid(struct buf *b, const char *key, const struct uuid *value);
-
 /* "2026-11-22 02:47:29": UTC. */
 struct time_text {
     char text[20];

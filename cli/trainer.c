@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "cli.h"
+#include "base/json_write.h"
 #include "net/bayes.h"
 #include "store/report.h"
 #include "timeline.h"
@@ -109,49 +110,45 @@ static void print_status(const struct settings *s, const struct status *st)
 
 static void put_known(struct buf *b, const struct learn_known *k, int64_t needed)
 {
-    member_i64(b, "spam", k->spam);
-    member_i64(b, "ham", k->ham);
-    member_i64(b, "needed", needed);
-    member_i64(b, "more_spam", k->spam < needed ? needed - k->spam : 0);
-    member_i64(b, "more_ham", k->ham < needed ? needed - k->ham : 0);
-    member_key(b, "acts");
-    buf_puts(b, bayes_acts(k, needed) ? "true" : "false");
+    json_add_i64(b, "spam", k->spam);
+    json_add_i64(b, "ham", k->ham);
+    json_add_i64(b, "needed", needed);
+    json_add_i64(b, "more_spam", k->spam < needed ? needed - k->spam : 0);
+    json_add_i64(b, "more_ham", k->ham < needed ? needed - k->ham : 0);
+    json_add_bool(b, "acts", bayes_acts(k, needed));
 }
 
 static void put_view(struct buf *b, const struct bayes_view *v, int64_t needed)
 {
-    buf_puts(b, b->p[b->n - 1] == '[' ? "{" : ",{");
-    member_text(b, v->backend ? "url" : "from", span_of(v->from));
-    member_key(b, "up");
-    buf_puts(b, v->up ? "true" : "false");
+    json_open(b, NULL, '{');
+    json_add_string(b, v->backend ? "url" : "from", span_of(v->from));
+    json_add_bool(b, "up", v->up);
     if (v->counted)
         put_known(b, &v->known, needed);
     if (v->why.text[0] != '\0')
-        member_text(b, "error", span_of(v->why.text));
-    buf_putc(b, '}');
+        json_add_string(b, "error", span_of(v->why.text));
+    json_close(b, '}');
 }
 
 static void put_views(struct buf *b, const struct status *st, const char *key, bool backends)
 {
-    member_key(b, key);
-    buf_putc(b, '[');
+    json_open(b, key, '[');
     for (size_t i = 0; i < st->nviews; i++)
         if (st->views[i].backend == backends)
             put_view(b, &st->views[i], st->needed);
-    buf_putc(b, ']');
+    json_close(b, ']');
 }
 
 static void put_people(struct buf *b, const struct status *st)
 {
-    member_key(b, "people");
-    buf_putc(b, '[');
+    json_open(b, "people", '[');
     for (int i = 0; i < st->npeople; i++) {
-        buf_puts(b, i > 0 ? ",{" : "{");
-        member_text(b, "name", st->people[i].name);
+        json_open(b, NULL, '{');
+        json_add_string(b, "name", st->people[i].name);
         put_known(b, &st->people[i].known, st->needed);
-        buf_putc(b, '}');
+        json_close(b, '}');
     }
-    buf_putc(b, ']');
+    json_close(b, ']');
 }
 
 static int print_json(const struct status *st, struct err *e)
@@ -160,16 +157,16 @@ static int print_json(const struct status *st, struct err *e)
     int        rc = 0;
 
     buf_init(&b, JSON_MAX);
-    buf_putc(&b, '{');
+    json_open(&b, NULL, '{');
     for (size_t i = 0; report_state_words[i] != NULL; i++)
-        member_i64(&b, report_state_words[i], st->of[i]);
+        json_add_i64(&b, report_state_words[i], st->of[i]);
     if (st->oldest_us != INT64_MAX)
-        member_time(&b, "oldest", st->oldest_us);
+        json_add_time(&b, "oldest", st->oldest_us);
     put_views(&b, st, "backends", true);
     put_views(&b, st, "bayes", false);
     if (st->people != NULL)
         put_people(&b, st);
-    buf_putc(&b, '}');
+    json_close(&b, '}');
     if (b.failed)
         rc = err_set(e, ERR_LIMIT, "that is too much to print at once");
     else

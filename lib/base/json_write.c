@@ -34,6 +34,12 @@ void json_add_text(struct buf *b, const char *key, struct span value)
         json_put_string(b, value);
 }
 
+void json_add_string(struct buf *b, const char *key, struct span value)
+{
+    begin(b, key);
+    json_put_string(b, value);
+}
+
 void json_add_str(struct buf *b, const char *key, const char *value) { json_add_text(b, key, span_of(value)); }
 
 void json_add_i64(struct buf *b, const char *key, int64_t value)

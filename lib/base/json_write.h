@@ -8,10 +8,11 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-void json_open(struct buf *b, const char *key, char bracket);          /* '{' or '[' */
-void json_close(struct buf *b, char bracket);                          /* '}' or ']' */
-void json_add_text(struct buf *b, const char *key, struct span value); /* {NULL, 0}: null */
-void json_add_str(struct buf *b, const char *key, const char *value);  /* NULL: null */
+void json_open(struct buf *b, const char *key, char bracket);            /* '{' or '[' */
+void json_close(struct buf *b, char bracket);                            /* '}' or ']' */
+void json_add_text(struct buf *b, const char *key, struct span value);   /* {NULL, 0}: null */
+void json_add_string(struct buf *b, const char *key, struct span value); /* {NULL, 0}: "" */
+void json_add_str(struct buf *b, const char *key, const char *value);    /* NULL: null */
 void json_add_i64(struct buf *b, const char *key, int64_t value);
 void json_add_f64(struct buf *b, const char *key, double value); /* NAN, infinities: null */
 void json_add_bool(struct buf *b, const char *key, bool value);
