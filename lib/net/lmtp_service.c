@@ -94,6 +94,7 @@ static enum woken wait_for(const struct session *x, short events, int64_t deadli
     }
 }
 
+/* Who does not read what is said cannot be waited for at the end: what they have handed over they send again. */
 static int flush(struct session *x)
 {
     int64_t deadline_us = clock_mono_us() + LMTP_IDLE_MS * INT64_C(1000);
@@ -104,33 +105,35 @@ static int flush(struct session *x)
 
         if (n > 0)
             at += (size_t)n;
-        else if (errno != EINTR && (errno != EAGAIN || wait_for(x, POLLOUT, deadline_us) == WOKEN_LATE))
+        else if (errno != EINTR && (errno != EAGAIN || wait_for(x, POLLOUT, deadline_us) != WOKEN))
             return -1;
     }
     buf_clear(&x->out);
     return 0;
 }
 
-/* 1: bytes came; 0: the client has hung up; -1: it is to end, and the reason is in out, or the connection is gone. */
+/* 1: bytes came; 0: the client has hung up; -1: it is to end, and the reason is in out, or the connection is gone. It looks at the time and
+ * at the end of all first: who sends without pause would never let it wait. */
 static int receive(struct session *x)
 {
     char *to = buf_reserve(&x->in, READ_SIZE);
 
-    for (;;) {
-        ssize_t n = to != NULL ? recv(x->fd, to, READ_SIZE, 0) : -1;
+    while (to != NULL) {
+        switch (wait_for(x, POLLIN, x->deadline_us)) {
+        case WOKEN: break;
+        case WOKEN_LATE: lmtp_server_quit(&x->server, "that took too long", &x->out); return -1;
+        case WOKEN_STOP: lmtp_server_quit(&x->server, "going down", &x->out); return -1;
+        }
+        ssize_t n = recv(x->fd, to, READ_SIZE, 0);
 
         if (n >= 0) {
             x->in.n += (size_t)n;
             return n > 0;
         }
-        if (to == NULL || (errno != EAGAIN && errno != EINTR))
+        if (errno != EAGAIN && errno != EINTR)
             return -1;
-        switch (wait_for(x, POLLIN, x->deadline_us)) {
-        case WOKEN: continue;
-        case WOKEN_LATE: lmtp_server_quit(&x->server, "that took too long", &x->out); return -1;
-        case WOKEN_STOP: lmtp_server_quit(&x->server, "going down", &x->out); return -1;
-        }
     }
+    return -1;
 }
 
 /* ---- a session ---- */
