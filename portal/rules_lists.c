@@ -2,7 +2,8 @@
  *
  * A list is what the policy's rules of that action add up to that are no more than lists themselves (rules/plain.h): the quick bar makes
  * such, an import does, and what is added here goes into one that is named as the list is. Taken out is an entry wherever it stands; a
- * rule that nothing is left of goes. One transaction. */
+ * rule that nothing is left of goes. A change is a difference, made in one transaction to the list as it is then: of two people who edit it
+ * at the same moment neither takes away what the other added. */
 #include <stdlib.h>
 
 #include "base/map.h"
@@ -11,6 +12,7 @@
 #include "rules/import.h"
 #include "rules/plain.h"
 #include "rules_order.h"
+#include "store/change.h"
 #include "store/setting.h"
 
 #define PAGE_DEFAULT 1000
@@ -251,7 +253,7 @@ struct change_body {
     struct field_texts add, remove;
     bool               reset, confirm;
 };
-enum { CHANGE_ACTION, CHANGE_POLICY };
+enum { BODY_ACTION, BODY_POLICY };
 static const struct field change_fields[] = {
     {"action", FIELD_WORD, FIELD_REQUIRED, 0, 0, rule_action_words, offsetof(struct change_body, action),
      "allow or block."},
@@ -421,7 +423,7 @@ static int change_in(struct list *l, const struct change_body *in, struct change
 {
     size_t there;
 
-    if (read_list(l, e) < 0)
+    if (store_change_hold(l->call->store, e) < 0 || read_list(l, e) < 0)
         return -1;
     there = l->by_key.n;
     out->removed = arena_array(&l->arena, there + 1, sizeof *out->removed);
@@ -469,7 +471,7 @@ static int change_list(struct call *c, struct err *e)
 
     if (rules_permit(c, true, e) < 0)
         return -1;
-    if (list_init(&l, c, in->action, field_given(in, CHANGE_POLICY) ? &in->policy : NULL, e) == 0 &&
+    if (list_init(&l, c, in->action, field_given(in, BODY_POLICY) ? &in->policy : NULL, e) == 0 &&
         store_begin(c->store, e) == 0) {
         rc = change_in(&l, in, &out, e);
         if (rc < 0)

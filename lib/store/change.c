@@ -9,6 +9,7 @@ const char *const change_kind_words[] = {"rule",    "policy",  "assignment", "se
                                          "mailbox", "address", "api_key",    "sender",  NULL};
 
 static const char take_sql[] = "UPDATE change_head SET seq = seq + $1 WHERE one = 1 RETURNING seq";
+static const char hold_sql[] = "UPDATE change_head SET seq = seq WHERE one = 1";
 static const char insert_sql[] = "INSERT INTO change (seq, kind, scope_kind, scope_id, object_id, at_us)"
                                  " VALUES ($1, $2, $3, $4, $5, $6)";
 static const char trim_sql[] = "DELETE FROM change WHERE seq <= $1 OR at_us < $2";
@@ -51,6 +52,8 @@ static int trim(struct store *s, int64_t seq, int64_t n, int64_t now_us, struct 
         return 0;
     return db_run(s->main, trim_sql, vals, COUNT(vals), NULL, e);
 }
+
+int store_change_hold(struct store *s, struct err *e) { return db_run(s->main, hold_sql, NULL, 0, NULL, e); }
 
 int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
                       struct err *e)

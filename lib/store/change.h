@@ -47,7 +47,10 @@ int store_changes(struct store *s, int64_t after_seq, bool *gap_out, store_chang
  * for each other, so that what they check still holds when they write. */
 int store_change_note(struct store *s, enum change_kind kind, struct store_scope scope, const struct uuid *object,
                       struct err *e);
-/* The same for many whole scopes at once, which takes their numbers in one go. */
+/* The wait alone, before a number is taken: for who reads, in their transaction, what they will write back changed. What is read
+ * behind it stays as it is until they commit. */
+int store_change_hold(struct store *s, struct err *e);
+/* store_change_note() for many whole scopes at once, which takes their numbers in one go. */
 int store_change_note_scopes(struct store *s, enum change_kind kind, const struct store_scope *scopes, size_t n,
                              struct err *e);
 

@@ -367,7 +367,8 @@ int store_rule_add(struct store *s, const struct actor *by, const struct store_r
 static int look_before(struct store *s, const struct actor *by, struct uuid id, struct arena *a, struct store_rule *out,
                        struct store_policy *policy_out, struct err *e)
 {
-    if (store_rule_get(s, id, a, out, e) < 0 || store_policy_get(s, out->policy, policy_out, e) < 0)
+    if (store_change_hold(s, e) < 0 || store_rule_get(s, id, a, out, e) < 0 ||
+        store_policy_get(s, out->policy, policy_out, e) < 0)
         return -1;
     if (policy_out->scope.kind == SCOPE_GLOBAL && !by->admin)
         return err_set(e, ERR_DENIED, "global rules are the operator's");

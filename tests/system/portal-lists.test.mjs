@@ -118,6 +118,13 @@ test("a change of a list is made whole or not at all, and says which line is wro
     assert.equal((await change(anna, A, "block", { add: ["/^a/"] })).status, 403, "a regex is for who may write them");
 });
 
+test("two people who edit one list at the same moment keep what the other added", async () => {
+    const entries = (name) => Array.from({ length: 10 }, (_, i) => `${name}${i}@pest.example`);
+    ok(await change(anna, A, "block", { add: ["first@pest.example"] }));
+    await Promise.all([[anna, "anna"], [owen, "owen"]].flatMap(([who, name]) => entries(name).map(async (e) => ok(await change(who, A, "block", { add: [e] })))));
+    assert.deepEqual(await list(anna, A, "block"), ["first@pest.example", ...entries("anna"), ...entries("owen")].sort());
+});
+
 test("ten thousand entries fit into a list, and come back page by page", async () => {
     const many = Array.from({ length: 10500 }, (_, i) => `s${String(i).padStart(5, "0")}@bulk.example`);
     ok(await change(anna, A, "block", { add: many }));

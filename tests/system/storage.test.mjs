@@ -5,7 +5,7 @@ import { copyFileSync, mkdirSync, openSync, renameSync, rmSync, statfsSync, writ
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { askHttp, askSpamd, canConnect, http, isRoot, makeSite, must, program, removeDir, run, sleep, start, startPostgres, startRelay, startRulesd, tempDir,
+import { askHttp, askSpamd, canConnect, http, isRoot, makeSite, must, program, removeDir, run, signIn, sleep, start, startPortal, startPostgres, startRelay, startRulesd, tempDir,
     waitFor } from "./lib/index.mjs";
 import { furnish, mail, numbers } from "./lib/household.mjs";
 
@@ -121,6 +121,27 @@ describe("two rulesd on one PostgreSQL", () => {
         await waitFor("12 hits", async () => /hits +12,/.test(await one.must("rule", "show", id)), { everyMs: 200 });
         await sleep(1500); // nothing is written twice
         assert.match(await two.must("rule", "show", id), /hits +12,/);
+    });
+
+    test("two people who edit one list of senders at the same moment keep what the other added", async () => {
+        await startPortal(one);
+        try {
+            await one.must("account", "add", "ann@ours.example");
+            const [here, there] = [await signIn(one, "ann@ours.example"), await signIn(one, "ann@ours.example")], path = "/scopes/mailbox:ann@ours.example/lists";
+            const change = async (who, add, remove = []) => { const r = await who.post(path, { action: "block", add, remove }); assert.equal(r.status, 200, r.text); };
+            await change(here, ["first@pest.example"]);
+            // Both have begun, and wait, before one of them may go on.
+            const held = pg.psql(`DO $$ BEGIN
+                UPDATE postern.change_head SET seq = seq;
+                FOR i IN 1..1000 LOOP
+                    PERFORM pg_sleep(0.01), pg_stat_clear_snapshot();
+                    EXIT WHEN (SELECT COUNT(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock') >= 2;
+                END LOOP;
+            END $$`);
+            await waitFor("the feed to be held", async () => (await pg.psql("SELECT 1 FROM pg_locks l JOIN pg_class c ON c.oid = l.relation WHERE c.relname = 'change_head' AND mode = 'RowExclusiveLock'")).trim() !== "");
+            await Promise.all([change(here, ["here@pest.example"]), change(there, ["there@pest.example"], ["first@pest.example"]), held]);
+            assert.deepEqual((await here.get(`${path}?action=block`)).body.items.map((i) => i.entry), ["here@pest.example", "there@pest.example"]);
+        } finally { await one.stopPortal(); }
     });
 });
 

@@ -198,11 +198,12 @@ static void old_changes_are_forgotten_by_themselves(void **state)
     db_rows_free(&r);
 }
 
+enum { WRITERS = 2, EACH = 60 };
+
 /* Two processes write; a reader that follows the feed meanwhile must never see a number after a later one, nor a
  * hole that is filled behind its back. */
 static void two_writers_and_a_reader_agree_on_the_order(void **state)
 {
-    enum { WRITERS = 2, EACH = 60 };
     struct world      *w = world_of(state);
     struct store_scope scope = store_scope_domain(add_domain(w, "ours.example"));
     struct uuid        policy = policy_id(w, scope, POLICY_RULES);
@@ -237,6 +238,51 @@ static void two_writers_and_a_reader_agree_on_the_order(void **state)
     assert_int_equal(count_rules(w, scope), WRITERS * EACH);
 }
 
+/* Reads a rule's priority and writes it back one higher, in one transaction. */
+static void raise_priority(struct world *w, struct store *s, struct uuid id)
+{
+    struct store_rule r;
+    struct arena      a;
+
+    arena_init(&a, 1 << 20);
+    OK(w, store_begin(s, &w->e));
+    OK(w, store_change_hold(s, &w->e));
+    OK(w, store_rule_get(s, id, &a, &r, &w->e));
+    r.priority++;
+    OK(w, store_rule_set(s, &root, &r, &w->e));
+    OK(w, store_commit(s, &w->e));
+    arena_fini(&a);
+}
+
+static void who_reads_behind_the_hold_loses_nobodys_change(void **state)
+{
+    struct world *w = world_of(state);
+    struct uuid   id = add_rule(w, policy_id(w, store_scope_domain(add_domain(w, "ours.example")), POLICY_RULES), "r");
+    struct store_rule r;
+    struct arena      a;
+    pid_t             pids[WRITERS];
+    int               status;
+
+    for (int i = 0; i < WRITERS; i++) {
+        struct store *s;
+
+        if ((pids[i] = fork()) != 0)
+            continue;
+        s = open_store(w);
+        for (int k = 0; k < EACH; k++)
+            raise_priority(w, s, id);
+        _exit(0);
+    }
+    for (int i = 0; i < WRITERS; i++) {
+        waitpid(pids[i], &status, 0);
+        assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    arena_init(&a, 1 << 20);
+    OK(w, store_rule_get(w->more, id, &a, &r, &w->e));
+    assert_int_equal(r.priority, RULE_PRIORITY + WRITERS * EACH);
+    arena_fini(&a);
+}
+
 static void a_change_wakes_who_waits_for_it(void **state)
 {
     struct world *w = world_of(state);
@@ -253,13 +299,10 @@ static void a_change_wakes_who_waits_for_it(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(every_change_of_a_verdict_is_told_with_its_scope),
-        STORE(counting_does_not_move_the_feed),
-        STORE(what_failed_or_was_rolled_back_is_not_told),
-        STORE(who_is_too_far_behind_is_told_to_start_again),
-        STORE(old_changes_are_forgotten_by_themselves),
-        STORE(two_writers_and_a_reader_agree_on_the_order),
-        STORE(a_change_wakes_who_waits_for_it),
+        STORE(every_change_of_a_verdict_is_told_with_its_scope), STORE(counting_does_not_move_the_feed),
+        STORE(what_failed_or_was_rolled_back_is_not_told),       STORE(who_is_too_far_behind_is_told_to_start_again),
+        STORE(old_changes_are_forgotten_by_themselves),          STORE(two_writers_and_a_reader_agree_on_the_order),
+        STORE(who_reads_behind_the_hold_loses_nobodys_change),   STORE(a_change_wakes_who_waits_for_it),
     };
 
     return run_on_both(tests, COUNT(tests));
