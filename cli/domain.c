@@ -5,6 +5,7 @@
 #include "base/fd.h"
 #include "cli.h"
 #include "mail/address.h"
+#include "net/smtp_client.h"
 #include "store/domain_admin.h"
 
 /* What both add and set take. NULL: not given. */
@@ -19,7 +20,8 @@ struct domain_options {
     {"kind", "local|relay|sdr", .text = &(o).kind, .help = "where its mailboxes are"},                                 \
         {"state", "active|pending|disabled", .text = &(o).state, .help = "disabled: its mail is not judged"},          \
         {"delimiter", "CHAR|off", .text = &(o).delimiter, .help = "between a mailbox and its +tag"},                   \
-        {"route", "URL", .text = &(o).route, .help = "delivery route of its own"},                                     \
+        {"route", "URL", .text = &(o).route,                                                                           \
+         .help = "its own mail server, smtp://HOST:PORT; empty: as all mail goes"},                                    \
         {"at-block", "reject|quarantine|discard|tag", .text = &(o).at_block, .help = "what a block does"},             \
         {"at-reject", "reject|quarantine|discard|tag", .text = &(o).at_reject,                                         \
          .help = "what happens to a score from the threshold reject on"},                                              \
@@ -40,6 +42,16 @@ struct domain_options {
     {                                                                                                                  \
         "mailbox-rules-max", "N", .text = &(o).mailbox_rules_max, .help = "rules of each of its mailboxes"             \
     }
+
+/* Empty: where all mail goes. */
+static int read_route(const char *text, struct store_domain *d, struct err *e)
+{
+    if (text[0] != '\0' && smtp_client_check(text, e) < 0)
+        return err_wrap(e, "--route");
+    if ((size_t)snprintf(d->route, sizeof d->route, "%s", text) >= sizeof d->route)
+        return err_set(e, ERR_INVALID, "--route is longer than %zu bytes", sizeof d->route - 1);
+    return 0;
+}
 
 static int read_row(const struct domain_options *o, struct store_domain *d, struct err *e)
 {
@@ -62,9 +74,7 @@ static int read_row(const struct domain_options *o, struct store_domain *d, stru
             return err_set(e, ERR_INVALID, "--delimiter is one of + - _ . = # or off");
         d->delimiter = off ? 0 : o->delimiter[0];
     }
-    if (o->route != NULL && (size_t)snprintf(d->route, sizeof d->route, "%s", o->route) >= sizeof d->route)
-        return err_set(e, ERR_INVALID, "--route is longer than %zu bytes", sizeof d->route - 1);
-    return 0;
+    return o->route != NULL ? read_route(o->route, d, e) : 0;
 }
 
 static int read_switch(const char *text, const char *what, int *out, struct err *e)

@@ -78,7 +78,7 @@ static int write_down(struct sending *x, struct err *e)
     return rc;
 }
 
-/* A route may also be no more than a next hop for rules to look at ("192.0.2.9:25"): then its mail goes where all goes. */
+/* Routes were not always checked: one that is no more than a next hop for rules to look at ("192.0.2.9:25") sends its mail where all goes. */
 static const char *url_of(const struct sending *x)
 {
     const char *route = x->domain.route;

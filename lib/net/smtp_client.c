@@ -98,20 +98,32 @@ static bool is_local(const char *host)
     return ip_cmp(&ip, &v6) == 0 || (ip_is_v4(&ip) && ip.b[12] == 127);
 }
 
-static int parse_parts(struct smtp_client *c, CURLU *u)
+#define HOW_WRITTEN "a mail server is written smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:/PATH"
+
+/* Never says the address itself: it may have a password. */
+static int not_so(struct err *e, const char *why) { return err_set(e, ERR_INVALID, "%s: " HOW_WRITTEN, why); }
+
+static int read_scheme(struct smtp_client *c, const char *scheme, struct err *e)
+{
+    c->lmtp = strcmp(scheme, "lmtp") == 0;
+    c->tls_only = strcmp(scheme, "smtps") == 0;
+    if (c->lmtp || c->tls_only || strcmp(scheme, "smtp") == 0)
+        return 0;
+    return err_set(e, ERR_INVALID, "\"%.20s\" is no way to a mail server: " HOW_WRITTEN, scheme);
+}
+
+static int parse_parts(struct smtp_client *c, CURLU *u, struct err *e)
 {
     char *scheme = url_part(u, CURLUPART_SCHEME, 0), *port = url_part(u, CURLUPART_PORT, 0);
-    bool  known = false;
+    int   rc;
 
     c->host = url_part(u, CURLUPART_HOST, 0);
     c->user = url_part(u, CURLUPART_USER, CURLU_URLDECODE);
     c->password = url_part(u, CURLUPART_PASSWORD, CURLU_URLDECODE);
-    if (scheme != NULL && c->host != NULL && c->host[0] != '\0') {
-        c->lmtp = strcmp(scheme, "lmtp") == 0;
-        c->tls_only = strcmp(scheme, "smtps") == 0;
-        known = c->lmtp || c->tls_only || strcmp(scheme, "smtp") == 0;
-    }
-    if (known) {
+    rc = read_scheme(c, scheme != NULL ? scheme : "", e);
+    if (rc == 0 && (c->host == NULL || c->host[0] == '\0'))
+        rc = not_so(e, "there is no host in it");
+    if (rc == 0) {
         const char *fallback = c->lmtp ? "24" : c->tls_only ? "465" : "25";
         size_t      size = strlen(c->host) + 600;
 
@@ -124,15 +136,16 @@ static int parse_parts(struct smtp_client *c, CURLU *u)
     }
     free(scheme);
     free(port);
-    return known ? 0 : -1;
+    return rc;
 }
 
 static int parse_url(struct smtp_client *c, const char *url, struct err *e)
 {
     struct span text = span_head(span_of(url), span_chr(span_of(url), '?'));
     char       *bare;
+    CURLUcode   how;
     CURLU      *u;
-    int         rc = -1;
+    int         rc;
 
     if (span_starts(text, SPAN("lmtp+unix:/"))) {
         c->path = span_strdup(span_skip(text, 10));
@@ -141,17 +154,16 @@ static int parse_url(struct smtp_client *c, const char *url, struct err *e)
         c->lmtp = c->local = true;
         return 0;
     }
+    if (span_find(text, SPAN("://")) == text.n)
+        return not_so(e, "there is no \"://\" in it");
     bare = span_strdup(text);
     if ((u = curl_url()) == NULL)
         panic("out of memory");
-    if (curl_url_set(u, CURLUPART_URL, bare, CURLU_NON_SUPPORT_SCHEME) == CURLUE_OK)
-        rc = parse_parts(c, u);
+    how = curl_url_set(u, CURLUPART_URL, bare, CURLU_NON_SUPPORT_SCHEME);
+    rc = how == CURLUE_OK ? parse_parts(c, u, e) : not_so(e, curl_url_strerror(how));
     curl_url_cleanup(u);
     free(bare);
-    return rc == 0 ? 0
-                   : err_set(e, ERR_INVALID,
-                             "a mail server is written smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or "
-                             "lmtp+unix:/PATH");
+    return rc;
 }
 
 /* This machine's name, or what stands for it: it becomes part of a URL. */

@@ -153,8 +153,21 @@ function suite(makeConfig) {
         await must("domain", "add", "routed.example", "--route", "smtp://MX.inner.example:25");
         await must("rule", "add", "--scope", "domain:routed.example", "--flow", "to", "block", "--host", "*.inner.example");
         assert.equal((await explain(site, ["--rcpt", "a@routed.example"], mail("hello.eml"))).verdict, "block");
-        await must("domain", "set", "routed.example", "--route", "192.0.2.9:25");
+        await must("domain", "set", "routed.example", "--route", "smtp://192.0.2.9:25");
         assert.equal((await explain(site, ["--rcpt", "a@routed.example"], mail("hello.eml"))).verdict, "none");
+        await must("domain", "set", "routed.example", "--route", "");
+    });
+
+    test("a route that no mail could take is refused, with what is wrong with it", async () => {
+        await must("domain", "add", "astray.example");
+        for (const [route, wrong] of [["192.0.2.9:25", /--route: there is no ":\/\/" in it: a mail server is written smtp:\/\/HOST:PORT/], ["ftp://mx.inner.example", /"ftp" is no way to a mail server/], ["smtp://mx.inner.example:99999", /--route: Port number/], ["smtp://me:secret@:25", /^(?!.*secret)/]]) {
+            const { code, stderr } = await site.postern(["domain", "set", "astray.example", "--route", route]);
+            assert.notEqual(code, 0, route);
+            assert.match(stderr, wrong);
+            assert.notEqual((await site.postern(["domain", "add", "new.example", "--route", route])).code, 0, route);
+        }
+        assert.doesNotMatch(await must("domain", "show", "astray.example"), /192\.0\.2\.9|ftp|99999|secret/);
+        assert.doesNotMatch(await must("domain", "list"), /new\.example/);
     });
 
     test("explain says why nobody's rules keep mail from postmaster", async () => {

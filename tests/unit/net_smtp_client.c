@@ -433,30 +433,37 @@ static void nobody_listens_is_lost_and_not_sent(void **unused)
 }
 
 static const struct {
-    const char *url;
-    bool        good;
+    const char *url, *wrong; /* what is said of it; NULL: it is good */
 } urls[] = {
-    {"smtp://127.0.0.1:10025", true},
-    {"smtp://[::1]:25", true},
-    {"smtps://mx.test", true},
-    {"lmtp://127.0.0.1:24", true},
-    {"lmtp+unix:/run/lmtp", true},
-    {"smtp://u:p%40@mx.test:587?bypass=on", true},
-    {"http://127.0.0.1/", false},
-    {"127.0.0.1:25", false},
-    {"smtp://", false},
-    {"", false},
-    {"lmtp+unix:relative", false},
-    {"smtp://host:99999", false},
+    {"smtp://127.0.0.1:10025", NULL},
+    {"smtp://[::1]:25", NULL},
+    {"smtps://mx.test", NULL},
+    {"lmtp://127.0.0.1:24", NULL},
+    {"lmtp+unix:/run/lmtp", NULL},
+    {"smtp://u:p%40@mx.test:587?bypass=on", NULL},
+    {"http://127.0.0.1/", "\"http\" is no way to a mail server"},
+    {"127.0.0.1:25", "there is no \"://\""},
+    {"smtp://", "host"},
+    {"smtp://u:secret@", "host"},
+    {"", "there is no \"://\""},
+    {"lmtp+unix:relative", "there is no \"://\""},
+    {"smtp://host:99999", "ort number"},
+    {"smtp://host:mail", "ort number"},
+    {"smtp://ho st", "host"},
+    {"smtp://[::1", "ddress"},
 };
 
-static void addresses_of_servers_are_checked(void **unused)
+static void addresses_of_servers_are_checked_and_what_is_wrong_is_named(void **unused)
 {
     (void)unused;
     for (size_t i = 0; i < COUNT(urls); i++) {
         struct err e = ERR_INIT;
+        bool       good = smtp_client_check(urls[i].url, &e) == 0;
 
-        CHECK(urls[i].url, (smtp_client_check(urls[i].url, &e) == 0) == urls[i].good);
+        CHECK(urls[i].url, good == (urls[i].wrong == NULL));
+        if (!good && (strstr(e.text, urls[i].wrong) == NULL || strstr(e.text, "smtp://HOST:PORT") == NULL))
+            fail_msg("%s: \"%s\" is not said: %s", urls[i].url, urls[i].wrong, e.text);
+        CHECK("a password is not said", strstr(e.text, "secret") == NULL);
     }
 }
 
@@ -491,7 +498,7 @@ int main(void)
         cmocka_unit_test(no_dot_leaves_before_it_is_written_down),
         cmocka_unit_test(a_large_message_arrives_whole),
         cmocka_unit_test(nobody_listens_is_lost_and_not_sent),
-        cmocka_unit_test(addresses_of_servers_are_checked),
+        cmocka_unit_test(addresses_of_servers_are_checked_and_what_is_wrong_is_named),
         cmocka_unit_test(the_new_queue_id_is_read_from_the_reply),
     };
 
