@@ -1,5 +1,9 @@
 /* portal/mail_body.c - what a held message holds: its header, its text, its files. Who may look is decided, and written down, by
  * custody/body.h. */
+#include <stdio.h>
+
+#include "base/secret.h"
+#include "base/utf8.h"
 #include "custody/body.h"
 #include "mail.h"
 #include "mail/html_safe.h"
@@ -175,6 +179,73 @@ static int get_preview_html(struct call *c, struct err *e) { return with_body(c,
 
 /* ---- files ---- */
 
+#define FILE_NAME_MAX 255          /* bytes of a name or type that a list shows */
+#define HASHED_US INT64_C(2000000) /* CPU time; looked at between parts */
+#define HASH_TEXT ((size_t)2 * SECRET_HASH)
+
+/* A message within a message is hashed whole, and its files once more: what all of them hold may be many times the message. */
+struct hashing {
+    struct arena arena; /* of one file */
+    size_t       left;  /* bytes, still encoded */
+    int64_t      until_us;
+};
+
+/* As the download has it. False: too much, for what is left. */
+static bool hash_file(struct hashing *h, const struct message_part *p, size_t *size_out, char out[HASH_TEXT + 1])
+{
+    uint8_t     hash[SECRET_HASH];
+    struct span bytes;
+    bool        clean, cut;
+
+    if (p->raw.n > h->left || clock_thread_cpu_us() > h->until_us)
+        return false;
+    h->left -= p->raw.n;
+    arena_reset(&h->arena);
+    bytes = leaf_decode(p->raw, p->encoding, p->raw.n + 1, &h->arena, &clean, &cut);
+    if (bytes.p == NULL && p->raw.n > 0)
+        return false;
+    *size_out = bytes.n;
+    secret_hash(bytes, hash);
+    for (size_t i = 0; i < SECRET_HASH; i++)
+        snprintf(out + 2 * i, 3, "%02x", hash[i]);
+    return true;
+}
+
+static void put_file(struct buf *b, struct hashing *h, const struct message_part *p, int64_t n)
+{
+    char   hash[HASH_TEXT + 1];
+    size_t size = p->raw.n;
+    bool   hashed = hash_file(h, p, &size, hash);
+
+    json_open(b, NULL, '{');
+    json_add_i64(b, "n", n);
+    json_add_text(b, "name", span_head(p->filename, utf8_clip(p->filename, FILE_NAME_MAX)));
+    json_add_text(b, "type", span_head(p->type, utf8_clip(p->type, FILE_NAME_MAX)));
+    json_add_i64(b, "size", (int64_t)size);
+    json_add_str(b, "sha256", hashed ? hash : NULL);
+    json_close(b, '}');
+}
+
+static int put_files(struct call *c, struct message *m, struct err *e)
+{
+    struct buf    *b = call_list_begin(c);
+    struct hashing h = {.left = message_raw(m).n + MESSAGE_SPARE, .until_us = clock_thread_cpu_us() + HASHED_US};
+    bool           limit;
+    size_t         parts = message_parts(m, &limit);
+    int64_t        n = 0;
+
+    (void)e;
+    arena_init(&h.arena, h.left + MESSAGE_SPARE);
+    for (size_t i = 0; i < parts; i++)
+        if (message_part_at(m, i)->attachment)
+            put_file(b, &h, message_part_at(m, i), ++n);
+    arena_fini(&h.arena);
+    call_list_end(c, SPAN_NONE);
+    return 0;
+}
+
+static int get_files(struct call *c, struct err *e) { return with_body(c, put_files, e); }
+
 static int put_attachment(struct call *c, struct message *m, struct err *e)
 {
     bool        limit, clean, cut;
@@ -222,6 +293,9 @@ static const struct route rows[] = {
          "Preview"),
     BODY("/deliveries/{uid}/{n}/preview.html", get_preview_html,
          "The HTML of a held message, made safe to look at: for a sandboxed frame.", "Html"),
+    BODY("/deliveries/{uid}/{n}/attachments", get_files,
+         "The attachments of a held message, each with the SHA-256 of its content as the download has it.",
+         "list:Attachment"),
     BODY("/deliveries/{uid}/{n}/attachments/{attachment}", get_attachment,
          "An attachment of a held message, counted from 1, as a download.", "Bytes"),
     BODY("/deliveries/{uid}/{n}/raw", get_raw, "A held message as it came, as a download.", "Bytes"),
@@ -232,5 +306,10 @@ const struct route_family mail_body_family = {
     "\"HeaderField\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"value\":{\"type\":"
     "\"string\"}}},"
     "\"Preview\":{\"type\":\"object\",\"properties\":{\"text\":{\"type\":\"string\"},\"whole\":{\"type\":\"boolean\"},"
-    "\"html\":{\"type\":\"boolean\"}}},\"Html\":{\"type\":\"string\"},\"Bytes\":{\"type\":\"string\",\"format\":"
+    "\"html\":{\"type\":\"boolean\"}}},"
+    "\"Attachment\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"},\"name\":{\"type\":[\"string\","
+    "\"null\"]},\"type\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\",\"description\":\"decoded\"},\"sha256\":{"
+    "\"type\":[\"string\",\"null\"],\"description\":\"null: there is too much in the message to work all of them "
+    "out\"}}},"
+    "\"Html\":{\"type\":\"string\"},\"Bytes\":{\"type\":\"string\",\"format\":"
     "\"binary\"}"};

@@ -2,6 +2,7 @@
 import { html, render, useEffect, useMemo, useRef, useState } from "./modules/preact.js";
 import { del, get, onSignedOut, Problem, session } from "./api.js";
 import { elsewhere, wear } from "./brand.js";
+import { KeysOver } from "./keys.js";
 import { follow, go, useHere } from "./router.js";
 import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
 import { setZone, speak, t } from "./words.js";
@@ -61,7 +62,7 @@ function Frame({ me, brand }) {
     const { path, query } = useHere();
     const media = useMemo(() => matchMedia("(max-width: 900px)"), []);
     const [narrow, setNarrow] = useState(media.matches);
-    const [open, setOpen] = useState(!narrow);
+    const [open, setOpen] = useState(!narrow), [keys, showKeys] = useState(false);
     const menu = useRef();
     const shut = () => { setOpen(false); menu.current?.querySelector("button").focus(); };
     const place = placeAt(me, path, query);
@@ -74,7 +75,7 @@ function Frame({ me, brand }) {
     // A search of one's mail that begins at the door goes on where mail is.
     useEffect(() => { if (path === "/" && may(me, overview.who) && searches(query)) go(`/mail${location.search}`, { replace: true }); }, [path, location.search]);
     useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [place]);
-    useKeys({ "?": () => go("/settings#keys") });
+    useKeys({ "?": () => showKeys(true) });
     return html`<div class="frame">
         <a class="skip" href="#main">${t("skip")}</a>
         <header class="topbar" ref=${menu}><${Button} kind="bare" aria-expanded=${open} aria-label=${t("nav.open")} onClick=${() => setOpen(!open)} icon="menu" /> <strong>${brand.name}</strong></header>
@@ -83,6 +84,7 @@ function Frame({ me, brand }) {
             ${me.staff && html`<div class="banner" role="status">${t("staff", { who: me.acting_for, whom: me.account.login })}</div>`}
             <main id="main" tabindex="-1">${place && may(me, place.who) ? html`<${place.Page} me=${me} />` : html`<${Empty} title=${t("missing.title")} top>${t("missing.text")}</${Empty}>`}</main>
         </div>
+        ${keys && html`<${KeysOver} onClose=${() => showKeys(false)} />`}
     </div>`;
 }
 

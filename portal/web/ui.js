@@ -120,7 +120,7 @@ export function Notes() {
 
 // ---- keys ----
 
-// { j: fn, … } for the whole page, but not while somebody types.
+// { j: fn, … } for the whole page, but not while somebody types, nor for what is behind a dialog.
 export function useKeys(keys) {
     const now = useRef(keys);
 
@@ -129,6 +129,7 @@ export function useKeys(keys) {
     useLayoutEffect(() => {
         const on = (event) => {
             if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest?.("input,textarea,select,[contenteditable]")) return;
+            if (event.key !== "Escape" && document.querySelector("[aria-modal='true']")) return;
             const fn = now.current[event.key];
             if (fn) { event.preventDefault(); fn(event); }
         };

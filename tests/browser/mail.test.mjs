@@ -1,6 +1,7 @@
 // Mail and the drawer, as people work with them: searching, keys, releasing, reporting, and what they see when there is nothing, no
 // right, no such thing, or no server.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 
 import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
@@ -20,6 +21,7 @@ const open = (page) => new URL(page.url()).searchParams.get("open");
 const subjects = (page) => page.locator(".row .subject").allInnerTexts();
 const shows = (page, ...wanted) => waitFor(wanted.join(", "), async () => JSON.stringify(await subjects(page)) === JSON.stringify(wanted));
 const drawer = (page) => page.getByRole("dialog");
+const shot = async (page, name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` }); };
 const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
 
 test("the list has each message with its status in a word, the newest first", async () => {
@@ -119,6 +121,44 @@ test("by keys alone: to the search and away, down and up the list, into a messag
     assert.equal(open(anna), second);
 });
 
+test("? shows the keys over any page, the same as in Settings; they rest while it is open, and Escape gives the focus back", async () => {
+    const lines = (of) => of.locator(".keys dt, .keys dd").allInnerTexts();
+    const over = drawer(anna).filter({ has: anna.getByRole("heading", { name: "Keys" }) });
+    await anna.at("/settings");
+    await settled(anna);
+    const all = await lines(anna.locator("main"));
+    assert.ok(all.includes("Block the sender") && all.includes("?"), all.join());
+    for (const path of ["/", "/rules", "/no-such-page"]) {
+        await anna.at(path);
+        await settled(anna);
+        const was = await anna.evaluate(() => { const one = document.querySelector("main a, main button, nav a"); one.focus(); return one.outerHTML; });
+        await anna.keyboard.press("?");
+        await over.waitFor();
+        assert.equal(new URL(anna.url()).pathname, path);
+        assert.deepEqual(await lines(over), all, path);
+        await anna.keyboard.press("?");
+        await anna.keyboard.press("j");
+        assert.equal(open(anna), null, "what is behind it does not move");
+        assert.equal(await over.count(), 1);
+        for (let i = 0; i < 3; i++) { await anna.keyboard.press("Tab"); assert.ok(await over.evaluate((node) => node.contains(document.activeElement)), "the focus stays inside"); }
+        await shot(anna, `keys-${path.slice(1)}`);
+        await anna.keyboard.press("Escape");
+        await over.waitFor({ state: "detached" });
+        assert.equal(await anna.evaluate(() => document.activeElement.outerHTML), was, path);
+    }
+    await anna.at("/?q=ladder");
+    await row(anna, "The ladder").click();
+    await drawer(anna).locator(".verdict").waitFor();
+    await anna.keyboard.press("?");
+    await over.waitFor();
+    await anna.keyboard.press("Escape");
+    await over.waitFor({ state: "detached" });
+    assert.notEqual(open(anna), null, "the message is still open");
+    await anna.getByLabel("Search mail").focus();
+    await anna.keyboard.type("?");
+    assert.equal(await over.count(), 0, "in a field it is a character");
+});
+
 test("a message has an address of its own, which opens it", async () => {
     await anna.at("/?q=parcel");
     await row(anna, "Your parcel").click();
@@ -160,6 +200,37 @@ test("the tabs say what happened, why, what is in it and what it says of itself"
     await row(anna, "The ladder").click();
     await drawer(anna).getByText("Delivered to anna@ours.example at mx.ours.example").waitFor();
     await drawer(anna).getByText("250 2.0.0 <anna@ours.example> Saved").waitFor();
+});
+
+test("what is attached to a held message has its SHA-256, whole and in its width; of what is not stored any more a sentence says so", async () => {
+    const file = "a table of chairs", name = `${"chairs-and-tables-".repeat(5)}.csv`, hash = createHash("sha256").update(file).digest("hex");
+    const attached = { fields: "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n", body: `--b\r\n\r\nSee the file.\r\n--b\r\nContent-Type: text/csv\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${btoa(file)}\r\n--b\r\nContent-Type: image/png\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--` };
+    const page = await browser.person(ANNA);
+    const look = async (subject) => {
+        await page.at(`/?q=${encodeURIComponent(subject)}`);
+        await waitFor(subject, async () => { await settled(page); if (await row(page, subject).count() > 0) return true; await page.reload(); });
+        await row(page, subject).click();
+        await page.getByRole("tab", { name: "Attachments" }).click();
+    };
+
+    await house.letter({ subject: "Raffle of chairs", from: "files@ext.example", ...attached });
+    await house.letter({ subject: "Chairs for everybody", from: "files@ext.example", ...attached });
+    await look("Raffle of chairs");
+    await drawer(page).getByText(hash, { exact: true }).waitFor();
+    assert.equal(await drawer(page).locator(".hash code").count(), 2);
+    assert.match(await drawer(page).locator("table").innerText(), /chairs-and-tables.*text\/csv\s+17 (B|bytes)/s);
+    await shot(page, "files-1280");
+    for (const width of [390, 320]) {
+        await page.setViewportSize({ width, height: 844 });
+        await shot(page, `files-${width}`);
+        assert.equal(await overhang(page), 0, `${width}`);
+        assert.ok(await drawer(page).locator(".drawer-body").evaluate((e) => e.scrollWidth <= e.clientWidth), `${width}`);
+    }
+    await look("Chairs for everybody");
+    await drawer(page).getByText("not stored any more: the SHA-256").waitFor();
+    assert.equal(await drawer(page).locator(".hash, table a").count(), 0);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
 });
 
 test("what is released from the drawer arrives, as it was sent, and the row says so", async () => {

@@ -57,7 +57,7 @@ export const calls = {
     "GET /me/mail": {}, "GET /me/summary": {}, "GET /scopes/{scope}/mail": {}, "GET /me/mail/count": {}, "GET /scopes/{scope}/mail/count": {}, "GET /me/mail.csv": {}, "GET /scopes/{scope}/mail.csv": {}, "GET /me/deleted": {}, "GET /scopes/{scope}/deleted": {},
     "GET /scopes/{scope}/scores": {}, "GET /me/events": { stream: true },
     "GET /deliveries/{uid}/{n}": onHeld(), "GET /deliveries/{uid}/{n}/headers": onHeld(), "GET /deliveries/{uid}/{n}/preview": onHeld(), "GET /deliveries/{uid}/{n}/preview.html": onHeld(),
-    "GET /deliveries/{uid}/{n}/attachments/{attachment}": async (w) => ({ on: { ...await w.held(), attachment: "1" } }), "GET /deliveries/{uid}/{n}/raw": onHeld(),
+    "GET /deliveries/{uid}/{n}/attachments": onHeld(), "GET /deliveries/{uid}/{n}/attachments/{attachment}": async (w) => ({ on: { ...await w.held(), attachment: "1" } }), "GET /deliveries/{uid}/{n}/raw": onHeld(),
     "GET /deliveries/{uid}/{n}/breadths": async (w) => ({ on: await w.held(), query: "action=block" }),
     "POST /deliveries/{uid}/{n}/report": onHeld({ class: "ham" }),
     "POST /deliveries/{uid}/{n}/decide": onHeld({ action: "block", sender: "wares@ext.example" }),

@@ -175,7 +175,7 @@ test("staff see and do what helps, half an hour, under both names, and open, exp
     const left = (new Date(mine.expires) - new Date(mine.created)) / 60000;
     assert.ok(left > 29 && left <= 30, `${left} minutes`);
     assert.equal((await sam.get(path)).status, 200, "rows");
-    for (const what of ["preview", "preview.html", "headers", "raw", "attachments/1"]) assert.equal((await sam.get(`${path}/${what}`)).status, 403, what);
+    for (const what of ["preview", "preview.html", "headers", "raw", "attachments", "attachments/1"]) assert.equal((await sam.get(`${path}/${what}`)).status, 403, what);
     for (const what of ["preview", "preview.html", "headers", "raw"]) assert.equal((await anna.get(`${path}/${what}`)).status, 200, `${what}, Anna herself`);
     assert.equal((await sam.get("/me/mail.csv")).status, 403, "export");
     assert.equal((await sam.del("/me/sessions")).status, 403, "sessions");

@@ -1,5 +1,6 @@
 // What is pressed beside a message and in the quarantine: it takes effect, or says what prevents it.
 import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 
 import { http, makeSite, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
@@ -155,6 +156,45 @@ test("an owner who just releases it has answered who asked", async () => {
     await anna.post(`${at(row)}/ask`, {});
     assert.equal((await owen.post(`${at(row)}/release`)).status, 200);
     assert.equal((await detail(anna, row)).request.state, "granted");
+});
+
+// ---- what is attached ----
+
+const part = (type, name, body, encoding = "7bit") => `--b\r\nContent-Type: ${type}\r\nContent-Disposition: attachment; filename="${name}"\r\nContent-Transfer-Encoding: ${encoding}\r\n\r\n${body}\r\n`;
+const mixed = (subject, ...parts) => `From: <files@ext.example>\r\nTo: ${ANNA}\r\nSubject: ${subject}\r\nMIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n${parts.join("")}--b--\r\n`;
+const sha256 = (bytes) => createHash("sha256").update(bytes).digest("hex");
+const arriveWhole = async (subject, body) => {
+    await http(site.httpSock, { headers: { From: "<files@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9", Flags: "milter", "Queue-ID": `Q${Math.random().toString(36).slice(2)}` }, body });
+    return (await waitFor(subject, async () => { const rows = await list(anna, `subject:"${subject}"`); return rows.length > 0 && rows; }))[0];
+};
+
+test("each attachment of a held message has the SHA-256 of what its download gives, for who may open the message", async () => {
+    const image = Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * 31) % 251)), text = "caf\u00e9 = 3\r\nend";
+    const inner = "From: <x@ext.example>\r\nSubject: inner\r\n\r\nHello.";
+    const row = await arriveWhole("wares with files", mixed("wares with files",
+        part("image/png", "picture.png", image.toString("base64").replace(/.{76}/g, "$&\r\n"), "base64"), part("text/csv", "list.csv", "caf=C3=A9 =3D 3\r\nend", "quoted-printable"),
+        part("application/pdf", "nothing.pdf", ""), part("message/rfc822", "old.eml", inner)));
+    const { status, body, text: raw } = await anna.get(`${at(row)}/attachments`);
+    assert.equal(status, 200, raw);
+    assert.deepEqual(body.items, [["picture.png", "image/png", image], ["list.csv", "text/csv", text], ["nothing.pdf", "application/pdf", ""], ["old.eml", "message/rfc822", inner]]
+        .map(([name, type, bytes], i) => ({ n: i + 1, name, type, size: Buffer.byteLength(bytes), sha256: sha256(bytes) })));
+    for (const item of body.items) assert.equal(sha256((await anna.get(`${at(row)}/attachments/${item.n}`)).bytes), item.sha256, item.name);
+    assert.equal((await bob.get(`${at(row)}/attachments`)).status, 404);
+    assert.equal((await root.get(`${at(row)}/attachments`)).status, 403, "the operator has to say why");
+    assert.equal((await root.get(`${at(row)}/attachments?reason=asked%20by%20Anna`)).body.items.length, 4);
+    const gone = await arriveWhole("just a letter", mixed("just a letter", part("image/png", "a.png", "x")));
+    assert.equal((await anna.get(`${at(gone)}/attachments`)).status, 404, "what was let through is not stored");
+});
+
+test("messages within messages are hashed as far as there is no more in them than one could send", async () => {
+    let inner = `Subject: core\r\n\r\n${"x".repeat(70)}\r\n`.repeat(5000);
+    for (let i = 0; i < 20; i++) inner = `Subject: ${i}\r\nContent-Type: message/rfc822\r\n\r\n${inner}`;
+    const row = await arriveWhole("wares within wares", mixed("wares within wares", part("message/rfc822", "outer.eml", inner)));
+    const { items } = (await anna.get(`${at(row)}/attachments`)).body;
+    const hashed = items.filter((item) => item.sha256);
+    assert.equal(items.length, 21);
+    assert.ok(hashed.length > 0 && hashed.length < items.length, `${hashed.length} of ${items.length}`);
+    assert.ok(hashed.reduce((n, item) => n + item.size, 0) < 3_000_000);
 });
 
 // ---- a search as CSV ----

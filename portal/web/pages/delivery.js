@@ -66,8 +66,19 @@ function Headers({ path }) {
     return html`<table class="table"><tbody>${value.items.map((h) => html`<tr><th scope="row"><bdi>${h.name}</bdi></th><td><bdi>${h.value}</bdi></td></tr>`)}</tbody></table>`;
 }
 
-const Attachments = ({ d, path }) => d.attachments.length === 0 ? html`<p class="quiet">${t("attachments.none")}</p>` : html`<table class="table"><thead><tr><th>${t("attachments.name")}</th><th>${t("attachments.type")}</th><th class="number">${t("attachments.size")}</th></tr></thead>
-    <tbody>${d.attachments.map((a, i) => html`<tr><td>${d.held?.there ? html`<a href=${`/api/v1${path}/attachments/${i + 1}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td>${a.type}</td><td class="number">${size(a.size ?? 0)}</td></tr>`)}</tbody></table>`;
+// While the message is stored the list comes from its bytes, with a hash of each; else it is what was seen when it came.
+function Attachments({ d, path }) {
+    const there = Boolean(d.held?.there), may = there && d.can.open && d.attachments.length > 0;
+    const { value, problem, again } = useLoad((signal) => (may ? get(`${path}/attachments`, {}, { signal }) : Promise.resolve(null)), [path, may]);
+    const items = value?.items ?? d.attachments;
+
+    if (items.length === 0) return html`<p class="quiet">${t("attachments.none")}</p>`;
+    return html`<table class="table files"><thead><tr><th>${t("attachments.name")}</th><th>${t("attachments.type")}</th><th class="number">${t("attachments.size")}</th></tr></thead>
+        <tbody>${items.map((a, i) => html`<tr class=${value ? "hashed" : undefined}><td>${may ? html`<a href=${`/api/v1${path}/attachments/${i + 1}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td><bdi>${a.type}</bdi></td><td class="number">${size(a.size ?? 0)}</td></tr>
+            ${value && html`<tr><td colspan="3" class="hash"><span class="quiet">${t("attachments.hash")}</span> ${a.sha256 ? html`<code>${a.sha256}</code>` : html`<span class="quiet">${t("attachments.too_much")}</span>`}</td></tr>`}`)}</tbody></table>
+        ${!value && html`<p class="hint quiet" role="status">${!there ? t("attachments.gone") : !may ? t("attachments.closed") : !problem ? t("attachments.hashing") : html`${t("attachments.unhashed")} ${problem.offline ? t("offline.text") : problem.message}`}</p>`}
+        ${problem && problem.status !== 403 && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}`;
+}
 
 const isUndone = (r) => r.state === "superseded" || r.class === "forget";
 

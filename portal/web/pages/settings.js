@@ -1,6 +1,7 @@
 // What one sets for oneself: name, language and time, the password, where one is signed in, who looked at one's mail, and the keys.
-import { html, useEffect, useState } from "../modules/preact.js";
+import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
+import { Keys } from "../keys.js";
 import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
 import { languages, t } from "../words.js";
 import { Digests } from "./digests.js";
@@ -87,14 +88,10 @@ function Looked() {
         <ul class="plainlist">${items.map((r) => html`<li><${Time} at=${r.at} /> · <${Their} text=${r.actor} /> · ${t(r.action === "body.open" ? "looked.opened" : "looked.acted")}${r.what?.reason && html` · <${Their} text=${r.what.reason} />`}</li>`)}</ul>`)}</${Loaded}></${Card}>`;
 }
 
-const keys = [["j k", "keys.move"], ["Enter", "keys.open"], ["r", "keys.release"], ["a", "keys.allow"], ["b", "keys.block"], ["/", "keys.search"], ["Esc", "keys.close"], ["?", "keys.help"]];
-const Keys = () => html`<${Card} id="keys" title=${t("settings.keys")}><dl class="facts">${keys.map(([k, word]) => html`<dt>${k.split(" ").map((one) => html`<kbd>${one}</kbd> `)}</dt><dd>${t(word)}</dd>`)}</dl></${Card}>`;
-
 export function Settings({ me: who }) {
     const mine = useLoad((signal) => get("/me", {}, { signal }), []);
 
-    useEffect(() => { if (mine.value && location.hash === "#keys") document.getElementById("keys")?.scrollIntoView(); }, [mine.value]);
     return html`<div class="page-head"><h1>${t("nav.settings")}</h1></div>
         <${Loaded} of=${mine}>${(me) => html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`}</${Loaded}>
-        <${Digests} me=${who} /><${Sessions} /><${Looked} /><${Keys} />`;
+        <${Digests} me=${who} /><${Sessions} /><${Looked} /><${Card} id="keys" title=${t("settings.keys")}><${Keys} /></${Card}>`;
 }
