@@ -18,7 +18,9 @@ export async function speak(wanted) {
     document.documentElement.lang = found;
     document.documentElement.dir = rightToLeft.has(found) ? "rtl" : "ltr";
 }
-export const setZone = (name) => { zone = name || undefined; };
+export const setZone = (name) => {
+    try { new Intl.DateTimeFormat("en", { timeZone: name || undefined }); zone = name || undefined; } catch { zone = undefined; }
+};
 
 export function t(key, values = {}) {
     let text = words[key] ?? en[key] ?? key;
@@ -30,7 +32,16 @@ export function t(key, values = {}) {
     });
 }
 
-export const number = (n, options) => new Intl.NumberFormat(region, options).format(n);
+// What writes numbers and times costs some hundred times what it writes, and a list has hundreds of them: one of each kind is kept.
+const kept = new Map();
+function writer(Kind, locale, options) {
+    const key = `${Kind.name} ${locale} ${JSON.stringify(options)}`;
+
+    if (!kept.has(key)) kept.set(key, new Kind(locale, options));
+    return kept.get(key);
+}
+
+export const number = (n, options) => writer(Intl.NumberFormat, region, options).format(n);
 export const score = (n) => number(n, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 
 export function size(bytes) {
@@ -41,13 +52,7 @@ export function size(bytes) {
     return number(n, { style: "unit", unit: steps[i], unitDisplay: i > 0 ? "short" : "long", maximumFractionDigits: n < 10 && i > 0 ? 1 : 0 });
 }
 
-const format = (date, options) => {
-    try {
-        return new Intl.DateTimeFormat(region, { timeZone: zone, ...options }).format(date);
-    } catch {
-        return new Intl.DateTimeFormat(region, options).format(date);
-    }
-};
+const format = (date, options) => writer(Intl.DateTimeFormat, region, { timeZone: zone, ...options }).format(date);
 const day = (date) => format(date, { year: "numeric", month: "2-digit", day: "2-digit" });
 
 // Today the hour, this year the day, else the date.
@@ -59,10 +64,8 @@ export function when(iso) {
     return format(date, { day: "numeric", month: "short", year: "numeric" });
 }
 // The day that it is where the reader is, as 2026-11-01; and when one began there, as an instant.
-const wall = (at) => {
-    const one = (timeZone) => Object.fromEntries(new Intl.DateTimeFormat("en", { timeZone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" }).formatToParts(at).map((p) => [p.type, p.value]));
-    try { return one(zone); } catch { return one(undefined); }
-};
+const clockwork = { hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
+const wall = (at) => Object.fromEntries(writer(Intl.DateTimeFormat, "en", { timeZone: zone, ...clockwork }).formatToParts(at).map((p) => [p.type, p.value]));
 export const today = () => { const { year, month, day } = wall(new Date()); return `${year}-${month}-${day}`; };
 export function dayStart(day) {
     const wanted = Date.parse(`${day}T00:00:00Z`);
@@ -79,7 +82,7 @@ export const clock = (iso) => format(new Date(iso), { hour: "2-digit", minute: "
 export const date = (iso) => format(new Date(iso), { dateStyle: "medium" });
 
 export function ago(iso) {
-    const s = (new Date(iso) - Date.now()) / 1000, of = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+    const s = (new Date(iso) - Date.now()) / 1000, of = writer(Intl.RelativeTimeFormat, language, { numeric: "auto" });
 
     for (const [unit, seconds] of [["year", 31536000], ["month", 2592000], ["day", 86400], ["hour", 3600], ["minute", 60]])
         if (Math.abs(s) >= seconds) return of.format(Math.trunc(s / seconds), unit);
@@ -90,11 +93,11 @@ export function ago(iso) {
 export function momentIn(iso, zoneName) {
     const options = { weekday: "long", day: "numeric", month: "long", hour: "2-digit", minute: "2-digit" };
 
-    try { return new Intl.DateTimeFormat(region, { ...options, timeZone: zoneName }).format(new Date(iso)); } catch { return format(new Date(iso), options); }
+    try { return writer(Intl.DateTimeFormat, region, { ...options, timeZone: zoneName }).format(new Date(iso)); } catch { return format(new Date(iso), options); }
 }
 // Of the day's minutes: 420 is 07:00.
-export const timeOfDay = (minute) => new Intl.DateTimeFormat(region, { hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(new Date(minute * 60000));
+export const timeOfDay = (minute) => writer(Intl.DateTimeFormat, region, { hour: "2-digit", minute: "2-digit", timeZone: "UTC" }).format(new Date(minute * 60000));
 // 0 is Monday; the 5th of January 1970 was one.
-export const weekday = (i, width = "long") => new Intl.DateTimeFormat(language, { weekday: width, timeZone: "UTC" }).format(new Date((i + 4) * 86400_000));
-export const listOf = (texts) => new Intl.ListFormat(language, { type: "conjunction" }).format(texts);
-export const eitherOf = (texts) => new Intl.ListFormat(language, { type: "disjunction" }).format(texts);
+export const weekday = (i, width = "long") => writer(Intl.DateTimeFormat, language, { weekday: width, timeZone: "UTC" }).format(new Date((i + 4) * 86400_000));
+export const listOf = (texts) => writer(Intl.ListFormat, language, { type: "conjunction" }).format(texts);
+export const eitherOf = (texts) => writer(Intl.ListFormat, language, { type: "disjunction" }).format(texts);
