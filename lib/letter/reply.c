@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "letter/letter.h"
+#include "mail/html.h"
 #include "store/sending.h"
 
 #define RATE_COUNTER "digest.answer.minute"
@@ -154,14 +155,26 @@ static int look_at_digest(struct taking *t, enum reply_reason *why_out, struct e
     return 0;
 }
 
-/* Its first text: plain where there is one, else HTML as it is seen. */
-static void read_command(struct taking *t, enum reply_reason *why_out)
+/* Its first text: plain where there is one, else HTML as it is seen, up to the first quote: how that is set off is not in the text. */
+static struct span first_text(struct taking *t)
 {
     const struct message_text *texts;
-    size_t                     n;
+    struct span                html;
+    size_t                     n, first = 0;
 
     message_texts(t->author.message, false, &texts, &n);
-    answer_read(n > 0 ? texts[0].text : SPAN_NONE, &t->asked);
+    if (n == 0 || !texts[0].html)
+        return n > 0 ? texts[0].text : SPAN_NONE;
+    message_texts(t->author.message, true, &texts, &n);
+    while (first < n && !texts[first].html_source)
+        first++;
+    html = first < n ? texts[first].text : SPAN_NONE;
+    return html_seen(span_head(html, span_find_ci(html, SPAN("<blockquote"))), t->arena);
+}
+
+static void read_command(struct taking *t, enum reply_reason *why_out)
+{
+    answer_read(first_text(t), &t->asked);
     if (t->asked.too_many)
         *why_out = REPLY_TOO_MANY;
     else if (t->asked.n == 0)

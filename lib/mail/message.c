@@ -548,9 +548,9 @@ static struct span decode_leaf(struct message *m, const struct message_part *p, 
 }
 
 /* A text and its folded twin. */
-static void put_text(struct message *m, struct message_text *t, struct span text, bool source, bool clean)
+static void put_text(struct message *m, struct message_text *t, struct span text, bool html, bool source, bool clean)
 {
-    *t = (struct message_text){.text = text, .html_source = source, .clean = clean};
+    *t = (struct message_text){.text = text, .html = html, .html_source = source, .clean = clean};
     t->folded = text_fold(text, m->arena);
 }
 
@@ -568,8 +568,8 @@ static void make_texts(struct message *m)
         return;
     for (size_t i = 0; i < nparts; i++) {
         const struct message_part *p = &m->parts.parts[i];
+        bool                       html_leaf = p->kind == LEAF_TEXT_HTML, clean;
         struct span                s;
-        bool                       clean;
 
         if (!is_body(p))
             continue;
@@ -578,9 +578,9 @@ static void make_texts(struct message *m)
             break;
         }
         s = decode_leaf(m, p, &room, &clean);
-        if (p->kind == LEAF_TEXT_HTML)
+        if (html_leaf)
             m->texts[nbody + html++] = (struct message_text){.text = s, .html_source = true, .clean = clean};
-        put_text(m, &m->texts[m->ntexts++], p->kind == LEAF_TEXT_HTML ? html_seen(s, m->arena) : s, false, clean);
+        put_text(m, &m->texts[m->ntexts++], html_leaf ? html_seen(s, m->arena) : s, html_leaf, false, clean);
     }
     if (m->ntexts < nbody) /* the sources follow what there is */
         memmove(m->texts + m->ntexts, m->texts + nbody, html * sizeof *m->texts);
@@ -613,7 +613,7 @@ enum fact message_texts(struct message *m, bool source, const struct message_tex
     }
     if (source && !m->has_source) {
         for (size_t i = m->ntexts; i < m->ntexts + m->nsources; i++)
-            put_text(m, &m->texts[i], m->texts[i].text, true, m->texts[i].clean);
+            put_text(m, &m->texts[i], m->texts[i].text, true, true, m->texts[i].clean);
         m->has_source = true;
         m->texts_fact = judge_texts(m);
     }

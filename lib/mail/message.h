@@ -76,6 +76,7 @@ const struct message_part *message_part_at(struct message *m, size_t i);
 struct message_text {
     struct span text;   /* UTF-8 */
     struct span folded; /* case-folded; made with text */
+    bool        html;   /* as seen, or its source: */
     bool        html_source;
     bool        clean;
 };
