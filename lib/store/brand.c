@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "mail/address.h"
 #include "mail/compose.h"
 #include "store/change.h"
 #include "store/row.h"
@@ -168,13 +169,37 @@ static int check_link(const char *link, bool origin, const char *what, struct er
     return 0;
 }
 
+/* How many addresses a mail reader would find, and whether it would find nothing else. */
+static size_t addresses_in(struct span text, struct arena *a, bool *clean_out)
+{
+    struct address_walk w = {.rest = text, .arena = a};
+    struct address      one;
+    size_t              n = 0;
+
+    while (address_next(&w, &one))
+        n++;
+    *clean_out = !w.damaged;
+    return n;
+}
+
+/* "Name <address>" or an address. What letters go out from (compose_address()) has to be the one that is read there. */
 static int check_mail(const char *text, const char *what, struct err *e)
 {
-    struct span address = compose_address(span_of(text));
+    struct arena   a;
+    struct address path = {0};
+    bool           clean;
+    size_t         n;
+    int            rc;
 
-    if (*text == '\0' || (address.n > 0 && span_chr(address, '@') < address.n))
+    if (*text == '\0')
         return 0;
-    return err_set(e, ERR_INVALID, "%s is no mail address.", what);
+    arena_init(&a, 1 << 16);
+    n = addresses_in(span_of(text), &a, &clean);
+    rc = n == 1 && clean && address_parse_path(compose_address(span_of(text)), &a, &path, NULL) == 0 ? 0 : -1;
+    arena_fini(&a);
+    if (rc == 0)
+        return 0;
+    return err_set(e, ERR_INVALID, n > 1 ? "%s is one mail address, and not several." : "%s is no mail address.", what);
 }
 
 static int check_texts(const struct store_brand *b, struct err *e)

@@ -21,6 +21,10 @@ test("a brand is made, given to a domain, and seen by its people", async () => {
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText(/hard to read/).waitFor();
     await page.getByLabel("Colour on light pages").fill("#1d4ed8");
+    await page.getByLabel(/^Sender of mail/).fill("a@acme.example, b@acme.example");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByText("The sender is one mail address, and not several.").waitFor();
+    await page.getByLabel(/^Sender of mail/).fill("Acme <mail@acme.example>");
     await page.getByLabel("Colour on dark pages").fill("#93c5fd");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { name: "Acme Mail" }).waitFor();

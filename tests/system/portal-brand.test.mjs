@@ -65,7 +65,7 @@ test("a brand is made by the operator, and by nobody else", async () => {
 });
 
 test("what cannot be read, or would break a page or a letter, is refused with a sentence", async () => {
-    for (const [body, why] of [[{ accent_light: "#ffee88" }, /light pages .*contrast is 1\.\d/], [{ accent_dark: "#222244" }, /dark pages/], [{ webmail: "javascript:alert(1)" }, /begins with https/], [{ url: "https://x.example/path" }, /without anything behind/], [{ name: "A\" <x@y>" }, /quotes/], [{ prefix: "a b" }, /capitals/], [{ sender: "nobody" }, /no mail address/]]) {
+    for (const [body, why] of [[{ accent_light: "#ffee88" }, /light pages .*contrast is 1\.\d/], [{ accent_dark: "#222244" }, /dark pages/], [{ webmail: "javascript:alert(1)" }, /begins with https/], [{ url: "https://x.example/path" }, /without anything behind/], [{ name: "A\" <x@y>" }, /quotes/], [{ prefix: "a b" }, /capitals/], [{ sender: "nobody" }, /no mail address/], [{ sender: "a@acme.example, b@acme.example" }, /^The sender is one mail address, and not several\.$/], [{ sender: "Acme <a@acme.example>\nBcc: b@acme.example" }, /control character/], [{ support: "a@acme.example, b@acme.example" }, /^The support address is one/]]) {
         const { status, body: said } = await root.patch(`/brands/${brand}`, body);
         assert.equal(status, 400, JSON.stringify(body));
         assert.match(said.detail, why);

@@ -73,6 +73,52 @@ static void what_would_break_a_page_or_a_letter_is_refused(void **state)
 #undef BAD
 }
 
+static const struct {
+    const char *sender, *wrong; /* what is said of it; NULL: it is good */
+} senders[] = {
+    {"", NULL},
+    {"mail@acme.example", NULL},
+    {"Acme <mail@acme.example>", NULL},
+    {"\"Acme, Inc.\" <mail@acme.example>", NULL},
+    {"Müller Mail <post@müller.example>", NULL},
+    {"  mail@acme.example ", NULL},
+    {"a@acme.example, b@acme.example", "one mail address"},
+    {"Acme <a@acme.example>, b@acme.example", "one mail address"},
+    {"a@acme.example, Acme <b@acme.example>", "one mail address"},
+    {"<a@acme.example><b@acme.example>", "mail address"},
+    {"a@acme.example b@acme.example", "mail address"},
+    {"a@acme.example; b@acme.example", "mail address"},
+    {"Us: a@acme.example;", "mail address"},
+    {"Us: a@acme.example, b@acme.example;", "one mail address"},
+    {"a@acme.example,", "mail address"},
+    {"a@acme.example (Acme)", "mail address"},
+    {"\"Acme <a@acme.example>", "mail address"},
+    {"Acme <a@acme.example", "mail address"},
+    {"Acme <a@acme.example> Inc.", "mail address"},
+    {"Acme <>", "mail address"},
+    {"acme.example", "mail address"},
+    {"a@", "mail address"},
+    {"Acme <a@acme.example>\r\nBcc: b@acme.example", "control character"},
+    {"Acme\nBcc: b@acme.example <a@acme.example>", "control character"},
+};
+
+static void mail_of_a_brand_comes_from_one_address(void **state)
+{
+    struct world *w = world_of(state);
+
+    for (size_t i = 0; i < COUNT(senders); i++) {
+        struct store_brand b = acme();
+        struct err         e = ERR_INIT;
+        struct uuid        id;
+        int                rc;
+
+        snprintf(b.sender, sizeof b.sender, "%s", senders[i].sender);
+        rc = store_brand_add(w->more, &root, &b, &id, &e);
+        if ((rc == 0) != (senders[i].wrong == NULL) || (rc < 0 && strstr(e.text, senders[i].wrong) == NULL))
+            fail_msg("%s: %s", senders[i].sender, rc == 0 ? "taken" : e.text);
+    }
+}
+
 static void a_logo_is_an_image_by_its_bytes_and_not_too_large(void **state)
 {
     static const struct {
@@ -137,6 +183,7 @@ int main(void)
     static const struct both_test tests[] = {
         STORE(a_brand_is_found_by_its_host_and_its_domain_until_they_are_taken_away),
         STORE(what_would_break_a_page_or_a_letter_is_refused),
+        STORE_SQLITE(mail_of_a_brand_comes_from_one_address),
         STORE(a_logo_is_an_image_by_its_bytes_and_not_too_large),
         STORE(text_on_an_accent_and_an_accent_on_a_page_can_be_read),
     };
