@@ -406,19 +406,23 @@ static void stay_in_one_minute(void)
 
 static void who_releases_too_much_at_once_comes_again_later(void **state)
 {
+    const int   all = ANSWER_NUMBERS_MAX;
     struct site t;
+    char        got[64];
 
     open_site(&t, state);
     stay_in_one_minute();
-    for (int i = 0; i < REPLY_PER_MINUTE / ANSWER_NUMBERS_MAX; i++)
-        check(&t, "within the bound", asks_for(&t, 1000, ANSWER_NUMBERS_MAX), "", REPLY_TAKEN);
+    for (int n = all; n < REPLY_PER_MINUTE; n += all)
+        check(&t, "within the bound", asks_for(&t, 1000, all), "", REPLY_TAKEN);
+    check(&t, "still", asks_for(&t, 1000, all / 2), "", REPLY_TAKEN);
     for (int i = 0; i < 3; i++)
-        REFUSED(t.w, ERR_BUSY, take(&t, asks_for(&t, 1, 1)));
-    char got[64];
+        REFUSED(t.w, ERR_BUSY, take(&t, asks_for(&t, 1, all)));
     released(&t, got, sizeof got);
     CHECK("nothing of it is done", got[0] == '\0');
+    check(&t, "what waits took nobody's place", asks_for(&t, 1, all / 2), "1 2 3 4", REPLY_TAKEN);
+    REFUSED(t.w, ERR_BUSY, take(&t, asks_for(&t, 1, 1)));
     OK(t.w, db_script(t.site.release.store->log, "UPDATE counter SET slot_us = slot_us - 60000000", &t.w->e));
-    check(&t, "a minute later, and what waited took nobody's place", asks_for(&t, 1, 1), "1", REPLY_TAKEN);
+    check(&t, "a minute later", asks_for(&t, 1, all), "1 2 3 4", REPLY_TAKEN);
     close_site(&t);
 }
 
