@@ -294,6 +294,7 @@ export async function startPostfix({ sink, main = {}, master = "" }) {
         port, dir, maillog, log: () => server.log() + maillog(),
         // postfix("postqueue", "-j"), postfix("postsuper", "-d", "ALL"), …
         postfix: (command, ...args) => run(join(settings.command_directory, command), ["-c", etc, ...args], { env }),
+        reload: () => server.signal("SIGHUP"),
         stop: async () => { await server.stop(); removeDir(dir); },
     };
 }
