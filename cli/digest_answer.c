@@ -11,7 +11,7 @@ static int open_site(struct cli *c, struct held *held, struct reply_site *site, 
 {
     const struct settings *s = c->settings;
 
-    if (reply_check(s, a, e) < 0 ||
+    if (cli_store(c, e) < 0 || reply_check(c->store, s, a, e) < 0 ||
         origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, a, &site->trust, e) < 0 ||
         held_open(c, held, e) < 0 || held_check_owner(held, e) < 0)
         return -1;

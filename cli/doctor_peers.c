@@ -426,11 +426,14 @@ void doctor_release(struct doctor *d)
     struct smtp_how     how = {.connect_ms = PATIENCE_S * 1000, .reply_ms = PATIENCE_S * 1000};
     struct smtp_client *client = NULL;
     struct err          e = ERR_INIT;
+    bool                routed = false;
 
     if (url[0] == 0) {
+        if (cli_store(d->c, &e) == 0)
+            (void)store_domain_routed(d->c->store, &routed, &e);
         doctor_find(d, FINDING_NOTE, "set [delivery] url to a listener of your mail server without filters",
-                    "held mail cannot be released: there is no way "
-                    "back in");
+                    routed ? "held mail can be released to domains with a route of their own, and to no other"
+                           : "held mail cannot be released: there is no way back in");
         return;
     }
     if (smtp_client_open(url, &how, &client, &e) < 0)

@@ -20,7 +20,8 @@ static int begin(struct releasing *x, struct err *e)
 {
     const struct settings *s = x->c->settings;
 
-    if (release_check(s->delivery.url, e) < 0 || held_open(x->c, &x->held, e) < 0 ||
+    if (cli_store(x->c, e) < 0 || release_check(x->c->store, s->delivery.url, e) < 0 ||
+        held_open(x->c, &x->held, e) < 0 ||
         scanner_new(&s->rulesd.scanner, s->rulesd.scanner_timeout_ms, &x->how.scanner, e) < 0)
         return -1;
     x->how.store = x->c->store;

@@ -132,7 +132,7 @@ static int take(void *hand, const struct lmtp_mail *said)
 
 /* ---- start and stop ---- */
 
-static int open_all(struct answers *x, struct err *e)
+static int open_all(struct answers *x, struct store *store, struct err *e)
 {
     const struct settings        *s = x->settings;
     const struct lmtp_service_how how = {.setting = "[digest] listen_lmtp",
@@ -146,14 +146,15 @@ static int open_all(struct answers *x, struct err *e)
                                          .rcpt = name_rcpt,
                                          .take = take};
 
-    if (reply_check(s, &x->arena, e) < 0)
+    if (reply_check(store, s, &x->arena, e) < 0)
         return err_wrap(e, "[digest] listen_lmtp");
     if (origin_trust_read(&s->rulesd.trusted_relays, s->rules.authserv_id, &x->arena, &x->trust, e) < 0)
         return -1;
     return lmtp_service_start(&how, &x->service, e);
 }
 
-int answers_start(const struct settings *settings, struct answer_counts *counts, struct answers **out, struct err *e)
+int answers_start(const struct settings *settings, struct store *store, struct answer_counts *counts,
+                  struct answers **out, struct err *e)
 {
     struct answers *x;
 
@@ -166,7 +167,7 @@ int answers_start(const struct settings *settings, struct answer_counts *counts,
     x->counts = counts;
     arena_init(&x->arena, 1 << 20);
     *out = x;
-    if (open_all(x, e) == 0)
+    if (open_all(x, store, e) == 0)
         return 0;
     answers_stop(out);
     return -1;

@@ -15,8 +15,9 @@ struct answer_counts {
     atomic_ullong released, refused, dropped, later;
 };
 struct answers;
-/* All is borrowed. Nothing to listen on: *out is NULL. */
-int answers_start(const struct settings *settings, struct answer_counts *counts, struct answers **out, struct err *e);
+/* All is borrowed, `store` until it returns. Nothing to listen on: *out is NULL. */
+int answers_start(const struct settings *settings, struct store *store, struct answer_counts *counts,
+                  struct answers **out, struct err *e);
 /* Waits for the answers at hand. NULL is fine. */
 void answers_stop(struct answers **a);
 

@@ -100,7 +100,7 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
         return -1;
     if (!mail_is_held(&m))
         return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
-    if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
+    if (release_check(c->store, how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
         return -1;
     if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, &decision, row, e) == 0)
         return grant(c, e);

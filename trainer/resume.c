@@ -8,6 +8,8 @@
 #include "base/log.h"
 #include "base/pause.h"
 #include "custody/release.h"
+#include "net/smtp_client.h"
+#include "store/domain.h"
 
 static const struct actor trainer = {.kind = ACTOR_SYSTEM, .name = "postern-trainer", .source = "trainer"};
 
@@ -58,12 +60,23 @@ static int open_ring(struct resume *r, struct err *e)
                    r->settings->quarantine.keys);
 }
 
+/* 1: there is a way for released mail, 0: there is none, and so nothing is left to go on with; -1. */
+static int look_for_way(struct resume *r, struct err *e)
+{
+    const struct settings *s = r->settings;
+    bool                   routed = true;
+
+    if (r->store == NULL && store_open(s->store.url, STORE_EXISTING, &r->store, e) < 0)
+        return -1;
+    if (s->delivery.url[0] == '\0' && store_domain_routed(r->store, &routed, e) < 0)
+        return -1;
+    return routed;
+}
+
 static int open_all(struct resume *r, struct err *e)
 {
     const struct settings *s = r->settings;
 
-    if (r->store == NULL && store_open(s->store.url, STORE_EXISTING, &r->store, e) < 0)
-        return -1;
     if (r->vault == NULL && open_ring(r, e) < 0)
         return -1;
     const struct vault_how how = {s->quarantine.url, r->ring, s->quarantine.min_free};
@@ -121,10 +134,10 @@ static int go_on(struct resume *r, struct err *e)
 static void round_of(struct resume *r)
 {
     struct err e = ERR_INIT;
-    int        rc = open_all(r, &e);
+    int        rc = look_for_way(r, &e);
 
-    if (rc == 0)
-        rc = go_on(r, &e);
+    if (rc > 0)
+        rc = open_all(r, &e) < 0 ? -1 : go_on(r, &e);
     atomic_store(&r->counts->unable, rc < 0);
     if (rc == 0 && r->waiting > 0)
         rc = err_set(&e, ERR_BUSY, "%zu could not leave; `postern trace` says why of each", r->waiting);
@@ -162,10 +175,8 @@ int resume_start(const struct settings *settings, struct resume_counts *counts, 
     int            rc;
 
     *out = NULL;
-    if (settings->delivery.url == NULL || settings->delivery.url[0] == '\0')
-        return 0;
-    if (release_check(settings->delivery.url, e) < 0)
-        return -1;
+    if (settings->delivery.url[0] != '\0' && smtp_client_check(settings->delivery.url, e) < 0)
+        return err_wrap(e, "[delivery] url");
     if ((r = calloc(1, sizeof *r)) == NULL)
         panic("out of memory");
     r->settings = settings;

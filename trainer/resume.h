@@ -6,7 +6,8 @@
  *           server has it stays as it is: only a person sends that again.
  * Here      and not in rulesd, although that holds the store and [delivery]: to release is to open a body, and rulesd, which reads
  *           what strangers send, has the public keys alone. The trainer has the secret ring already, and listens to no stranger.
- * Trouble   Without a secret key that opens, without [delivery] url: said once, and nothing is touched. A message that lies on the
+ * Trouble   Without a secret key that opens: said once, and nothing is touched. Without [delivery] url, where no domain has a route either,
+ *           there is nothing to do. A message that lies on the
  *           disk of another node is left to that node.
  * Threads   One of its own. resume_start() with signals blocked, as they shall stay there. */
 #ifndef POSTERN_TRAINER_RESUME_H

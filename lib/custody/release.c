@@ -13,6 +13,7 @@
 #include "store/audit.h"
 #include "store/bypass.h"
 #include "store/custody.h"
+#include "store/domain.h"
 #include "store/setting.h"
 
 #define HEAD_MAX 2000
@@ -39,13 +40,18 @@ bool release_held(enum delivery_verdict v)
     return v == DELIVERY_QUARANTINED || v == DELIVERY_REMOVED || v == DELIVERY_BLOCKED || v == DELIVERY_DISCARDED;
 }
 
-int release_check(const char *url, struct err *e)
+int release_check(struct store *s, const char *url, struct err *e)
 {
-    if (url == NULL || url[0] == '\0')
-        return err_set(e, ERR_INVALID,
-                       "there is no way to send released mail: [delivery] url names none; give it an smtpd without "
-                       "milters, such as smtp://127.0.0.1:10025");
-    return smtp_client_check(url, e) < 0 ? err_wrap(e, "[delivery] url") : 0;
+    bool routed;
+
+    if (url != NULL && url[0] != '\0')
+        return smtp_client_check(url, e) < 0 ? err_wrap(e, "[delivery] url") : 0;
+    if (store_domain_routed(s, &routed, e) < 0)
+        return -1;
+    return routed ? 0
+                  : err_set(e, ERR_INVALID,
+                            "there is no way to send released mail: [delivery] url names none, and no domain has a "
+                            "route of its own; give it an smtpd without milters, such as smtp://127.0.0.1:10025");
 }
 
 /* Is "bypass=on" in the query of the URL? */
@@ -84,7 +90,17 @@ static const char *url_of(const struct sending *x)
     const char *route = x->domain.route;
     struct err  ignored = ERR_INIT;
 
-    return route[0] != '\0' && smtp_client_check(route, &ignored) == 0 ? route : x->how->url;
+    if (route[0] != '\0' && smtp_client_check(route, &ignored) == 0)
+        return route;
+    return x->how->url != NULL ? x->how->url : "";
+}
+
+static int has_way(const struct sending *x, struct err *e)
+{
+    return x->url[0] != '\0' ? 0
+                             : err_set(e, ERR_INVALID,
+                                       "there is no way to send it: [delivery] url names none, and its domain has no "
+                                       "route of its own");
 }
 
 /* What the domain says: where its mail goes, what a protected finding has to reach to stop it, and whose prefix our field has. */
@@ -271,7 +287,7 @@ static int hand_over(struct sending *x, struct err *e)
     struct smtp_result  result = {.fate = SMTP_UNSENT};
     int                 rc = -1;
 
-    if (smtp_client_open(x->url, NULL, &c, e) < 0)
+    if (has_way(x, e) < 0 || smtp_client_open(x->url, NULL, &c, e) < 0)
         return end_unsent(x, RELEASE_REQUESTED, e);
     (void)talk(x, c, &result, e); /* its fate says more than its failure */
     switch (result.fate) {
@@ -356,7 +372,7 @@ static int can_be_asked_for(const struct release_how *how, struct uuid uid, int6
     int                  rc;
 
     arena_init(&x.arena, 4 * VAULT_HEAD_MAX);
-    rc = look_up(&x, e);
+    rc = look_up(&x, e) < 0 || read_domain(&x, e) < 0 ? -1 : has_way(&x, e);
     arena_fini(&x.arena);
     return rc;
 }
@@ -378,7 +394,7 @@ int release_send(const struct release_how *how, const struct actor *by, struct u
                  const struct release_asked *asked, struct store_release *out, struct err *e)
 {
     *out = (struct store_release){.uid = uid, .n = n};
-    if (release_check(how->url, e) < 0 || can_be_asked_for(how, uid, n, e) < 0 ||
+    if (release_check(how->store, how->url, e) < 0 || can_be_asked_for(how, uid, n, e) < 0 ||
         request(how, by, uid, n, asked, out, e) < 0)
         return -1;
     return claim_and_send(how, by, uid, n, out, e);
@@ -452,7 +468,7 @@ int release_unfinished(const struct release_how *how, const struct actor *by, in
     struct arena      a;
     int               rc;
 
-    if (release_check(how->url, e) < 0)
+    if (release_check(how->store, how->url, e) < 0)
         return -1;
     arena_init(&a, (UNFINISHED_MAX + 1) * sizeof *u.rows);
     u.rows = arena_array(&a, UNFINISHED_MAX, sizeof *u.rows);

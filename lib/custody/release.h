@@ -37,8 +37,9 @@ struct release_how {
     const char             *prefix;       /* [rules] prefix: of our field, where the domain has no brand */
 };
 
-/* Can it work at all? [delivery] url is there, and one that we understand. */
-int release_check(const char *url, struct err *e);
+/* Can it work at all? [delivery] url is there, and one that we understand; or it is empty, and some domain has a route of its own: mail of
+ * the others is then not to be released, and who asks for it is told so. */
+int release_check(struct store *s, const char *url, struct err *e);
 
 struct release_asked {
     bool        again;   /* also where nobody knows whether it arrived */

@@ -49,7 +49,7 @@ struct taking {
 
 /* ---- where answers come to ---- */
 
-int reply_check(const struct settings *s, struct arena *a, struct err *e)
+int reply_check(struct store *store, const struct settings *s, struct arena *a, struct err *e)
 {
     struct address to;
 
@@ -57,7 +57,7 @@ int reply_check(const struct settings *s, struct arena *a, struct err *e)
         return err_wrap(e, "[digest] reply_to");
     if (to.full.n == 0)
         return err_set(e, ERR_INVALID, "[digest] reply_to has to say where answers to digests come to");
-    return release_check(s->delivery.url, e);
+    return release_check(store, s->delivery.url, e);
 }
 
 int reply_is_for(const struct settings *s, struct span recipient, struct arena *a, struct err *e)

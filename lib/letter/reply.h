@@ -75,8 +75,8 @@ struct reply_done {
     size_t            n;
 };
 
-/* Can it work? [digest] reply_to and [delivery] url are there, and what they have to be. */
-int reply_check(const struct settings *s, struct arena *a, struct err *e);
+/* Can it work? [digest] reply_to is what it has to be, and there is a way for released mail (release_check()). */
+int reply_check(struct store *store, const struct settings *s, struct arena *a, struct err *e);
 /* Is this where answers come to? ERR_NOT_FOUND: it is not. */
 int reply_is_for(const struct settings *s, struct span recipient, struct arena *a, struct err *e);
 /* Taken or dropped: texts of *out are in `a`. -1: to be tried again; what was done of it stays. */

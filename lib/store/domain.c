@@ -23,6 +23,7 @@ static const char get_sql[] = "SELECT " COLUMNS " FROM domain d WHERE d.id = $1"
 static const char find_sql[] = "SELECT " COLUMNS " FROM domain d WHERE d.name = $1 UNION ALL SELECT " COLUMNS
                                " FROM domain_alias a JOIN domain d ON d.id = a.domain_id WHERE a.name = $1";
 static const char list_sql[] = "SELECT " COLUMNS " FROM domain d WHERE d.name > $1 ORDER BY d.name LIMIT $2";
+static const char routed_sql[] = "SELECT 1 FROM domain WHERE route <> '' LIMIT 1";
 static const char alias_insert_sql[] = "INSERT INTO domain_alias (name, domain_id, created_us) VALUES ($1, $2, $3)";
 static const char alias_delete_sql[] = "DELETE FROM domain_alias WHERE name = $1";
 static const char alias_get_sql[] = "SELECT domain_id FROM domain_alias WHERE name = $1";
@@ -287,6 +288,15 @@ static int alias_add_in(struct store *s, const struct actor *by, struct uuid dom
                (struct db_val[]){dbv_text(name), dbv_uuid(&domain), dbv_i64(clock_wall_us())}, 3, NULL, e) < 0)
         return say_conflict(e, "%.*s exists already", SPAN_ARG(name));
     return note_alias(s, by, "domain.alias.add", domain, name, e);
+}
+
+int store_domain_routed(struct store *s, bool *out, struct err *e)
+{
+    int64_t one;
+    int     rc = row_i64(s->main, routed_sql, NULL, 0, &one, e);
+
+    *out = rc > 0;
+    return rc < 0 ? -1 : 0;
 }
 
 int store_domain_alias_add(struct store *s, const struct actor *by, struct uuid domain, struct span name, struct err *e)

@@ -43,6 +43,9 @@ int store_domain_find(struct store *s, struct span name, struct store_domain *ou
 /* In order of names, those after `after` (SPAN_NONE: from the start). */
 int store_domain_list(struct store *s, struct span after, size_t limit, store_domain_fn fn, void *ctx, struct err *e);
 
+/* Has any of them a route of its own? */
+int store_domain_routed(struct store *s, bool *out, struct err *e);
+
 /* Another name of the same domain: every address of it exists under both. */
 int store_domain_alias_add(struct store *s, const struct actor *by, struct uuid domain, struct span name,
                            struct err *e);

@@ -188,6 +188,27 @@ static void a_domain_with_a_mail_server_of_its_own_gets_its_mail_there(void **st
     close_site(&x);
 }
 
+static void routes_of_the_domains_are_way_enough(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_release r;
+    struct site          x;
+    struct uuid          lost;
+
+    open_site(&x, w, NULL, "");
+    lost = hold(&x);
+    x.how.url = "";
+    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, lost, 1, &once, &r, &w->e));
+    assert_non_null(strstr(w->e.text, "no domain has a route"));
+    OK(w, release_send(&x.how, &root, hold_of_domain(&x, x.delivery), 1, &once, &r, &w->e));
+    hang_up(&x.server);
+    CHECK("it arrived there", r.state == RELEASE_SENT && times_heard(&x, mail_heard) == 1);
+    REFUSED(w, ERR_INVALID, release_send(&x.how, &root, lost, 1, &once, &r, &w->e));
+    assert_non_null(strstr(w->e.text, "its domain has no route"));
+    CHECK("and nothing waits for a way", store_release_get(w->more, lost, 1, &r, &w->e) == 0);
+    close_site(&x);
+}
+
 static void a_route_that_is_a_next_hop_and_no_more_changes_nothing(void **state)
 {
     struct world        *w = world_of(state);
@@ -354,6 +375,7 @@ int main(void)
         STORE_SQLITE(a_held_message_arrives_byte_for_byte_below_our_field),
         STORE_SQLITE(where_the_way_leads_through_milters_the_message_carries_its_bypass),
         STORE_SQLITE(a_domain_with_a_mail_server_of_its_own_gets_its_mail_there),
+        STORE_SQLITE(routes_of_the_domains_are_way_enough),
         STORE_SQLITE(a_route_that_is_a_next_hop_and_no_more_changes_nothing),
         STORE_SQLITE(only_what_was_held_is_released),
         STORE_SQLITE(after_a_fault_it_is_sent_once_or_nobody_knows),

@@ -462,11 +462,24 @@ static void mail_for_another_address_is_none_of_ours(void **state)
         CHECK(rcpts[i].recipient,
               (reply_is_for(&t.settings, span_of(rcpts[i].recipient), &t.arena, &t.w->e) == 0) == rcpts[i].ours);
     }
-    OK(t.w, reply_check(&t.settings, &t.arena, &t.w->e));
+    close_site(&t);
+}
+
+static void answers_want_an_address_and_a_way_for_what_they_release(void **state)
+{
+    struct store_domain d = {.name = "routed.example", .state = DOMAIN_ACTIVE, .route = "smtp://mx.routed.example:25"};
+    struct site         t;
+
+    open_site(&t, state);
+    OK(t.w, reply_check(t.w->more, &t.settings, &t.arena, &t.w->e));
+    t.settings.delivery.url = "nowhere";
+    REFUSED(t.w, ERR_INVALID, reply_check(t.w->more, &t.settings, &t.arena, &t.w->e));
     t.settings.delivery.url = "";
-    assert_int_equal(reply_check(&t.settings, &t.arena, &t.w->e), -1);
+    REFUSED(t.w, ERR_INVALID, reply_check(t.w->more, &t.settings, &t.arena, &t.w->e));
+    OK(t.w, store_domain_add(t.w->more, &root, &d, &d.id, &t.w->e));
+    OK(t.w, reply_check(t.w->more, &t.settings, &t.arena, &t.w->e));
     t.settings.digest.reply_to = "";
-    assert_int_equal(reply_check(&t.settings, &t.arena, &t.w->e), -1);
+    REFUSED(t.w, ERR_INVALID, reply_check(t.w->more, &t.settings, &t.arena, &t.w->e));
     close_site(&t);
 }
 
@@ -482,6 +495,7 @@ int main(void)
         STORE(who_releases_too_much_at_once_comes_again_later),
         STORE_SQLITE(an_answer_that_is_dropped_costs_nobody_a_place),
         STORE_SQLITE(mail_for_another_address_is_none_of_ours),
+        STORE_SQLITE(answers_want_an_address_and_a_way_for_what_they_release),
     };
 
     mail_init();
