@@ -3,6 +3,7 @@
 
 #include "route.h"
 #include "rules.h"
+#include "sentence.h"
 #include "rules/wildcard.h"
 #include "scan/learnable.h"
 #include "store/search.h"
@@ -140,6 +141,7 @@ int breadths_call(struct call *c, struct err *e)
     struct mail_delivery         m;
     struct breadths              b;
     struct buf                  *out;
+    const char                  *warning;
     bool                         more;
 
     if (mail_find(c, &m, e) < 0 || breadths_find(c, &m, &b, e) < 0 || count_past(c, &b, &more, e) < 0)
@@ -156,7 +158,9 @@ int breadths_call(struct call *c, struct err *e)
     }
     json_close(out, ']');
     json_add_bool(out, "more", more);
-    json_add_str(out, "warning", warning_of(c, &b, (enum rule_action)in->action));
+    warning = warning_of(c, &b, (enum rule_action)in->action);
+    json_add_str(out, "warning", warning);
+    sentence_put(out, "warning_said", span_of(warning));
     json_close(out, '}');
     return 0;
 }

@@ -11,6 +11,7 @@
 #include "links.h"
 #include "replay.h"
 #include "route.h"
+#include "sentence.h"
 #include "static.h"
 
 #define API SPAN("/api/v1")
@@ -62,19 +63,6 @@ static const char *title_of(int status, enum err_code code)
     }
 }
 
-void problem_sentence(struct buf *b, const char *key, const char *text)
-{
-    char   sentence[sizeof((struct err *)0)->text + 2];
-    size_t n = strlen(text), word = 0;
-
-    while (text[word] >= 'a' && text[word] <= 'z')
-        word++;
-    snprintf(sentence, sizeof sentence, "%s%s", text, n > 0 && strchr(".?!", text[n - 1]) == NULL ? "." : "");
-    if (word > 0 && (text[word] == ' ' || text[word] == ','))
-        sentence[0] = (char)(sentence[0] - 'a' + 'A');
-    json_add_str(b, key, sentence);
-}
-
 void problem_put(struct httpd_reply *out, int status, const struct err *e, const char *member)
 {
     struct buf *b = &out->body;
@@ -88,8 +76,7 @@ void problem_put(struct httpd_reply *out, int status, const struct err *e, const
     json_add_str(b, "title", title_of(status, e->code));
     json_add_i64(b, "status", status);
     /* What is broken on our side is for the log, not for strangers. */
-    problem_sentence(b, "detail",
-                     status >= 500 && status != 503 ? "The operator can find the cause in the log." : e->text);
+    sentence_say(b, "detail", status >= 500 && status != 503 ? "The operator can find the cause in the log." : e->text);
     json_add_str(b, "code", err_word(e->code));
     if (member != NULL)
         json_add_str(b, "member", member);

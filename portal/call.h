@@ -61,8 +61,6 @@ int call_elevated(struct call *c, struct err *e);
 /* The problem document for an error, without a call: for what is refused before one begins. */
 void problem_put(struct httpd_reply *out, int status, const struct err *e, const char *member);
 int  problem_status(enum err_code code);
-/* What the libraries say begins small and has no stop: as a sentence for a person. A name in front stays as it is. */
-void problem_sentence(struct buf *b, const char *key, const char *text);
 
 /* A keyset cursor: opaque text around bytes of ours, bound to nothing secret; what cannot be read is ERR_INVALID. */
 struct span cursor_make(struct arena *a, struct span bytes);

@@ -9,6 +9,7 @@
 #include "mail/message.h"
 #include "route.h"
 #include "rules.h"
+#include "sentence.h"
 #include "store/address.h"
 #include "store/compile.h"
 #include "store/policy.h"
@@ -394,6 +395,7 @@ static int decide(struct call *c, struct err *e)
     json_add_uuid(out, "rule", &made.rule);
     json_add_i64(out, "priority", made.priority);
     json_add_str(out, "note", made.note);
+    sentence_put(out, "note_said", span_of(made.note));
     json_close(out, '}');
     return 0;
 }
@@ -413,6 +415,6 @@ const struct route_family decide_family = {
     "\"Breadths\":{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"properties\":{\"kind\":{\"type\":\"string\",\"enum\":[\"address\",\"stable\",\"domain\",\"subdomains\"]},"
     "\"sender\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"}}}},\"more\":{\"type\":\"boolean\"},"
-    "\"warning\":{\"type\":[\"string\",\"null\"]}}},"
+    "\"warning\":{\"type\":[\"string\",\"null\"]},\"warning_said\":{\"$ref\":\"#/components/schemas/Said\"}}},"
     "\"Decided\":{\"type\":\"object\",\"properties\":{\"rule\":{\"type\":\"string\"},\"priority\":{\"type\":"
-    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]}}}"};
+    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]},\"note_said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};

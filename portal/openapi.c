@@ -4,6 +4,7 @@
 
 #include "base/version.h"
 #include "route.h"
+#include "sentence.h"
 
 /* GET /mailboxes/{mailbox}/rules → "get_mailboxes_mailbox_rules": an id that programs may go by. */
 static void put_operation_id(struct buf *b, const struct route *r)
@@ -258,7 +259,9 @@ static void put_components(struct buf *b)
         b, "Problem",
         SPAN("{\"type\":\"object\",\"properties\":{\"type\":{\"type\":\"string\"},\"title\":{\"type\":\"string\"},"
              "\"status\":{\"type\":\"integer\"},\"detail\":{\"type\":\"string\"},\"code\":{\"type\":\"string\"},"
-             "\"member\":{\"type\":\"string\"},\"at\":{\"type\":\"integer\"}}}"));
+             "\"member\":{\"type\":\"string\"},\"at\":{\"type\":\"integer\"},\"detail_said\":{\"$ref\":\"#/components/"
+             "schemas/Said\"}}}"));
+    sentence_schema(b);
     for (const struct route_family *const *f = route_families; *f != NULL; f++)
         if ((*f)->schemas != NULL)
             buf_printf(b, ",%s", (*f)->schemas);

@@ -2,6 +2,7 @@
 #include "route.h"
 #include "rules.h"
 #include "rules_plan.h"
+#include "sentence.h"
 
 #define SHOWN_MAX 100 /* of each state, in a preview */
 
@@ -18,6 +19,7 @@ static void put_item(struct buf *b, const struct plan *p, const struct item *x)
     if (x->state != PLAN_ERROR && x->state != PLAN_PASSED)
         json_add_str(b, "action", rule_action_word(x->rule.action));
     json_add_text(b, "why", x->why);
+    sentence_put(b, "why_said", x->why);
     if (x->state == PLAN_DUPLICATE && x->same_line > 0)
         json_add_i64(b, "same_line", (int64_t)x->same_line);
     else if (x->state == PLAN_DUPLICATE)
@@ -251,7 +253,7 @@ const struct route_family rules_import_family = {
     ",\"whole\":{\"type\":\"boolean\"},\"items\":{\"type\":"
     "\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"line\":{\"type\":\"integer\"},\"state\":{\"type\":"
     "\"string\"},\"text\":{\"type\":\"string\"},\"action\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\","
-    "\"null\"]},"
+    "\"null\"]},\"why_said\":{\"$ref\":\"#/components/schemas/Said\"},"
     "\"same_line\":{\"type\":\"integer\"},\"same_rule\":{\"type\":\"string\"},\"beside\":{\"type\":\"array\",\"items\":"
     "{\"$ref\":\"#/components/schemas/RuleConflict\"}}}}}}},"
     "\"Imported\":{\"type\":\"object\",\"properties\":{" COUNTS ",\"rules\":{\"type\":\"integer\"}}}"};

@@ -4,6 +4,7 @@
 
 #include "route.h"
 #include "rules.h"
+#include "sentence.h"
 #include "store/score.h"
 #include "store/setting.h"
 
@@ -305,7 +306,7 @@ static int get_scores(struct call *c, struct err *e)
     put_lines(b, "now", &now);
     put_lines(b, "then", &then);
     if (thresholds_check(&then.at, &order) < 0)
-        problem_sentence(b, "problem", order.text);
+        sentence_say(b, "problem", order.text);
     else
         json_add_null(b, "problem");
     json_close(b, '}');
@@ -337,4 +338,5 @@ const struct route_family thresholds_family = {
     "\"moves\":{"
     "\"type\":\"array\",\"items\":{\"type\":\"object\"}},\"moved\":{\"type\":\"integer\"},\"now\":{\"type\":\"object\"}"
     ","
-    "\"then\":{\"type\":\"object\"},\"problem\":{\"type\":[\"string\",\"null\"]}}}"};
+    "\"then\":{\"type\":\"object\"},\"problem\":{\"type\":[\"string\",\"null\"]},\"problem_said\":{\"$ref\":\"#/"
+    "components/schemas/Said\"}}}"};

@@ -1,13 +1,17 @@
 // The one way to the server: every page goes through here, and through nothing but the public API.
+import { learn, spoken, t } from "./words.js";
+
 const base = "/api/v1";
 let csrf = "";
+
+const titles = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503, 504, 507];
 
 // What went wrong, as the server says it (RFC 9457), or as the network does.
 export class Problem extends Error {
     constructor(body, status) {
-        super(body.detail || body.title || "");
+        super(spoken(body.detail, body.detail_said) || body.title || "");
         this.status = status;
-        this.title = body.title;
+        this.title = titles.includes(status) ? t(`refused.${status}`) : body.title;
         this.code = body.code;
         this.member = body.member;
         this.at = body.at;
@@ -23,7 +27,10 @@ async function read(response) {
     const type = response.headers.get("Content-Type") || "";
 
     if (response.status === 204) return null;
-    return type.includes("json") ? response.json() : response.text();
+    const text = await response.text();
+    if (!type.includes("json")) return text;
+    if (text.includes('_said":{')) await learn();
+    return JSON.parse(text);
 }
 
 async function call(method, path, { query, body, bytes, key, signal, quiet } = {}) {

@@ -22,14 +22,39 @@ export const setZone = (name) => {
     try { new Intl.DateTimeFormat("en", { timeZone: name || undefined }); zone = name || undefined; } catch { zone = undefined; }
 };
 
-export function t(key, values = {}) {
-    let text = words[key] ?? en[key] ?? key;
-
+function fill(text, values) {
     if (typeof text === "object") text = text[plural.select(values.n ?? 0)] ?? text.other;
     return text.replace(/\{(\w+)\}/g, (all, name) => {
         const v = values[name];
         return v === undefined ? all : typeof v === "number" ? number(v) : v;
     });
+}
+export const t = (key, values = {}) => fill(words[key] ?? en[key] ?? key, values);
+
+// ---- what the server says: beside a sentence stands its code with its values, as "<name>_said" (portal/sentence.h) ----
+
+const files = { en: () => import("./sentences/en.js"), de: () => import("./sentences/de.js") };
+let sentences = {}, learnt;
+
+// Its texts are loaded with the first one; where they cannot be, the server's own stand.
+export async function learn() {
+    if (learnt === language) return;
+    const wanted = language, found = await files[wanted]().catch(() => undefined);
+
+    if (found) { sentences = found.default; learnt = wanted; }
+}
+
+const sentence = (text) => text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
+
+// A sentence of the server in the reader's language: in the server's own words where it has no code, or one that is not known here.
+export function spoken(text, of, inside) {
+    const own = sentences[of?.code];
+
+    if (!own) return inside ? text : sentence(text);
+    const values = Object.fromEntries(Object.entries(of.values).map(([name, v]) => [name, typeof v === "object" ? spoken(v.text, v, name !== "why") : v]));
+    const filled = fill(own, values);
+    // A word of ours in front begins the sentence; somebody's name there stays as it is.
+    return typeof of.values[/^\{(\w+)\}/.exec(own)?.[1]] === "object" ? sentence(filled) : filled;
 }
 
 // What writes numbers and times costs some hundred times what it writes, and a list has hundreds of them: one of each kind is kept.

@@ -3,7 +3,7 @@ import { html, useRef, useState } from "../modules/preact.js";
 import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
-import { clock, moment, score, size, t } from "../words.js";
+import { clock, moment, score, size, spoken, t } from "../words.js";
 
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
@@ -41,7 +41,7 @@ function Timeline({ d }) {
         { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
         { at: d.at, what: sentence(d), raw: d.inbound },
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
-        ...(d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", d.release.reply].filter(Boolean).join(" ") }] : []),
+        ...(d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", spoken(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 
@@ -95,7 +95,7 @@ function Actions({ d, path, changed }) {
     const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`));
     const release = () => (d.can.confirm_virus ? setAsk("virus") : send());
     const forget = () => act("forget", () => post(`${path}/report`, { class: "forget" }), () => t("reported.undone"));
-    const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(a.state === "refused" ? "reported.refused" : `reported.${a.added}`), a.why].filter(Boolean).join(" "), (a) => (a.added === "said" ? undefined : forget));
+    const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(a.state === "refused" ? "reported.refused" : `reported.${a.added}`), spoken(a.why, a.why_said)].filter(Boolean).join(" "), (a) => (a.added === "said" ? undefined : forget));
     const held = d.can.release;
 
     useKeys({ r: () => (held ? release() : d.can.ask && setAsk("ask")), b: () => d.can.decide && setAsk("block"), a: () => d.can.decide && setAsk("allow") });
@@ -139,14 +139,14 @@ function Breadth({ path, action, onClose, onDone }) {
     const choice = picked || value?.items[0]?.sender;
     const save = async () => {
         setBusy(true);
-        try { const made = await post(`${path}/decide`, { action, sender: choice }); note(made.note ?? t(`decided.${action}`, { sender: choice })); onDone(); }
+        try { const made = await post(`${path}/decide`, { action, sender: choice }); note(spoken(made.note, made.note_said) ?? t(`decided.${action}`, { sender: choice })); onDone(); }
         catch (p) { setWrong(p.offline ? t("offline.text") : p.message); setBusy(false); }
     };
 
     return html`<${Dialog} title=${t(`breadth.${action}`)} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} disabled=${!choice} onClick=${save}>${t(`breadth.${action}_do`)}</${Button}>`}>
         ${problem ? html`<p class="problem" role="alert">${problem.message}</p>` : !value ? html`<${Waiting} rows=${3} />` : html`<fieldset class="choices"><legend class="unseen">${t(`breadth.${action}`)}</legend>
             ${value.items.map((b) => html`<label class="choice"><input type="radio" name="breadth" value=${b.sender} checked=${b.sender === choice} onChange=${() => pick(b.sender)} /><span><bdi>${b.sender}</bdi><br /><span class="quiet">${t(`breadth.${b.kind}`)} · ${t(value.more ? "breadth.would_more" : "breadth.would", { n: b.messages })}</span></span></label>`)}</fieldset>
-            ${value.warning && html`<p class="hint">${value.warning}</p>`}`}
+            ${value.warning && html`<p class="hint">${spoken(value.warning, value.warning_said)}</p>`}`}
         ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
     </${Dialog}>`;
 }

@@ -5,7 +5,7 @@ import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
 import { exact } from "../terms.js";
 import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
-import { number, score, t } from "../words.js";
+import { number, score, spoken, t } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Clip, idOf, Nothing, scopesOf, Search } from "./mail.js";
 import { Requests } from "./requests.js";
@@ -46,7 +46,7 @@ function Job({ id, onEnd }) {
         return () => { gone = true; clearTimeout(timer); };
     }, [id]);
     if (!job) return null;
-    return html`<div class="bar" role="status"><span>${t(`job.${job.state}`, { n: job.done, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${job.answer ?? ""}`}</span>
+    return html`<div class="bar" role="status"><span>${t(`job.${job.state}`, { n: job.done, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${spoken(job.answer, job.answer_said) ?? ""}`}</span>
         ${job.state === "waiting" && html`<progress max=${Math.max(job.total, 1)} value=${job.done + job.failed} aria-label=${t("job.progress")}></progress><${Button} onClick=${() => del(`/jobs/${id}`).catch(() => {})}>${t("job.stop")}</${Button}>`}
         ${job.can_undo && html`<${Button} onClick=${() => post(`/jobs/${id}/undo`).then((undo) => go(withQuery({ job: undo.id })), (p) => note(p.message))}>${t("undo")}</${Button}>`}
         ${job.state !== "waiting" && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;

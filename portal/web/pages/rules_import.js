@@ -2,7 +2,7 @@
 import { html, useState } from "../modules/preact.js";
 import { post, segment } from "../api.js";
 import { Button, Empty, Field, Icon, note } from "../ui.js";
-import { size, t } from "../words.js";
+import { size, spoken, t } from "../words.js";
 import { sentence } from "./conflicts.js";
 
 const TEXT_MAX = 4 << 20, SHOWN = 100;
@@ -15,7 +15,7 @@ const State = ({ state }) => html`<span class="chip chip-${states[state]}"><${Ic
 
 // Why a line is what it is.
 function Remark({ item }) {
-    if (item.why) return html`<bdi>${item.why.charAt(0).toUpperCase() + item.why.slice(1)}.</bdi>`;
+    if (item.why) return html`<bdi>${spoken(item.why, item.why_said)}</bdi>`;
     if (item.same_line) return t("import.same_line", { n: item.same_line });
     if (item.same_rule) return t("import.same_rule");
     return (item.beside ?? []).map((f) => sentence(f, t("import.this_rule"))).join(" ");

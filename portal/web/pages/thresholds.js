@@ -3,7 +3,7 @@ import { html, useEffect, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { said } from "../lists.js";
 import { Button, Failed, useLoad, Waiting } from "../ui.js";
-import { date, t } from "../words.js";
+import { date, spoken, t } from "../words.js";
 import { Histogram } from "./histogram.js";
 import { Choice, Numeral, useHolds, YesNo } from "./holds.js";
 
@@ -42,7 +42,7 @@ function Moves({ data }) {
             : html`<p><strong>${t("scores.moved", { ...seen, n: data.moved, all: data.judged })}</strong></p><ul>${data.moves.map((m) => html`<li key=${`${m.from} ${m.to}`}>${t("scores.move", { n: m.n, from: t(`comes.${m.from}`), to: t(`comes.${m.to}`) })}</li>`)}</ul>`}
         ${!data.whole && html`<p class="quiet">${t("scores.cut", { n: data.looked, date: date(data.since) })}</p>`}
         ${data.looked > data.judged && html`<p class="quiet">${t("scores.by_rules", { n: data.looked - data.judged })}</p>`}
-        ${data.problem && html`<p class="problem" role="alert">${disorder(data.then) ?? data.problem}</p>`}</div>`;
+        ${data.problem && html`<p class="problem" role="alert">${disorder(data.then) ?? spoken(data.problem, data.problem_said)}</p>`}</div>`;
 }
 
 // Comes up from below when something was changed, so that it is at hand wherever that was.

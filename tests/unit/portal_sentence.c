@@ -1,0 +1,137 @@
+/* tests/unit/portal_sentence.c - twin of portal/sentence.c. */
+#include "../../portal/sentence.h"
+
+#include <stdio.h>
+
+#include "base/err.h"
+#include "base/json_write.h"
+#include "check.h"
+
+static const struct {
+    const char *holds, *text, *said;
+} cases[] = {
+    {"a sentence has its code", "There is no such rule.", "{\"code\":\"none.rule\",\"values\":{}}"},
+    {"with or without its stop", "There is no such rule", "{\"code\":\"none.rule\",\"values\":{}}"},
+    {"and whether a capital begins it or not", "An empty entry.", "{\"code\":\"entry.empty\",\"values\":{}}"},
+    {"what stands in a gap is a value", "The mailbox a@b.example is somebody else's.",
+     "{\"code\":\"mailbox.theirs\",\"values\":{\"mailbox\":\"a@b.example\"}}"},
+    {"a number is one", "A search has at most 16 texts; put some together in quotes.",
+     "{\"code\":\"search.texts\",\"values\":{\"n\":16}}"},
+    {"a text of digits stays a text", "the policy 2026 exists already",
+     "{\"code\":\"policy.taken\",\"values\":{\"policy\":\"2026\"}}"},
+    {"where a number has to be, words are none", "A search has at most many texts; put some together in quotes.",
+     "null"},
+    {"people count from one, and the sentence inside is said too", "Conditions[0].any[2]: an empty entry.",
+     "{\"code\":\"rule.entry\",\"values\":{\"condition\":1,\"entry\":3,\"why\":{\"text\":\"an empty entry\",\"code\":"
+     "\"entry.empty\",\"values\":{}}}}"},
+    {"of two that fit, the one that says more", "conditions[0].any[0], character 2: no address",
+     "{\"code\":\"rule.character\",\"values\":{\"condition\":1,\"entry\":1,\"at\":2,\"why\":{\"text\":\"no address\","
+     "\"code\":\"entry.no_address\",\"values\":{}}}}"},
+    {"what is not known inside stands as it is", "conditions[0].any[0]: the moon is full",
+     "{\"code\":\"rule.entry\",\"values\":{\"condition\":1,\"entry\":1,\"why\":{\"text\":\"the moon is full\"}}}"},
+    {"an import names line and cause",
+     "2 of the lines cannot be read, so nothing was stored. Line 3: \"x\" is not an IP address",
+     "{\"code\":\"import.bad_lines\",\"values\":{\"n\":2,\"line\":3,\"why\":{\"text\":\"\\\"x\\\" is not an IP "
+     "address\",\"code\":\"ip.none\",\"values\":{\"text\":\"x\"}}}}"},
+    {"a word of ours is one", "the policy's name is missing",
+     "{\"code\":\"text.missing\",\"values\":{\"what\":{\"text\":\"the policy's name\",\"code\":\"what.policy_name\","
+     "\"values\":{}}}}"},
+    {"a fraction is a number", "reject (5) must be more than add_header (6.5)",
+     "{\"code\":\"threshold.order\",\"values\":{\"above\":{\"text\":\"reject\",\"code\":\"threshold.reject\","
+     "\"values\":"
+     "{}},\"high\":5,\"below\":{\"text\":\"add_header\",\"code\":\"threshold.add_header\",\"values\":{}},\"low\":6.5}"
+     "}"},
+    {"what a stranger wrote makes no other sentence", "There is a search \"\" already.\" already.",
+     "{\"code\":\"search.taken\",\"values\":{\"name\":\"\\\" already.\"}}"},
+    {"any other text has none", "PostgreSQL is away", "null"},
+    {"nothing has none", "", "null"},
+    {"a stop alone has none", ".", "null"},
+};
+
+static void a_sentence_of_ours_is_found_again_by_its_text(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct buf b;
+
+        buf_init(&b, 4000);
+        sentence_put(&b, NULL, span_of(cases[i].text));
+        CHECK(cases[i].holds, span_is(buf_span(&b), cases[i].said));
+        buf_fini(&b);
+    }
+}
+
+/* Made by its own format, each row is found as itself: no other swallows it. */
+static void each_row_is_found_as_itself(void **unused)
+{
+    (void)unused;
+    for (const struct sentence_row *row = sentence_rows; row->code != NULL; row++) {
+        char   text[700];
+        size_t n = 0;
+
+        for (const char *p = row->text; *p != '\0'; p++) {
+            if (*p != '%') {
+                text[n++] = *p;
+                continue;
+            }
+            while (strchr("scdugf", *++p) == NULL)
+                ;
+            text[n++] = *p == 's' || *p == 'c' ? 'x' : '7';
+        }
+        CHECK(row->code, sentence_find(span_make(text, n)).row == row);
+    }
+}
+
+static void no_code_stands_twice(void **unused)
+{
+    (void)unused;
+    for (const struct sentence_row *row = sentence_rows; row->code != NULL; row++)
+        for (const struct sentence_row *other = sentence_rows; other < row; other++)
+            CHECK(row->code, strcmp(row->code, other->code) != 0 && strcmp(row->text, other->text) != 0);
+}
+
+/* As hostile as a refusal can be: nothing but what the formats look for, at the length of an err. */
+static void a_text_of_nothing_but_separators_is_walked_once(void **unused)
+{
+    char   text[sizeof((struct err *)0)->text];
+    size_t n = 0;
+
+    (void)unused;
+    while (n + 24 < sizeof text)
+        n += (size_t)snprintf(text + n, sizeof text - n, "conditions[0].any[0]: ");
+    for (int i = 0; i < 200; i++) {
+        struct buf b;
+
+        buf_init(&b, 10000);
+        sentence_put(&b, NULL, span_make(text, n));
+        assert_false(b.failed);
+        buf_fini(&b);
+    }
+}
+
+static void a_sentence_for_a_person_begins_and_ends_as_one(void **unused)
+{
+    struct buf b;
+
+    (void)unused;
+    buf_init(&b, 4000);
+    json_open(&b, NULL, '{');
+    sentence_say(&b, "detail", "no address");
+    json_close(&b, '}');
+    assert_true(span_is(buf_span(&b), "{\"detail\":\"No address.\",\"detail_said\":{\"code\":\"entry.no_address\","
+                                      "\"values\":{}}}"));
+    buf_fini(&b);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sentence_of_ours_is_found_again_by_its_text),
+        cmocka_unit_test(each_row_is_found_as_itself),
+        cmocka_unit_test(no_code_stands_twice),
+        cmocka_unit_test(a_text_of_nothing_but_separators_is_walked_once),
+        cmocka_unit_test(a_sentence_for_a_person_begins_and_ends_as_one),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
