@@ -1,7 +1,6 @@
 /* portal/held.c - many held messages at once: put away, taken back, and jobs that go through a whole search. */
 #include "mail.h"
 #include "route.h"
-#include "sentence.h"
 #include "store/audit.h"
 #include "store/job.h"
 
@@ -128,10 +127,22 @@ static int note(struct call *c, const struct store_job *j, struct store_scope sc
     return rc;
 }
 
+/* What takes back what a job has done; -1: nothing does. */
+static int way_back(const struct store_job *j)
+{
+    if (j->is_undo || j->state == JOB_WAITING || j->done == 0)
+        return -1;
+    switch (j->what) {
+    case JOB_RELEASE: return j->waits ? JOB_UNRELEASE : -1;
+    case JOB_SPAM:
+    case JOB_HAM: return JOB_FORGET;
+    case JOB_DELETE: return JOB_UNDELETE;
+    default: return -1;
+    }
+}
+
 static void put_job(struct buf *b, const char *key, const struct store_job *j)
 {
-    bool back = !j->is_undo && j->what != JOB_RELEASE && j->what != JOB_FORGET && j->what != JOB_UNDELETE;
-
     json_open(b, key, '{');
     json_add_uuid(b, "id", &j->id);
     json_add_str(b, "what", job_what_words[j->what]);
@@ -139,11 +150,11 @@ static void put_job(struct buf *b, const char *key, const struct store_job *j)
     json_add_i64(b, "total", j->total);
     json_add_i64(b, "done", j->done);
     json_add_i64(b, "failed", j->failed);
+    json_add_i64(b, "gone", j->gone);
     json_add_text(b, "answer", j->answer.n > 0 ? j->answer : SPAN_NONE);
-    sentence_put(b, "answer_said", j->answer);
     json_add_time(b, "created", j->created_us);
     json_add_time(b, "changed", j->changed_us);
-    json_add_bool(b, "can_undo", back && j->state != JOB_WAITING && j->done > 0);
+    json_add_bool(b, "can_undo", way_back(j) >= 0);
     json_close(b, '}');
 }
 
@@ -312,19 +323,19 @@ static int stop_job(struct call *c, struct err *e)
 
 static int undo_job(struct call *c, struct err *e)
 {
-    static const enum job_what back[] = {[JOB_SPAM] = JOB_FORGET, [JOB_HAM] = JOB_FORGET, [JOB_DELETE] = JOB_UNDELETE};
-    struct mail_scopes         where;
-    struct store_job           j, undo = {.is_undo = true, .q = SPAN(""), .scopes = SPAN("")};
+    struct mail_scopes where;
+    struct store_job   j, undo = {.is_undo = true, .q = SPAN(""), .scopes = SPAN("")};
+    int                what;
 
     if (my_job(c, &j, e) < 0)
         return -1;
     if (j.state == JOB_WAITING)
         return err_set(e, ERR_CONFLICT, "It is still at work: stop it first.");
-    if (j.is_undo || (j.what != JOB_SPAM && j.what != JOB_HAM && j.what != JOB_DELETE))
+    if ((what = way_back(&j)) < 0)
         return err_set(e, ERR_CONFLICT,
-                       j.what == JOB_RELEASE ? "What was released cannot be called back."
-                                             : "This cannot be taken back.");
-    undo.what = back[j.what];
+                       j.what == JOB_RELEASE && j.done > 0 ? "All of it has been sent: there is nothing to take back."
+                                                           : "This cannot be taken back.");
+    undo.what = (enum job_what)what;
     undo.undoes = j.id;
     undo.total = j.done;
     if (mail_scopes_read(j.scopes, &where, e) < 0)
@@ -357,7 +368,8 @@ static const struct route rows[] = {
     {HTTPD_DELETE, "/jobs/{job}", DEED_SELF, OBJECT_NONE, 0, stop_job, .summary = "Stops it; what is done stays done.",
      .reply = "Job"},
     {HTTPD_POST, "/jobs/{job}/undo", DEED_SELF, OBJECT_NONE, 0, undo_job,
-     .summary = "Takes back what it has done, by another job.", .reply = "Job"},
+     .summary = "Takes back what it has done, by another job; of releases, those that are not sent yet.",
+     .reply = "Job"},
 };
 
 const struct route_family held_family = {
@@ -366,5 +378,6 @@ const struct route_family held_family = {
     "\"description\":\"there are more than that\"}}},"
     "\"Job\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"what\":{\"type\":\"string\"},"
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"done\",\"stopped\",\"failed\"]},\"total\":{\"type\":"
-    "\"integer\"},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"answer\":{\"type\":[\"string\","
-    "\"null\"]},\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},\"can_undo\":{\"type\":\"boolean\"}}}"};
+    "\"integer\"},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"gone\":{\"type\":\"integer\","
+    "\"description\":\"had been sent, when it came to take it back\"},\"answer\":{\"type\":[\"string\","
+    "\"null\"]},\"can_undo\":{\"type\":\"boolean\"}}}"};

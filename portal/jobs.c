@@ -57,6 +57,17 @@ static int call_of(struct jobs *j, const struct store_job *job, struct arena *a,
 
 /* ---- one message ---- */
 
+/* 1: it is too late. */
+static int unrelease(struct call *c, struct err *e)
+{
+    bool gone;
+
+    if (mail_unrelease(c, &gone, e) == 0)
+        return 0;
+    return gone ? 1 : -1;
+}
+
+/* 0 done, 1 too late to take it back, -1. */
 static int act(struct call *c, enum job_what what, struct err *e)
 {
     static const enum report_class says[] = {
@@ -72,6 +83,7 @@ static int act(struct call *c, enum job_what what, struct err *e)
     case JOB_FORGET: return mail_report(c, says[what], &made, e);
     case JOB_DELETE: return mail_put_away(c, true, e);
     case JOB_UNDELETE: return mail_put_away(c, false, e);
+    case JOB_UNRELEASE: return unrelease(c, e);
     }
     return 0;
 }
@@ -160,12 +172,15 @@ static int work_off(struct jobs *j, struct store_job *job, const struct page *p,
 
     for (size_t i = 0; i < p->n; i++) {
         struct err why = ERR_INIT;
+        int        rc;
 
         if (pause_is_over(&j->pause) || clock_mono_us() - from > STEP_US)
             return 0;
-        if (act_on(j, job, &p->keys[i], &why) == 0) {
+        if ((rc = act_on(j, job, &p->keys[i], &why)) == 0) {
             done[(*n)++] = p->keys[i];
             job->done++;
+        } else if (rc > 0) {
+            job->gone++;
         } else if (is_temporary(job, &why)) {
             *e = why;
             return -1;

@@ -272,7 +272,7 @@ static void show_sent(const struct link_case *x, const struct stands *s, struct 
 /* Asked for by the same account, be it here or in the portal, and by nobody else. */
 static bool can_take_back(const struct link_case *x, const struct stands *s)
 {
-    return s->rel == REL_WAITING && strcmp(s->m.release.requested_by, x->c->actor.name) == 0;
+    return s->m.has_release && store_release_can_withdraw(&s->m.release, &x->c->actor);
 }
 
 static void show_release(struct link_case *x, const struct stands *s, struct link_state *out)
@@ -439,19 +439,10 @@ static int take_rule_back(struct link_case *x, const struct undo *u, struct err 
     return store_rule_set(c->store, &c->actor, &r, e);
 }
 
-static int take_release_back(struct link_case *x, struct err *e)
-{
-    struct call *c = x->c;
-
-    return store_release_withdraw(c->store, c->delivery.uid, c->delivery.n, e) < 0
-               ? -1
-               : store_audit_note(c->store, &c->actor, "quarantine.unrelease", "message", &c->delivery.uid, c->scope,
-                                  SPAN("{}"), e);
-}
-
 int link_undo(struct link_case *x, struct err *e)
 {
     struct stands s;
+    bool          gone;
 
     set_source(x, UNDOING);
     if (x->link.action == LINK_UNSUBSCRIBE)
@@ -460,7 +451,7 @@ int link_undo(struct link_case *x, struct err *e)
                    : store_digest_pause(x->c->store, &x->c->actor, x->d.id, 0, e);
     if (look(x, &s, e) < 0)
         return -1;
-    if (releases(x) && can_take_back(x, &s) && take_release_back(x, e) < 0)
+    if (releases(x) && can_take_back(x, &s) && mail_unrelease(x->c, &gone, e) < 0)
         return -1;
     return decides(x) && s.undo.there ? take_rule_back(x, &s.undo, e) : 0;
 }

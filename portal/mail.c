@@ -7,7 +7,6 @@
 #include "custody/held.h"
 #include "mail_said.h"
 #include "route.h"
-#include "sentence.h"
 #include "store/domain.h"
 #include "store/mailbox.h"
 #include "store/release.h"
@@ -526,12 +525,12 @@ static void put_release(struct buf *b, const struct mail_delivery *m)
     }
     json_open(b, "release", '{');
     json_add_str(b, "state", release_state_words[r->state]);
+    json_add_bool(b, "taken_back", store_release_is_withdrawn(r));
     json_add_str(b, "requested_by", r->requested_by);
     json_add_time(b, "requested", r->requested_us);
     json_add_time(b, "changed", r->changed_us);
     json_add_i64(b, "code", r->code);
     json_add_str(b, "reply", r->reply);
-    sentence_put(b, "reply_said", r->code == 0 ? span_of(r->reply) : SPAN_NONE);
     json_add_str(b, "queue_id", r->queue_id);
     json_close(b, '}');
 }
@@ -579,6 +578,8 @@ static void put_can(struct call *c, struct buf *b, const struct mail_delivery *m
     json_open(b, "can", '{');
     json_add_bool(b, "release", release);
     json_add_bool(b, "confirm_virus", release && deed == DEED_RELEASE_VIRUS);
+    json_add_bool(b, "unrelease",
+                  m->has_release && store_release_can_withdraw(&m->release, &c->actor) && may(c, DEED_ACT_ON_MAIL));
     json_add_text(b, "findings", held ? known.names : SPAN(""));
     json_add_bool(b, "ask",
                   held && !release && deed == DEED_DECIDE_RELEASE && asked == NULL && m->d->delivery.has_domain &&

@@ -54,6 +54,9 @@ struct mail_release_how {
     bool again, confirmed_virus;
 };
 int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e);
+/* Takes that back while it is not sent, for who asked for it; what it had granted waits for an answer again. Twice is once. -1 with
+ * *gone_out: it is too late. */
+int mail_unrelease(struct call *c, bool *gone_out, struct err *e);
 /* Puts the call's held delivery away, or takes it back. */
 int mail_put_away(struct call *c, bool away, struct err *e);
 int mail_report(struct call *c, enum report_class class, struct report_made *made, struct err *e);

@@ -5,7 +5,6 @@
 #include "mail.h"
 #include "route.h"
 #include "scan/findings.h"
-#include "sentence.h"
 #include "store/audit.h"
 #include "store/request.h"
 
@@ -112,6 +111,47 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
     return stopped(row, e);
 }
 
+/* ---- taking a release back ---- */
+
+/* Who asked for it has no answer any more. */
+static int ungrant(struct call *c, struct err *e)
+{
+    if (store_request_answer(c->store, &c->delivery, REQUEST_GRANTED, REQUEST_WAITING, span_of(c->actor.name), SPAN(""),
+                             c->now_us, e) < 0 &&
+        e->code != ERR_CONFLICT)
+        return -1;
+    *e = ERR_INIT;
+    return 0;
+}
+
+static int not_withdrawn(bool *gone_out, struct err *e)
+{
+    if (e->code == ERR_DENIED)
+        return err_set(e, ERR_CONFLICT, "Somebody else has asked for it since: it is theirs to take back.");
+    *gone_out = e->code == ERR_BUSY || e->code == ERR_CONFLICT;
+    return *gone_out ? err_set(e, ERR_CONFLICT, "It has been sent: this cannot be taken back any more.") : -1;
+}
+
+int mail_unrelease(struct call *c, bool *gone_out, struct err *e)
+{
+    struct mail_delivery m;
+
+    *gone_out = false;
+    if (mail_find(c, &m, e) < 0)
+        return -1;
+    if (m.has_release && store_release_is_withdrawn(&m.release))
+        return 0;
+    if (!m.has_release || m.release.state == RELEASE_FAILED)
+        return err_set(e, ERR_CONFLICT, "It is not being released: there is nothing to take back.");
+    if (store_release_withdraw(c->store, &c->actor, c->delivery.uid, c->delivery.n, e) < 0)
+        return not_withdrawn(gone_out, e);
+    return ungrant(c, e) < 0 ? -1
+                             : store_audit_note(c->store, &c->actor, "quarantine.unrelease", "message",
+                                                &c->delivery.uid, c->scope, SPAN("{}"), e);
+}
+
+/* ---- calls about a release ---- */
+
 static int put_release(struct call *c, const struct store_release *r)
 {
     struct buf *b = call_reply(c, 200);
@@ -143,6 +183,16 @@ static int release(struct call *c, struct err *e)
     struct store_release       row;
 
     return mail_release(c, &how, &row, e) < 0 ? -1 : put_release(c, &row);
+}
+
+static int unrelease(struct call *c, struct err *e)
+{
+    bool gone;
+
+    if (mail_unrelease(c, &gone, e) < 0)
+        return -1;
+    call_reply_nothing(c);
+    return 0;
 }
 
 /* ---- putting away ---- */
@@ -199,21 +249,18 @@ static int report(struct call *c, struct err *e)
 {
     const struct report_body *in = c->body;
     struct report_made        made;
-    struct buf               *b;
 
     if (mail_report(c, (enum report_class)in->class, &made, e) < 0)
         return -1;
-    b = call_reply(c, 200);
-    report_put_json(b, (enum report_class)in->class, &made);
-    b->n--; /* the object is open once more, for a member that is the portal's alone */
-    sentence_put(b, "why_said", span_of(made.entry.why));
-    json_close(b, '}');
+    report_put_json(call_reply(c, 200), (enum report_class)in->class, &made);
     return 0;
 }
 
 static const struct route rows[] = {
     {HTTPD_POST, "/deliveries/{uid}/{n}/release", DEED_ACT_ON_MAIL, OBJECT_DELIVERY, 0, release, NULL, release_fields,
      0, sizeof(struct release_body), "Sends a held message to its recipient after all.", "Release"},
+    {HTTPD_POST, "/deliveries/{uid}/{n}/unrelease", DEED_ACT_ON_MAIL, OBJECT_DELIVERY, 0, unrelease,
+     .summary = "Takes one's release back while the message is not sent: it is held as before."},
     {HTTPD_POST, "/deliveries/{uid}/{n}/report", DEED_ACT_ON_MAIL, OBJECT_DELIVERY, 0, report, NULL, report_fields, 0,
      sizeof(struct report_body), "Says that it is spam, or is not: the filter learns, and so does the mailbox.",
      "Report"},
@@ -224,4 +271,4 @@ const struct route_family mail_act_family = {
     "\"Release\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"},"
     "\"reply\":{\"type\":\"string\"},\"queue_id\":{\"type\":\"string\"}}},"
     "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
-    "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]},\"why_said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};
+    "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]}}}"};

@@ -4,26 +4,32 @@
 #include "store/day.h"
 #include "store/row.h"
 
-const char *const job_what_words[] = {"release", "spam", "ham", "forget", "delete", "undelete", NULL};
+const char *const job_what_words[] = {"release", "spam", "ham", "forget", "delete", "undelete", "unrelease", NULL};
 const char *const job_state_words[] = {"waiting", "done", "stopped", "failed", NULL};
 
 #define COLUMNS                                                                                                        \
     "id, what, owner_id, actor, acting_for, source, scopes, q, undoes, state, total, done, failed, until_us, at_uid,"  \
-    " at_n, answer, created_us, changed_us"
+    " at_n, answer, created_us, changed_us, gone"
+/* Begins with what is on its way, which is little. */
+#define WAITS                                                                                                          \
+    "CASE WHEN what = 'release' AND EXISTS (SELECT 1 FROM release r CROSS JOIN job_item i"                             \
+    " WHERE r.state IN ('requested', 'sending') AND r.state = 'requested'"                                             \
+    " AND i.job_id = job.id AND i.uid = r.uid AND i.n = r.n) THEN 1 ELSE 0 END"
 #define UID_LAST "ffffffff-ffff-ffff-ffff-ffffffffffff"
 
 static const char add_sql[] =
     "INSERT INTO job (id, what, owner_id, actor, acting_for, source, scopes, q, undoes, state, total, until_us,"
     " created_us, changed_us) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'waiting', $10, $11, $12, $12)";
-static const char get_sql[] = "SELECT " COLUMNS " FROM job WHERE id = $1";
-static const char list_sql[] = "SELECT " COLUMNS " FROM job WHERE owner_id = $1 ORDER BY created_us DESC LIMIT $2";
+static const char get_sql[] = "SELECT " COLUMNS ", " WAITS " FROM job WHERE id = $1";
+static const char list_sql[] = "SELECT " COLUMNS ", " WAITS
+                               " FROM job WHERE owner_id = $1 ORDER BY created_us DESC LIMIT $2";
 static const char claim_sql[] =
     "UPDATE job SET lease_until_us = $2, lease_by = $3 WHERE id ="
     " (SELECT id FROM job WHERE state = 'waiting' AND lease_until_us <= $1 ORDER BY created_us, id LIMIT 1)"
-    " AND state = 'waiting' AND lease_until_us <= $1 RETURNING " COLUMNS;
+    " AND state = 'waiting' AND lease_until_us <= $1 RETURNING " COLUMNS ", 0";
 static const char step_sql[] =
     "UPDATE job SET done = $3, failed = $4, at_uid = $5, at_n = $6, answer = $7, state = $8, lease_until_us = $9,"
-    " changed_us = $10 WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
+    " changed_us = $10, gone = $11 WHERE id = $1 AND lease_by = $2 AND state = 'waiting'";
 static const char item_sql[] = "INSERT INTO job_item (job_id, uid, n) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 static const char leave_sql[] = "UPDATE job SET lease_until_us = 0, lease_by = '' WHERE id = $1 AND lease_by = $2";
 static const char stop_sql[] = "UPDATE job SET state = 'stopped', changed_us = $2 WHERE id = $1 AND state = 'waiting'";
@@ -55,7 +61,9 @@ static int read_job(struct db_rows *r, struct store_job *out)
                               .at.n = db_i64(r, 15),
                               .answer = db_text(r, 16),
                               .created_us = db_i64(r, 17),
-                              .changed_us = db_i64(r, 18)};
+                              .changed_us = db_i64(r, 18),
+                              .gone = db_i64(r, 19),
+                              .waits = db_i64(r, 20) != 0};
     out->begun = uuid_parse(db_text(r, 14), &out->at.uid);
     return what >= 0 && state >= 0 ? 0 : -1;
 }
@@ -160,7 +168,8 @@ int store_job_step(struct store *s, struct span by, const struct store_job *j, c
                                   dbv_text(j->answer),
                                   dbv_word(job_state_words, (int)j->state),
                                   dbv_i64(now_us + JOB_LEASE_US),
-                                  dbv_i64(now_us)};
+                                  dbv_i64(now_us),
+                                  dbv_i64(j->gone)};
     int64_t             changed = 0;
     int                 rc;
 

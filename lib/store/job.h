@@ -14,8 +14,8 @@
 #define JOB_KEEP_US (7 * 86400 * INT64_C(1000000))
 #define JOB_STEP 100 /* messages of one step */
 
-enum job_what { JOB_RELEASE, JOB_SPAM, JOB_HAM, JOB_FORGET, JOB_DELETE, JOB_UNDELETE };
-extern const char *const job_what_words[]; /* "release", "spam", "ham", "forget", "delete", "undelete", NULL */
+enum job_what { JOB_RELEASE, JOB_SPAM, JOB_HAM, JOB_FORGET, JOB_DELETE, JOB_UNDELETE, JOB_UNRELEASE };
+extern const char *const job_what_words[]; /* "release", "spam", "ham", "forget", "delete", "undelete", "unrelease", NULL */
 enum job_state { JOB_WAITING, JOB_DONE, JOB_STOPPED, JOB_FAILED };
 extern const char *const job_state_words[]; /* "waiting", "done", "stopped", "failed", NULL */
 
@@ -25,7 +25,9 @@ struct store_job {
     enum job_what    what;
     enum job_state   state;
     struct span      actor, acting_for, source, scopes, q, answer;
+    bool             waits; /* JOB_RELEASE: something of it is not sent yet; filled by get and list */
     int64_t          total, done, failed, until_us, created_us, changed_us;
+    int64_t          gone; /* JOB_UNRELEASE: it was too late for these */
     struct store_key at;
 };
 typedef int (*store_job_fn)(void *ctx, const struct store_job *j);
@@ -39,7 +41,7 @@ int store_job_list(struct store *s, struct uuid owner, size_t limit, store_job_f
 /* 1 and the oldest that waits, 0 there is none, -1. */
 int store_job_claim(struct store *s, struct span by, int64_t now_us, struct arena *a, struct store_job *out,
                     struct err *e);
-/* The end of a step: j's done, failed, at, answer and state; with the items that were done, and the lease renewed. ERR_CONFLICT: it was
+/* The end of a step: j's done, failed, gone, at, answer and state; with the items that were done, and the lease renewed. ERR_CONFLICT: it was
  * stopped, or is another's now. */
 int store_job_step(struct store *s, struct span by, const struct store_job *j, const struct store_key *items, size_t n,
                    int64_t now_us, struct err *e);

@@ -30,9 +30,10 @@ static const char dot_sql[] = "UPDATE release SET state = 'unknown', lease_until
 static const char done_sql[] =
     "UPDATE release SET state = $4, lease_until_us = 0, changed_us = $5, queue_id = $6, code = $7, reply = $8,"
     " found = $9 WHERE uid = $1 AND n = $2 AND attempt = $3 AND state IN ('sending', 'unknown')";
+#define WITHDRAWN "it was taken back before it was sent"
 static const char withdraw_sql[] = "UPDATE release SET state = 'failed', lease_until_us = 0, changed_us = $3, code = 0,"
-                                   " reply = 'it was taken back before it was sent'"
-                                   " WHERE uid = $1 AND n = $2 AND state = 'requested'";
+                                   " reply = '" WITHDRAWN "'"
+                                   " WHERE uid = $1 AND n = $2 AND state = 'requested' AND requested_by = $4";
 static const char get_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 AND n = $2";
 static const char list_sql[] = "SELECT " COLUMNS " FROM release WHERE uid = $1 ORDER BY n";
 static const char open_sql[] =
@@ -106,18 +107,30 @@ static int not_now(const struct store_release *r, int64_t now_us, struct err *e)
     }
 }
 
+/* As the row has it. */
+struct requester {
+    char name[sizeof((struct store_release *)0)->requested_by];
+};
+static struct requester requester_of(const struct actor *by)
+{
+    struct requester r;
+
+    snprintf(r.name, sizeof r.name, "%.*s", (int)utf8_clip(span_of(by->name), sizeof r.name - 1), by->name);
+    return r;
+}
+
 int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
                           const char *lifts, struct store_release *out, struct err *e)
 {
     struct store_release r;
-    char                 text[UUID_TEXT + 1], who[sizeof r.requested_by];
+    struct requester     who = requester_of(by);
+    char                 text[UUID_TEXT + 1];
     int64_t              now_us = clock_wall_us();
     int                  rc;
 
     uuid_format(&uid, text);
-    snprintf(who, sizeof who, "%.*s", (int)utf8_clip(span_of(by->name), sizeof who - 1), by->name);
     if (db_run(s->log, request_sql,
-               (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who), dbv_bool(again),
+               (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who.name), dbv_bool(again),
                                  dbv_str(lifts)},
                6, NULL, e) < 0 ||
         (rc = store_release_get(s, uid, n, &r, e)) < 0)
@@ -133,21 +146,36 @@ int store_release_request(struct store *s, const struct actor *by, struct uuid u
     return not_now(&r, now_us, e);
 }
 
-int store_release_withdraw(struct store *s, struct uuid uid, int64_t n, struct err *e)
+int store_release_withdraw(struct store *s, const struct actor *by, struct uuid uid, int64_t n, struct err *e)
 {
     struct store_release r;
+    struct requester     who = requester_of(by);
     char                 text[UUID_TEXT + 1];
     int64_t              changed = 0, now_us = clock_wall_us();
     int                  rc;
 
     uuid_format(&uid, text);
-    if (db_run(s->log, withdraw_sql, (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us)}, 3, &changed, e) < 0)
+    if (db_run(s->log, withdraw_sql, (struct db_val[]){dbv_str(text), dbv_i64(n), dbv_i64(now_us), dbv_str(who.name)},
+               4, &changed, e) < 0)
         return -1;
     if (changed == 1)
         return 0;
     if ((rc = store_release_get(s, uid, n, &r, e)) < 0)
         return -1;
-    return rc == 0 ? no_such(0, e, "request for a release") : not_now(&r, now_us, e);
+    if (rc == 0)
+        return no_such(0, e, "request for a release");
+    return r.state == RELEASE_REQUESTED ? err_set(e, ERR_DENIED, "%s has asked for it since", r.requested_by)
+                                        : not_now(&r, now_us, e);
+}
+
+bool store_release_is_withdrawn(const struct store_release *r)
+{
+    return r->state == RELEASE_FAILED && r->code == 0 && strcmp(r->reply, WITHDRAWN) == 0;
+}
+
+bool store_release_can_withdraw(const struct store_release *r, const struct actor *by)
+{
+    return r->state == RELEASE_REQUESTED && strcmp(r->requested_by, requester_of(by).name) == 0;
 }
 
 int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now_us, struct store_release *out,

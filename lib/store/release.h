@@ -6,7 +6,7 @@
  *         ^                   │                │  └──done───> failed (refused: may be requested again)
  *         └──lease lapsed─────┘                └─ no reply came: may have it or not. Only a person who says so sends it again.
  *
- * Back     what is requested and was never begun can be withdrawn: failed, with code 0.
+ * Back     what is requested and is not being sent can be withdrawn by who asked for it last: failed, with code 0.
  * Dot      `unknown` is on disk before the final dot leaves: who dies while sending leaves `sending` (nobody has it) or
  *          `unknown`, never a doubt that is not written down.
  * Lease    who sends holds the row until its lease lapses; every later step names its attempt, and one that has been overtaken
@@ -45,8 +45,13 @@ struct store_release {
  * or (unless `again`) nobody knows whether it was. ERR_BUSY: it is being sent. The row as it is goes to *out (NULL: not wanted) then too. */
 int store_release_request(struct store *s, const struct actor *by, struct uuid uid, int64_t n, bool again,
                           const char *lifts, struct store_release *out, struct err *e);
-/* Takes a request back that nobody has begun to send: it is failed, with code 0, and may be requested again. ERR_CONFLICT: it is being sent, or was. */
-int store_release_withdraw(struct store *s, struct uuid uid, int64_t n, struct err *e);
+/* Takes a request of one's own back while nobody sends it: it is failed, with code 0, and may be requested again. ERR_BUSY: it is being
+ * sent. ERR_CONFLICT: it was, or nobody knows, or it failed. ERR_DENIED: somebody else has asked for it since. */
+int store_release_withdraw(struct store *s, const struct actor *by, struct uuid uid, int64_t n, struct err *e);
+/* Is that how it ended? */
+bool store_release_is_withdrawn(const struct store_release *r);
+/* May `by` withdraw it, as it stands? */
+bool store_release_can_withdraw(const struct store_release *r, const struct actor *by);
 /* Takes it to send: one that is requested, or whose sender died before the dot. ERR_BUSY: somebody else has it. ERR_CONFLICT:
  * there is nothing to send any more. */
 int store_release_claim(struct store *s, struct uuid uid, int64_t n, int64_t now_us, struct store_release *out,

@@ -62,6 +62,7 @@ export const calls = {
     "POST /deliveries/{uid}/{n}/report": onHeld({ class: "ham" }),
     "POST /deliveries/{uid}/{n}/decide": onHeld({ action: "block", sender: "wares@ext.example" }),
     "POST /deliveries/{uid}/{n}/release": onHeld({}),
+    "POST /deliveries/{uid}/{n}/unrelease": async (w) => { const on = await w.held(); await w.who.anna.post(`/deliveries/${on.uid}/${on.n}/release`); return { on, status: 409 }; },
     "POST /deliveries/{uid}/{n}/delete": onHeld(),
     "POST /deliveries/{uid}/{n}/undelete": async (w) => { const on = await w.held(); await w.who.anna.post(`/deliveries/${on.uid}/${on.n}/delete`); return { on }; },
     "POST /deliveries/{uid}/{n}/ask": async (w) => ({ on: await w.held("lottery"), body: { why: "It is ours." } }),

@@ -3,10 +3,10 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { after, before, test } from "node:test";
 
-import { http, makeSite, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { http, makeSite, signIn, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", OWEN = "owen@ours.example", ROOT = "root@elsewhere.example";
-let site, sink, anna, bob, owen, root;
+let site, sink, relay, anna, bob, owen, root;
 
 const letter = (from, subject, body = "Hello there.") => `From: <${from}>\r\nTo: x@ours.example\r\nSubject: ${subject}\r\nMessage-ID: <${Math.random().toString(36).slice(2)}@ext.example>\r\n\r\n${body}\r\n`;
 const scan = (to, from, subject, body) => http(site.httpSock, { headers: { From: `<${from}>`, Rcpt: `<${to}>`, IP: "192.0.2.9", Helo: "mx.ext.example", Flags: "milter", "Queue-ID": `Q${Math.random().toString(36).slice(2)}` }, body: letter(from, subject, body) });
@@ -22,7 +22,8 @@ const verdictOf = (to, from, wanted, who = anna, path) => waitFor(`${from} to be
 
 before(async () => {
     sink = await startSmtpSink();
-    const own = await makeSite({ delivery: { url: `smtp://127.0.0.1:${sink.port}` } });
+    relay = await startRelay(sink.port);
+    const own = await makeSite({ delivery: { url: `smtp://127.0.0.1:${relay.port}` } });
     await own.must("init");
     await own.must("domain", "add", "ours.example", "--at-block", "quarantine");
     for (const a of [ANNA, BOB, OWEN]) { await own.must("account", "add", a); await own.must("mailbox", "add", a); }
@@ -34,7 +35,7 @@ before(async () => {
     await startPortal(site);
     [anna, bob, owen, root] = [await signIn(site, ANNA), await signIn(site, BOB), await signIn(site, OWEN), await signIn(site, ROOT)];
 });
-after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); await sink?.stop(); });
+after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); await relay?.stop(); await sink?.stop(); });
 
 // ---- deciding about a sender ----
 
@@ -156,6 +157,29 @@ test("an owner who just releases it has answered who asked", async () => {
     await anna.post(`${at(row)}/ask`, {});
     assert.equal((await owen.post(`${at(row)}/release`)).status, 200);
     assert.equal((await detail(anna, row)).request.state, "granted");
+});
+
+test("a release that waits for the mail server is taken back by who asked for it, once; nothing leaves, and what it answered waits again", async () => {
+    const row = await arrive(ANNA, "draw@lots.example", "lottery of second thoughts"), seen = sink.messages.length;
+    const can = async (who) => (await detail(who, row)).can.unrelease;
+    await anna.post(`${at(row)}/ask`, {});
+    assert.equal((await owen.post(`${at(row)}/unrelease`)).status, 409, "nobody has released it");
+    relay.cut();
+    assert.equal((await owen.post(`${at(row)}/release`)).body.state, "requested");
+    assert.equal((await detail(anna, row)).request.state, "granted");
+    assert.deepEqual([await can(owen), await can(anna)], [true, false]);
+    assert.match((await anna.post(`${at(row)}/unrelease`)).body.detail, /Somebody else has asked for it/);
+    assert.equal((await bob.post(`${at(row)}/unrelease`)).status, 404);
+    for (const time of ["once", "twice"]) assert.equal((await owen.post(`${at(row)}/unrelease`)).status, 204, time);
+    relay.mend();
+    const now = await detail(anna, row);
+    assert.deepEqual([now.release.taken_back, now.release.state, now.status, now.request.state], [true, "failed", "quarantined", "waiting"]);
+    const noted = (await owen.get("/scopes/domain:ours.example/audit?action=quarantine.unrelease")).body.items;
+    assert.deepEqual(noted.map((r) => [r.actor, r.object]), [[OWEN, row.uid]]);
+    assert.equal((await site.postern(["quarantine", "release", "--unfinished"])).code, 0);
+    assert.equal(sink.messages.length, seen);
+    assert.equal((await owen.post(`${at(row)}/release`)).body.state, "sent");
+    assert.match((await owen.post(`${at(row)}/unrelease`)).body.detail, /It has been sent/);
 });
 
 // ---- what is attached ----
@@ -285,4 +309,30 @@ test("a job that is stopped goes no further, and one may do only what its person
     assert.equal((await ended(owen, owners.id)).failed, 0);
     assert.ok(sink.messages.length > seen);
     assert.equal((await owen.post(`/jobs/${owners.id}/undo`)).status, 409);
+});
+
+test("many releases are taken back as far as they were not sent; what had gone already is counted, and a job of which all has gone is not undone", async () => {
+    const rows = [], seen = sink.messages.length, q = 'is:held subject:"wares by cart"';
+    for (let i = 0; i < 5; i++) rows.push(await arrive(ANNA, `cart${i}@ext.example`, `wares by cart ${i}`));
+    relay.cut();
+    const waits = (await anna.post("/me/jobs", { what: "release", q })).body, end = await ended(anna, waits.id);
+    assert.deepEqual([end.done, end.failed, end.can_undo], [5, 0, true]);
+    relay.mend();
+    for (const row of rows.slice(0, 2)) assert.equal((await anna.post(`${at(row)}/release`)).body.state, "sent");
+    const undo = await anna.post(`/jobs/${waits.id}/undo`);
+    assert.deepEqual([undo.status, undo.body.what, undo.body.total], [202, "unrelease", 5], undo.text);
+    const back = await ended(anna, undo.body.id);
+    assert.deepEqual([back.state, back.done, back.gone, back.failed, back.can_undo], ["done", 3, 2, 0, false]);
+    assert.equal((await site.postern(["quarantine", "release", "--unfinished"])).code, 0);
+    assert.equal(sink.messages.length, seen + 2, "and nothing else leaves");
+    assert.equal((await held(anna, 'subject:"wares by cart"')).length, 3);
+    const noted = (await anna.get("/me/audit?action=quarantine.unrelease")).body.items.map((r) => r.object);
+    assert.deepEqual(noted.slice(0, 3).sort(), rows.slice(2).map((r) => r.uid).sort());
+    const jobs = (await anna.get("/jobs")).body.items;
+    assert.deepEqual(jobs.slice(0, 2).map((j) => [j.what, j.can_undo]), [["unrelease", false], ["release", false]]);
+    const sent = (await anna.post("/me/jobs", { what: "release", q })).body;
+    assert.equal((await ended(anna, sent.id)).can_undo, false);
+    const late = await anna.post(`/jobs/${sent.id}/undo`);
+    assert.equal(late.status, 409);
+    assert.match(late.body.detail, /All of it has been sent/);
 });

@@ -2,6 +2,7 @@
 #include "log_world.h"
 #include "store/custody.h"
 #include "store/job.h"
+#include "store/release.h"
 
 #define AT_US (INT64_C(1000000) * 1000000)
 
@@ -76,6 +77,46 @@ static void what_was_done_is_there_to_be_taken_back_page_by_page(void **state)
     arena_fini(&a);
 }
 
+static bool waits(struct world *w, struct uuid id)
+{
+    struct store_job j;
+    struct arena     a;
+
+    arena_init(&a, 1 << 16);
+    OK(w, store_job_get(w->more, id, &a, &j, &w->e));
+    arena_fini(&a);
+    return j.waits;
+}
+
+static void releases_wait_while_one_of_them_is_asked_for_and_not_sent(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_job     add = {.what = JOB_RELEASE, .owner = {{0xa1}}, .actor = SPAN("anna"), .until_us = AT_US}, j;
+    struct store_key     done[2] = {{uuid7_make(), 1}, {uuid7_make(), 1}}, other = {uuid7_make(), 1};
+    struct store_release r;
+    struct uuid          id;
+    struct arena         a;
+
+    add.acting_for = add.source = add.scopes = add.q = SPAN("");
+    arena_init(&a, 1 << 16);
+    OK(w, store_job_add(w->more, &add, AT_US, &id, &w->e));
+    assert_int_equal(store_job_claim(w->more, SPAN("one"), AT_US, &a, &j, &w->e), 1);
+    for (size_t i = 0; i < 2; i++)
+        OK(w, store_release_request(w->more, &root, done[i].uid, 1, false, "", NULL, &w->e));
+    OK(w, store_release_request(w->more, &root, other.uid, 1, false, "", NULL, &w->e));
+    CHECK("what it has not done is not its own", !waits(w, id));
+    j.gone = 7;
+    OK(w, store_job_step(w->more, SPAN("one"), &j, done, 2, AT_US, &w->e));
+    CHECK("two wait", waits(w, id));
+    OK(w, store_release_withdraw(w->more, &root, done[0].uid, 1, &w->e));
+    CHECK("one waits", waits(w, id));
+    OK(w, store_release_claim(w->more, done[1].uid, 1, clock_wall_us(), &r, &w->e));
+    CHECK("it is being sent", !waits(w, id));
+    OK(w, store_job_get(w->more, id, &a, &j, &w->e));
+    assert_int_equal(j.gone, 7);
+    arena_fini(&a);
+}
+
 static void a_job_that_was_stopped_goes_no_further(void **state)
 {
     struct world    *w = world_of(state);
@@ -144,6 +185,7 @@ int main(void)
         STORE(a_job_is_one_workers_until_its_lease_lapses),
         STORE(what_was_done_is_there_to_be_taken_back_page_by_page),
         STORE(a_job_that_was_stopped_goes_no_further),
+        STORE(releases_wait_while_one_of_them_is_asked_for_and_not_sent),
         STORE(a_message_goes_when_all_have_put_it_away_and_comes_back_when_one_takes_it_back),
     };
 

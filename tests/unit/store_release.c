@@ -130,6 +130,7 @@ static void what_was_refused_can_be_asked_for_again(void **state)
 
     end_as(w, &r, RELEASE_FAILED, 550, "5.1.1 no such user");
     REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
+    assert_false(store_release_is_withdrawn(&r));
     OK(w, store_release_request(w->more, &root, uid, 1, false, "", &r, &w->e));
     assert_int_equal(r.state, RELEASE_REQUESTED);
     assert_string_equal(r.reply, "");
@@ -137,20 +138,25 @@ static void what_was_refused_can_be_asked_for_again(void **state)
 
 static void only_what_nobody_has_begun_to_send_can_be_taken_back(void **state)
 {
-    struct world        *w = world_of(state);
-    struct uuid          uid = hold(w);
-    struct store_release r;
+    static const struct actor other = {.kind = ACTOR_ACCOUNT, .name = "roo"};
+    struct world             *w = world_of(state);
+    struct uuid               uid = hold(w);
+    struct store_release      r;
 
-    REFUSED(w, ERR_NOT_FOUND, store_release_withdraw(w->more, uid, 1, &w->e));
+    REFUSED(w, ERR_NOT_FOUND, store_release_withdraw(w->more, &root, uid, 1, &w->e));
     OK(w, store_release_request(w->more, &root, uid, 1, false, "", NULL, &w->e));
-    OK(w, store_release_withdraw(w->more, uid, 1, &w->e));
+    OK(w, store_release_get(w->more, uid, 1, &r, &w->e) > 0 ? 0 : -1);
+    CHECK("whose it is", store_release_can_withdraw(&r, &root) && !store_release_can_withdraw(&r, &other));
+    REFUSED(w, ERR_DENIED, store_release_withdraw(w->more, &other, uid, 1, &w->e));
+    OK(w, store_release_withdraw(w->more, &root, uid, 1, &w->e));
     REFUSED(w, ERR_CONFLICT, store_release_claim(w->more, uid, 1, clock_wall_us(), &r, &w->e));
     CHECK("it is in the list of what failed",
           store_release_get(w->more, uid, 1, &r, &w->e) == 1 && r.state == RELEASE_FAILED && r.code == 0);
+    assert_true(store_release_is_withdrawn(&r));
     r = claimed(w, uid);
-    REFUSED(w, ERR_BUSY, store_release_withdraw(w->more, uid, 1, &w->e));
+    REFUSED(w, ERR_BUSY, store_release_withdraw(w->more, &root, uid, 1, &w->e));
     end_as(w, &r, RELEASE_SENT, 250, "2.0.0 taken");
-    REFUSED(w, ERR_CONFLICT, store_release_withdraw(w->more, uid, 1, &w->e));
+    REFUSED(w, ERR_CONFLICT, store_release_withdraw(w->more, &root, uid, 1, &w->e));
 }
 
 /* ---- several who send, and some who die ---- */
