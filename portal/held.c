@@ -1,6 +1,7 @@
 /* portal/held.c - many held messages at once: put away, taken back, and jobs that go through a whole search. */
 #include "mail.h"
 #include "route.h"
+#include "sentence.h"
 #include "store/audit.h"
 #include "store/job.h"
 
@@ -152,6 +153,7 @@ static void put_job(struct buf *b, const char *key, const struct store_job *j)
     json_add_i64(b, "failed", j->failed);
     json_add_i64(b, "gone", j->gone);
     json_add_text(b, "answer", j->answer.n > 0 ? j->answer : SPAN_NONE);
+    sentence_put(b, "answer_said", j->answer);
     json_add_time(b, "created", j->created_us);
     json_add_time(b, "changed", j->changed_us);
     json_add_bool(b, "can_undo", way_back(j) >= 0);
@@ -380,4 +382,4 @@ const struct route_family held_family = {
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"done\",\"stopped\",\"failed\"]},\"total\":{\"type\":"
     "\"integer\"},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"gone\":{\"type\":\"integer\","
     "\"description\":\"had been sent, when it came to take it back\"},\"answer\":{\"type\":[\"string\","
-    "\"null\"]},\"can_undo\":{\"type\":\"boolean\"}}}"};
+    "\"null\"]},\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},\"can_undo\":{\"type\":\"boolean\"}}}"};

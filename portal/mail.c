@@ -7,6 +7,7 @@
 #include "custody/held.h"
 #include "mail_said.h"
 #include "route.h"
+#include "sentence.h"
 #include "store/domain.h"
 #include "store/mailbox.h"
 #include "store/release.h"
@@ -531,6 +532,7 @@ static void put_release(struct buf *b, const struct mail_delivery *m)
     json_add_time(b, "changed", r->changed_us);
     json_add_i64(b, "code", r->code);
     json_add_str(b, "reply", r->reply);
+    sentence_put(b, "reply_said", r->code == 0 ? span_of(r->reply) : SPAN_NONE);
     json_add_str(b, "queue_id", r->queue_id);
     json_close(b, '}');
 }

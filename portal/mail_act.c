@@ -5,6 +5,7 @@
 #include "mail.h"
 #include "route.h"
 #include "scan/findings.h"
+#include "sentence.h"
 #include "store/audit.h"
 #include "store/request.h"
 
@@ -100,7 +101,7 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
         return -1;
     if (!mail_is_held(&m))
         return err_set(e, ERR_CONFLICT, "This message is not held: there is nothing to release.");
-    if (release_check(how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
+    if (release_check(c->store, how.url, e) < 0 || worker_vault(c->worker, &how.vault, e) < 0)
         return -1;
     if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, &decision, row, e) == 0)
         return grant(c, e);
@@ -249,10 +250,15 @@ static int report(struct call *c, struct err *e)
 {
     const struct report_body *in = c->body;
     struct report_made        made;
+    struct buf               *b;
 
     if (mail_report(c, (enum report_class)in->class, &made, e) < 0)
         return -1;
-    report_put_json(call_reply(c, 200), (enum report_class)in->class, &made);
+    b = call_reply(c, 200);
+    report_put_json(b, (enum report_class)in->class, &made);
+    b->n--; /* the object is open once more, for a member that is the portal's alone */
+    sentence_put(b, "why_said", span_of(made.entry.why));
+    json_close(b, '}');
     return 0;
 }
 
@@ -271,4 +277,5 @@ const struct route_family mail_act_family = {
     "\"Release\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"},"
     "\"reply\":{\"type\":\"string\"},\"queue_id\":{\"type\":\"string\"}}},"
     "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
-    "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]}}}"};
+    "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]},\"why_"
+    "said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};
