@@ -33,6 +33,12 @@ export function withQuery(changes) {
     return path + (text ? `?${text}` : "");
 }
 
+// Links that open one of the things on this page: what is the same in all of them is worked out once.
+export function opener() {
+    const base = withQuery({ open: null });
+    return (id) => `${base}${base.includes("?") ? "&" : "?"}open=${encodeURIComponent(id)}`;
+}
+
 // A plain click on a link of ours stays in the page; everything else is the browser's.
 export function follow(event) {
     const a = event.target.closest?.("a[href]");

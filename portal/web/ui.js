@@ -54,21 +54,34 @@ export function Failed({ problem, again, top }) {
     return html`<div class="empty" role="alert"><${top ? "h1" : "h2"}>${title}</${top ? "h1" : "h2"}><p>${text}</p>${again && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}</div>`;
 }
 
-// Loads when its inputs change; keeps showing what was there until the new is.
+// Loads when its inputs change; keeps showing what was there until the new is. It is asked for before that is painted: `loading` is
+// never a picture late.
 export function useLoad(load, inputs) {
     const [state, set] = useState({ loading: true });
     const [count, again] = useState(0);
 
-    useEffect(() => {
+    useLayoutEffect(() => {
         const stop = new AbortController();
 
-        set((s) => ({ ...s, loading: true, problem: undefined }));
+        set((s) => (s.loading && !s.problem ? s : { ...s, loading: true, problem: undefined }));
         load(stop.signal).then((value) => set({ value, loading: false }), (problem) => {
             if (problem.name !== "AbortError") set((s) => ({ value: s.value, problem, loading: false }));
         });
         return () => stop.abort();
     }, [...inputs, count]);
     return { ...state, again: () => again((n) => n + 1), set: (value) => set({ value, loading: false }) };
+}
+
+// Whether that is so for longer than goes unnoticed: what stands there meanwhile is then seen not to be the answer.
+const LATE_MS = 250;
+export function useLate(so) {
+    const [late, set] = useState(false);
+
+    useEffect(() => {
+        const timer = so ? setTimeout(set, LATE_MS, true) : 0;
+        return () => { clearTimeout(timer); set(false); };
+    }, [so]);
+    return late && so;
 }
 
 // ---- dialogs, notes, the drawer ----

@@ -55,6 +55,30 @@ test("what is typed is searched for, stands in the address, and back goes back",
     await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
 });
 
+test("a key asks at once, a key held down when it is let go; what waits is seen not to be the answer, and what comes too late is not shown", async () => {
+    const box = anna.getByLabel("Search mail"), asked = [], held = [], of = (r) => new URL(r.request().url()).searchParams.get("q");
+
+    await anna.at("/?q=parcel");
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+    await anna.route("**/api/v1/me/mail?*", (r) => { asked.push(of(r)); if (of(r) === "slow") held.push(r); else r.continue(); });
+    await box.fill("slow");
+    await anna.locator(".rows.late[aria-busy='true']").waitFor();
+    await box.fill("from:garden.example");
+    await shows(anna, "What to plant before the first frost");
+    await Promise.all(held.map((r) => r.continue().catch(() => {})));
+    await settled(anna);
+    await shows(anna, "What to plant before the first frost");
+    assert.equal(await anna.locator(".rows.late").count(), 0);
+    asked.length = 0;
+    await box.evaluate((input) => { for (const letter of "parcel".repeat(9)) { input.value += letter; input.dispatchEvent(new Event("input", { bubbles: true })); } });
+    const all = `from:garden.example${"parcel".repeat(9)}`;
+    await waitFor("the last of them", () => asked.at(-1) === all);
+    assert.equal(await box.inputValue(), all);
+    assert.equal(asked[0], "from:garden.examplep");
+    assert.ok(asked.length < 10, asked.join("\n"));
+    await anna.unroute("**/api/v1/me/mail?*");
+});
+
 test("a word that the search does not know is told, and what was there stays", async () => {
     await anna.at("/?q=parcel");
     await shows(anna, "Your parcel is waiting: pay 1.99 for customs");

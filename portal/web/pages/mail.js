@@ -2,16 +2,17 @@
 import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { useLive } from "../live.js";
-import { go, useHere, withQuery } from "../router.js";
+import { go, opener, useHere, withQuery } from "../router.js";
 import { exact, terms } from "../terms.js";
-import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
-import { midnight, size, t } from "../words.js";
+import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLate, useLoad, Waiting } from "../ui.js";
+import { midnight, size, t, today } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Saved } from "./saved.js";
 import { FormButton, SearchForm } from "./search_form.js";
 
 const presets = ["", "status:quarantined", "status:blocked,rejected", "status:spam", "status:queued", "status:delivered,received"];
-const PAGE = 50;
+const PAGE = 50, BURST_MS = 40;
+const nothing = [], noMore = { rows: nothing, next: undefined };
 
 const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
 export const idOf = (row) => `${row.uid}/${row.n}`;
@@ -19,20 +20,31 @@ export const idOf = (row) => `${row.uid}/${row.n}`;
 // That it has attachments, in front of the subject.
 export const Clip = ({ row }) => row.attached && html`<span class="clip"><${Icon} name="clip" label=${t("attached")} /></span>`;
 
-function Row({ row, to, current, onOpen }) {
-    return html`<li><a class="row ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}
-        onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
+// Made anew when it is another row, or another day, or looks or leads elsewhere: a key in the search box is for the page, not for all
+// that stands on it.
+const Row = ({ row, to, current, href, day }) => useMemo(() => html`
+    <li><a class="row ${to ? "" : "no-to"}" href=${href} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}>
         <span class="chip-cell"><${Chip} status=${row.status} /></span>
         <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
         <span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
-        <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
+        <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`, [row, to, current, href, day]);
+
+function Rows({ rows, to, open, hrefs, busy, late, onOpen }) {
+    const day = today();
+    const press = (e) => {
+        const id = e.target.closest("a.row")?.dataset.id;
+        if (id && !e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(rows.find((r) => idOf(r) === id)); }
+    };
+
+    return html`<ul class="rows ${late ? "late" : ""}" aria-busy=${busy} onClick=${press}>${rows.map((row) => html`
+        <${Row} key=${idOf(row)} row=${row} to=${to} current=${idOf(row) === open} href=${hrefs(idOf(row))} day=${day} />`)}</ul>`;
 }
 
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
 export function Search({ q, onSearch }) {
     const [text, setText] = useState(q), [form, setForm] = useState(false);
-    const box = useRef(), typing = useRef(false), asked = useRef(q), timer = useRef();
+    const box = useRef(), typing = useRef(false), asked = useRef(q), timer = useRef(), key = useRef(-Infinity);
     // What is typed in one go is one step back; the next search is a step of its own.
     const search = (wanted) => {
         clearTimeout(timer.current);
@@ -42,8 +54,16 @@ export function Search({ q, onSearch }) {
         typing.current = true;
     };
     const rest = () => { typing.current = false; };
-    // Hardly later than the key: who types faster than that sees nothing in between.
-    const typed = (wanted) => { setText(wanted); clearTimeout(timer.current); timer.current = setTimeout(search, 40, wanted); };
+    // With the key; only keys that come faster than anybody types (one held down) wait for the last of them.
+    const typed = (wanted) => {
+        const last = key.current;
+
+        key.current = performance.now();
+        setText(wanted);
+        clearTimeout(timer.current);
+        if (key.current - last < BURST_MS) timer.current = setTimeout(search, BURST_MS, wanted);
+        else search(wanted);
+    };
 
     // Words that came from elsewhere, a step back, say; our own are there already, and perhaps more by now.
     useEffect(() => { if (q !== asked.current) { asked.current = q; setText(q); } }, [q]);
@@ -68,15 +88,15 @@ export function Mail({ me, held }) {
     const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
     const q = exact(held ? `status:quarantined ${words}`.trim() : words);
     const list = useLoad((signal) => get(pathOf(scope), { q, limit: PAGE }, { signal }), [scope, q]);
-    const [more, setMore] = useState({ rows: [], next: undefined });
-    const rows = [...(list.value?.items ?? []), ...more.rows];
+    const [more, setMore] = useState(noMore);
+    const rows = [...(list.value?.items ?? []), ...more.rows], hrefs = useMemo(opener, [list.value, scope]), late = useLate(list.loading);
     const next = more.next === undefined ? list.value?.next : more.next;
     const wide = scope.startsWith("domain:") || scope === "global" || me.mailboxes.length > 1;
 
-    useEffect(() => setMore({ rows: [], next: undefined }), [list.value?.next, scope, q]);
+    useEffect(() => setMore(noMore), [list.value?.next, scope, q]);
     // What has come meanwhile waits above the list until it is asked for; what one reads stays where it is.
-    const [came, setCame] = useState([]), known = new Set(rows.map(idOf)), fresh = came.filter((r) => !known.has(idOf(r)));
-    useEffect(() => setCame([]), [scope, q]);
+    const [came, setCame] = useState(nothing), known = new Set(rows.map(idOf)), fresh = came.filter((r) => !known.has(idOf(r)));
+    useEffect(() => setCame(nothing), [scope, q]);
     const here = useRef();
     here.current = scope + q;
     useLive(async () => {
@@ -89,7 +109,7 @@ export function Mail({ me, held }) {
         if (rows.length === 0) list.set(page);
         else setCame(at < 0 ? page.items : page.items.slice(0, at));
     });
-    const put = () => { list.set({ ...list.value, items: [...fresh, ...list.value.items] }); setCame([]); scrollTo(0, 0); };
+    const put = () => { list.set({ ...list.value, items: [...fresh, ...list.value.items] }); setCame(nothing); scrollTo(0, 0); };
     const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => {
         const at = rows.findIndex((r) => idOf(r) === open), row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
@@ -102,7 +122,10 @@ export function Mail({ me, held }) {
         if (!open && last.current) document.querySelector(`[data-id="${CSS.escape(last.current)}"]`)?.focus();
         last.current = open;
     }, [open]);
-    const load = async () => { const page = await get(pathOf(scope), { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); };
+    const load = async () => {
+        const asked = scope + q, page = await get(pathOf(scope), { q, limit: PAGE, after: next });
+        if (here.current === asked) setMore({ rows: [...more.rows, ...page.items], next: page.next });
+    };
     const change = (row) => list.set({ ...list.value, items: list.value.items.map((r) => (idOf(r) === idOf(row) ? { ...r, ...row } : r)) });
 
     return html`
@@ -117,8 +140,9 @@ export function Mail({ me, held }) {
         <div class="fresh" role="status">${fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
+            : rows.length === 0 && late ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} scope=${scope} />`
-            : html`<ul class="rows" aria-busy=${list.loading}>${rows.map((row) => html`<${Row} key=${idOf(row)} row=${row} to=${wide} current=${idOf(row) === open} onOpen=${show} />`)}</ul>
+            : html`<${Rows} rows=${rows} to=${wide} open=${open} hrefs=${hrefs} busy=${list.loading} late=${late} onOpen=${show} />
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
 }
@@ -127,7 +151,7 @@ export function Mail({ me, held }) {
 const summary = (scope, today) => (scope.startsWith("domain:") ? get(`/domains/${segment(scope.slice(7))}/overview`, { today }).then((o) => ({ last: o.last, delivered_today: o.today.delivered + o.today.received })) : scope === "global" ? Promise.resolve(null) : get("/me/summary", { today }));
 
 export function Nothing({ held, words, scope = "" }) {
-    const { value } = useLoad(() => summary(scope, midnight()).catch(() => null), [scope]);
+    const { value } = useLoad(() => (words ? Promise.resolve(null) : summary(scope, midnight()).catch(() => null)), [scope, !words]);
 
     if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;
     return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
