@@ -43,7 +43,7 @@ static const char ours_sql[] =
     "' AND class = 'forget' AND state = 'waiting'";
 static const char ended_sql[] = "UPDATE report SET state = 'known', answer = $2 WHERE id = $1";
 static const char claim_sql[] =
-    "UPDATE report SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1, changed_us = $1 WHERE id IN"
+    "UPDATE report SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1 WHERE id IN"
     " (SELECT id FROM report WHERE state = 'waiting' AND next_us <= $1 AND lease_until_us <= $1"
     "  ORDER BY next_us, id LIMIT $4) AND state = 'waiting' AND lease_until_us <= $1 RETURNING " COLUMNS;
 static const char settle_sql[] =
@@ -387,6 +387,23 @@ int store_report_settle(struct store *s, struct span by, const struct store_repo
     if (settled_out != NULL)
         *settled_out = settled;
     return 0;
+}
+
+int store_report_turn(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
+                      size_t max, struct arena *a, struct store_report *out, struct err *e)
+{
+    size_t settled;
+    int    taken;
+
+    if (n == 0)
+        return store_report_claim(s, by, now_us, max, a, out, e);
+    if (db_begin(s->log, e) < 0)
+        return -1;
+    if (settle_in(s, by, ends, n, now_us, &settled, e) == 0 &&
+        (taken = store_report_claim(s, by, now_us, max, a, out, e)) >= 0 && db_commit(s->log, e) == 0)
+        return taken;
+    db_rollback(s->log);
+    return -1;
 }
 
 int store_report_next(struct store *s, int64_t *next_us_out, struct err *e)

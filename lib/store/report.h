@@ -77,6 +77,9 @@ struct store_report_end {
  * (may be NULL) is how many did change. */
 int store_report_settle(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
                         size_t *settled_out, struct err *e);
+/* Both, in one transaction: what came of the last, and the next. */
+int store_report_turn(struct store *s, struct span by, const struct store_report_end *ends, size_t n, int64_t now_us,
+                      size_t max, struct arena *a, struct store_report *out, struct err *e);
 /* When the next one waits; INT64_MAX: none does. */
 int store_report_next(struct store *s, int64_t *next_us_out, struct err *e);
 

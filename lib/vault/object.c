@@ -18,6 +18,7 @@
 #define FIRST ((size_t)16 << 10)
 #define BENCH_MAX ((size_t)1 << 20) /* of libzstd's, beyond which it is not kept */
 #define WINDOW_LOG_MAX 24           /* what level 3 asks for at most is 21 */
+#define NOT_KEPT "its message is not the one that was kept"
 
 static const char magic[MAGIC_BYTES] = {'P', 'O', 'S', 'T', 'E', 'R', 'N', 1};
 static const char tail_magic[MAGIC_BYTES] = {1, 'N', 'R', 'E', 'T', 'S', 'O', 'P'};
@@ -264,41 +265,50 @@ static int source_read(const struct source *s, uint64_t at, void *to, size_t n, 
     return read_at(s->fd, at + here, (uint8_t *)to + here, n - here, e);
 }
 
-/* The front with the head into `all`, the length of the body out. */
-static int read_front(const struct source *s, const struct uuid *uid, struct buf *all, uint64_t *body_out,
-                      struct err *e)
+/* Is it whole? Where its body begins, and how long that is. */
+static int find_body(const struct source *s, const struct uuid *uid, size_t *start_out, uint64_t *body_out,
+                     struct err *e)
 {
     uint8_t tail[TAIL];
-    size_t  end;
 
     if (s->size < OBJECT_FRONT + TAIL)
         return err_set(e, ERR_CORRUPT, "it is cut: %llu bytes are no object", (unsigned long long)s->size);
     if (check_front(s->first, s->size, uid, e) < 0)
         return -1;
-    end = object_head_end(s->first);
-    buf_init(all, end);
-    if (source_read(s, 0, buf_reserve(all, end), end, e) < 0 || source_read(s, s->size - TAIL, tail, TAIL, e) < 0)
+    *start_out = object_head_end(s->first);
+    if (source_read(s, s->size - TAIL, tail, TAIL, e) < 0)
         return -1;
-    all->n = end;
     *body_out = get_u64(tail);
-    if (memcmp(tail + 8, tail_magic, MAGIC_BYTES) != 0 || *body_out != s->size - end - TAIL)
+    if (memcmp(tail + 8, tail_magic, MAGIC_BYTES) != 0 || *body_out != s->size - *start_out - TAIL)
         return err_set(e, ERR_CORRUPT, "it is cut: its end is missing");
     return 0;
 }
 
-int object_head(int fd, const struct uuid *uid, struct buf *head, struct vault_kept *kept, struct err *e)
+/* The front with the head, looked at as object_head_of() does. */
+static int read_head(const struct source *s, const struct uuid *uid, size_t end, struct buf *head,
+                     struct vault_kept *kept, struct err *e)
 {
-    struct buf    all = {0};
-    struct source s;
-    uint64_t      body;
-    int           rc = source_open(&s, fd, e);
+    struct buf all;
+    int        rc;
 
+    buf_init(&all, end);
+    rc = source_read(s, 0, buf_reserve(&all, end), end, e);
+    all.n = end;
     if (rc == 0)
-        rc = read_front(&s, uid, &all, &body, e);
-    if (rc == 0)
-        rc = object_head_of(buf_span(&all), s.size, uid, head, kept, e);
+        rc = object_head_of(buf_span(&all), s->size, uid, head, kept, e);
     buf_fini(&all);
     return rc;
+}
+
+int object_head(int fd, const struct uuid *uid, struct buf *head, struct vault_kept *kept, struct err *e)
+{
+    struct source s;
+    uint64_t      body;
+    size_t        start;
+
+    if (source_open(&s, fd, e) < 0 || find_body(&s, uid, &start, &body, e) < 0)
+        return -1;
+    return read_head(&s, uid, start, head, kept, e);
 }
 
 /* ---- opening the body ---------------------------------------------------------------------------------------------- */
@@ -398,31 +408,24 @@ static int open_piece(struct opener *o, struct err *e)
     return unpack(o, (size_t)plain, e);
 }
 
-static int open_body(struct opener *o, const uint8_t *front, struct err *e)
+static int open_body(struct opener *o, struct err *e)
 {
-    struct span text;
-    uint8_t     digest[crypto_hash_sha256_BYTES];
-    size_t      start = o->message->n;
-
     if (o->left == 0)
         return err_set(e, ERR_CORRUPT, "it has no message");
     while (o->left > 0) {
         if (open_piece(o, e) < 0)
             return -1;
     }
-    text = span_skip(buf_span(o->message), start);
-    crypto_hash_sha256(digest, bytes_of(text), text.n);
-    if (!o->ended || o->size > 0 || memcmp(digest, front + AT_SHA256, sizeof digest) != 0)
-        return err_set(e, ERR_CORRUPT, "its message is not the one that was kept");
-    return 0;
+    return o->ended && o->size == 0 ? 0 : err_set(e, ERR_CORRUPT, NOT_KEPT);
 }
 
-static int open_with(const struct source *from, struct span all, uint64_t body, const uint8_t data_key[32],
+/* Opens the body, of `body` bytes from `start` on. */
+static int open_with(const struct source *from, size_t start, uint64_t body, const uint8_t data_key[32],
                      struct buf *message, struct err *e)
 {
-    const uint8_t *front = bytes_of(all);
+    const uint8_t *front = from->first;
     struct opener  o = {
-         .from = from, .at = all.n, .left = body, .bound = front, .message = message, .size = get_u64(front + AT_SIZE)};
+         .from = from, .at = start, .left = body, .bound = front, .message = message, .size = get_u64(front + AT_SIZE)};
     int rc = -1;
 
     if (o.size > message->max - message->n)
@@ -432,31 +435,54 @@ static int open_with(const struct source *from, struct span all, uint64_t body, 
     if (crypto_secretstream_xchacha20poly1305_init_pull(&o.stream, front + AT_STREAM, data_key) != 0)
         err_set(e, ERR_CORRUPT, "its message does not begin as it should");
     else
-        rc = open_body(&o, front, e);
+        rc = open_body(&o, e);
     sodium_memzero(&o.stream, sizeof o.stream);
     leave_bench(o.bench);
     return rc;
 }
 
+static int open_sealed(const struct source *s, size_t start, uint64_t body, const struct keyring *keys,
+                       struct buf *message, struct err *e)
+{
+    uint8_t data_key[crypto_secretstream_xchacha20poly1305_KEYBYTES];
+    int     rc;
+
+    if (keyring_unseal(keys, (const char *)s->first + AT_KEY_ID, s->first + AT_SEALED, data_key, e) < 0)
+        return -1;
+    rc = open_with(s, start, body, data_key, message, e);
+    sodium_memzero(data_key, sizeof data_key);
+    return rc;
+}
+
+static int check_message(const struct source *s, struct span message, struct err *e)
+{
+    uint8_t digest[crypto_hash_sha256_BYTES];
+
+    crypto_hash_sha256(digest, bytes_of(message), message.n);
+    return memcmp(digest, s->first + AT_SHA256, sizeof digest) == 0 ? 0 : err_set(e, ERR_CORRUPT, NOT_KEPT);
+}
+
 int object_open(int fd, const struct uuid *uid, const struct keyring *keys, struct buf *head, struct buf *message,
                 struct err *e)
 {
-    struct buf     all = {0};
-    struct source  s;
-    const uint8_t *front;
-    uint8_t        data_key[crypto_secretstream_xchacha20poly1305_KEYBYTES];
-    uint64_t       body;
-    int            rc = -1;
+    const size_t  before = message->n;
+    struct source s;
+    uint64_t      body;
+    size_t        start;
 
-    if (source_open(&s, fd, e) < 0 || read_front(&s, uid, &all, &body, e) < 0 ||
-        object_head_of(buf_span(&all), s.size, uid, head, NULL, e) < 0)
-        goto out;
-    front = (const uint8_t *)all.p;
-    if (keyring_unseal(keys, (const char *)front + AT_KEY_ID, front + AT_SEALED, data_key, e) < 0)
-        goto out;
-    rc = open_with(&s, buf_span(&all), body, data_key, message, e);
-    sodium_memzero(data_key, sizeof data_key);
-out:
-    buf_fini(&all);
-    return rc;
+    if (source_open(&s, fd, e) < 0 || find_body(&s, uid, &start, &body, e) < 0 ||
+        read_head(&s, uid, start, head, NULL, e) < 0 || open_sealed(&s, start, body, keys, message, e) < 0)
+        return -1;
+    return check_message(&s, span_skip(buf_span(message), before), e);
+}
+
+int object_open_sealed(int fd, const struct uuid *uid, const struct keyring *keys, struct buf *message, struct err *e)
+{
+    struct source s;
+    uint64_t      body;
+    size_t        start;
+
+    if (source_open(&s, fd, e) < 0 || find_body(&s, uid, &start, &body, e) < 0)
+        return -1;
+    return open_sealed(&s, start, body, keys, message, e);
 }

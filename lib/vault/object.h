@@ -29,5 +29,8 @@ int object_head_of(struct span front, uint64_t size, const struct uuid *uid, str
 /* Opens it; head may be NULL. */
 int object_open(int fd, const struct uuid *uid, const struct keyring *keys, struct buf *head, struct buf *message,
                 struct err *e);
+/* The message alone, behind what `message` has: the seal shows that it is what was sealed under this UID, and neither head nor message is
+ * hashed for it. */
+int object_open_sealed(int fd, const struct uuid *uid, const struct keyring *keys, struct buf *message, struct err *e);
 
 #endif

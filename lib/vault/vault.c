@@ -409,6 +409,18 @@ int vault_get(struct vault *v, const struct uuid *uid, struct buf *head, struct 
     return rc < 0 ? err_wrap(e, "%s", n.path) : 0;
 }
 
+int vault_read(struct vault *v, const struct uuid *uid, struct buf *message, struct err *e)
+{
+    struct name n = name_of(uid);
+    int         rc, fd = open_object(v, &n, e);
+
+    if (fd < 0)
+        return -1;
+    rc = object_open_sealed(fd, uid, v->keys, message, e);
+    fd_close(&fd);
+    return rc < 0 ? err_wrap(e, "%s", n.path) : 0;
+}
+
 /* ---- deleting ------------------------------------------------------------------------------------------------------ */
 
 /* A day that is over goes when it is empty; one that may still be written to stays. */
