@@ -63,6 +63,17 @@ static const char *title_of(int status, enum err_code code)
     }
 }
 
+/* What is broken or away on our side is for the log, not for strangers; of 503 what was written for them. */
+static const char *detail_of(int status, const struct err *e)
+{
+    if (status < 500)
+        return e->text;
+    if (status != 503)
+        return "The operator can find the cause in the log.";
+    return sentence_find(span_of(e->text)).row != NULL ? e->text
+                                                       : "This cannot be done just now. Please try again in a moment.";
+}
+
 void problem_put(struct httpd_reply *out, int status, const struct err *e, const char *member)
 {
     struct buf *b = &out->body;
@@ -75,8 +86,7 @@ void problem_put(struct httpd_reply *out, int status, const struct err *e, const
     json_add_str(b, "type", "about:blank");
     json_add_str(b, "title", title_of(status, e->code));
     json_add_i64(b, "status", status);
-    /* What is broken on our side is for the log, not for strangers. */
-    sentence_say(b, "detail", status >= 500 && status != 503 ? "The operator can find the cause in the log." : e->text);
+    sentence_say(b, "detail", detail_of(status, e));
     json_add_str(b, "code", err_word(e->code));
     if (member != NULL)
         json_add_str(b, "member", member);

@@ -82,6 +82,25 @@ static int grant(struct call *c, struct err *e)
     return 0;
 }
 
+/* It did not leave at once. What the database says counts: `row` may be what was to be written, and was not. */
+static int not_at_once(struct call *c, struct store_release *row, struct err *e)
+{
+    struct store_release now;
+    struct err           why = ERR_INIT;
+    int                  rc;
+
+    if (row->state != RELEASE_REQUESTED || (e->code != ERR_LOST && e->code != ERR_BUSY && e->code != ERR_TIMEOUT))
+        return stopped(row, e);
+    rc = store_release_get(c->store, c->delivery.uid, c->delivery.n, &now, &why);
+    if (rc <= 0 || (now.state != RELEASE_REQUESTED && now.state != RELEASE_SENDING))
+        return err_set(e, ERR_BUSY,
+                       "Nothing may have been written down, because the database is away. Please try again: the "
+                       "message is sent once at most.");
+    *row = now;
+    *e = ERR_INIT;
+    return grant(c, e);
+}
+
 int mail_release(struct call *c, const struct mail_release_how *asked, struct store_release *row, struct err *e)
 {
     const struct settings *s = c->portal->settings;
@@ -105,11 +124,7 @@ int mail_release(struct call *c, const struct mail_release_how *asked, struct st
         return -1;
     if (release_send(&how, &c->actor, c->delivery.uid, c->delivery.n, &decision, row, e) == 0)
         return grant(c, e);
-    if (row->state == RELEASE_REQUESTED && (e->code == ERR_LOST || e->code == ERR_BUSY || e->code == ERR_TIMEOUT)) {
-        *e = ERR_INIT;
-        return grant(c, e);
-    }
-    return stopped(row, e);
+    return not_at_once(c, row, e);
 }
 
 /* ---- taking a release back ---- */

@@ -44,6 +44,8 @@ test("the operator adds a domain, names it twice, points it to a host and delete
     assert.equal((await root.post("/domains", { name: "new.example" })).status, 409);
     assert.deepEqual((await root.post("/domains/new.example/aliases", { name: "neu.example" })).body.aliases, ["neu.example"]);
     assert.equal((await root.put("/domains/new.example/route", { route: "smtp://mx.new.example:25" })).body.domain.route, "smtp://mx.new.example:25");
+    const nowhere = await root.put("/domains/new.example/route", { route: "ftp://mx.new.example" });
+    assert.deepEqual([nowhere.status, nowhere.body.detail_said.code, nowhere.body.detail_said.values.why.code], [400, "server.wrong", "server.scheme"]);
     for (const refused of [owen.put("/domains/ours.example/route", { route: "smtp://127.0.0.1:25" }), owen.post("/domains/ours.example/aliases", { name: "bank.example" }), owen.del("/domains/ours.example"), key.put("/domains/ours.example/route", { route: "x" })])
         assert.equal((await refused).status, 403);
     assert.equal((await root.del("/domains/new.example/aliases/new.example")).status, 404, "its own name stays");

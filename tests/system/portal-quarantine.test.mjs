@@ -1,9 +1,11 @@
 // What is pressed beside a message and in the quarantine: it takes effect, or says what prevents it.
 import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { http, makeSite, signIn, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { http, makeSite, signIn, sleep, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", OWEN = "owen@ours.example", ROOT = "root@elsewhere.example";
 let site, sink, relay, anna, bob, owen, root;
@@ -191,6 +193,22 @@ const arriveWhole = async (subject, body) => {
     await http(site.httpSock, { headers: { From: "<files@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9", Flags: "milter", "Queue-ID": `Q${Math.random().toString(36).slice(2)}` }, body });
     return (await waitFor(subject, async () => { const rows = await list(anna, `subject:"${subject}"`); return rows.length > 0 && rows; }))[0];
 };
+
+test("a release that could not be written down is not said to be asked for, and leaves when it is asked for again", async () => {
+    const row = await arrive(ANNA, "late@shop.example", "wares while the log is locked");
+    const holder = spawn("sqlite3", [join(site.dir, "log.db")], { stdio: ["pipe", "pipe", "inherit"] });
+    holder.stdin.write(".timeout 10000\nBEGIN EXCLUSIVE;\nSELECT 'held';\n");
+    await new Promise((done) => holder.stdout.once("data", done));
+    // For longer than one statement waits, and not for as long as two do.
+    const [said] = await Promise.all([anna.post(`${at(row)}/release`), sleep(7500).then(() => holder.stdin.end("ROLLBACK;\n")), new Promise((done) => holder.once("close", done))]);
+    const { release } = await detail(anna, row);
+    assert.equal(release === null, said.status === 503, `${said.text}, and the log has ${JSON.stringify(release)}`);
+    if (release === null) {
+        assert.equal(said.body.detail, "Nothing may have been written down, because the database is away. Please try again: the message is sent once at most.");
+        assert.ok(Number(said.headers.get("retry-after")) > 0);
+        assert.equal((await anna.post(`${at(row)}/release`)).body.state, "sent");
+    }
+});
 
 test("each attachment of a held message has the SHA-256 of what its download gives, for who may open the message", async () => {
     const image = Buffer.from(Array.from({ length: 70_000 }, (_, i) => (i * 31) % 251)), text = "caf\u00e9 = 3\r\nend";
