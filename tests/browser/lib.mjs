@@ -4,7 +4,7 @@ import { createServer } from "node:http";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
-import { http, makeSite, root, signIn, sleep, startPortal, startRulesd, startSmtpSink, waitFor } from "../system/lib/index.mjs";
+import { http, makeSite, root, signIn, sleep, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "../system/lib/index.mjs";
 import { findings, letters } from "./letters.mjs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
@@ -42,11 +42,12 @@ async function startFilter() {
 //   letter(l)   sends one of letters.mjs through rulesd and, where it was let through, tells of its delivery in the mail log
 //   cookies(a)  of a browser where that person has signed in
 //   down(), up()  the portal, at the same place
+//   wire        between released mail and the mail server: cut(), mend()
 export async function openHouse({ mail = letters } = {}) {
-    const sink = await startSmtpSink(), filter = await startFilter();
+    const sink = await startSmtpSink(), filter = await startFilter(), wire = await startRelay(sink.port);
     const site = await makeSite({
         smtp: { url: `smtp://127.0.0.1:${sink.port}`, from: "Post <post@ours.example>" },
-        delivery: { url: `smtp://127.0.0.1:${sink.port}` },
+        delivery: { url: `smtp://127.0.0.1:${wire.port}` },
         rulesd: { mta_from: "127.0.0.0/8", scanner: `rspamd+http://127.0.0.1:${filter.port}` },
     });
     const maillog = join(site.dir, "mail.log");
@@ -81,10 +82,10 @@ export async function openHouse({ mail = letters } = {}) {
 
     for (const one of mail) await letter(one);
     return Object.assign(site, {
-        sink, letter, cookies,
+        sink, wire, letter, cookies,
         down: () => site.stopPortal(),
         up: () => startPortal(site, { port: site.port }),
-        close: async () => { await site.stopPortal(); await site.stop(); await filter.stop(); await sink.stop(); site.remove(); },
+        close: async () => { await site.stopPortal(); await site.stop(); await filter.stop(); await wire.stop(); await sink.stop(); site.remove(); },
     });
 }
 

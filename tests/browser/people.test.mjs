@@ -2,7 +2,8 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ANNA, barriers, openBrowser, openHouse, OTTO, PASSWORD, ROOT, settled } from "./lib.mjs";
+import { http } from "../system/lib/index.mjs";
+import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, PASSWORD, ROOT, settled, waitFor } from "./lib.mjs";
 
 let house, browser;
 before(async () => { house = await openHouse({ mail: [] }); browser = await openBrowser(house); });
@@ -95,4 +96,34 @@ test("on a phone everything that can be done with a person is in view, without s
         assert.deepEqual(await barriers(page), []);
         await page.done();
     }
+});
+
+test("who was blocked for sending too much: what the limit was, what was counted, and the last messages, in words and as text", async () => {
+    const script = "<img/src=x/onerror=alert(1)>", page = await browser.person(OTTO, { locale: "de-DE", width: 390, height: 844, scheme: "dark" });
+    const shot = async (name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` }); };
+
+    await house.must("sender", "limit", "domain:ours.example", "messages_day=2", "block_after=3");
+    let n = 0; // the same message once more is no message more
+    await waitFor("the block", async () => {
+        for (let i = 0; i < 3; i++) await http(house.httpSock, { headers: { From: `<"${script}"@ext.example>`, Rcpt: "<friend@else.example>", IP: "192.0.2.77", User: ANNA, "Queue-ID": `Q${++n}${script}` }, body: "Subject: x\r\n\r\nx\r\n" });
+        return (await house.must("sender", "list")).includes(ANNA);
+    });
+    await page.at("/people?tab=blocked");
+    await page.getByText("Schickte weiter, über die Grenze von 2 Nachrichten an einem Tag hinaus").waitFor();
+    await page.getByText("Belege").click();
+    const all = (await page.locator(".evidence").innerText()).replace(/\s+/g, " ");
+    assert.match(all, /Grenze 2 Nachrichten an einem Tag Durchgelassen 2 Nachrichten an einem Tag Aufgeschoben 3 Nachrichten in einer Stunde/);
+    assert.equal(await page.locator(".evidence li").count(), 3);
+    assert.match(await page.locator(".evidence li").first().innerText(), /onerror=alert.*@ext\.example.* · 1 Empfänger · von 192\.0\.2\.77 · .*Q\d+<img/s);
+    assert.ok(!/messages_day|\{/.test(await page.locator("main").innerText()), "nothing is left in a program's words");
+    await shot("blocked-390");
+    assert.equal(await overhang(page), 0);
+    assert.deepEqual(await barriers(page), []);
+    await page.setViewportSize({ width: 1280, height: 800 });
+    await page.emulateMedia({ colorScheme: "light" });
+    await shot("blocked-1280");
+    await page.getByRole("button", { name: "Wieder senden lassen" }).click();
+    await page.getByText("Niemand ist gesperrt").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
 });

@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
+import { signIn } from "../system/lib/index.mjs";
 import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
 
 const PARCEL = "Your parcel is waiting", LOTTERY = "Lottery: final notice";
@@ -60,6 +61,48 @@ test("all results of a search are one job, with its progress, and it is taken ba
     await anna.getByRole("button", { name: "Undo" }).click();
     await anna.getByText("Done: 130 messages.").waitFor();
     await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
+});
+
+test("what the mail server has not taken is taken back: one by one, of a selection, and of a job, which says what had gone", async () => {
+    const drawer = anna.getByRole("dialog"), seen = house.sink.messages.length, api = await signIn(house, ANNA);
+    house.wire.cut();
+    await anna.at("/quarantine?q=raffle");
+    await settled(anna);
+    await anna.locator("a.row", { hasText: "Raffle number 99" }).click();
+    await drawer.getByRole("button", { name: "Release", exact: true }).click();
+    await note(anna, "It will be released as soon as");
+    await drawer.getByRole("button", { name: "Take back the release" }).click();
+    await note(anna, "Taken back: it is held as before.");
+    await drawer.getByText("The release was taken back").waitFor();
+    await drawer.getByRole("button", { name: "Release", exact: true }).waitFor();
+    await anna.keyboard.press("Escape");
+    for (const n of [97, 98]) await box(anna, `Raffle number ${n}`).check();
+    await anna.getByRole("button", { name: "Release", exact: true }).click();
+    await note(anna, "2 messages released. 2 of them leave as soon as");
+    await anna.locator(".note").getByRole("button", { name: "Undo" }).click();
+    await note(anna, "2 taken back.");
+
+    const q = 'is:held subject:"of the yard"', of = async () => (await api.get(`/me/mail?q=${encodeURIComponent(q)}`)).body.items;
+    for (let i = 0; i < 3; i++) await house.letter({ subject: `Raffle of the yard ${i}`, from: "yard@ext.example" });
+    await waitFor("the three", async () => (await of()).length === 3);
+    const { body: job } = await api.post("/me/jobs", { what: "release", q });
+    await anna.at(`/quarantine?job=${job.id}`);
+    await anna.getByText("Done: 3 messages. What the mail server has not taken yet can be taken back.").waitFor();
+    house.wire.mend();
+    const [one] = await of();
+    assert.equal((await api.post(`/deliveries/${one.uid}/${one.n}/release`)).body.state, "sent");
+    for (const [width, scheme] of [[390, "dark"], [1280, "light"]]) {
+        await anna.setViewportSize({ width, height: 800 });
+        await anna.emulateMedia({ colorScheme: scheme });
+        await shot(anna, `waits-${width}`);
+        assert.equal(await overhang(anna), 0, `${width}`);
+    }
+    await anna.locator(".bar").getByRole("button", { name: "Undo" }).click();
+    await anna.getByText("2 taken back, 1 had already been sent.").waitFor();
+    await shot(anna, "taken-back");
+    assert.equal(await anna.locator(".bar").getByRole("button", { name: "Undo" }).count(), 0);
+    assert.equal(house.sink.messages.length, seen + 1);
+    assert.deepEqual(anna.wrong, []);
 });
 
 test("who may not release asks, and the owner answers above the list", async () => {

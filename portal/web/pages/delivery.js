@@ -41,7 +41,7 @@ function Timeline({ d }) {
         { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
         { at: d.at, what: sentence(d), raw: d.inbound },
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
-        ...(d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", spoken(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
+        ...(d.release?.taken_back ? [{ at: d.release.changed, what: t("step.release_back"), raw: "" }] : d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", spoken(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 
@@ -92,20 +92,23 @@ function Actions({ d, path, changed }) {
         catch (problem) { note(problem.offline ? t("offline.text") : problem.message); if (problem.status === 409) changed(); }
         finally { setBusy(""); }
     };
-    const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`));
+    const takeBack = () => act("unrelease", () => post(`${path}/unrelease`), () => t("unreleased"));
+    const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`), (a) => (a.state === "requested" ? takeBack : undefined));
     const release = () => (d.can.confirm_virus ? setAsk("virus") : send());
     const forget = () => act("forget", () => post(`${path}/report`, { class: "forget" }), () => t("reported.undone"));
     const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(a.state === "refused" ? "reported.refused" : `reported.${a.added}`), spoken(a.why, a.why_said)].filter(Boolean).join(" "), (a) => (a.added === "said" ? undefined : forget));
-    const held = d.can.release;
+    const waits = d.can.unrelease, held = d.can.release && !waits; // once it is asked for it goes by itself
 
     useKeys({ r: () => (held ? release() : d.can.ask && setAsk("ask")), b: () => d.can.decide && setAsk("block"), a: () => d.can.decide && setAsk("allow") });
     return html`<div class="actions">
         ${held && html`<${Button} kind="primary" busy=${busy === "release"} onClick=${release}>${t("act.release")}</${Button}>`}
+        ${waits && html`<${Button} busy=${busy === "unrelease"} onClick=${takeBack}>${t("act.unrelease")}</${Button}>`}
         ${d.can.ask && html`<${Button} kind="primary" onClick=${() => setAsk("ask")}>${t("act.ask")}</${Button}>`}
         ${d.can.report && html`<${Button} busy=${busy === "spam"} onClick=${() => report("spam")}>${t("act.spam")}</${Button}>
         <${Button} busy=${busy === "ham"} onClick=${() => report("ham")}>${t("act.ham")}</${Button}>`}
         ${held && d.can.decide && !d.can.confirm_virus && html`<${Button} onClick=${() => setAsk("allow")}>${t("act.release_allow")}</${Button}>`}
         ${d.can.decide && html`<${Button} kind="danger" onClick=${() => setAsk("block")}>${t("act.block")}</${Button}>`}
+        ${waits && html`<p class="asked">${t("released.requested")}</p>`}
         ${d.report && html`<p class="asked said">${isUndone(d.report) ? `${t("said.forget")} ${t("said.undone")}` : `${t(`said.${d.report.class}`)} ${t(`said.${d.report.state}`)}`}</p>`}
         ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
         ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}

@@ -127,13 +127,23 @@ function Itself({ me, domain, again }) {
 
 // ---- who may not send ----
 
+const countedBy = ["messages_hour", "messages_day", "recipients_hour", "recipients_day"];
+// What rulesd wrote down when it blocked somebody by itself; of who was blocked by hand there is none.
+function Evidence({ of }) {
+    const per = (n) => t(`evidence.${of.limit}`, { n }), messages = of.messages ?? [];
+
+    return html`<details class="evidence"><summary>${t("blocked.evidence")}</summary>
+        <dl class="facts"><dt>${t("evidence.limit")}</dt><dd>${per(of.max)}</dd><dt>${t("evidence.counted")}</dt><dd>${per(of.counted)}</dd><dt>${t("evidence.over")}</dt><dd>${t("evidence.messages_hour", { n: of.over })}</dd></dl>
+        ${messages.length > 0 && html`<p class="quiet">${t("evidence.last")}</p><ul class="plainlist">${messages.map((m) => html`<li><${Time} at=${m.at} /> · <${Their} text=${m.sender} or=${t("sender.none")} /> · <span class="quiet">${t("evidence.recipients", { n: m.recipients })} · ${t("evidence.from")} <bdi>${m.ip || t("unknown")}</bdi>${m.queue_id && html` · ${t("queue_id")} <bdi>${m.queue_id}</bdi>`}</span></li>`)}</ul>`}</details>`;
+}
+
 function Blocked() {
     const list = useLoad((signal) => all("/blocked-senders", signal), []);
-    const run = doing(list);
+    const run = doing(list), known = (b) => countedBy.includes(b.evidence.limit);
 
     return html`<${Listed} of=${list} none=${t("blocked.none")}>${(items) => html`<ul class="rows">${items.map((b) => html`<li class="deed" key=${b.login}>
-        <div><strong><bdi>${b.login}</bdi></strong> · <bdi>${b.reason}</bdi> <span class="quiet">${b.automatic ? t("blocked.automatic") : t("blocked.by", { who: b.by })}</span></div><${Time} at=${b.at} />
-        <details><summary>${t("blocked.evidence")}</summary><pre class="raw-text">${JSON.stringify(b.evidence, null, 2)}</pre></details>
+        <div><strong><bdi>${b.login}</bdi></strong> · ${known(b) ? t("evidence.reason", { limit: t(`evidence.${b.evidence.limit}`, { n: b.evidence.max }) }) : html`<bdi>${b.reason}</bdi>`} <span class="quiet">${b.automatic ? t("blocked.automatic") : t("blocked.by", { who: b.by })}</span></div><${Time} at=${b.at} />
+        ${known(b) && html`<${Evidence} of=${b.evidence} />`}
         <div><${Button} onClick=${() => run(() => del(`/blocked-senders/${segment(b.login)}`), t("blocked.lifted"))}>${t("blocked.lift")}</${Button}></div></li>`)}</ul>`}</${Listed}>`;
 }
 

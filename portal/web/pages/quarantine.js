@@ -20,6 +20,8 @@ const acts = {
     delete: { kind: "danger", call: (row) => post(`${at(row)}/delete`), back: (row) => post(`${at(row)}/undelete`) },
 };
 const taken = new Set(["release", "delete"]);
+// Of releases that were called back: how many still could be, and how many had gone.
+const tookBack = (n, gone) => `${[t("back.done", { n }), gone > 0 && t("back.gone", { n: gone })].filter(Boolean).join(", ")}.`;
 
 function Held({ row, to, picked, onPick, current, onOpen }) {
     return html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} onChange=${onPick} />
@@ -46,10 +48,11 @@ function Job({ id, onEnd }) {
         return () => { gone = true; clearTimeout(timer); };
     }, [id]);
     if (!job) return null;
-    return html`<div class="bar" role="status"><span>${t(`job.${job.state}`, { n: job.done, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${spoken(job.answer, job.answer_said) ?? ""}`}</span>
-        ${job.state === "waiting" && html`<progress max=${Math.max(job.total, 1)} value=${job.done + job.failed} aria-label=${t("job.progress")}></progress><${Button} onClick=${() => del(`/jobs/${id}`).catch(() => {})}>${t("job.stop")}</${Button}>`}
+    const ended = job.state !== "waiting";
+    return html`<div class="bar" role="status"><span>${ended && job.what === "unrelease" ? tookBack(job.done, job.gone) : t(`job.${job.state}`, { n: job.done + job.gone, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${spoken(job.answer, job.answer_said) ?? ""}`}${job.what === "release" && job.can_undo && ` ${t("job.waits")}`}</span>
+        ${!ended && html`<progress max=${Math.max(job.total, 1)} value=${job.done + job.gone + job.failed} aria-label=${t("job.progress")}></progress><${Button} onClick=${() => del(`/jobs/${id}`).catch(() => {})}>${t("job.stop")}</${Button}>`}
         ${job.can_undo && html`<${Button} onClick=${() => post(`/jobs/${id}/undo`).then((undo) => go(withQuery({ job: undo.id })), (p) => note(p.message))}>${t("undo")}</${Button}>`}
-        ${job.state !== "waiting" && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;
+        ${ended && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;
 }
 
 function Deleted({ scope, changed }) {
@@ -118,19 +121,29 @@ export function Quarantine({ me }) {
         return () => stop.abort();
     }, [whole, scope, q]);
     const said = (word) => (total ? t(total.more ? `${word}_more` : `${word}_n`, { n: total.n }) : t(word));
-    const each = async (what, these, call) => {
-        let done = 0, failed = "";
-        for (const row of these) { try { await call(row); done++; } catch (p) { failed = p.offline ? t("offline.text") : p.message; } }
-        return { done, failed };
+    const each = async (these, call) => {
+        const waits = [];
+        let done = 0, late = 0, failed = "";
+        for (const row of these) {
+            try { const answer = await call(row); done++; if (answer?.state === "requested") waits.push(row); }
+            catch (p) { failed = p.offline ? t("offline.text") : p.message; late += p.status === 409; }
+        }
+        return { done, waits, late, failed };
+    };
+    // What the mail server has not taken yet can still stay.
+    const callBack = async (these) => {
+        const { done, late, failed } = await each(these, (row) => post(`${at(row)}/unrelease`));
+        note([tookBack(done, late), done + late < these.length && failed].filter(Boolean).join(" "));
+        list.again();
     };
     const act = async (what) => {
         setBusy(what);
         try {
             if (every) { const made = await post(`${base(scope)}/jobs`, { what, q }); go(withQuery({ job: made.id, open: null })); }
             else {
-                const these = rows.filter((r) => picked.has(idOf(r))), { done, failed } = await each(what, these, acts[what].call);
-                const back = acts[what].back && (() => each(what, these, acts[what].back).then(list.again));
-                note([t(`bulk.${what}_done`, { n: done }), failed].filter(Boolean).join(" "), done > 0 ? back : undefined);
+                const these = rows.filter((r) => picked.has(idOf(r))), { done, waits, failed } = await each(these, acts[what].call);
+                const back = waits.length > 0 ? () => callBack(waits) : acts[what].back && done > 0 ? () => each(these, acts[what].back).then(list.again) : undefined;
+                note([t(`bulk.${what}_done`, { n: done }), waits.length > 0 && t("bulk.release_waits", { n: waits.length }), failed].filter(Boolean).join(" "), back);
                 if (taken.has(what)) list.again(); else pick(new Set());
             }
         } catch (p) { note(p.offline ? t("offline.text") : p.message); }
