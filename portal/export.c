@@ -33,7 +33,7 @@ static void put_line(struct buf *b, const struct store_row *r)
     uuid_format(&r->key.uid, uid);
     csv_time(b, r->at_us);
     csv_cell(b, span_of(delivery_status_words[r->status]));
-    csv_cell(b, span_of((const char *const[]){"inbound", "outbound", "local"}[r->direction]));
+    csv_cell(b, span_of(direction_words[r->direction]));
     csv_cell(b, r->from_address);
     csv_cell(b, r->from_name);
     csv_cell(b, r->sender);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "custody/held.h"
+#include "mail/domain.h"
 #include "mail_said.h"
 #include "route.h"
 #include "sentence.h"
@@ -124,26 +125,39 @@ static void ask_of(const struct mail_query *what, struct store_search *s)
     s->uid = what->uid;
     s->has_rule = what->has_rule;
     s->rule = what->rule;
-    s->has_direction = what->has_direction;
-    s->direction = what->direction;
     s->statuses = what->statuses;
+    s->directions = what->directions;
     s->since_us = what->since_us;
     s->until_us = what->until_us;
 }
 
-/* domain: narrows; a name that is none of ours finds nothing, and does not say so: who asks may not know which are. */
-static int ask_domain(struct call *c, const struct mail_query *what, struct store_search *s, struct err *e)
+/* A name that is none of ours is a domain without mail, and nobody says so: who asks may not know which are ours. */
+static int domain_id(struct call *c, struct span typed, struct uuid *out, struct err *e)
 {
     struct store_domain d = {.id = uuid_zero};
+    struct span         name;
 
-    if (what->domain.n == 0)
-        return 0;
-    if (store_domain_find(c->store, what->domain, &d, e) < 0 && e->code != ERR_NOT_FOUND)
+    if (domain_normalise(typed, c->arena, &name, NULL) == 0 && store_domain_find(c->store, name, &d, e) < 0 &&
+        e->code != ERR_NOT_FOUND)
         return -1;
     *e = ERR_INIT;
-    s->has_domain = true;
-    s->domain = d.id;
+    *out = d.id;
     return 0;
+}
+
+/* The domains that are asked for and left out, by their ids. */
+static int ask_domains(struct call *c, const struct mail_query *what, struct store_search *s,
+                       struct store_without without[STORE_WITHOUT_MAX], struct err *e)
+{
+    for (size_t i = 0; i < what->nwithout; i++) {
+        without[i] = what->without[i].is;
+        if (without[i].of == SEARCH_DOMAIN && domain_id(c, what->without[i].domain, &without[i].id, e) < 0)
+            return -1;
+    }
+    s->without = without;
+    s->nwithout = what->nwithout;
+    s->has_domain = what->domain.n > 0;
+    return s->has_domain ? domain_id(c, what->domain, &s->domain, e) : 0;
 }
 
 /* What a clerk may know of. false: that is nothing of what was asked for. */
@@ -158,10 +172,11 @@ static bool only_held(struct store_search *s)
 int mail_search(struct call *c, const struct mail_scopes *where, const struct mail_query *what,
                 const struct store_key *before, size_t limit, struct mail_page *out, struct err *e)
 {
-    struct store_search s = {.has_before = before != NULL, .limit = limit};
-    struct gathered     g = {.arena = c->arena, .max = limit * (where->n > 0 ? where->n : 1)};
-    struct store_key    horizon = {0};
-    bool                more = false;
+    struct store_search  s = {.has_before = before != NULL, .limit = limit};
+    struct store_without without[STORE_WITHOUT_MAX];
+    struct gathered      g = {.arena = c->arena, .max = limit * (where->n > 0 ? where->n : 1)};
+    struct store_key     horizon = {0};
+    bool                 more = false;
 
     ask_of(what, &s);
     if (c->standing == STANDING_CLERK && !only_held(&s)) {
@@ -172,7 +187,7 @@ int mail_search(struct call *c, const struct mail_scopes *where, const struct ma
         s.before = *before;
     if ((g.rows = arena_array(c->arena, g.max, sizeof *g.rows)) == NULL)
         return err_set(e, ERR_LIMIT, "Too many mailboxes at once.");
-    if (ask_domain(c, what, &s, e) < 0)
+    if (ask_domains(c, what, &s, without, e) < 0)
         return -1;
     for (size_t i = 0; i < where->n; i++) {
         struct store_search_end end;
@@ -286,7 +301,7 @@ void mail_put_held_row(struct buf *b, const char *key, const struct store_row *r
     json_add_str(b, "verdict", delivery_verdict_words[r->verdict]);
     json_add_str(b, "state", delivery_state_words[r->state]);
     json_add_bool(b, "released", delivery_was_released(r->verdict, r->state));
-    json_add_str(b, "direction", (const char *const[]){"inbound", "outbound", "local"}[r->direction]);
+    json_add_str(b, "direction", direction_words[r->direction]);
     json_add_text(b, "sender", r->sender);
     json_add_text(b, "from", r->from_address);
     json_add_text(b, "from_name", r->from_name);
@@ -336,7 +351,7 @@ static const struct field list_fields[] = {
         {"q", FIELD_TEXT, 0, 0, MAIL_QUERY_MAX, NULL, offsetof(struct list_query, q),
          "What to look for, as people type it: from: to: subject: status: uid: rule: domain: inbound: outbound: "
          "delivery: direction: after: before: (days are those of UTC, a time may be one of any zone) date: (today, "
-         "yesterday, 7d or 30d, of UTC), words, and - in front of words and status to exclude."},
+         "yesterday, 7d or 30d, of UTC), words, and - in front of any of these but times to exclude."},
     [LIST_AFTER] = {"after", FIELD_TEXT, 0, 0, 100, NULL, offsetof(struct list_query, after),
                     "The `next` of the page before."},
     [LIST_LIMIT] = {"limit", FIELD_I64, 0, 1, PAGE_MAX, NULL, offsetof(struct list_query, limit),
@@ -445,7 +460,7 @@ static void put_attempt(struct buf *b, const struct store_attempt *a)
 static void put_message(struct buf *b, const struct store_message *m)
 {
     json_add_time(b, "at", m->at_us);
-    json_add_str(b, "direction", (const char *const[]){"inbound", "outbound", "local"}[m->direction]);
+    json_add_str(b, "direction", direction_words[m->direction]);
     json_add_text(b, "sender", m->sender);
     json_add_text(b, "from", m->from_address);
     json_add_text(b, "from_name", m->from_name);

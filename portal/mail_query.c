@@ -69,25 +69,42 @@ static int add_words(struct mail_query *q, const struct token *t, enum search_fi
     return 0;
 }
 
-static int take_status(struct mail_query *q, const struct token *t, struct err *e)
+static int add_without(struct mail_query *q, const struct token *t, const struct mail_without *one, struct err *e)
+{
+    if (q->nwithout == COUNT(q->without))
+        return err_at(e, t->at, "A search excludes at most %d ids and domains.", STORE_WITHOUT_MAX);
+    q->without[q->nwithout++] = *one;
+    return 0;
+}
+
+/* One or several of some words, commas between, into the bits of those that were wanted before. */
+static int take_bits(unsigned *wanted, const struct token *t, const char *const *words, const char *which,
+                     const char *none, struct err *e)
 {
     struct span rest = t->value, word;
     unsigned    bits = 0, all = 0;
 
-    for (int i = 0; delivery_status_words[i] != NULL; i++)
+    for (int i = 0; words[i] != NULL; i++)
         all |= 1u << i;
     while (span_next(&rest, ',', &word)) {
         int i = 0;
 
-        while (delivery_status_words[i] != NULL && !span_is_ci(word, delivery_status_words[i]))
+        while (words[i] != NULL && !span_is_ci(word, words[i]))
             i++;
-        if (delivery_status_words[i] == NULL)
-            return bad(t, e, "received, queued, delivered, spam, quarantined, blocked or rejected");
+        if (words[i] == NULL)
+            return bad(t, e, which);
         bits |= 1u << i;
     }
     bits = t->without ? all & ~bits : bits;
-    q->statuses = q->statuses == 0 ? bits : q->statuses & bits;
-    return q->statuses != 0 ? 0 : bad(t, e, "together these leave no status to look for");
+    *wanted = *wanted == 0 ? bits : *wanted & bits;
+    return *wanted != 0 ? 0 : bad(t, e, none);
+}
+
+static int take_status(struct mail_query *q, const struct token *t, struct err *e)
+{
+    return take_bits(&q->statuses, t, delivery_status_words,
+                     "received, queued, delivered, spam, quarantined, blocked or rejected",
+                     "together these leave no status to look for", e);
 }
 
 static int take_is(struct mail_query *q, const struct token *t, struct err *e)
@@ -103,37 +120,44 @@ static int take_is(struct mail_query *q, const struct token *t, struct err *e)
 
 static int take_uid(struct mail_query *q, const struct token *t, struct err *e)
 {
+    struct mail_without one = {.is.of = SEARCH_UID};
+
+    if (!uuid_parse(t->value, &one.is.id))
+        return bad(t, e, "is an id of 36 characters");
+    if (t->without)
+        return add_without(q, t, &one, e);
     q->has_uid = true;
-    return uuid_parse(t->value, &q->uid) ? 0 : bad(t, e, "is an id of 36 characters");
+    q->uid = one.is.id;
+    return 0;
 }
 
 static int take_rule(struct mail_query *q, const struct token *t, struct err *e)
 {
+    struct mail_without one = {.is.of = SEARCH_RULE};
+
+    if (!uuid_parse(t->value, &one.is.id))
+        return bad(t, e, "is a rule's id of 36 characters");
+    if (t->without)
+        return add_without(q, t, &one, e);
     q->has_rule = true;
-    return uuid_parse(t->value, &q->rule) ? 0 : bad(t, e, "is a rule's id of 36 characters");
+    q->rule = one.is.id;
+    return 0;
 }
 
 static int take_domain(struct mail_query *q, const struct token *t, struct err *e)
 {
+    if (t->value.n == 0 || t->value.n > STORE_DOMAIN_MAX)
+        return bad(t, e, "is the name of a domain");
+    if (t->without)
+        return add_without(q, t, &(struct mail_without){.is.of = SEARCH_DOMAIN, .domain = t->value}, e);
     q->domain = t->value;
-    return t->value.n > 0 && t->value.n <= STORE_DOMAIN_MAX ? 0 : bad(t, e, "is the name of a domain");
+    return 0;
 }
 
 static int take_direction(struct mail_query *q, const struct token *t, struct err *e)
 {
-    static const struct {
-        const char    *word;
-        enum direction is;
-    } words[] = {{"inbound", DIRECTION_INBOUND}, {"outbound", DIRECTION_OUTBOUND}, {"local", DIRECTION_LOCAL}};
-
-    for (size_t i = 0; i < COUNT(words); i++) {
-        if (span_is_ci(t->value, words[i].word)) {
-            q->has_direction = true;
-            q->direction = words[i].is;
-            return 0;
-        }
-    }
-    return bad(t, e, "inbound, outbound or local");
+    return take_bits(&q->directions, t, direction_words, "inbound, outbound or local",
+                     "together these leave no direction to look for", e);
 }
 
 static int take_after(struct mail_query *q, const struct token *t, struct err *e)
@@ -180,10 +204,10 @@ static const struct {
     {"delivery", SEARCH_DELIVERY, true, NULL},
     {"status", -1, true, take_status},
     {"is", -1, false, take_is},
-    {"uid", -1, false, take_uid},
-    {"rule", -1, false, take_rule},
-    {"domain", -1, false, take_domain},
-    {"direction", -1, false, take_direction},
+    {"uid", -1, true, take_uid},
+    {"rule", -1, true, take_rule},
+    {"domain", -1, true, take_domain},
+    {"direction", -1, true, take_direction},
     {"date", -1, false, take_date},
     {"after", -1, false, take_after},
     {"before", -1, false, take_before},

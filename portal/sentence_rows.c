@@ -159,6 +159,7 @@ const struct sentence_row sentence_rows[] = {
     {"handoff.browser", "This hand-off belongs to another browser.", ""},
     /* ---- Mail: what is done with it ---- */
     {"search.texts", "A search has at most %d texts; put some together in quotes.", "n"},
+    {"search.without", "A search excludes at most %d ids and domains.", "n"},
     {"search.bytes", "A search has at most %d bytes.", "n"},
     {"search.utf8", "A search is UTF-8.", ""},
     {"search.order", "after: has to be earlier than before:.", ""},
@@ -168,6 +169,7 @@ const struct sentence_row sentence_rows[] = {
     {"search.rule", "%.*s: is a rule's id of 36 characters", "name"},
     {"search.domain", "%.*s: is the name of a domain", "name"},
     {"search.direction", "%.*s: inbound, outbound or local", "name"},
+    {"search.no_direction", "%.*s: together these leave no direction to look for", "name"},
     {"search.date", "%.*s: is a date like 2026-11-01", "name"},
     {"search.days", "%.*s: today, yesterday, 7d or 30d", "name"},
     {"search.not", "%.*s: cannot be excluded", "name"},

@@ -26,8 +26,6 @@ struct log_row_held {
 typedef int (*log_row_fn)(void *ctx, const struct store_row *row, const struct log_row_held *held);
 int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e);
 
-extern const char *const direction_words[]; /* "inbound", "outbound", "local", NULL */
-
 /* Spans live until the next row. -1: a word in it is none of ours. */
 int log_row_read(struct db_rows *r, struct store_row *out, struct err *e);
 /* The columns seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response, from `column` on. */

@@ -43,6 +43,7 @@ enum delivery_status {
     STATUS_REJECTED,
 };
 extern const char *const delivery_verdict_words[], *const delivery_state_words[], *const delivery_status_words[];
+extern const char *const direction_words[]; /* "inbound", "outbound", "local", NULL */
 /* The one function that derives it. by_rule: a rule decided (discarded by a rule shows as blocked, by score as spam). */
 enum delivery_status delivery_status(enum delivery_verdict verdict, enum delivery_state state, bool by_rule);
 /* It was held, and was let go; by now it may be anywhere on its way. */

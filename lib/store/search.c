@@ -282,28 +282,47 @@ static void find_lite_driver(struct search *x)
 
 static const char domain_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
 
-/* On which shelf the words of the scope are, and whether the filter for a domain says more than a mailbox does, which is of one domain for
- * ever. Of a mailbox that is gone nobody knows any more. */
-static int find_shelf(struct search *x, struct err *e)
+/* 1: all of the scope is of this domain, since a mailbox is of one for ever. 0: of several, or nobody knows: the mailbox is gone. */
+static int find_domain(struct search *x, struct uuid *out, struct err *e)
 {
     const struct store_scope *scope = &x->what->scope;
     struct db_rows           *r;
-    struct uuid               domain;
     int                       rc;
 
-    x->where = (struct words_where){db_kind(x->s->log), *scope, WORDS_ALL_SHELVES, false};
-    x->by_domain = x->what->has_domain;
-    if (scope->kind == SCOPE_DOMAIN)
-        x->where.shelves = UINT64_C(1) << words_shelf(&scope->id);
+    *out = scope->id;
     if (scope->kind != SCOPE_MAILBOX)
-        return 0;
+        return scope->kind == SCOPE_DOMAIN;
     if ((rc = row_first(x->s->main, domain_sql, (struct db_val[]){dbv_uuid(&scope->id)}, 1, &r, e)) <= 0)
         return rc;
-    domain = col_uuid(r, 0);
+    *out = col_uuid(r, 0);
     db_rows_free(&r);
+    return 1;
+}
+
+static bool wants_domain(const struct store_search *w, const struct uuid *domain)
+{
+    if (w->has_domain && !uuid_eq(domain, &w->domain))
+        return false;
+    for (size_t i = 0; i < w->nwithout; i++)
+        if (w->without[i].of == SEARCH_DOMAIN && uuid_eq(domain, &w->without[i].id))
+            return false;
+    return true;
+}
+
+/* On which shelf the words of the scope are, and whether the filters for domains say more than the scope does. */
+static int find_shelf(struct search *x, struct err *e)
+{
+    const struct store_search *w = x->what;
+    struct uuid                domain;
+    int                        rc;
+
+    x->where = (struct words_where){db_kind(x->s->log), w->scope, WORDS_ALL_SHELVES, false};
+    x->by_domain = w->has_domain || search_leaves_out(w, SEARCH_DOMAIN);
+    if ((rc = find_domain(x, &domain, e)) <= 0)
+        return rc;
     x->where.shelves = UINT64_C(1) << words_shelf(&domain);
     x->by_domain = false;
-    if (x->what->has_domain && !uuid_eq(&domain, &x->what->domain))
+    if (!wants_domain(w, &domain))
         x->until_ms = x->since_ms; /* so there is nothing */
     return 0;
 }
@@ -312,6 +331,8 @@ static int start(struct search *x, struct err *e)
 {
     if (x->what->nwords > STORE_WORDS_MAX)
         return err_set(e, ERR_LIMIT, "a search with %zu texts, at most %d", x->what->nwords, STORE_WORDS_MAX);
+    if (x->what->nwithout > STORE_WITHOUT_MAX)
+        return err_set(e, ERR_LIMIT, "a search without %zu ids, at most %d", x->what->nwithout, STORE_WITHOUT_MAX);
     if ((x->days = calloc(DAYS_MAX, sizeof *x->days)) == NULL)
         panic("out of memory");
     x->lite = db_kind(x->s->log) == DB_SQLITE;

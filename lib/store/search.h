@@ -16,7 +16,8 @@
 #include "store/custody.h"
 
 #define STORE_SEARCH_US 1000000
-#define STORE_WORDS_MAX 12 /* text filters of one search */
+#define STORE_WORDS_MAX 12   /* text filters of one search */
+#define STORE_WITHOUT_MAX 12 /* messages, rules and domains that one search leaves out */
 
 enum search_field {
     SEARCH_SUBJECT,
@@ -35,18 +36,26 @@ struct store_words {
     struct span       text;
     bool              without; /* not these */
 };
+/* One to leave out. A delivery that no rule decided, or that is of no domain of ours, is not left out for one. */
+enum search_id { SEARCH_UID, SEARCH_RULE, SEARCH_DOMAIN };
+struct store_without {
+    enum search_id of;
+    struct uuid    id;
+};
 struct store_search {
-    struct store_scope        scope;
-    const struct store_words *words; /* all have to hold; one without any letter or digit holds always */
-    size_t                    nwords;
-    bool                      has_uid, has_domain, has_rule, has_direction;
-    struct uuid               uid, domain, rule;
-    enum direction            direction;
-    unsigned                  statuses;           /* bits 1 << enum delivery_status; 0: any */
-    int64_t                   since_us, until_us; /* of the message: since <= at < until; 0: open */
-    bool                      has_before;
-    struct store_key          before; /* the last row of the page before, or `next` */
-    size_t                    limit;  /* 0: STORE_LIST_MAX */
+    struct store_scope          scope;
+    const struct store_words   *words; /* all have to hold; one without any letter or digit holds always */
+    size_t                      nwords;
+    bool                        has_uid, has_domain, has_rule;
+    struct uuid                 uid, domain, rule;
+    const struct store_without *without; /* none of these */
+    size_t                      nwithout;
+    unsigned                    statuses;           /* bits 1 << enum delivery_status; 0: any */
+    unsigned                    directions;         /* bits 1 << enum direction; 0: any */
+    int64_t                     since_us, until_us; /* of the message: since <= at < until; 0: open */
+    bool                        has_before;
+    struct store_key            before; /* the last row of the page before, or `next` */
+    size_t                      limit;  /* 0: STORE_LIST_MAX */
 };
 struct store_search_end {
     bool             more; /* there may be more: begin behind `next` */

@@ -12,7 +12,7 @@
 #include "store/words.h"
 
 #define SEARCH_SQL_MAX (256u << 10)
-#define SEARCH_PARAMS_MAX 32
+#define SEARCH_PARAMS_MAX 64
 
 /* Whose rows are looked at, in which the rest is asked of each: those of the scope, in its index, or those that one of the two sets of
  * words finds. */
@@ -60,6 +60,12 @@ struct buf *query_text(struct query *q);
 void query_put_uid(struct query *q, const struct uuid *u);
 /* What has to hold besides words and scope. `of` has status, rule and direction, `delivery` the domain, `key` the UID. */
 void query_put_filters(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key);
+/* The part of it that is left out. */
+void query_put_without(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key);
+
+/* Is anything asked, or left out, of that kind? And of what stands beside the key in the scope's own index: status, rule and direction? */
+bool search_leaves_out(const struct store_search *w, enum search_id of);
+bool search_asks_of_row(const struct store_search *w);
 
 /* Does the filter ask words that do not drive the search? */
 bool search_is_aside(const struct search *x, const struct store_words *one);

@@ -53,11 +53,11 @@ static const char *lite_narrow(struct query *q, const struct search *x, int64_t 
     const struct store_search *w = x->what;
 
     if (w->scope.kind == SCOPE_GLOBAL && w->statuses != 0) {
-        put_everybody_s(q, "f", !w->has_direction);
+        put_everybody_s(q, "f", w->directions == 0);
         buf_printf(&q->sql, "f.id = k.rowid + %lld", (long long)first);
         return "f";
     }
-    if (w->scope.kind == SCOPE_GLOBAL || (w->statuses == 0 && !w->has_rule && !w->has_direction))
+    if (w->scope.kind == SCOPE_GLOBAL || !search_asks_of_row(w))
         return "d";
     buf_printf(&q->sql, " CROSS JOIN %s f %s ON f.id = k.rowid + %lld AND f.%s = ",
                w->scope.kind == SCOPE_MAILBOX ? "delivery_mailbox" : "delivery",
@@ -83,22 +83,36 @@ static void lite_by_words(struct query *q, const struct search *x, int64_t from_
     query_put_filters(q, x, of, "d", "d");
 }
 
+/* What is left out of a table, as a text that may be put several times with the same parameters. */
+static struct span text_of_without(struct query *q, const struct search *x, const char *of)
+{
+    struct buf *text = query_text(q), sql = q->sql;
+
+    q->sql = *text;
+    query_put_without(q, x, of, of, of);
+    *text = q->sql;
+    q->sql = sql;
+    return buf_span(text);
+}
+
 /* Everybody's by status or direction. Each pair of the two has its own list, in the order that is wanted: they are merged. */
 static void lite_by_kind(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
 {
     const struct store_search *w = x->what;
     const char                *before = "delivery d CROSS JOIN message m ON m.uid = d.uid WHERE d.id IN (";
+    struct span                without = text_of_without(q, x, "e");
 
     for (int direction = 0; direction_words[direction] != NULL; direction++) {
         for (int status = 0; delivery_status_words[status] != NULL; status++) {
-            if ((w->has_direction && direction != (int)w->direction) ||
+            if ((w->directions != 0 && !(w->directions >> direction & 1)) ||
                 (w->statuses != 0 && !(w->statuses >> status & 1)))
                 continue;
             buf_printf(&q->sql,
-                       "%sSELECT id FROM delivery INDEXED BY delivery_everybody WHERE direction = %d AND status = '%s'"
-                       " AND id >= %lld AND id < %lld",
+                       "%sSELECT id FROM delivery e INDEXED BY delivery_everybody WHERE direction = %d AND"
+                       " status = '%s' AND id >= %lld AND id < %lld",
                        before, direction, delivery_status_words[status], (long long)day_id_at(from_ms),
                        (long long)below);
+            buf_put(&q->sql, without);
             before = " UNION ALL ";
         }
     }
@@ -112,8 +126,8 @@ static bool is_by_kind(const struct search *x)
 {
     const struct store_search *w = x->what;
 
-    return x->by == BY_SCOPE && w->scope.kind == SCOPE_GLOBAL && !w->has_rule && !w->has_uid && !x->by_domain &&
-           (w->statuses != 0 || w->has_direction);
+    return x->by == BY_SCOPE && w->scope.kind == SCOPE_GLOBAL && !w->has_rule && !w->has_uid && !w->has_domain &&
+           (w->statuses != 0 || w->directions != 0);
 }
 
 static void lite_by_scope(struct query *q, const struct search *x, int64_t from_ms, int64_t below)
@@ -167,7 +181,7 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
 
     if (x->what->statuses != 0) {
         query_put(q, "SELECT d.domain_id FROM delivery d INDEXED BY delivery_everybody WHERE ");
-        query_put(q, x->what->has_direction ? "1" : "d.direction IN (0, 1, 2)");
+        query_put(q, x->what->directions != 0 ? "1" : "d.direction IN (0, 1, 2)");
         lite_ids(q, "d.id", day_id_at(from_ms), below < end ? below : end);
         buf_printf(&q->sql, " AND d.id - %lld >> %d IN (SELECT rowid FROM moments_%lld WHERE ", (long long)first,
                    MOMENT_BITS, (long long)day);

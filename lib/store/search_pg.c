@@ -130,7 +130,7 @@ static void put_by_words(struct query *q, const struct search *x)
     put_driving_words(q, x);
     put_asides(q, x, "w");
     query_put(q, " OFFSET 0) t");
-    if (w->statuses != 0 || w->has_rule || w->has_direction || x->by_domain) {
+    if (search_asks_of_row(w) || x->by_domain) {
         put_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f");
         if (domain || (box && !x->by_domain)) {
             query_put(q, domain ? " AND f.domain_id = " : " AND f.mailbox_id = ");
@@ -215,7 +215,7 @@ static size_t find_drivers(const struct search *x, enum driver out[DRIVERS])
         out[n++] = BY_WORDS;
     if (wants(w, true))
         out[n++] = BY_ANSWERS;
-    if (w->has_rule || w->has_direction || w->statuses != 0)
+    if (w->has_rule || w->directions != 0 || w->statuses != 0)
         out[n++] = BY_SCOPE;
     return n;
 }

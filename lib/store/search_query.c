@@ -60,6 +60,61 @@ static void put_statuses(struct query *q, const char *of, unsigned statuses)
     query_put(q, ")");
 }
 
+static void put_directions(struct query *q, const char *of, unsigned directions)
+{
+    const char *before = " IN (";
+
+    if (directions == 0)
+        return;
+    buf_printf(&q->sql, " AND %s.direction", of);
+    for (int i = 0; direction_words[i] != NULL; i++) {
+        if (!(directions & 1u << i))
+            continue;
+        buf_printf(&q->sql, "%s%d", before, i);
+        before = ", ";
+    }
+    query_put(q, ")");
+}
+
+bool search_leaves_out(const struct store_search *w, enum search_id of)
+{
+    for (size_t i = 0; i < w->nwithout; i++)
+        if (w->without[i].of == of)
+            return true;
+    return false;
+}
+
+bool search_asks_of_row(const struct store_search *w)
+{
+    return w->statuses != 0 || w->directions != 0 || w->has_rule || search_leaves_out(w, SEARCH_RULE);
+}
+
+static void put_other_than(struct query *q, const char *of, const char *column, const struct uuid *id)
+{
+    buf_printf(&q->sql, " AND (%s.%s IS NULL OR %s.%s <> ", of, column, of, column);
+    query_put_param(q, dbv_uuid(id));
+    query_put(q, ")");
+}
+
+void query_put_without(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key)
+{
+    for (size_t i = 0; i < x->what->nwithout; i++) {
+        const struct store_without *one = &x->what->without[i];
+
+        switch (one->of) {
+        case SEARCH_UID:
+            buf_printf(&q->sql, " AND %s.uid <> ", key);
+            query_put_uid(q, &one->id);
+            break;
+        case SEARCH_RULE: put_other_than(q, of, "rule_id", &one->id); break;
+        case SEARCH_DOMAIN:
+            if (x->by_domain)
+                put_other_than(q, delivery, "domain_id", &one->id);
+            break;
+        }
+    }
+}
+
 void query_put_filters(struct query *q, const struct search *x, const char *of, const char *delivery, const char *key)
 {
     const struct store_search *w = x->what;
@@ -69,16 +124,16 @@ void query_put_filters(struct query *q, const struct search *x, const char *of, 
         buf_printf(&q->sql, " AND %s.rule_id = ", of);
         query_put_param(q, dbv_uuid(&w->rule));
     }
-    if (x->by_domain) {
+    if (x->by_domain && w->has_domain) {
         buf_printf(&q->sql, " AND %s.domain_id = ", delivery);
         query_put_param(q, dbv_uuid(&w->domain));
     }
-    if (w->has_direction)
-        buf_printf(&q->sql, " AND %s.direction = %d", of, (int)w->direction);
+    put_directions(q, of, w->directions);
     if (w->has_uid) {
         buf_printf(&q->sql, " AND %s.uid = ", key);
         query_put_uid(q, &w->uid);
     }
+    query_put_without(q, x, of, delivery, key);
 }
 
 bool search_is_aside(const struct search *x, const struct store_words *one)

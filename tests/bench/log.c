@@ -307,14 +307,21 @@ static void fill_all(struct store *s, const struct job *job)
 
 /* ---- Searching ---------------------------------------------------------------------------------------------------- */
 
-static int64_t            days_filled;
-static struct store_words words[2];
-static char               text[128];
+static int64_t              days_filled;
+static struct store_words   words[2];
+static struct store_without left_out[2];
+static char                 text[128];
 
 static void one_word(struct store_search *q, enum search_field f, struct span t, bool without)
 {
     words[q->nwords++] = (struct store_words){f, t, without};
     q->words = words;
+}
+
+static void leave_out(struct store_search *q, enum search_id of, struct uuid id)
+{
+    left_out[q->nwithout++] = (struct store_without){of, id};
+    q->without = left_out;
 }
 
 static void first_page(struct store_search *q) { (void)q; }
@@ -415,20 +422,42 @@ static void domain_other(struct store_search *q)
     q->has_domain = true;
     q->domain = owner(0xd0, dice(500));
 }
-static void direction(struct store_search *q)
-{
-    q->has_direction = true;
-    q->direction = DIRECTION_LOCAL;
-}
-static void direction_none(struct store_search *q)
-{
-    q->has_direction = true;
-    q->direction = DIRECTION_OUTBOUND;
-}
+static void direction(struct store_search *q) { q->directions = 1u << DIRECTION_LOCAL; }
+static void direction_none(struct store_search *q) { q->directions = 1u << DIRECTION_OUTBOUND; }
 static void direction_subject(struct store_search *q)
 {
     direction(q);
     subject_word(q);
+}
+static void uid_without(struct store_search *q) { leave_out(q, SEARCH_UID, uuid7_make()); }
+static void rule_without(struct store_search *q) { leave_out(q, SEARCH_RULE, some_rule); }
+static void rules_without(struct store_search *q)
+{
+    q->statuses = 1u << STATUS_BLOCKED;
+    leave_out(q, SEARCH_RULE, some_rule);
+    leave_out(q, SEARCH_RULE, rare_rule);
+}
+static void rule_without_subject(struct store_search *q)
+{
+    rule_without(q);
+    subject_word(q);
+}
+static void domain_without(struct store_search *q) { leave_out(q, SEARCH_DOMAIN, big_domain); }
+static void domain_without_subject(struct store_search *q)
+{
+    domain_without(q);
+    subject_word(q);
+}
+static void direction_without(struct store_search *q)
+{
+    q->directions = 1u << DIRECTION_OUTBOUND | 1u << DIRECTION_LOCAL; /* not inbound, which nearly all is */
+}
+static void direction_without_status(struct store_search *q)
+{
+    q->directions = 1u << DIRECTION_INBOUND | 1u << DIRECTION_LOCAL;
+    status_rare(q);
+    leave_out(q, SEARCH_RULE, some_rule);
+    leave_out(q, SEARCH_DOMAIN, big_domain);
 }
 static void status_none(struct store_search *q) { q->statuses = 1u << STATUS_REJECTED; }
 static void range(struct store_search *q)
@@ -474,6 +503,14 @@ static const struct search_case {
     {"a direction that no mail has", direction_none},
     {"a direction, and a subject", direction_subject},
     {"a status that no mail has", status_none},
+    {"without a UID", uid_without},
+    {"without a rule", rule_without},
+    {"blocked, without either rule", rules_without},
+    {"without a rule, and a subject", rule_without_subject},
+    {"without a domain", domain_without},
+    {"without a domain, and a subject", domain_without_subject},
+    {"without the usual direction", direction_without},
+    {"a rare status, without the rest", direction_without_status},
     {"a day", range},
 };
 

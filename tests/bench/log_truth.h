@@ -158,10 +158,19 @@ static inline bool truth_holds(const struct truth_row *r, const struct store_sea
     for (int i = 0; q->statuses != 0 && delivery_status_words[i] != NULL; i++)
         if (span_eq(r->status, span_of(delivery_status_words[i])) && !(q->statuses & 1u << i))
             return false;
+    for (int i = 0; q->directions != 0 && direction_words[i] != NULL; i++)
+        if (span_eq(r->direction, span_of(direction_words[i])) && !(q->directions & 1u << i))
+            return false;
+    for (size_t i = 0; i < q->nwithout; i++) {
+        const struct store_without *one = &q->without[i];
+
+        if (one->of == SEARCH_UID    ? uuid_cmp(&r->key.uid, &one->id) == 0
+            : one->of == SEARCH_RULE ? truth_is(r->rule, &one->id)
+                                     : truth_is(r->domain, &one->id))
+            return false;
+    }
     return (!q->has_uid || uuid_cmp(&r->key.uid, &q->uid) == 0) &&
            (!q->has_domain || truth_is(r->domain, &q->domain)) && (!q->has_rule || truth_is(r->rule, &q->rule)) &&
-           (!q->has_direction ||
-            span_eq(r->direction, span_of(direction_words[q->direction]))) &&
            (q->since_us == 0 || at_us >= q->since_us) && (q->until_us == 0 || at_us < q->until_us);
 }
 

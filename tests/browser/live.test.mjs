@@ -74,6 +74,24 @@ test("in quarantine too what comes waits until it is asked for, and what is pick
     await page.done();
 });
 
+test("what the search excludes does not come, however new it is", async () => {
+    const page = await browser.person(ANNA);
+    const found = (q) => page.evaluate(async (words) => (await (await fetch(`/api/v1/me/mail?q=${encodeURIComponent(words)}`)).json()).items, q);
+
+    await page.at("/");
+    await settled(page);
+    const [{ rule }] = await found("raffle status:quarantined");
+    assert.match(rule, /^[0-9a-f-]{36}$/);
+    await listen(page, `/?q=subject:late%20-rule:${rule}`);
+    await house.letter({ subject: "Late raffle", from: "raffle@ext.example" });
+    await waitFor("the raffle", async () => (await found('subject:"late raffle"')).length === 1);
+    await house.letter({ subject: "Late news" });
+    await row(page, "Late news").waitFor();
+    assert.equal(await page.locator(".row").count(), 1);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
 test("only what a search is about is told beneath it", async () => {
     const page = await browser.person(ANNA);
 

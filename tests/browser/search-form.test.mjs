@@ -38,11 +38,18 @@ test("each field builds its part, in the box and in the address", async () => {
     await field("Status: exclude").check();
     await says(page, "-status:spam,quarantined");
     await field("Direction").selectOption("inbound");
+    await says(page, "-status:spam,quarantined direction:inbound");
+    await field("Direction: exclude").check();
+    await says(page, "-status:spam,quarantined -direction:inbound");
+    await field("Direction").selectOption("");
+    await says(page, "-status:spam,quarantined");
     await form(page).getByText("Ids and what servers answered").click();
     for (const [name, part] of [["Id of the message", "uid"], ["Domain", "domain"], ["Id of the rule", "rule"], ["Answer to the sender's server", "inbound"], ["Answer of the next server", "outbound"], ["Answer of the mailbox's server", "delivery"], ["Subject", "subject"], ["Recipient", "to"]]) {
         await form(page).getByRole("button", { name: "Clear all" }).click();
         await field(name).fill("x");
         await says(page, `${part}:x`);
+        await field(`${name}: exclude`).check();
+        await says(page, `-${part}:x`);
     }
     await form(page).getByRole("button", { name: "Clear all" }).click();
     await says(page, "");
@@ -60,7 +67,7 @@ test("each field builds its part, in the box and in the address", async () => {
 test("what is typed in the box, or stands in a link, is what the form shows", async () => {
     const page = await browser.person(ANNA);
 
-    await page.at(`/?${new URLSearchParams({ q: '-from:"a b" from:c status:blocked,rejected after:2026-11-02 before:2026-11-05 Re: -loud direction:outbound rule:x' })}`);
+    await page.at(`/?${new URLSearchParams({ q: '-from:"a b" from:c status:blocked,rejected after:2026-11-02 before:2026-11-05 Re: -loud -direction:outbound rule:x -rule:y -domain:z.example direction:inbound,local' })}`);
     await openForm(page);
     const of = (name) => form(page).getByLabel(name, { exact: true });
     assert.equal(await of("Sender").first().inputValue(), "a b");
@@ -69,7 +76,11 @@ test("what is typed in the box, or stands in a link, is what the form shows", as
     assert.equal(await of("Sender: exclude").nth(1).isChecked(), false);
     assert.deepEqual([await of("Blocked").isChecked(), await of("Rejected").isChecked(), await of("Spam").isChecked()], [true, true, false]);
     assert.deepEqual([await of("From day").inputValue(), await of("To day").inputValue()], ["2026-11-02", "2026-11-04"], "both days are in it");
-    assert.deepEqual([await of("Words").inputValue(), await of("Without the words").inputValue(), await of("Direction").inputValue(), await of("Id of the rule").inputValue()], ["Re:", "loud", "outbound", "x"]);
+    assert.deepEqual([await of("Words").inputValue(), await of("Without the words").inputValue(), await of("Domain").inputValue()], ["Re:", "loud", "z.example"]);
+    for (const [name, values] of [["Direction", ["outbound", "inbound,local"]], ["Id of the rule", ["x", "y"]]])
+        for (const [i, value] of values.entries()) assert.equal(await of(name).nth(i).inputValue(), value);
+    for (const [name, not] of [["Direction", [true, false]], ["Id of the rule", [false, true]], ["Domain", [true]], ["Id of the message", [false]]])
+        for (const [i, is] of not.entries()) assert.equal(await of(`${name}: exclude`).nth(i).isChecked(), is, `${name} ${i}`);
     await box(page).fill("-status:spam date:today subject:hers");
     await waitFor("the form", async () => (await of("Subject").inputValue()) === "hers");
     assert.deepEqual([await of("Spam").isChecked(), await of("Status: exclude").isChecked(), await of("Blocked").isChecked()], [true, true, false]);
@@ -131,7 +142,7 @@ test("in both languages, at both widths, light and dark, everybody can use it; o
     for (const [width, scheme, locale] of [[1280, "light", "en-GB"], [1280, "dark", "de-DE"], [390, "light", "de-DE"], [390, "dark", "en-GB"], [320, "light", "de-DE"]]) {
         const page = await browser.person(ANNA, { width, scheme, locale }), said = `${width} ${scheme} ${locale}`;
 
-        await page.at("/?q=from:x%20date:7d%20rule:x");
+        await page.at("/?q=from:x%20date:7d%20-rule:x%20-direction:outbound");
         await settled(page);
         assert.equal(await overhang(page), 0, said);
         await page.getByRole("button", { name: /^Filter/ }).click();

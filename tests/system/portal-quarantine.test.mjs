@@ -312,6 +312,36 @@ test("a job goes through all that a search finds, survives a restart, and is tak
     assert.equal((await held(bob, "subject:bulk")).length, 200, "a page of them");
 });
 
+test("what a search excludes is in no list, count, export or job of it", async () => {
+    const [wares, lottery, plain] = [await arrive(ANNA, "a@left.example", "left wares"), await arrive(ANNA, "b@left.example", "left lottery"), await arrive(ANNA, "c@left.example", "left plain")];
+    const bobs = await arrive(BOB, "d@left.example", "left to bob", bob), all = [plain, lottery, wares];
+    const without = [
+        ["", all], [`-rule:${wares.rule}`, [plain, lottery]], [`-rule:${wares.rule} -RULE:"${lottery.rule}"`, [plain]], [`-rule:${wares.rule} rule:${lottery.rule}`, [lottery]],
+        ["domain:OURS.example", all], [`-uid:${plain.uid}`, [lottery, wares]], [`-uid:${plain.uid} -uid:${wares.uid}`, [lottery]], [`-uid:${plain.uid} uid:${plain.uid}`, []], [`-uid:${bobs.uid}`, all],
+        ["-domain:ours.example", []], ["-domain:OURS.example -domain:x.example", []], ["-domain:elsewhere.example", all], ["-domain:elsewhere.example domain:ours.example", all],
+        ["-direction:inbound", []], ["-direction:outbound", all], ["-direction:outbound,local", all], ["direction:inbound,local -direction:local", all],
+        [`-subject:wares -uid:${plain.uid} -status:received -rule:${wares.rule} -direction:local`, [lottery]]];
+
+    assert.equal(new Set([wares.rule, lottery.rule, plain.rule]).size, 3);
+    for (const [more, rows] of without) {
+        const q = encodeURIComponent(`from:left.example ${more}`), subjects = rows.map((r) => r.subject);
+        assert.deepEqual((await anna.get(`/me/mail?q=${q}`)).body.items.map((r) => r.subject), subjects, more);
+        assert.deepEqual((await anna.get(`/me/mail/count?q=${q}`)).body, { n: rows.length, more: false }, more);
+        assert.deepEqual((await anna.get(`/me/mail.csv?q=${q}`)).text.trimEnd().split("\r\n").slice(1).map((l) => l.match(/left \w+/)[0]), subjects, more);
+        const wide = (await root.get(`/scopes/global/mail?q=${q}`)).body.items.filter((r) => r.uid !== bobs.uid);
+        assert.deepEqual(wide.map((r) => r.subject), subjects, `${more}, everybody's`);
+    }
+    const { body: job } = await anna.post("/me/jobs", { what: "delete", q: `is:held from:left.example -rule:${wares.rule}` });
+    assert.equal(job.total, 1);
+    assert.equal((await ended(anna, job.id)).done, 1);
+    assert.deepEqual((await held(anna, "from:left.example")).map((r) => r.subject), ["left wares"]);
+    for (const [q, says] of [["-uid:7", /^uid: is an id/], ["-rule:wares", /^rule: is a rule's id/], ["-domain:", /^domain: is the name/], ["-direction:up", /^direction: inbound, outbound or local/], ["direction:inbound -direction:inbound", /leave no direction/], ["-date:today", /cannot be excluded/], [Array.from({ length: 13 }, () => `-uid:${plain.uid}`).join(" "), /at most 12/]]) {
+        const refused = await anna.get(`/me/mail?q=${encodeURIComponent(q)}`);
+        assert.deepEqual([refused.status, refused.body.member], [400, "q"], q);
+        assert.match(refused.body.detail, says);
+    }
+});
+
 test("a job that is stopped goes no further, and one may do only what its person may", async () => {
     const started = (await bob.post("/me/jobs", { what: "spam", q: "is:held subject:bulk" })).body;
     const stopped = (await bob.del(`/jobs/${started.id}`)).body;

@@ -238,12 +238,21 @@ static void a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not(void
     assert_int_equal(count(w, &q), 1);
     q.domain = second_domain;
     assert_int_equal(count(w, &q), 0);
-    OK(w, store_mailbox_delete(w->more, &root, box, &w->e));
-    assert_int_equal(count(w, &q), 0);
-    q.domain = domain;
-    assert_int_equal(count(w, &q), 1);
-    q.has_domain = false;
-    assert_int_equal(count(w, &q), 1);
+    q.without = &(struct store_without){SEARCH_DOMAIN, domain};
+    for (int gone = 0; gone < 2; gone++) {
+        q.has_domain = true;
+        q.nwithout = 0;
+        q.domain = second_domain;
+        assert_int_equal(count(w, &q), 0);
+        q.domain = domain;
+        assert_int_equal(count(w, &q), 1);
+        q.has_domain = false;
+        assert_int_equal(count(w, &q), 1);
+        q.nwithout = 1;
+        assert_int_equal(count(w, &q), 0);
+        if (!gone)
+            OK(w, store_mailbox_delete(w->more, &root, box, &w->e));
+    }
 }
 
 static void every_filter_narrows_in_every_scope(void **state)
@@ -275,14 +284,10 @@ static void every_filter_narrows_in_every_scope(void **state)
         {"a rule and a status", {.has_rule = true, .rule = rule, .statuses = 1u << STATUS_RECEIVED}, 0},
         {"a domain", {.has_domain = true, .domain = first_domain}, 4},
         {"another domain", {.has_domain = true, .domain = second_domain}, 0},
-        {"a direction", {.has_direction = true, .direction = DIRECTION_LOCAL}, 1},
-        {"one that nothing has", {.has_direction = true, .direction = DIRECTION_OUTBOUND}, 0},
-        {"a direction and a status",
-         {.has_direction = true, .direction = DIRECTION_INBOUND, .statuses = 1u << STATUS_RECEIVED},
-         1},
-        {"a direction and a rule",
-         {.has_direction = true, .direction = DIRECTION_LOCAL, .has_rule = true, .rule = rule},
-         0},
+        {"a direction", {.directions = 1u << DIRECTION_LOCAL}, 1},
+        {"one that nothing has", {.directions = 1u << DIRECTION_OUTBOUND}, 0},
+        {"a direction and a status", {.directions = 1u << DIRECTION_INBOUND, .statuses = 1u << STATUS_RECEIVED}, 1},
+        {"a direction and a rule", {.directions = 1u << DIRECTION_LOCAL, .has_rule = true, .rule = rule}, 0},
         {"a UID", {.has_uid = true, .uid = l[1].m.uid}, 1},
         {"a UID that is not there", {.has_uid = true, .uid = rule}, 0},
         {"since", {.since_us = 20002 * DAY_US}, 2},
@@ -305,6 +310,112 @@ static void every_filter_narrows_in_every_scope(void **state)
             CHECK(cases[i].holds, count(w, &q) == cases[i].n);
         }
     }
+}
+
+/* Four messages, each to Anna of the first domain and to Berta of the second; the last one's second is nobody of ours. */
+static const struct uuid one_rule = {{0x77}}, other_rule = {{0x78}};
+
+static void put_four(struct world *w, struct uuid uids[4])
+{
+    static const struct {
+        enum delivery_verdict verdict;
+        enum direction        direction;
+        const struct uuid    *rule;
+    } four[] = {{DELIVERY_CLEAN, DIRECTION_INBOUND, NULL},
+                {DELIVERY_BLOCKED, DIRECTION_OUTBOUND, &one_rule},
+                {DELIVERY_BLOCKED, DIRECTION_LOCAL, &other_rule},
+                {DELIVERY_QUARANTINED, DIRECTION_INBOUND, NULL}};
+
+    for (size_t i = 0; i < COUNT(four); i++) {
+        struct letter l;
+
+        a_letter(&l);
+        l.m.uid = uids[i] = uid_at((20000 + (int64_t)i) * DAY_MS);
+        l.m.at_us = (20000 + (int64_t)i) * DAY_US;
+        l.m.direction = four[i].direction;
+        for (size_t k = 0; k < 2; k++) {
+            l.to[k].verdict = four[i].verdict;
+            l.to[k].has_rule = four[i].rule != NULL;
+            l.to[k].rule = four[i].rule != NULL ? *four[i].rule : uuid_zero;
+        }
+        l.to[1].has_domain = l.to[1].has_mailbox = i < 3;
+        put(w, &l);
+    }
+}
+
+struct without_case {
+    const char         *holds;
+    struct store_search q;
+    size_t              n[3]; /* in everybody's mail, in the first domain, in Anna's mailbox */
+};
+
+/* With words that drive the search, and with such as do not, it is the same. */
+static void check_without(struct world *w, const struct without_case *c, size_t at, struct store_scope scope)
+{
+    static const struct store_words asked[] = {{SEARCH_SUBJECT, SPAN("invoice"), false},
+                                               {SEARCH_SUBJECT, SPAN("nowhere"), true},
+                                               {SEARCH_DELIVERY, SPAN("nowhere"), true}};
+    struct store_search             q = c->q;
+
+    q.scope = scope;
+    for (size_t i = 0; i <= COUNT(asked); i++) {
+        q.words = &asked[i];
+        q.nwords = i < COUNT(asked);
+        q.limit = 0;
+        CHECK(c->holds, count(w, &q) == c->n[at]);
+        q.limit = 1; /* what is left out does not fill a page */
+        CHECK(c->holds, count(w, &q) == (c->n[at] > 0));
+    }
+}
+
+#define WITHOUT(list) .without = list, .nwithout = COUNT(list)
+
+static void what_is_left_out_is_not_there_and_all_else_is(void **state)
+{
+    const unsigned inbound = 1u << DIRECTION_INBOUND, outbound = 1u << DIRECTION_OUTBOUND;
+    const unsigned blocked = 1u << STATUS_BLOCKED, held = 1u << STATUS_QUARANTINED;
+    struct world  *w = world_of(state);
+    struct uuid    uids[4];
+
+    put_four(w, uids);
+
+    const struct store_without rule[] = {{SEARCH_RULE, one_rule}},
+                               rules[] = {{SEARCH_RULE, one_rule}, {SEARCH_RULE, other_rule}},
+                               messages[] = {{SEARCH_UID, uids[0]}, {SEARCH_UID, uids[3]}, {SEARCH_UID, one_rule}},
+                               domain[] = {{SEARCH_DOMAIN, first_domain}},
+                               domains[] = {{SEARCH_DOMAIN, first_domain}, {SEARCH_DOMAIN, second_domain}},
+                               strange[] = {{SEARCH_DOMAIN, uuid_zero}, {SEARCH_RULE, uuid_zero}},
+                               each[] = {
+                                   {SEARCH_DOMAIN, second_domain}, {SEARCH_RULE, one_rule}, {SEARCH_UID, uids[0]}};
+    const struct without_case cases[] = {
+        {"what no rule decided stays when one is left out", {WITHOUT(rule)}, {6, 3, 3}},
+        {"two rules", {WITHOUT(rules)}, {4, 2, 2}},
+        {"two messages, and one that is not there", {WITHOUT(messages)}, {4, 2, 2}},
+        {"a domain, and what is of none stays", {WITHOUT(domain)}, {4, 0, 0}},
+        {"two domains", {WITHOUT(domains)}, {1, 0, 0}},
+        {"what is nowhere", {WITHOUT(strange)}, {8, 4, 4}},
+        {"one of each kind", {WITHOUT(each)}, {3, 2, 2}},
+        {"a direction", {.directions = 7 & ~outbound}, {6, 3, 3}},
+        {"two directions", {.directions = outbound}, {2, 1, 1}},
+        {"rules and a direction", {.directions = 7 & ~outbound, WITHOUT(rules)}, {4, 2, 2}},
+        {"a direction, and one of each kind", {.directions = inbound | outbound, WITHOUT(each)}, {2, 1, 1}},
+        {"a status, and all of its rules", {.statuses = blocked, WITHOUT(rules)}, {0, 0, 0}},
+        {"a status, and one of its rules", {.statuses = blocked, WITHOUT(rule)}, {2, 1, 1}},
+        {"a status, and a domain", {.statuses = held, WITHOUT(domain)}, {1, 0, 0}},
+        {"a rule that is left out", {.has_rule = true, .rule = one_rule, WITHOUT(rule)}, {0, 0, 0}},
+        {"a rule, and another is left out", {.has_rule = true, .rule = other_rule, WITHOUT(rule)}, {2, 1, 1}},
+        {"a message that is left out", {.has_uid = true, .uid = uids[0], WITHOUT(messages)}, {0, 0, 0}},
+        {"a domain, and another is left out",
+         {.has_domain = true, .domain = second_domain, WITHOUT(domain)},
+         {3, 0, 0}},
+        {"a domain that is left out", {.has_domain = true, .domain = first_domain, WITHOUT(domain)}, {0, 0, 0}},
+    };
+    const struct store_scope scopes[] = {STORE_SCOPE_GLOBAL, store_scope_domain(first_domain),
+                                         store_scope_mailbox(first_box)};
+
+    for (size_t i = 0; i < COUNT(cases); i++)
+        for (size_t k = 0; k < COUNT(scopes); k++)
+            check_without(w, &cases[i], k, scopes[k]);
 }
 
 /* ---- Everybody's mail, and the shelves that it is on ---------------------------------------------------------------- */
@@ -430,20 +541,25 @@ static void an_empty_log_has_nothing_to_find_and_too_many_texts_are_refused(void
 {
     struct world           *w = world_of(state);
     struct store_words      many[STORE_WORDS_MAX + 1] = {0};
-    struct store_search     q = {.words = many};
+    struct store_without    out[STORE_WITHOUT_MAX + 1] = {0};
+    struct store_search     q = {.words = many, .without = out};
     struct store_search_end end;
 
     assert_int_equal(count(w, &q), 0);
     q.nwords = COUNT(many);
     REFUSED(w, ERR_LIMIT, store_search(w->more, &q, each_found, NULL, &end, &w->e));
+    q.nwords = 0;
+    q.nwithout = COUNT(out);
+    REFUSED(w, ERR_LIMIT, store_search(w->more, &q, each_found, NULL, &end, &w->e));
 }
 
 static void a_search_with_everything_in_it_is_one_statement(void **state)
 {
-    struct world      *w = world_of(state);
-    struct store_words many[STORE_WORDS_MAX];
-    struct letter      l;
-    char               long_text[5000];
+    struct world        *w = world_of(state);
+    struct store_words   many[STORE_WORDS_MAX];
+    struct store_without out[STORE_WITHOUT_MAX];
+    struct letter        l;
+    char                 long_text[5000];
 
     a_letter(&l);
     put(w, &l);
@@ -452,20 +568,29 @@ static void a_search_with_everything_in_it_is_one_statement(void **state)
         long_text[i] = ' ';
     for (size_t i = 0; i < COUNT(many); i++)
         many[i] = (struct store_words){(enum search_field)(i % 7), span_make(long_text, sizeof long_text), i >= 7};
+    for (size_t i = 0; i < COUNT(out); i++)
+        out[i] = (struct store_without){(enum search_id)(i % 3), second_domain};
     for (size_t from = 0; from < 7; from++) {
         struct store_search q = {.words = many + from,
+                                 .without = out,
+                                 .nwithout = COUNT(out),
                                  .nwords = COUNT(many) - from,
                                  .statuses = 0x7F,
                                  .has_uid = true,
                                  .has_rule = true,
                                  .has_domain = true,
-                                 .has_direction = true,
+                                 .directions = 7,
                                  .uid = l.m.uid,
                                  .domain = first_domain};
 
         assert_int_equal(count(w, &q), 0);
         q.scope = store_scope_mailbox(first_box);
         assert_int_equal(count(w, &q), 0);
+        q.scope = STORE_SCOPE_GLOBAL;
+        q.has_uid = q.has_rule = q.has_domain = false;
+        assert_int_equal(count(w, &q), 0);
+        q.nwords = 0; /* each state of each direction is a list of its own */
+        assert_int_equal(count(w, &q), 1);
     }
 }
 
@@ -583,6 +708,7 @@ int main(void)
         STORE(a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not),
         STORE(everybody_s_mail_is_found_on_whichever_shelf_it_is),
         STORE(every_filter_narrows_in_every_scope),
+        STORE(what_is_left_out_is_not_there_and_all_else_is),
         STORE(pages_are_in_order_and_whole),
         STORE(who_stops_early_can_go_on_from_there),
         STORE(an_empty_log_has_nothing_to_find_and_too_many_texts_are_refused),

@@ -6,6 +6,7 @@ import { t, today } from "../words.js";
 
 const texts = ["from", "to", "subject"], exactly = ["uid", "domain", "rule"], raw = ["inbound", "outbound", "delivery"];
 const statuses = ["received", "queued", "delivered", "spam", "quarantined", "blocked", "rejected"];
+const directions = ["inbound", "outbound", "local"];
 const named = (name) => (one) => one.name === name;
 const times = (one) => ["date", "after", "before"].includes(one.name);
 
@@ -15,22 +16,29 @@ function useDraft(said, meant) {
     return [meant(draft) === meant(said) ? draft : said, set];
 }
 
-// One text of that name, and whether it is one to leave out.
-function Text({ name, one, put, ...input }) {
+// One text of that name, or one of some, and whether it is one to leave out.
+function Text({ name, one, put, choices }) {
     const [value, draft] = useDraft(one?.value ?? "", (text) => text.trim()), [wish, setWish] = useState(false);
     const not = one ? one.not : wish, label = t(`form.${name}`), hint = t(`form.${name}_hint`);
+    const say = (text) => { draft(text); put({ name, value: text.trim(), not }); };
 
     return html`<${Field} label=${label} hint=${hint === `form.${name}_hint` ? undefined : hint}>${(field) => html`<div class="with-not">
-        <input autocomplete="off" autocapitalize="off" spellcheck=${false} value=${value} onInput=${(e) => { draft(e.target.value); put({ name, value: e.target.value.trim(), not }); }} ...${input} ...${field} />
-        ${!exactly.includes(name) && html`<label class="check"><input type="checkbox" aria-label=${t("form.not_this", { label })} checked=${not} onChange=${(e) => { setWish(e.target.checked); if (one) put({ name, value: one.value, not: e.target.checked }); }} /> ${t("form.not")}</label>`}</div>`}</${Field}>`;
+        ${choices ? html`<${Choice} name=${name} value=${value.toLowerCase()} choices=${choices} onChoice=${say} ...${field} />`
+            : html`<input autocomplete="off" autocapitalize="off" spellcheck=${false} value=${value} onInput=${(e) => say(e.target.value)} ...${field} />`}
+        <label class="check"><input type="checkbox" aria-label=${t("form.not_this", { label })} checked=${not} onChange=${(e) => { setWish(e.target.checked); if (one) put({ name, value: one.value, not: e.target.checked }); }} /> ${t("form.not")}</label></div>`}</${Field}>`;
 }
 
+// Several at once can be typed, and are shown as what was typed.
+const Choice = ({ name, value, choices, onChoice, ...field }) => html`<select value=${value} onChange=${(e) => onChoice(e.target.value)} ...${field}>
+    <option value="">${t(`form.${name}.any`)}</option>${choices.map((c) => html`<option value=${c}>${t(`form.${name}.${c}`)}</option>`)}
+    ${value && !choices.includes(value) && html`<option value=${value}>${value}</option>`}</select>`;
+
 // All texts of that name, or a field for the first.
-const Texts = ({ name, all, change }) => {
+const Texts = ({ name, all, change, choices }) => {
     const mine = all.filter(named(name));
     const put = (i) => (one) => change(named(name), mine.length > 0 ? mine.map((m, at) => (at === i ? one : m)) : [one]);
 
-    return (mine.length > 0 ? mine : [undefined]).map((one, i) => html`<${Text} key=${`${name}${i}`} name=${name} one=${one} put=${put(i)} />`);
+    return (mine.length > 0 ? mine : [undefined]).map((one, i) => html`<${Text} key=${`${name}${i}`} name=${name} one=${one} put=${put(i)} choices=${choices} />`);
 };
 
 // The words without a name, wanted or not, as the box has them.
@@ -71,22 +79,23 @@ function When({ all, change }) {
         <${Field} label=${t("form.until")} type="date" value=${until} min=${after || undefined} onInput=${(e) => put(after, e.target.value)} /></div>`}</fieldset>`;
 }
 
-const Direction = ({ all, change }) => html`<${Field} label=${t("form.direction")}>${(field) => html`<select value=${all.findLast(named("direction"))?.value.toLowerCase() ?? ""} onChange=${(e) => change(named("direction"), [{ name: "direction", value: e.target.value }])} ...${field}>
-    ${["", "inbound", "outbound", "local"].map((d) => html`<option value=${d}>${t(`form.direction.${d || "any"}`)}</option>`)}</select>`}</${Field}>`;
+function Fields({ text, onText, more, onMore }) {
+    const all = terms(text), change = (which, by) => onText(replaced(text, which, by));
 
-// Beneath the box where there is room, a sheet of its own where there is not.
+    return html`<${When} all=${all} change=${change} /><${Statuses} all=${all} change=${change} />
+        <div class="grid2">${texts.map((name) => html`<${Texts} name=${name} all=${all} change=${change} />`)}<${Words} all=${all} not=${false} change=${change} /><${Words} all=${all} not=${true} change=${change} /><${Texts} name="direction" choices=${directions} all=${all} change=${change} /></div>
+        <details open=${more} onToggle=${(e) => onMore(e.currentTarget.open)}><summary>${t("form.more")}</summary><div class="grid2">${[...exactly, ...raw].map((name) => html`<${Texts} name=${name} all=${all} change=${change} />`)}</div></details>`;
+}
+
+// Beneath the box where there is room, a sheet of its own where there is not. Cleared, its fields begin anew: none excludes what nobody has typed yet.
 export function SearchForm({ text, onText, onClose, id }) {
-    const all = terms(text), ref = useRef();
-    const [more, setMore] = useState(all.some((one) => [...exactly, ...raw].includes(one.name)));
-    const change = (which, by) => onText(replaced(text, which, by));
+    const [cleared, setCleared] = useState(0), [more, setMore] = useState(terms(text).some((one) => [...exactly, ...raw].includes(one.name))), ref = useRef();
 
     useTrap(ref, onClose);
     return html`<section class="form-sheet" id=${id} role="dialog" aria-modal=${matchMedia("(max-width: 900px)").matches} aria-label=${t("form.title")} tabindex="-1" ref=${ref}><div class="line"><h2>${t("form.title")}</h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
         <form onSubmit=${(e) => { e.preventDefault(); onClose(); }}>
-            <${When} all=${all} change=${change} /><${Statuses} all=${all} change=${change} />
-            <div class="grid2">${texts.map((name) => html`<${Texts} name=${name} all=${all} change=${change} />`)}<${Words} all=${all} not=${false} change=${change} /><${Words} all=${all} not=${true} change=${change} /><${Direction} all=${all} change=${change} /></div>
-            <details open=${more} onToggle=${(e) => setMore(e.currentTarget.open)}><summary>${t("form.more")}</summary><div class="grid2">${[...exactly, ...raw].map((name) => html`<${Texts} name=${name} all=${all} change=${change} />`)}</div></details>
-            <div class="actions"><${Button} onClick=${() => onText("")} disabled=${!text.trim()}>${t("form.clear")}</${Button}><button type="submit" class="button primary"><span>${t("form.show")}</span></button></div>
+            <${Fields} key=${`fields${cleared}`} text=${text} onText=${onText} more=${more} onMore=${setMore} />
+            <div class="actions"><${Button} onClick=${() => { onText(""); setCleared(cleared + 1); }} disabled=${!text.trim()}>${t("form.clear")}</${Button}><button type="submit" class="button primary"><span>${t("form.show")}</span></button></div>
         </form></section>`;
 }
 

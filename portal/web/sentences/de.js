@@ -154,6 +154,7 @@ export default {
     "handoff.browser": "Diese Übergabe gehört zu einem anderen Browser.",
     // ---- Mail: what is done with it ----
     "search.texts": "Eine Suche hat höchstens {n} Texte; fassen Sie einige in Anführungszeichen zusammen.",
+    "search.without": "Eine Suche schließt höchstens {n} Kennungen und Domains aus.",
     "search.bytes": "Eine Suche hat höchstens {n} Byte.",
     "search.utf8": "Eine Suche ist UTF-8.",
     "search.order": "after: muss früher sein als before:.",
@@ -163,6 +164,7 @@ export default {
     "search.rule": "{name}: ist die Kennung einer Regel aus 36 Zeichen.",
     "search.domain": "{name}: ist der Name einer Domain.",
     "search.direction": "{name}: inbound, outbound oder local.",
+    "search.no_direction": "{name}: Zusammen lassen diese keine Richtung übrig, nach der zu suchen wäre.",
     "search.date": "{name}: ist ein Datum wie 2026-11-01.",
     "search.days": "{name}: today, yesterday, 7d oder 30d.",
     "search.not": "{name}: lässt sich nicht ausschließen.",

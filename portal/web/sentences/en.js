@@ -155,6 +155,7 @@ export default {
     "handoff.browser": "This hand-off belongs to another browser.",
     // ---- Mail: what is done with it ----
     "search.texts": "A search has at most {n} texts; put some together in quotes.",
+    "search.without": "A search excludes at most {n} ids and domains.",
     "search.bytes": "A search has at most {n} bytes.",
     "search.utf8": "A search is UTF-8.",
     "search.order": "after: has to be earlier than before:.",
@@ -164,6 +165,7 @@ export default {
     "search.rule": "{name}: is a rule’s id of 36 characters.",
     "search.domain": "{name}: is the name of a domain.",
     "search.direction": "{name}: inbound, outbound or local.",
+    "search.no_direction": "{name}: together these leave no direction to look for.",
     "search.date": "{name}: is a date like 2026-11-01.",
     "search.days": "{name}: today, yesterday, 7d or 30d.",
     "search.not": "{name}: cannot be excluded.",
