@@ -41,11 +41,13 @@ struct drain {
 
     /* The hand: n reports taken, of which what came is known of the first `known`, and not written down yet. */
     struct {
-        struct store_report     reports[DRAIN_HAND_MAX];
+        struct taken {
+            struct store_report reports[DRAIN_HAND_MAX];
+            struct arena        arena;
+        } both[2], *taken; /* this hand, and room for the next */
         struct store_report_end ends[DRAIN_HAND_MAX];
         size_t                  n, known, want;
         int64_t                 taken_us, known_us; /* since when; of the first */
-        struct arena            arenas[2], *arena;  /* the texts of a hand, and room for those of the next */
     } hand;
 
     /* The letters of the next in the hand, opened in one go: between two answers of the filter, when others had the processor and
@@ -76,9 +78,9 @@ int drain_new(const struct settings *s, struct drain_counts *counts, struct drai
     d->counts = counts;
     d->n = s->trainer.backend.n;
     d->hand.want = 1;
-    for (size_t i = 0; i < COUNT(d->hand.arenas); i++)
-        arena_init(&d->hand.arenas[i], 1 << 20);
-    d->hand.arena = &d->hand.arenas[0];
+    for (size_t i = 0; i < COUNT(d->hand.both); i++)
+        arena_init(&d->hand.both[i].arena, 1 << 20);
+    d->hand.taken = &d->hand.both[0];
     buf_init(&d->ahead.bytes, (size_t)s->rulesd.max_message + (1 << 20));
     buf_init(&d->words, WORDS_MAX);
     if (gethostname(d->name, 64) < 0)
@@ -186,7 +188,7 @@ static int64_t patience(const struct store_report *r, enum learn_answer answer)
     return jitter(us < PATIENCE_MAX_US ? us : PATIENCE_MAX_US);
 }
 
-static void tell(const struct store_report *r, const char *state, struct span words)
+static void tell(const struct store_report *r, const struct store_report_end *end)
 {
     struct log_line l;
     char            id[UUID_TEXT + 1];
@@ -195,12 +197,20 @@ static void tell(const struct store_report *r, const char *state, struct span wo
     log_begin(&l, LOG_LEVEL_INFO, "report");
     log_str(&l, "id", id);
     log_str(&l, "class", report_class_words[r->class]);
-    log_str(&l, "state", state);
+    log_str(&l, "state", report_state_words[end->state]);
     if (r->recipient.n > 0)
         log_span(&l, "for", r->recipient);
     log_i64(&l, "attempt", r->attempts);
-    log_span(&l, "answer", words);
+    log_span(&l, "answer", end->answer);
     log_end(&l);
+}
+
+/* In one go, as soon as it stands in the database. */
+static void tell_all(const struct drain *d)
+{
+    for (size_t i = 0; i < d->hand.known; i++)
+        if (!d->hand.ends[i].unasked)
+            tell(&d->hand.taken->reports[i], &d->hand.ends[i]);
 }
 
 /* What came of the report that is next in the hand. */
@@ -211,12 +221,11 @@ static void end(struct drain *d, const struct store_report *r, enum report_state
         .id = r->id,
         .state = state,
         .next_us = state == REPORT_WAITING ? clock_wall_us() + wait_us : r->next_us,
-        .answer = arena_dup(d->hand.arena, words),
+        .answer = arena_dup(&d->hand.taken->arena, words),
     };
     if (d->hand.known++ == 0)
         d->hand.known_us = clock_mono_us();
     atomic_fetch_add(&d->counts->ended[state], 1);
-    tell(r, report_state_words[state], words);
 }
 
 static void put_off(struct drain *d, const struct store_report *r, enum learn_answer answer, struct span words)
@@ -255,7 +264,7 @@ static const struct letter *next_letter(struct drain *d)
     if (d->ahead.next == d->ahead.n) {
         forget_letters(d);
         for (size_t at = d->hand.known; at < d->hand.n && d->ahead.n < AHEAD_MAX; at++) {
-            if (d->ahead.bytes.n > AHEAD_BYTES || !open_letter(d, &d->hand.reports[at], &d->ahead.letters[d->ahead.n]))
+            if (d->ahead.bytes.n > AHEAD_BYTES || !open_letter(d, &d->hand.taken->reports[at], &d->ahead.letters[d->ahead.n]))
                 break;
             d->ahead.n++;
         }
@@ -302,16 +311,17 @@ static bool work(struct drain *d, const struct store_report *r)
 /* Writes down what came of the last one, and takes the next. */
 static int turn(struct drain *d, struct err *e)
 {
-    struct arena *next = &d->hand.arenas[d->hand.arena == d->hand.arenas];
+    struct taken *next = &d->hand.both[d->hand.taken == d->hand.both];
     int           n;
 
-    arena_reset(next);
-    n = store_report_turn(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), d->hand.want, next,
-                          d->hand.reports, e);
+    arena_reset(&next->arena);
+    n = store_report_turn(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), d->hand.want,
+                          &next->arena, next->reports, e);
     if (n < 0)
         return -1;
+    tell_all(d);
     forget_letters(d);
-    d->hand.arena = next;
+    d->hand.taken = next;
     d->hand.known = 0;
     d->hand.taken_us = clock_mono_us();
     d->hand.n = (size_t)n;
@@ -322,7 +332,7 @@ static int turn(struct drain *d, struct err *e)
 static void give_back(struct drain *d)
 {
     for (; d->hand.known < d->hand.n; d->hand.known++) {
-        const struct store_report *r = &d->hand.reports[d->hand.known];
+        const struct store_report *r = &d->hand.taken->reports[d->hand.known];
 
         d->hand.ends[d->hand.known] = (struct store_report_end){
             .id = r->id, .next_us = r->next_us, .unasked = true, .answer = r->answer};
@@ -343,13 +353,15 @@ static void adapt(struct drain *d)
 /* Writes down what is known, and forgets it; what was taken back meanwhile, or taken by another, has a word of its own. */
 static int settle(struct drain *d, struct err *e)
 {
-    size_t left = d->hand.n - d->hand.known;
+    struct store_report *reports = d->hand.taken->reports;
+    size_t               left = d->hand.n - d->hand.known;
 
     if (d->hand.known == 0)
         return 0;
     if (store_report_settle(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), NULL, e) < 0)
         return -1;
-    memmove(d->hand.reports, d->hand.reports + d->hand.known, left * sizeof d->hand.reports[0]);
+    tell_all(d);
+    memmove(reports, reports + d->hand.known, left * sizeof reports[0]);
     d->hand.n = left;
     d->hand.known = 0;
     return 0;
@@ -369,7 +381,7 @@ static int step(struct drain *d, struct err *e)
         if (n <= 0)
             return n;
     }
-    if (clock_mono_us() - d->hand.taken_us > HAND_US || !work(d, &d->hand.reports[d->hand.known]))
+    if (clock_mono_us() - d->hand.taken_us > HAND_US || !work(d, &d->hand.taken->reports[d->hand.known]))
         give_back(d);
     else if (d->hand.known == d->hand.n)
         adapt(d);
@@ -398,8 +410,8 @@ void drain_free(struct drain **dp)
     vault_close(&d->vault);
     keyring_close(&d->ring);
     store_close(&d->store);
-    for (size_t i = 0; i < COUNT(d->hand.arenas); i++)
-        arena_fini(&d->hand.arenas[i]);
+    for (size_t i = 0; i < COUNT(d->hand.both); i++)
+        arena_fini(&d->hand.both[i].arena);
     buf_fini(&d->ahead.bytes);
     buf_fini(&d->words);
     free(d);
