@@ -92,10 +92,17 @@ static enum digest_group group_of(struct gather *g, const struct store_row *r)
                : GROUP_PROBABLY_FINE;
 }
 
-static void take_row(struct gather *g, const struct store_row *r, struct digest_item *i)
+/* The highest limit that its score has reached; NAN where it was none that held or marked it. */
+static double limit_of(struct gather *g, const struct store_row *r)
 {
     const struct thresholds *t = thresholds_of(g);
+    double                   limit = r->status != STATUS_SPAM && r->score >= t->reject ? t->reject : t->add_header;
 
+    return r->has_rule || !r->has_score || r->score < limit ? NAN : limit;
+}
+
+static void take_row(struct gather *g, const struct store_row *r, struct digest_item *i)
+{
     *i = (struct digest_item){.key = r->key,
                               .group = group_of(g, r),
                               .status = r->status,
@@ -103,7 +110,7 @@ static void take_row(struct gather *g, const struct store_row *r, struct digest_
                               .at_us = r->at_us,
                               .size = r->size,
                               .score = r->has_score ? held_own_score(r->has_rule, r->score) : NAN,
-                              .threshold = r->has_rule || !r->has_score ? NAN : t->add_header,
+                              .threshold = limit_of(g, r),
                               .reason = !r->has_rule                                ? REASON_SCORE
                                         : held_by_themselves(r->has_rule, r->layer) ? REASON_YOUR_RULE
                                                                                     : REASON_SITE_RULE,
@@ -114,8 +121,6 @@ static void take_row(struct gather *g, const struct store_row *r, struct digest_
                               .envelope_sender = arena_dup(g->a, r->sender),
                               .subject = arena_dup(g->a, r->subject),
                               .recipient = arena_dup(g->a, r->recipient)};
-    if (!isnan(i->threshold) && i->score < i->threshold)
-        i->threshold = NAN;
 }
 
 static int add_row(struct gather *g, const struct store_row *r)
@@ -185,6 +190,7 @@ static void give_places(struct gather *g, struct digest_content *out)
             x->place = -1;
         else if (out->shown < DIGEST_SHOWN)
             x->place = (int64_t)++out->shown;
+        out->marked += x->place > 0 && x->status == STATUS_SPAM;
         x->can_release = x->can_release && x->place > 0;
     }
     out->items = g->items;
@@ -466,6 +472,7 @@ static int gather_old(struct gather *g, const struct store_run *r, struct digest
     for (size_t i = 0; i < g->n && g->items[i].place > 0; i++) {
         out->shown++;
         out->of_group[g->items[i].group]++;
+        out->marked += !g->items[i].gone && g->items[i].status == STATUS_SPAM;
     }
     out->items = g->items;
     out->nitems = g->n;

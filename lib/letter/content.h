@@ -35,7 +35,7 @@ struct digest_item {
     bool        can_release; /* held still, and a user may release it: the reason is none that others decide about */
     bool        gone;        /* what it was about is in the log no more */
     int64_t     at_us, size;
-    double      score, threshold; /* threshold NAN: it was none that held it */
+    double      score, threshold; /* the limit that it has reached; NAN: that did not hold or mark it */
     struct span from_name, from_address, envelope_sender, subject, recipient;
 };
 struct digest_sender {
@@ -47,6 +47,7 @@ struct digest_content {
     int64_t                   quarantined, blocked, spam, delivered; /* in that time */
     const struct digest_item *items; /* those with a place, in order of groups and in them; then the others */
     size_t                    nitems, shown;
+    size_t                    marked; /* of those with a place: delivered, marked as spam */
     size_t                    of_group[DIGEST_GROUPS];
     struct digest_sender      blocked_by[DIGEST_SENDERS];
     size_t                    nblocked_by;

@@ -235,6 +235,20 @@ static void put_recipients(const struct view *v, struct mustache_value *root)
 
 /* ---- the whole ---- */
 
+/* How to answer, by the first that an answer can release. */
+static void put_reply(const struct view *v, struct mustache_value *root)
+{
+    const struct digest_content *c = v->w->content;
+    int64_t                      first = 0;
+
+    for (size_t i = 0; i < c->nitems; i++)
+        if (c->items[i].can_release && c->items[i].place <= (int64_t)v->shown &&
+            (first == 0 || c->items[i].place < first))
+            first = c->items[i].place;
+    if (v->site->reply_to[0] != '\0' && first > 0)
+        mustache_put_text(v->a, root, "reply", words_reply(v->l, first, v->a));
+}
+
 static void put_head(const struct view *v, struct mustache_value *root)
 {
     const struct letter_what *w = v->w;
@@ -261,8 +275,7 @@ static void put_head(const struct view *v, struct mustache_value *root)
     mustache_put_text(v->a, root, "portal", arena_printf(v->a, "%.*s/quarantine", SPAN_ARG(portal)));
     mustache_put_text(v->a, root, "settings", arena_printf(v->a, "%.*s/settings", SPAN_ARG(portal)));
     mustache_put_text(v->a, root, "unsubscribe", link_to(v, NULL, LINK_UNSUBSCRIBE));
-    if (v->site->reply_to[0] != '\0' && w->content->shown > 0)
-        mustache_put_text(v->a, root, "reply", words_reply(v->l, v->a));
+    put_reply(v, root);
 }
 
 /* Theirs, or where nobody knows it any more UTC. */

@@ -63,31 +63,47 @@ void words_put_all(struct arena *a, struct mustache_value *in, enum language l)
 
 /* ---- with numbers ---- */
 
+/* In which words so many are told of: one, several. */
+struct told {
+    const char *say[LANGUAGES][2];
+};
+static const struct told told_held = {{{"1 message in your quarantine", "%zu messages in your quarantine"},
+                                       {"1 Nachricht in Ihrer Quarantäne", "%zu Nachrichten in Ihrer Quarantäne"}}},
+                         told_marked = {{{"1 message was marked as spam", "%zu messages were marked as spam"},
+                                         {"1 Nachricht wurde als Spam markiert",
+                                          "%zu Nachrichten wurden als Spam markiert"}}},
+                         told_both = {{{"1 message held or marked as spam", "%zu messages held or marked as spam"},
+                                       {"1 Nachricht zurückgehalten oder als Spam markiert",
+                                        "%zu Nachrichten zurückgehalten oder als Spam markiert"}}},
+                         told_blocked = {{{"1 message was blocked", "%zu messages were blocked"},
+                                          {"1 Nachricht wurde blockiert", "%zu Nachrichten wurden blockiert"}}};
+
 struct span words_title(enum language l, const struct digest_content *c, bool quiet, struct arena *a)
 {
-    static const char *const held[LANGUAGES][2] = {{"1 message in your quarantine", "%zu messages in your quarantine"},
-                                                   {"1 Nachricht in Ihrer Quarantäne",
-                                                    "%zu Nachrichten in Ihrer Quarantäne"}},
-                             *const blocked[LANGUAGES][2] = {{"1 message was blocked", "%zu messages were blocked"},
-                                                             {"1 Nachricht wurde blockiert",
-                                                              "%zu Nachrichten wurden blockiert"}},
-                             *const all_quiet[LANGUAGES] = {"All quiet", "Alles ruhig"};
-    size_t                          n = c->of_group[GROUP_PROBABLY_FINE] + c->of_group[GROUP_PROBABLY_SPAM];
+    static const char *const all_quiet[LANGUAGES] = {"All quiet", "Alles ruhig"};
+    const struct told       *told = c->marked == 0 ? &told_held : c->marked < c->shown ? &told_both : &told_marked;
+    size_t                   n = c->of_group[GROUP_PROBABLY_FINE] + c->of_group[GROUP_PROBABLY_SPAM];
 
     if (quiet)
         return span_of(all_quiet[l]);
-    if (n > 0)
-        return arena_printf(a, held[l][n > 1], n);
-    n = c->of_group[GROUP_BLOCKED];
-    return arena_printf(a, blocked[l][n != 1], n);
+    if (n == 0) {
+        told = &told_blocked;
+        n = c->of_group[GROUP_BLOCKED];
+    }
+    return arena_printf(a, told->say[l][n != 1], n);
 }
 
 struct span words_counts(enum language l, const struct digest_content *c, struct arena *a)
 {
-    static const char *const say[LANGUAGES] = {"%lld quarantined · %lld blocked · %lld delivered",
-                                               "%lld in Quarantäne · %lld blockiert · %lld zugestellt"};
+    static const char *const        say[LANGUAGES] = {"%lld quarantined · %lld blocked%s · %lld delivered",
+                                                      "%lld in Quarantäne · %lld blockiert%s · %lld zugestellt"},
+                             *const marked[LANGUAGES] = {" · %lld marked as spam", " · %lld als Spam markiert"};
+    char                            spam[64] = "";
 
-    return arena_printf(a, say[l], (long long)c->quarantined, (long long)c->blocked, (long long)c->delivered);
+    if (c->marked > 0)
+        snprintf(spam, sizeof spam, marked[l], (long long)c->spam);
+    return arena_printf(a, say[l], (long long)c->quarantined, (long long)c->blocked, spam,
+                        (long long)(c->marked > 0 ? c->delivered : c->delivered + c->spam));
 }
 
 /* "9.4", "6": one decimal, where it is not 0, with the language's point. */
@@ -102,8 +118,8 @@ static void put_points(char out[32], double points, enum language l)
 
 struct span words_by_score(enum language l, double score, double threshold, struct arena *a)
 {
-    static const char *const say[LANGUAGES] = {"Score %s; your domain holds from %s.",
-                                               "Bewertung %s; Ihre Domain hält ab %s zurück."};
+    static const char *const say[LANGUAGES] = {"Score %s; your domain's limit is %s.",
+                                               "Bewertung %s; die Grenze Ihrer Domain ist %s."};
     char                     points[32], limit[32];
 
     if (isnan(score) || isnan(threshold))
@@ -129,12 +145,12 @@ struct span words_more(enum language l, size_t n, bool beyond, struct arena *a)
     return arena_printf(a, say[l][beyond], n);
 }
 
-struct span words_reply(enum language l, struct arena *a)
+struct span words_reply(enum language l, int64_t number, struct arena *a)
 {
     static const char *const say[LANGUAGES] = {
-        "Or answer this mail with \"release\" and the numbers of the messages that you want: release 2",
-        "Oder antworten Sie auf diese Mail mit \"zustellen\" und den Nummern der gewünschten Nachrichten: zustellen 2"};
+        "Or answer this mail with \"release\" and the numbers of the messages that you want: release %lld",
+        "Oder antworten Sie auf diese Mail mit \"zustellen\" und den Nummern der gewünschten Nachrichten: zustellen "
+        "%lld"};
 
-    (void)a;
-    return span_of(say[l]);
+    return arena_printf(a, say[l], (long long)number);
 }

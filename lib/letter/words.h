@@ -47,12 +47,13 @@ void        words_put_all(struct arena *a, struct mustache_value *in, enum langu
 
 /* "3 messages in your quarantine" */
 struct span words_title(enum language l, const struct digest_content *c, bool quiet, struct arena *a);
-/* "3 quarantined · 12 blocked · 40 delivered" */
+/* "3 quarantined · 12 blocked · 40 delivered"; where it tells of some that were marked, "2 marked as spam" before the last */
 struct span words_counts(enum language l, const struct digest_content *c, struct arena *a);
-/* "Held: score 9.4; held from 6" */
+/* "Score 9.4; your domain's limit is 6." */
 struct span words_by_score(enum language l, double score, double threshold, struct arena *a);
 struct span words_blocked(enum language l, size_t n, struct arena *a);
 struct span words_more(enum language l, size_t n, bool beyond, struct arena *a);
-struct span words_reply(enum language l, struct arena *a);
+/* number: of a message that an answer can release, as the example. */
+struct span words_reply(enum language l, int64_t number, struct arena *a);
 
 #endif

@@ -138,8 +138,10 @@ static void filters_choose_what_is_told(void **state)
     k.d.choice.filters = DIGEST_BLOCKED;
     assert_int_equal(look(&k), 1);
     assert_int_equal(k.c.of_group[GROUP_BLOCKED], 1);
+    CHECK("none that was marked", k.c.marked == 0);
     k.d.choice.filters = DIGEST_SPAM;
     assert_int_equal(look(&k), 1);
+    CHECK("that one", k.c.marked == 1 && k.c.items[0].threshold == 6);
     CHECK("the numbers are of all", k.c.quarantined == 1 && k.c.blocked == 1 && k.c.spam == 1 && k.c.delivered == 0);
     arena_fini(&k.a);
 }
@@ -158,7 +160,7 @@ static void the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted(v
     assert_true(k.c.shown == 3 && k.c.of_group[GROUP_PROBABLY_FINE] == 2 && k.c.of_group[GROUP_PROBABLY_SPAM] == 1);
     assert_true(k.c.items[0].score == 6.5 && k.c.items[0].place == 1 && k.c.items[0].can_release);
     assert_true(k.c.items[0].threshold == 6 && k.c.items[0].reason == REASON_SCORE);
-    assert_true(k.c.items[2].group == GROUP_PROBABLY_SPAM && k.c.items[2].place == 3);
+    assert_true(k.c.items[2].group == GROUP_PROBABLY_SPAM && k.c.items[2].place == 3 && k.c.items[2].threshold == 15);
     assert_true(k.c.items[3].place == -1 && !k.c.items[3].can_release);
     assert_true(k.c.nblocked_by == 1 && k.c.blocked_by[0].n == 2 &&
                 span_is(k.c.blocked_by[0].address, "billing@partner.example"));
