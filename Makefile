@@ -6,7 +6,7 @@
 #   make unit       the unit tests alone             make unit T=rules_     those whose name has this in it
 #   make system     the system tests alone           make system T=spamd    the same
 #   make browser    the pages in Chromium            make browser T=mail    the same
-#   make screenshots  of each page, into docs/screenshots
+#   make screenshots  of each page and of a digest, into docs/screenshots (T=digest: of those alone)
 #   make lint       formatting, static analysis, and who may include whom (make graph prints that)
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
 #   make bench      how fast, beside Rspamd and spamd
