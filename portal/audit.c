@@ -3,6 +3,7 @@
 #include "store/audit.h"
 
 #include "csv.h"
+#include "lasting.h"
 #include "route.h"
 #include "store/audit_name.h"
 #include "store/search.h"
@@ -239,6 +240,8 @@ static int export_scope(struct call *c, struct err *e)
         rc = store_audit_find(c->store, &q, each_exported, &p, e);
     } while (rc == 0 && p.n - before == STORE_LIST_MAX && p.n < EXPORT_MAX && !p.b->failed);
     arena_fini(&p.row);
+    if (rc == 0)
+        lasting_body(c);
     return rc;
 }
 

@@ -1,15 +1,15 @@
 /* portal/export.c - a search as CSV, page by page at the client's speed.
  *
- * UTF-8 with a byte order mark; cells as csv.h makes them. At most EXPORT_ROWS rows, the newest first. Whose session ends meanwhile gets no
- * further page: the connection is cut, so that nobody takes it for whole. */
+ * UTF-8 with a byte order mark; cells as csv.h makes them. At most EXPORT_ROWS rows, the newest first. Who is shut out meanwhile gets no
+ * further page (lasting.h). */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "csv.h"
+#include "lasting.h"
 #include "mail.h"
 #include "route.h"
 #include "store/audit.h"
-#include "store/session.h"
 
 #define EXPORT_ROWS 100000
 #define EXPORT_PAGE 500
@@ -22,8 +22,7 @@ struct csv {
     int64_t            until_us; /* what comes meanwhile is no part of it */
     struct store_key   before;
     bool               begun;
-    bool               has_session; /* a person's, not a program's */
-    struct uuid        session;
+    struct lasting     who;
 };
 
 static void put_line(struct buf *b, const struct store_row *r)
@@ -72,21 +71,15 @@ static int put_page(struct csv *x, struct worker *w, struct buf *chunk, struct e
     return page.more && x->rows < EXPORT_ROWS;
 }
 
-static bool still_holds(const struct csv *x, struct worker *w, struct err *e)
-{
-    bool holds = true;
-
-    return !x->has_session || (store_session_holds(w->store, x->session, clock_wall_us(), &holds, e) == 0 && holds);
-}
-
 static int more(void *ctx, void *worker, struct buf *chunk)
 {
+    struct csv    *x = ctx;
     struct worker *w = worker;
     struct err     e = ERR_INIT;
-    int            rc = still_holds(ctx, w, &e) ? put_page(ctx, w, chunk, &e) : -1;
+    int            rc = lasting_check(&x->who, w->store, &e) < 0 ? -1 : put_page(x, w, chunk, &e);
 
     arena_reset(&w->arena);
-    return rc;
+    return rc < 0 ? lasting_cut(&x->who, &e) : rc;
 }
 
 static void more_end(void *ctx) { free(ctx); }
@@ -133,8 +126,7 @@ static int start(struct call *c, const struct mail_scopes *where, struct err *e)
     if ((x = calloc(1, sizeof *x)) == NULL)
         panic("out of memory");
     x->where = *where;
-    x->has_session = c->who.kind == WHO_SESSION;
-    x->session = c->who.session;
+    x->who = lasting_of(c);
     x->until_us = c->now_us;
     x->q_bytes = in->q.n;
     if (in->q.n > 0)

@@ -1,4 +1,5 @@
 /* portal/rules_import.c - rules by paste or file: what they would be, and storing them; and out again. */
+#include "lasting.h"
 #include "route.h"
 #include "rules.h"
 #include "rules_plan.h"
@@ -226,10 +227,11 @@ static int export_rules(struct call *c, struct err *e)
     arena_init(&x.line, (size_t)64 << 20);
     rc = store_rule_list(c->store, c->scope, NULL, NULL, 0, each_line, &x, e);
     arena_fini(&x.line);
-    return rc == 0 && x.failed
-               ? err_set(e, ERR_LIMIT,
-                         "There are too many rules for one file: the operator can export them by command.")
-               : rc;
+    if (rc == 0 && x.failed)
+        return err_set(e, ERR_LIMIT, "There are too many rules for one file: the operator can export them by command.");
+    if (rc == 0)
+        lasting_body(c);
+    return rc;
 }
 
 /* clang-format off */

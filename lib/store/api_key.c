@@ -41,6 +41,8 @@ static const char by_hash_sql[] =
 static const char domains_of_sql[] = "SELECT api_key_id, domain_id FROM api_key_domain WHERE api_key_id = $1"
                                      " ORDER BY domain_id";
 static const char domains_sql[] = "SELECT api_key_id, domain_id FROM api_key_domain ORDER BY api_key_id, domain_id";
+static const char good_sql[] = "SELECT 1 FROM api_key WHERE id = $1 AND revoked_us IS NULL"
+                               " AND (expires_us IS NULL OR expires_us > $2)";
 static const char names_sql[] = "SELECT id, name FROM api_key ORDER BY id LIMIT 10000";
 static const char role_sql[] = "SELECT role FROM api_key WHERE id = $1 AND (bound = 0 OR EXISTS"
                                " (SELECT 1 FROM api_key_domain WHERE api_key_id = $1 AND domain_id = $2))";
@@ -231,6 +233,15 @@ int store_api_key_revoke(struct store *s, const struct actor *by, struct uuid id
 int store_api_key_used(struct store *s, struct uuid id, int64_t at_us, struct err *e)
 {
     return db_run(s->main, used_sql, (struct db_val[]){dbv_uuid(&id), dbv_i64(at_us)}, 2, NULL, e);
+}
+
+int store_api_key_good(struct store *s, struct uuid id, int64_t now_us, bool *out, struct err *e)
+{
+    int64_t one;
+    int     rc = row_i64(s->main, good_sql, (struct db_val[]){dbv_uuid(&id), dbv_i64(now_us)}, 2, &one, e);
+
+    *out = rc > 0;
+    return rc < 0 ? -1 : 0;
 }
 
 /* ---- lists ---- */

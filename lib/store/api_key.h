@@ -63,6 +63,8 @@ bool api_key_hash(struct span text, uint8_t out[API_KEY_HASH]);
 bool api_key_has_scope(struct span scopes, struct span scope);
 /* Does it hold at this time, for who comes from there? ip NULL: by a Unix socket. */
 bool api_key_holds(const struct store_api_key *k, const struct ip *ip, int64_t now_us);
+/* Is this one still good: neither revoked nor over? For what goes on after its call was permitted: exports. */
+int store_api_key_good(struct store *s, struct uuid id, int64_t now_us, bool *out, struct err *e);
 /* May it speak about that domain? */
 bool api_key_for_domain(const struct store_api_key *k, const struct uuid *domain);
 

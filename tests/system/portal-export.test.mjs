@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { http, makeSite, signIn, sleep, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
+import { http, keyed, makeSite, signIn, sleep, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", OWEN = "owen@ours.example";
 const LETTERS = 10, EACH = 2000;
@@ -32,20 +32,58 @@ before(async () => {
 });
 after(async () => { await site?.stopPortal(); await site?.stop(); site?.remove?.(); });
 
-const csv = (browser) => fetch(`${site.origin}/api/v1/scopes/domain:ours.example/mail.csv`, { headers: cookies(browser) });
+const DOMAIN = "/scopes/domain:ours.example", MAIL = `${DOMAIN}/mail.csv`;
+const headers = (who) => ({ ...(who.cookies.size > 0 ? cookies(who) : {}), ...(who.headers.Authorization ? { Authorization: who.headers.Authorization } : {}) });
+const load = (who, path) => fetch(`${site.origin}/api/v1${path}`, { headers: { ...headers(who), "Accept-Encoding": "identity" } });
+// A key for all that can be exported, and how it is revoked.
+let keys = 0;
+const makeKey = async () => {
+    const name = `exporter ${++keys}`, text = (await site.must("token", "add", name, "mail:read", "rules:read", "domain:read", "audit:read", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0];
+    return { who: Object.assign(keyed(site, text), { origin: site.origin }), revoke: () => site.must("token", "revoke", name) };
+};
+// Begins to read, has them shut out, and reads on: the end does not come.
+async function isCut(who, path, shutOut) {
+    const response = await load(who, path), reader = response.body.getReader();
+    let bytes = (await reader.read()).value.length;
+    assert.equal(response.status, 200, path);
+    await shutOut();
+    await assert.rejects(async () => { for (let part; !(part = await reader.read()).done;) bytes += part.value.length; }, path);
+    return bytes;
+}
 
 test("an export whose session goes on comes whole", async () => {
-    const text = await (await csv(owen)).text();
+    const text = await (await load(owen, MAIL)).text();
     assert.equal(text.trimEnd().split("\r\n").length, LETTERS * EACH + 1);
 });
 
 test("an export whose session ends is cut, so that nobody takes it for whole", async () => {
-    const other = await signIn(site, OWEN), response = await csv(other), reader = response.body.getReader();
-    let bytes = (await reader.read()).value.length;
-    assert.equal(response.status, 200);
-    assert.equal((await owen.del("/me/sessions")).status, 200);
-    await assert.rejects(async () => { for (let part; !(part = await reader.read()).done;) bytes += part.value.length; });
+    const bytes = await isCut(await signIn(site, OWEN), MAIL, async () => assert.equal((await owen.del("/me/sessions")).status, 200));
     assert.ok(bytes < LETTERS * EACH * 900, `${bytes} bytes came`);
+});
+
+test("an export whose key is revoked is cut, and so is that of who may sign in no more; the log says which", async () => {
+    const { who, revoke } = await makeKey();
+    assert.equal((await (await load(who, MAIL)).text()).trimEnd().split("\r\n").length, LETTERS * EACH + 1, "whose key is good comes whole");
+    await isCut(who, MAIL, revoke);
+    assert.equal((await load(who, MAIL)).status, 401);
+    await isCut(owen, MAIL, () => site.must("account", "set", OWEN, "--active", "off"));
+    await site.must("account", "set", OWEN, "--active", "on");
+    owen = await signIn(site, OWEN);
+    const cut = site.portalLog().split("\n").filter((l) => l.includes("export cut"));
+    assert.equal(cut.length, 3);
+    assert.match(cut[1], /path=\S*mail\.csv key=\S+ why="?the API key does not hold any more/);
+    assert.match(cut[2], /session=\S+ why="?the session does not hold any more/);
+});
+
+test("rules and the audit log, which are made whole and sent in pieces, are cut as well", async () => {
+    const long = "x".repeat(60) + ".".padEnd(2, "y") + "z".repeat(50);
+    const entries = (n) => Array.from({ length: 20000 }, (_, i) => `${n}-${i}-${long}@${"long-".repeat(11)}.${"name-".repeat(11)}x.example`);
+    for (let n = 0; n < 2; n++) assert.equal((await owen.post(`${DOMAIN}/lists`, { action: "block", add: entries(n) })).status, 200);
+    for (const path of [`${DOMAIN}/rules/export`, `${DOMAIN}/audit.csv`]) {
+        const { who, revoke } = await makeKey(), whole = (await (await load(who, path)).arrayBuffer()).byteLength;
+        assert.ok(whole > 8_000_000, `${path}: ${whole} bytes`);
+        assert.ok(await isCut(who, path, revoke) < whole);
+    }
 });
 
 test("a list says which messages have attachments", async () => {

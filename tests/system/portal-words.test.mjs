@@ -112,7 +112,7 @@ test("each code that the server can send is in every catalogue, and asks for no 
 
 test("each sentence by which the portal or a rule refuses has a code", () => {
     // What is said at the start, to the log or to another program, meets no person.
-    const start = ["main", "static", "siteverify", "links", "worker"], inside = /no memory|needs? (more|too much) memory|bytes to be judged|^tries$|cannot be read|does not fit into|too many entries|exceeds|judging|trusted_relays|is not in this scope|in one condition, at most|conditions in one rule, at most|do not fit|in one scope|too many rules to be compared|an entry of %zu bytes|no such escape|byte %zu/;
+    const start = ["main", "static", "siteverify", "links", "worker", "lasting"], inside = /no memory|needs? (more|too much) memory|bytes to be judged|^tries$|cannot be read|does not fit into|too many entries|exceeds|judging|trusted_relays|is not in this scope|in one condition, at most|conditions in one rule, at most|do not fit|in one scope|too many rules to be compared|an entry of %zu bytes|no such escape|byte %zu/;
     const missing = [];
     const look = (file, text) => {
         const own = text.replace(/^conditions\[%zu\]\.any\[%zu\]: /, "");

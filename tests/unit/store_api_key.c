@@ -244,6 +244,30 @@ static void a_key_holds_where_and_while_it_may(void **unused)
     }
 }
 
+static bool is_good(struct world *w, struct uuid id, int64_t now_us)
+{
+    bool good = false;
+
+    OK(w, store_api_key_good(w->more, id, now_us, &good, &w->e));
+    return good;
+}
+
+static void a_key_is_good_until_its_end_or_its_revocation(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store_api_key k = a_key("for ever", "report"), ends = a_key("ends", "report");
+    struct made          made = make(w, &k), ending;
+
+    ends.expires_us = 1000;
+    ending = make(w, &ends);
+    assert_true(is_good(w, made.id, INT64_MAX));
+    assert_true(is_good(w, ending.id, 999));
+    assert_false(is_good(w, ending.id, 1000));
+    OK(w, store_api_key_revoke(w->more, &root, made.id, &w->e));
+    assert_false(is_good(w, made.id, 0));
+    assert_false(is_good(w, uuid_zero, 0));
+}
+
 static void a_key_is_found_by_what_a_person_types(void **state)
 {
     struct world        *w = world_of(state);
@@ -291,6 +315,7 @@ int main(void)
         STORE(wrong_words_are_refused_and_nothing_is_stored),
         STORE(a_scope_is_a_whole_word_and_all_maps_hold_every_map),
         STORE(a_key_holds_where_and_while_it_may),
+        STORE(a_key_is_good_until_its_end_or_its_revocation),
         STORE(a_key_is_found_by_what_a_person_types),
         STORE(a_use_is_noted_without_moving_the_feed),
     };
