@@ -148,6 +148,7 @@ static int not_withdrawn(bool *gone_out, struct err *e)
     return *gone_out ? err_set(e, ERR_CONFLICT, "It has been sent: this cannot be taken back any more.") : -1;
 }
 
+/* Written down first, as a release is: what ended half way is taken back all the same when it is asked for again. */
 int mail_unrelease(struct call *c, bool *gone_out, struct err *e)
 {
     struct mail_delivery m;
@@ -156,14 +157,16 @@ int mail_unrelease(struct call *c, bool *gone_out, struct err *e)
     if (mail_find(c, &m, e) < 0)
         return -1;
     if (m.has_release && store_release_is_withdrawn(&m.release))
-        return 0;
+        return ungrant(c, e);
     if (!m.has_release || m.release.state == RELEASE_FAILED)
         return err_set(e, ERR_CONFLICT, "It is not being released: there is nothing to take back.");
+    if (store_release_can_withdraw(&m.release, &c->actor) &&
+        store_audit_note(c->store, &c->actor, "quarantine.unrelease", "message", &c->delivery.uid, c->scope, SPAN("{}"),
+                         e) < 0)
+        return -1;
     if (store_release_withdraw(c->store, &c->actor, c->delivery.uid, c->delivery.n, e) < 0)
         return not_withdrawn(gone_out, e);
-    return ungrant(c, e) < 0 ? -1
-                             : store_audit_note(c->store, &c->actor, "quarantine.unrelease", "message",
-                                                &c->delivery.uid, c->scope, SPAN("{}"), e);
+    return ungrant(c, e);
 }
 
 /* ---- calls about a release ---- */
