@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "net/filter_ask.h"
 #include "net/learn.h"
 #include "net/scanner_choice.h"
 #include "store/report.h"
@@ -17,7 +18,6 @@
 #define LEARN_ALL_US (60 * INT64_C(1000000)) /* for one report at all backends */
 #define HAND_US (30 * INT64_C(1000000))      /* no question is begun later; with LEARN_ALL_US below the lease */
 #define SETTLE_US 500000
-#define AHEAD_MAX 16
 #define AHEAD_BYTES ((size_t)256 << 10) /* beyond which no further one is opened ahead */
 #define QUICK_US 500000
 #define SLOW_US 2000000
@@ -37,6 +37,7 @@ struct drain {
     struct scanner_health  health[BACKENDS_MAX];
     size_t                 n;
     char                   name[128]; /* whose lease it is */
+    struct filter_over     over;
     struct buf             words;
 
     /* The hand: n reports taken, of which what came is known of the first `known`, and not written down yet. */
@@ -56,7 +57,7 @@ struct drain {
         struct letter {
             size_t     at, n; /* in bytes */
             struct err why;   /* it does not open */
-        } letters[AHEAD_MAX];
+        } letters[DRAIN_HAND_MAX];
         size_t     n, next;
         struct buf bytes;
     } ahead;
@@ -145,7 +146,8 @@ static enum learn_answer teach(struct drain *d, const struct store_report *r, st
     struct learn_ask  ask = {.password = d->settings->trainer.password,
                              .class = classes[r->class],
                              .deliver_to = r->recipient,
-                             .message = message};
+                             .message = message,
+                             .over = &d->over};
     bool              tried[BACKENDS_MAX] = {false};
     enum learn_answer answer = LEARN_LATER;
 
@@ -263,8 +265,9 @@ static const struct letter *next_letter(struct drain *d)
 {
     if (d->ahead.next == d->ahead.n) {
         forget_letters(d);
-        for (size_t at = d->hand.known; at < d->hand.n && d->ahead.n < AHEAD_MAX; at++) {
-            if (d->ahead.bytes.n > AHEAD_BYTES || !open_letter(d, &d->hand.taken->reports[at], &d->ahead.letters[d->ahead.n]))
+        for (size_t at = d->hand.known; at < d->hand.n; at++) {
+            if (d->ahead.bytes.n > AHEAD_BYTES ||
+                !open_letter(d, &d->hand.taken->reports[at], &d->ahead.letters[d->ahead.n]))
                 break;
             d->ahead.n++;
         }
@@ -314,6 +317,7 @@ static int turn(struct drain *d, struct err *e)
     struct taken *next = &d->hand.both[d->hand.taken == d->hand.both];
     int           n;
 
+    filter_over_close(&d->over);
     arena_reset(&next->arena);
     n = store_report_turn(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), d->hand.want,
                           &next->arena, next->reports, e);
@@ -356,6 +360,7 @@ static int settle(struct drain *d, struct err *e)
     struct store_report *reports = d->hand.taken->reports;
     size_t               left = d->hand.n - d->hand.known;
 
+    filter_over_close(&d->over);
     if (d->hand.known == 0)
         return 0;
     if (store_report_settle(d->store, span_of(d->name), d->hand.ends, d->hand.known, clock_wall_us(), NULL, e) < 0)
@@ -407,6 +412,7 @@ void drain_free(struct drain **dp)
     give_back(d);
     if (d->store != NULL && settle(d, &e) < 0)
         log_err(LOG_LEVEL_WARNING, "reports in hand wait for their leases to lapse", &e);
+    filter_over_close(&d->over);
     vault_close(&d->vault);
     keyring_close(&d->ring);
     store_close(&d->store);

@@ -3,8 +3,8 @@
  * Lost      never: a report is only ended by the filter's word, and only by who holds its lease. Who dies in between leaves leases that
  *           lapse; the filter then says that it knows the message already.
  * Hand      what is taken at once: one report, and twice as many each time while the filter is quick, up to DRAIN_HAND_MAX. One
- *           transaction takes them and one writes down what came of them, half a second after the first word at the latest. What could
- *           not be asked is given back as it was.
+ *           transaction writes down what came of them and takes the next; a hand that takes longer is written down half a second after
+ *           its first word, too. What could not be asked is given back as it was.
  * Patience  5 s, doubling up to an hour, with jitter; a minute at least where somebody has to change something first (a wrong
  *           password). Several backends: the first that is well. One that fails rests (net/scanner_choice.h), one that is closed to us
  *           for a minute; while all rest nothing is taken, so that a filter that is away hears one question a rest.

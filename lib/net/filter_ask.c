@@ -54,15 +54,17 @@ static int lost(struct err *e, const char *doing, int number)
     return err_set(e, ERR_LOST, "%s: %s", doing, strerror(number));
 }
 
-/* Without a wait: beside us it is open at once. */
+/* Without a wait: beside us it is open at once. The packet that says that we heard so goes with the question. */
 static int connect_to(struct line *l, const struct sockaddr_storage *to, socklen_t n, struct err *e)
 {
-    const int on = 1;
+    const int on = 1, off = 0;
 
     if ((l->fd = socket(to->ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)) < 0)
         return err_errno(e, "make a socket");
-    if (to->ss_family != AF_UNIX)
+    if (to->ss_family != AF_UNIX) {
         setsockopt(l->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        setsockopt(l->fd, IPPROTO_TCP, TCP_QUICKACK, &off, sizeof off);
+    }
     l->is_open = connect(l->fd, (const struct sockaddr *)to, n) == 0;
     l->open_until_us = least(l->until_us, clock_mono_us() + CONNECT_MS * INT64_C(1000));
     return l->is_open || errno == EINPROGRESS ? 0 : lost(e, "connect to it", errno);
@@ -129,11 +131,23 @@ static int open_line(struct line *l, const struct filter_url *at, struct err *e)
     return connect_name(l, at->base, e);
 }
 
-static void close_line(struct line *l)
+void filter_over_close(struct filter_over *over)
 {
-    if (l->easy == NULL)
+    while (over->n > 0)
+        fd_close(&over->fds[--over->n]);
+}
+
+static void close_line(struct line *l, struct filter_over *over)
+{
+    if (l->easy != NULL) {
+        curl_easy_cleanup(l->easy);
+    } else if (over == NULL || l->fd < 0) {
         fd_close(&l->fd);
-    curl_easy_cleanup(l->easy);
+    } else {
+        if (over->n == FILTER_OVER_MAX)
+            filter_over_close(over);
+        over->fds[over->n++] = l->fd;
+    }
 }
 
 /* ---- bytes ---- */
@@ -212,13 +226,13 @@ static int converse(struct line *l, const struct span *parts, size_t nparts, fil
 }
 
 int filter_ask(const struct filter_url *at, const struct span *parts, size_t nparts, filter_whole_fn is_whole,
-               int64_t until_us, struct buf *in, struct err *e)
+               int64_t until_us, struct filter_over *over, struct buf *in, struct err *e)
 {
     struct line l = {.fd = -1, .until_us = until_us};
     int         rc = open_line(&l, at, e);
 
     if (rc == 0)
         rc = converse(&l, parts, nparts, is_whole, in, e);
-    close_line(&l);
+    close_line(&l, rc == 0 ? over : NULL);
     return rc;
 }

@@ -12,11 +12,20 @@
 
 #define FILTER_ASK_PARTS_MAX 4
 
+/* Connections that have had their answer. To close many at once takes less of a processor than each right behind its answer, while the peer
+ * closes its end of it. */
+#define FILTER_OVER_MAX 64
+struct filter_over {
+    int    fds[FILTER_OVER_MAX];
+    size_t n;
+};
+void filter_over_close(struct filter_over *over);
+
 /* Is what came all that will? NULL: the peer tells by closing. */
 typedef bool (*filter_whole_fn)(struct span in);
 /* Sends the parts, one behind the other, and puts what comes into `in`, up to where it is whole or the peer closes: the caller sees whether
- * something is missing. until_us: of clock_mono_us(). */
+ * something is missing. until_us: of clock_mono_us(). over: where the connection goes that was answered; NULL: it is closed at once. */
 int filter_ask(const struct filter_url *at, const struct span *parts, size_t nparts, filter_whole_fn is_whole,
-               int64_t until_us, struct buf *in, struct err *e);
+               int64_t until_us, struct filter_over *over, struct buf *in, struct err *e);
 
 #endif

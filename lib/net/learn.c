@@ -185,7 +185,8 @@ static void put_field(struct buf *out, const char *name, struct span value)
 {
     if (value.n == 0)
         return;
-    buf_printf(out, "%s: ", name);
+    buf_puts(out, name);
+    buf_puts(out, ": ");
     put_bare(out, value);
     buf_puts(out, "\r\n");
 }
@@ -204,7 +205,11 @@ static void put_request(const struct talk *t, const char *method, const char *pa
     struct span target = span_skip(span_of(t->at.base), sizeof "http://" - 1);
     size_t      slash = span_chr(target, '/');
 
-    buf_printf(out, "%s %.*s%s HTTP/1.0\r\n", method, SPAN_ARG(span_skip(target, slash)), path);
+    buf_puts(out, method);
+    buf_putc(out, ' ');
+    buf_put(out, span_skip(target, slash));
+    buf_puts(out, path);
+    buf_puts(out, " HTTP/1.0\r\n");
     put_field(out, "Host", span_head(target, slash));
     put_field(out, "Password", span_of(t->ask->password));
 }
@@ -216,7 +221,7 @@ static int ask_http(struct talk *t, struct buf *question, struct answer *out, st
 
     if (question->failed)
         return err_set(e, ERR_LIMIT, "the question is too long");
-    if (filter_ask(&t->at, parts, COUNT(parts), is_whole_http, t->until_us, &t->in, e) < 0)
+    if (filter_ask(&t->at, parts, COUNT(parts), is_whole_http, t->until_us, t->ask->over, &t->in, e) < 0)
         return -1;
     if (t->in.n == 0)
         return err_set(e, ERR_LOST, "closed without an answer");
@@ -243,7 +248,9 @@ static enum learn_answer by_rspamd(struct talk *t, struct buf *words)
     buf_init(&question, QUESTION_MAX);
     put_request(t, "POST", paths[ask->class], &question);
     put_field(&question, "Deliver-To", ask->deliver_to);
-    buf_printf(&question, "Content-Type: message/rfc822\r\nContent-Length: %zu\r\n\r\n", ask->message.n);
+    buf_puts(&question, "Content-Type: message/rfc822\r\nContent-Length: ");
+    buf_put_u64(&question, ask->message.n);
+    buf_puts(&question, "\r\n\r\n");
     rc = ask_http(t, &question, &a, &e);
     buf_fini(&question);
     if (rc < 0) {
@@ -328,7 +335,7 @@ static enum learn_answer by_spamd(struct talk *t, struct buf *words)
     put_tell(t->ask, end, &head);
     const struct span parts[] = {buf_span(&head), message, SPAN("\n")};
     rc = head.failed ? err_set(&e, ERR_LIMIT, "the question is too long")
-                     : filter_ask(&t->at, parts, end ? 3 : 2, NULL, t->until_us, &t->in, &e);
+                     : filter_ask(&t->at, parts, end ? 3 : 2, NULL, t->until_us, t->ask->over, &t->in, &e);
     buf_fini(&head);
     if (rc == 0)
         return of_tell(buf_span(&t->in), words);
@@ -360,7 +367,7 @@ static int ask_ping(struct talk *t, struct learn_known *unused, struct err *e)
     const struct span question = SPAN("PING SPAMC/1.5\r\n\r\n");
 
     (void)unused;
-    if (filter_ask(&t->at, &question, 1, NULL, t->until_us, &t->in, e) < 0)
+    if (filter_ask(&t->at, &question, 1, NULL, t->until_us, t->ask->over, &t->in, e) < 0)
         return -1;
     struct span in = buf_span(&t->in);
     return span_starts(in, SPAN("SPAMD/")) && span_find(in, SPAN("PONG")) < in.n

@@ -9,6 +9,8 @@
 #include "base/buf.h"
 #include "base/err.h"
 
+struct filter_over;
+
 enum learn_class { LEARN_SPAM, LEARN_HAM, LEARN_FORGET };
 
 enum learn_answer {
@@ -27,6 +29,8 @@ struct learn_ask {
     struct span deliver_to; /* whom it learns for; empty: all */
     struct span message;
     int64_t     timeout_ms;
+
+    struct filter_over *over; /* net/filter_ask.h; may be NULL */
 };
 /* What the filter said goes to words_out in a line for people, escaped and cut. */
 enum learn_answer learn(const struct learn_ask *ask, struct buf *words_out);
