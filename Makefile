@@ -222,16 +222,18 @@ screenshots: deps deps-test all
 # What runs in several threads is run under ThreadSanitizer too.
 THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/mail_mustache $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/net_lmtp_service $(OUT)/unit/portal_static $(OUT)/unit/portal_live,$(UNITS_WANTED))
 
-# Everything, on a fresh machine too. The sanitized twins of the unit tests live in folders of their own.
-check: deps deps-test
-	$(MAKE) -j$(J) --no-print-directory all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
-	$(MAKE) -j$(J) --no-print-directory SAN=1 unit-build
-	$(if $(THREADED),$(MAKE) -j$(J) --no-print-directory SAN=thread $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)))
-	@tests/run.mjs --unit "unit" $(UNITS_WANTED) \
-	               --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
-	               --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
+# Everything, on a fresh machine too. What building needs comes first; the rest is fetched while the programs are compiled. The sanitized
+# twins of the unit tests, in folders of their own, are made while the tests that need none are running.
+check: deps
+	@.ci/packages "to build tests" libcmocka-dev
+	$(MAKE) -j$$(($(J) + 1)) --no-print-directory deps-test all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
+	@tests/run.mjs --system "browser" $(BROWSER_WANTED) \
 	               --system "system" $(SYSTEM_WANTED) \
-	               --system "browser" $(BROWSER_WANTED)
+	               --unit "unit" $(UNITS_WANTED) \
+	               --make "SAN=1" -j$(J) --no-print-directory SAN=1 unit-build \
+	               --unit "unit SAN=1" $(patsubst $(OUT)/%,$(BUILD)/san-1/%,$(UNITS_WANTED)) \
+	               $(if $(THREADED),--make "SAN=thread" -j$(J) --no-print-directory SAN=thread $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)) \
+	               --unit "unit SAN=thread" $(patsubst $(OUT)/%,$(BUILD)/san-thread/%,$(THREADED)))
 
 graph:
 	@tests/graph

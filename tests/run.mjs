@@ -3,27 +3,30 @@
 //
 //     412 passed, 0 failed, 3 skipped
 //
-//   tests/run.mjs --unit NAME PROGRAM...  --system NAME FILE.test.mjs...      any number of such groups, in this order
+//   tests/run.mjs [--make NAME ARGUMENT...] --unit NAME PROGRAM... --system NAME FILE.test.mjs...      any number of each
 //
-// Unit tests are cmocka programs that speak TAP, one a processor and one more; system and browser tests are node:test
-// files, one more than that, since they mostly wait. Groups of one kind that follow each other are one queue, which begins
-// with the longest. A program that crashes, hangs or says something else than its exit status is a failure of its own.
-// Exit 1 if anything failed.
+// Unit tests are cmocka programs that speak TAP; system and browser tests are node:test files. All are one queue, which begins
+// with the longest: three at a time more than there are processors, since most of them mostly wait. What follows a --make is run
+// when make has ended well with these arguments, which it does beside the tests before it, in the place of one of them.
+// A program that crashes, hangs or says something else than its exit status is a failure of its own. Exit 1 if anything failed.
 import { spawn } from "node:child_process";
+import { EventEmitter, once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { availableParallelism, tmpdir } from "node:os";
 import { basename, join, resolve } from "node:path";
 import { run } from "node:test";
 
-const UNIT_MINUTES = 10;
-const SYSTEM_MINUTES = 10;
-const LONGEST = 12;
-// What takes longest comes first, so that nothing is waited for alone at the end.
-const FIRST = ["rulesd_custody", "db_db", "rulesd_cache", "store_attempt", "store_search", "store_store", "store_score", "store_message",
-    "bench-log", "storage", "looks", "operation", "custody", "digest-kill", "scanner", "maillog", "crash", "policies", "postfix"];
+const AT_ONCE = availableParallelism() + 3;
+const MINUTES = 10; // that a program or a file may take
+const LONGEST = 16;
+// What takes longest comes first, so that nothing is waited for alone at the end: these, then the other files, then the programs.
+const FIRST = ["bench-log", "hostile", "looks", "mail", "rspamd-maps", "overview", "storage", "crash", "rules-order", "policies", "digests", "operation",
+    "custody", "rules", "postfix", "links", "bayes", "drain", "digest-kill", "maillog", "scanner", "topology-exim", "topology-milter", "portal-attacks"];
+const FIRST_PROGRAMS = ["rulesd_cache", "store_search", "store_attempt", "store_message", "db_db", "store_score", "rulesd_greylist", "rulesd_custody",
+    "store_credential", "store_message_trim", "rulesd_timeline"];
 const total = { passed: 0, failed: 0, skipped: 0 };
 const failures = [];
-const seconds = new Map(); // what each system test file took
+const seconds = new Map(); // what each program and file took
 
 function pass() { total.passed++; }
 
@@ -42,17 +45,25 @@ function lastLines(text, n) { return text.trimEnd().split("\n").slice(-n).join("
 
 // ---- Unit tests ----
 
-function finish(program, env) {
+const children = new Set(); // each leads a group of its own
+
+const killGroup = (pid) => { try { process.kill(-pid, "SIGKILL"); } catch { /* it is gone already */ } };
+process.on("exit", () => children.forEach(killGroup));
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1));
+
+function finish(program, args = []) {
     return new Promise((done) => {
-        const child = spawn(program, { env: { ...process.env, ...env, CMOCKA_MESSAGE_OUTPUT: "TAP" }, detached: true });
-        const timer = setTimeout(() => process.kill(-child.pid, "SIGKILL"), UNIT_MINUTES * 60_000);
+        const child = spawn(program, args, { env: { ...process.env, CMOCKA_MESSAGE_OUTPUT: "TAP" }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+        const timer = setTimeout(() => killGroup(child.pid), MINUTES * 60_000);
         let out = "", err = "";
 
         child.stdout.on("data", (bytes) => { out += bytes; });
         child.stderr.on("data", (bytes) => { err += bytes; });
+        if (child.pid) children.add(child.pid);
         child.on("error", (error) => done({ out, err: String(error), status: 1 }));
         child.on("close", (code, signal) => {
             clearTimeout(timer);
+            children.delete(child.pid);
             done({ out, err, status: code ?? signal });
         });
     });
@@ -85,23 +96,15 @@ function readTap(name, out, err) {
     return { failed, planned, seen };
 }
 
-async function runUnit({ label, file: program }, env) {
+async function runUnit({ label, file: program }) {
     const name = `${label}: ${basename(program)}`;
-    const { out, err, status } = await finish(resolve(program), env);
+    const { out, err, status } = await finish(resolve(program));
     const { failed, planned, seen } = readTap(name, out, lastLines(err, 20));
 
     if (seen < planned || seen === 0)
         fail(name, `ended (${status}) after ${seen} of ${planned} tests\n${lastLines(out, 20)}\n${lastLines(err, 60)}`);
     else if (status !== 0 && status !== failed)
         fail(name, `ended with ${status}\n${lastLines(err, 60)}`);
-}
-
-async function runUnits(queue) {
-    const dir = mkdtempSync(join(tmpdir(), "postern-cluster-")); // PostgreSQL's, which each program copies: see tests/unit/databases.h
-    const worker = async () => { while (queue.length > 0) await runUnit(queue.shift(), { POSTGRES_CLUSTER: dir }); };
-
-    await Promise.all(Array.from({ length: availableParallelism() + 1 }, worker));
-    rmSync(dir, { recursive: true, force: true });
 }
 
 // ---- System tests ----
@@ -111,26 +114,17 @@ function explain(error) {
     return String(cause?.stack ?? cause?.message ?? cause);
 }
 
-function runSystem(queue) {
+function runSystem({ label, file }) {
     return new Promise((done) => {
-        const labels = new Map(queue.map(({ label, file }) => [resolve(file), label]));
-        const stream = run({ files: [...labels.keys()], concurrency: availableParallelism() + 2, timeout: SYSTEM_MINUTES * 60_000 });
-        const named = (t) => `${labels.get(t.file) ?? "system"}: ${t.file ? `${basename(t.file, ".test.mjs")}: ` : ""}${t.name}`;
-
-        const time = (t) => {
-            const file = basename(t.file ?? "", ".test.mjs");
-
-            if (t.nesting === 0 && file) seconds.set(file, (seconds.get(file) ?? 0) + (t.details?.duration_ms ?? 0) / 1000);
-        };
+        const stream = run({ files: [resolve(file)], concurrency: 1, timeout: MINUTES * 60_000 });
+        const named = (t) => `${label}: ${basename(file, ".test.mjs")}: ${t.name}`;
 
         stream.on("test:pass", (t) => {
-            time(t);
             if (t.details?.type === "suite") return;
             if (t.skip !== undefined || t.todo !== undefined) skip(named(t), t.skip || t.todo);
             else pass();
         });
         stream.on("test:fail", (t) => {
-            time(t);
             const error = t.details?.error;
             if (error?.failureType === "subtestsFailed") return; // the children said it
             fail(named(t), explain(error));
@@ -141,31 +135,74 @@ function runSystem(queue) {
     });
 }
 
+// ---- The queue ----
+
+const queue = [];
+const bell = new EventEmitter().setMaxListeners(0); // "more": there is more in the queue, or there will be no more
+let making = true;
+
+function rank({ kind, file }) {
+    const list = kind === "--unit" ? FIRST_PROGRAMS : FIRST, at = list.indexOf(basename(file, ".test.mjs"));
+
+    return (at < 0 ? list.length : at) + (kind === "--unit" ? FIRST.length + 1 : 0);
+}
+
+function enqueue(group) {
+    console.log(`== ${group.label}: ${group.files.length} files`);
+    queue.push(...group.files.map((file) => ({ kind: group.kind, label: group.label, file })));
+    queue.sort((a, b) => rank(a) - rank(b));
+    bell.emit("more");
+}
+
+async function make({ label, files: args }) {
+    const begin = performance.now();
+    const { out, err, status } = await finish("make", args);
+
+    if (status === 0) console.log(`== ${label}: made in ${((performance.now() - begin) / 1000).toFixed(0)} s`);
+    else fail(`make ${label}`, `ended with ${status}\n${lastLines(out, 5)}\n${lastLines(err, 60)}`);
+    return status === 0;
+}
+
+async function makeAndEnqueue(groups) {
+    let made = true;
+
+    for (const group of groups) {
+        if (group.kind === "--make") made = await make(group);
+        else if (made) enqueue(group);
+    }
+    making = false;
+    bell.emit("more");
+}
+
+async function work() {
+    while (queue.length > 0 || making) {
+        const job = queue.shift(), begin = performance.now();
+
+        if (!job) { await once(bell, "more"); continue; }
+        await (job.kind === "--unit" ? runUnit : runSystem)(job);
+        seconds.set(`${job.label}: ${basename(job.file, ".test.mjs")}`, (performance.now() - begin) / 1000);
+    }
+}
+
 // ---- main ----
 
 const groups = [];
 for (const arg of process.argv.slice(2)) {
-    if (arg === "--unit" || arg === "--system") groups.push({ kind: arg, label: null, files: [] });
-    else if (groups.length === 0) { console.error("tests/run.mjs: first --unit or --system"); process.exit(64); }
+    if (["--unit", "--system", "--make"].includes(arg)) groups.push({ kind: arg, label: null, files: [] });
+    else if (groups.length === 0) { console.error("tests/run.mjs: first --unit, --system or --make"); process.exit(64); }
     else if (groups.at(-1).label === null) groups.at(-1).label = arg;
     else groups.at(-1).files.push(arg);
 }
-const rank = ({ file }) => { const at = FIRST.indexOf(basename(file, ".test.mjs")); return at < 0 ? FIRST.length : at; };
-while (groups.length > 0) {
-    const kind = groups[0].kind, queue = [];
 
-    while (groups[0]?.kind === kind) {
-        const { label, files } = groups.shift();
-        console.log(`== ${label}: ${files.length} files`);
-        queue.push(...files.map((file) => ({ label, file })));
-    }
-    queue.sort((a, b) => rank(a) - rank(b));
-    if (queue.length > 0) await (kind === "--unit" ? runUnits : runSystem)(queue);
-}
+// A cluster of PostgreSQL that each program and file copies: see tests/unit/databases.h and tests/system/lib/servers.mjs.
+process.env.POSTGRES_CLUSTER = mkdtempSync(join(tmpdir(), "postern-cluster-"));
+process.on("exit", () => rmSync(process.env.POSTGRES_CLUSTER, { recursive: true, force: true }));
+
+await Promise.all([makeAndEnqueue(groups).then(work), ...Array.from({ length: AT_ONCE - 1 }, work)]);
 if (seconds.size > 1) {
-    const longest = [...seconds].sort((a, b) => b[1] - a[1]).slice(0, LONGEST).map(([name, s]) => `${name} ${s.toFixed(0)} s`);
+    const all = [...seconds].sort((a, b) => b[1] - a[1]), sum = all.reduce((n, [, s]) => n + s, 0);
 
-    console.log(`the longest: ${longest.join(", ")}`);
+    console.log(`the longest: ${all.slice(0, LONGEST).map(([name, s]) => `${name} ${s.toFixed(0)} s`).join(", ")}; all together ${sum.toFixed(0)} s, ${AT_ONCE} at once`);
 }
 if (failures.length > 0) console.log(`\nFailed:\n${failures.map((f) => `  ${f}\n`).join("")}`);
 console.log(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped`);

@@ -1,6 +1,5 @@
 // PostgreSQL and Redis, each in a folder and on a port of its own, thrown away afterwards.
-import { readdirSync } from "node:fs";
-import { chownSync, mkdirSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 
 import { canConnect, freePort, isRoot, must, removeDir, run, start, tempDir, userOf, waitFor } from "./process.mjs";
@@ -10,6 +9,24 @@ function newestPostgres() {
     const versions = readdirSync(base).filter((v) => /^\d+$/.test(v)).sort((a, b) => b - a);
 
     return join(base, versions[0], "bin");
+}
+
+const own = (user, ...paths) => { if (user) for (const path of paths) chownSync(path, userOf(user).uid, userOf(user).gid); };
+
+// Many files run one after the other: the first of them makes a cluster in the folder $POSTGRES_CLUSTER, for all to copy.
+async function makeCluster(bin, data, user) {
+    const init = (where) => must(join(bin, "initdb"), ["-D", where, "-U", "postern", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], { user, cwd: "/" });
+    const shared = process.env.POSTGRES_CLUSTER, whole = shared && join(shared, "system");
+
+    if (!shared) return init(data);
+    if (!existsSync(whole)) {
+        const begun = mkdtempSync(join(shared, "begun-"));
+
+        own(user, shared, begun);
+        await init(begun);
+        try { renameSync(begun, whole); } catch { rmSync(begun, { recursive: true }); } // another was quicker
+    }
+    return must("cp", ["-a", `${whole}/.`, data]);
 }
 
 // { port, url, createDatabase(name) => url, psql(sql, database), stop(), kill(), restart() }. Nothing is synced to disk.
@@ -23,8 +40,8 @@ export async function startPostgres({ settings = {} } = {}) {
     let server;
 
     mkdirSync(data, { mode: 0o700 });
-    if (user) for (const d of [dir, data]) chownSync(d, userOf(user).uid, userOf(user).gid);
-    await must(join(bin, "initdb"), ["-D", data, "-U", "postern", "-A", "trust", "-E", "UTF8", "--locale=C.UTF-8", "--no-sync"], { user, cwd: dir });
+    own(user, dir, data);
+    await makeCluster(bin, data, user);
     const up = async () => {
         server = await start("postgres", join(bin, "postgres"), args, {
             dir, user, cwd: dir,
