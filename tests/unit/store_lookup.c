@@ -285,14 +285,15 @@ static void a_rule_that_has_run_out_is_told_no_more(void **state)
     struct store_rule r = a_rule(policy_id(w, store_scope_domain(domain), POLICY_RULES), "for a while");
     struct look       l;
 
-    r.expires_us = clock_wall_us() + 300000;
+    r.expires_us = clock_wall_us() + 2000000;
     r.conditions = SPAN(FROM("a@x.example"));
     OK(w, store_rule_add(w->more, &root, &r, &id, &w->e));
     l = look_at(w, LOOKUP_SPAMASSASSIN);
     reads(w, &l, "x@ours.example", "required_score=6 unwelcomelist_auth=a@x.example blocklist_from=a@x.example");
     OK(w, store_lookup_expire(l.lookup, w->more, clock_wall_us(), &w->e));
     reads(w, &l, "x@ours.example", "required_score=6 unwelcomelist_auth=a@x.example blocklist_from=a@x.example");
-    nanosleep(&(struct timespec){.tv_nsec = 400000000}, NULL);
+    while (clock_wall_us() <= r.expires_us)
+        nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     OK(w, store_lookup_expire(l.lookup, w->more, clock_wall_us(), &w->e));
     reads(w, &l, "x@ours.example", "required_score=6");
     look_away(&l);
