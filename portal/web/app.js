@@ -22,22 +22,24 @@ const later = (load, name) => {
         return Page ? html`<${Page} ...${props} />` : html`<${Waiting} />`;
     };
 };
-// Who answers for the service or a domain lands on what there is to see to; everybody else on their mail.
+// Who answers for the service or a domain lands on what there is to see to; a clerk on the quarantine; everybody else on their mail.
 const overview = { path: "/", icon: "overview", word: "nav.overview", who: "owner", Page: later(() => import("./pages/overview.js"), "Overview") };
-const mail = { path: "/mail", icon: "mail", word: "nav.mail", Page: Mail };
+const mail = { path: "/mail", icon: "mail", word: "nav.mail", who: "person", Page: Mail };
+const quarantine = { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") };
 const places = [
-    overview, mail,
-    { path: "/quarantine", icon: "quarantined", word: "nav.quarantine", Page: later(() => import("./pages/quarantine.js"), "Quarantine") },
-    { path: "/rules", icon: "rules", word: "nav.rules", Page: later(() => import("./pages/rules.js"), "Rules") },
+    overview, mail, quarantine,
+    { path: "/rules", icon: "rules", word: "nav.rules", who: "person", Page: later(() => import("./pages/rules.js"), "Rules") },
     { path: "/policies", icon: "policies", word: "nav.policies", who: "thresholds", Page: later(() => import("./pages/policies.js"), "Policies") },
     { path: "/settings", icon: "settings", word: "nav.settings", Page: later(() => import("./pages/settings.js"), "Settings") },
     { path: "/people", icon: "people", word: "nav.people", who: "owner", Page: later(() => import("./pages/people.js"), "People") },
-    { path: "/log", icon: "log", word: "nav.log", Page: later(() => import("./pages/audit.js"), "Audit") },
+    { path: "/log", icon: "log", word: "nav.log", who: "person", Page: later(() => import("./pages/audit.js"), "Audit") },
     { path: "/brand", icon: "shield", word: "nav.brand", who: "admin", Page: later(() => import("./pages/brand.js"), "Brand") },
 ];
-const may = (me, who) => !who || me.account.admin || me.domains.some((d) => d.role === "owner" && who !== "admin") || (who === "thresholds" && me.mailboxes.some((m) => m.thresholds));
+// Who looks after the quarantine of domains and has no mailbox here has that, and what is their own to set.
+const onlyClerk = (me) => me.mailboxes.length === 0 && me.domains.length > 0 && me.domains.every((d) => d.role === "clerk");
+const may = (me, who) => !who || (who === "person" && !onlyClerk(me)) || me.account.admin || me.domains.some((d) => d.role === "owner" && who !== "admin") || (who === "thresholds" && me.mailboxes.some((m) => m.thresholds));
 const searches = (query) => ["q", "in", "open"].some((name) => query.has(name));
-const placeAt = (me, path, query) => (path === "/" ? (may(me, overview.who) && !searches(query) ? overview : mail) : places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))));
+const placeAt = (me, path, query) => (path === "/" ? [overview, mail, quarantine].find((p) => may(me, p.who) && (p !== overview || !searches(query))) : places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))));
 
 // Beside the page where there is room; over it, until one picks or turns away, where there is not.
 function Side({ me, place, open, narrow, onClose, brand, held }) {

@@ -37,3 +37,7 @@ export function Sure({ name, text, onSure, onClose }) {
     return html`<${Dialog} title=${t("sure.title", { name })} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="danger" disabled=${!right} onClick=${sure}>${t("sure.delete")}</${Button}>`}>
         <p>${text}</p><form onSubmit=${sure}><${Field} label=${t("sure.type", { name })} autofocus autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></form></${Dialog}>`;
 }
+
+// A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done.
+export const Sheet = ({ label, heads, rows }) => html`<table class="table sheet" role="table" aria-label=${label}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
+    <tbody role="rowgroup">${rows.map(([key, ...cells]) => html`<tr role="row" key=${key}>${cells.map((cell, i) => html`<td role="cell" data-head=${heads[i]}>${cell}</td>`)}</tr>`)}</tbody></table>`;

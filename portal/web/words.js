@@ -57,6 +57,13 @@ export function spoken(text, of, inside) {
     return typeof of.values[/^\{(\w+)\}/.exec(own)?.[1]] === "object" ? sentence(filled) : filled;
 }
 
+// "Firefox on Linux", "A browser on an unknown system": as the server keeps where somebody has signed in.
+export function device(text) {
+    const [, browser, system] = /^(.+) on (.+)$/.exec(text) ?? [], ours = (word) => words[`device.${word}`] ?? word;
+
+    return system ? t("device.on", { browser: ours(browser), system: ours(system) }) : text;
+}
+
 // What writes numbers and times costs some hundred times what it writes, and a list has hundreds of them: one of each kind is kept.
 const kept = new Map();
 function writer(Kind, locale, options) {

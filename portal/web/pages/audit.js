@@ -63,6 +63,6 @@ export function Audit({ me }) {
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />` : !list.value ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
             : html`<ul class="rows" aria-busy=${list.loading ? "true" : undefined}>${rows.map((r) => html`<li class="deed" key=${`${r.node}/${r.number}`}>
-                <div><strong>${deed(r.action)}</strong>${about(r)} · ${by(r)} <span class="quiet">${t("audit.from", { from: r.source })}</span></div><${Time} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
+                <div><strong>${deed(r.action)}</strong>${about(r)} · ${by(r)} <span class="quiet">${t("audit.from", { from: word("source", r.source) })}</span></div><${Time} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
               ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}`;
 }

@@ -75,16 +75,17 @@ export function Search({ q, onSearch }) {
         ${form && html`<${SearchForm} id="search-form" text=${text} onText=${typed} onClose=${() => { setForm(false); rest(); }} />`}`;
 }
 
-export const scopesOf = (me) => [
+// Of a clerk's domain there is the quarantine alone.
+export const scopesOf = (me, whole) => [
     ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address]),
-    ...me.domains.map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
+    ...me.domains.filter((d) => !whole || d.role !== "clerk").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
     ...(me.account.admin ? [["global", t("scope.global")]] : []),
 ];
 
 export function Mail({ me, held }) {
     const { query } = useHere();
     const words = query.get("q") ?? "", open = query.get("open");
-    const scopes = useMemo(() => scopesOf(me), [me]);
+    const scopes = useMemo(() => scopesOf(me, !held), [me]);
     const scope = query.get("in") ?? (me.mailboxes.length === 0 ? scopes[0]?.[0] ?? "" : "");
     const q = exact(held ? `status:quarantined ${words}`.trim() : words);
     const list = useLoad((signal) => get(pathOf(scope), { q, limit: PAGE }, { signal }), [scope, q]);

@@ -1,15 +1,11 @@
 // People, mailboxes and addresses of a domain; for the operator the domains themselves and everybody. And who may not send.
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
-import { all, doing, Listed, said, Sure } from "../lists.js";
+import { all, doing, Listed, said, Sheet, Sure } from "../lists.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Failed, Field, Link, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
 import { DomainDigests } from "./digests.js";
-
-// A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done.
-const Sheet = ({ label, heads, rows }) => html`<table class="table sheet" role="table" aria-label=${label}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
-    <tbody role="rowgroup">${rows.map(([key, ...cells]) => html`<tr role="row" key=${key}>${cells.map((cell, i) => html`<td role="cell" data-head=${heads[i]}>${cell}</td>`)}</tr>`)}</tbody></table>`;
 
 // A row of fields and a button. `make` gets what was typed.
 function Adder({ fields, button, make }) {

@@ -2,8 +2,9 @@
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
 import { Keys } from "../keys.js";
+import { Sheet } from "../lists.js";
 import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
-import { languages, t } from "../words.js";
+import { device, languages, t } from "../words.js";
 import { Digests } from "./digests.js";
 
 const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -74,10 +75,10 @@ function Sessions() {
     const end = async (path) => { try { await del(path); list.again(); } catch (p) { note(said(p)); } };
 
     return html`<${Card} id="sessions" title=${t("settings.sessions")}><${Loaded} of=${list}>${({ items }) => html`
-        <div class="scroll" tabindex="0" role="group" aria-labelledby="sessions"><table class="table"><thead><tr><th>${t("session.device")}</th><th>${t("session.from")}</th><th>${t("session.used")}</th><th><span class="unseen">${t("what")}</span></th></tr></thead>
-        <tbody>${items.map((s) => html`<tr key=${s.id}><td><bdi>${s.device}</bdi>${s.acting_for && html`<br /><span class="quiet">${t("session.staff", { who: s.acting_for })}</span>`}</td><td>${s.ip}</td>
-            <td>${s.current ? t("session.this") : html`<${Ago} at=${s.last_used} />`}</td>
-            <td>${!s.current && html`<${Button} onClick=${() => end(`/me/sessions/${s.id}`)} aria-label=${t("session.end_on", { device: s.device })}>${t("signout")}</${Button}>`}</td></tr>`)}</tbody></table></div>
+        <${Sheet} label=${t("settings.sessions")} heads=${[t("session.device"), t("session.from"), t("session.used")]} rows=${items.map((s) => [s.id,
+            html`<bdi>${device(s.device)}</bdi>${s.acting_for && html`<br /><span class="quiet">${t("session.staff", { who: s.acting_for })}</span>`}`, html`<bdi>${s.ip}</bdi>`,
+            s.current ? t("session.this") : html`<${Ago} at=${s.last_used} />`,
+            s.current ? "" : html`<${Button} onClick=${() => end(`/me/sessions/${s.id}`)} aria-label=${t("session.end_on", { device: device(s.device) })}>${t("signout")}</${Button}>`])} />
         ${items.length > 1 && html`<div class="actions"><${Button} onClick=${() => end("/me/sessions")}>${t("session.end_others")}</${Button}></div>`}`}</${Loaded}></${Card}>`;
 }
 

@@ -6,7 +6,7 @@ import { prove } from "../proof.js";
 import { go } from "../router.js";
 import { solve } from "../siteverify.js";
 import { Button, Field, Icon } from "../ui.js";
-import { moment, t } from "../words.js";
+import { device, moment, t } from "../words.js";
 
 // What is to be done first: a piece of work, or what a service asks for. Where its script does not come, the server looks whether the service
 // is there at all; when it is, something in between keeps it away.
@@ -111,7 +111,7 @@ function Opened({ brand, onSignedIn }) {
     if (!state.seen) return null;
     if (state.seen.same_browser) return html`<${Door} brand=${brand} title=${t("signin.welcome")} lead=${t("signin.press")}><${Button} kind="primary" busy=${state.busy} onClick=${enter} autofocus>${t("signin.enter")}</${Button}></${Door}>`;
     return html`<${Door} brand=${brand} title=${t("signin.elsewhere")} lead=${t("signin.elsewhere_lead")}>
-        <dl class="facts"><dt>${t("signin.asked")}</dt><dd>${moment(state.seen.asked)}</dd><dt>${t("signin.browser")}</dt><dd><bdi>${state.seen.device}</bdi></dd><dt>${t("signin.place")}</dt><dd>${state.seen.ip}</dd></dl>
+        <dl class="facts"><dt>${t("signin.asked")}</dt><dd>${moment(state.seen.asked)}</dd><dt>${t("signin.browser")}</dt><dd><bdi>${device(state.seen.device)}</bdi></dd><dt>${t("signin.place")}</dt><dd>${state.seen.ip}</dd></dl>
         ${state.code ? html`<p class="code" aria-live="assertive">${state.code.slice(0, 3)} ${state.code.slice(3)}</p>` : html`<${Button} kind="primary" busy=${state.busy} onClick=${show}>${t("signin.show_code")}</${Button}>`}
         <p class="hint"><strong>${t("signin.never")}</strong></p>
     </${Door}>`;
