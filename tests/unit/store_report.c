@@ -162,6 +162,23 @@ static void several_are_taken_at_once_and_what_nobody_asked_about_is_given_back_
     assert_int_equal(claim(w, "t3", 9 * US, &one), 0);
 }
 
+static void what_came_of_a_hand_is_written_down_and_the_next_taken_at_once(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store_report r[2];
+    struct arena        a;
+
+    say(w, "anna", REPORT_SPAM, US, NULL);
+    say(w, "ben", REPORT_SPAM, 2 * US, NULL);
+    arena_init(&a, 1 << 20);
+    assert_int_equal(store_report_turn(w->more, SPAN("t1"), NULL, 0, 9 * US, 1, &a, r, &w->e), 1);
+    const struct store_report_end learnt = {.id = r[0].id, .state = REPORT_LEARNT};
+    assert_int_equal(store_report_turn(w->more, SPAN("t1"), &learnt, 1, 9 * US, 2, &a, r, &w->e), 1);
+    assert_true(span_is(r[0].who, "ben"));
+    assert_int_equal(r[0].changed_us, 2 * US); /* that somebody looks at it changes nothing of it */
+    arena_fini(&a);
+}
+
 static void bad_words_are_refused(void **state)
 {
     struct world       *w = world_of(state);
@@ -358,6 +375,7 @@ int main(void)
         STORE(what_failed_waits_for_its_time),
         STORE(what_was_turned_while_it_was_on_its_way_does_not_end),
         STORE(several_are_taken_at_once_and_what_nobody_asked_about_is_given_back_as_it_was),
+        STORE(what_came_of_a_hand_is_written_down_and_the_next_taken_at_once),
         STORE(two_who_disagree_leave_it_undecided_and_what_was_learnt_is_taken_back),
         STORE(what_nobody_had_learnt_is_not_taken_back),
         STORE(who_gives_in_makes_it_decided_and_both_are_learnt),

@@ -327,6 +327,37 @@ static void every_cut_and_every_changed_byte_is_an_error(void **state)
     }
 }
 
+static void who_only_reads_messages_gets_them_one_behind_the_other(void **state)
+{
+    struct home *h = *state;
+    struct uuid  one, two;
+    struct stat  st;
+    struct buf   all;
+
+    open_vault(h, 0);
+    one = keep(h, HEAD, MAIL);
+    two = keep(h, HEAD, SPAN("another message"));
+    buf_init(&all, 4096);
+    OK(h, vault_read(h->vault, &one, &all, &h->e));
+    OK(h, vault_read(h->vault, &two, &all, &h->e));
+    assert_true(span_starts(buf_span(&all), MAIL) && span_ends(buf_span(&all), SPAN("another message")));
+    assert_int_equal(all.n, MAIL.n + SPAN("another message").n);
+
+    assert_int_equal(stat(object_path(h, &two), &st), 0);
+    for (off_t at = 0; at < st.st_size; at++) { /* but for the head's bytes, which it does not look at */
+        const bool is_head = at >= 240 && at < 240 + (off_t)HEAD.n;
+
+        flip(object_path(h, &two), at);
+        buf_clear(&all);
+        h->e = ERR_INIT;
+        if ((vault_read(h->vault, &two, &all, &h->e) == 0) != is_head)
+            fail_msg("byte %ld changed: %s", (long)at, h->e.text);
+        assert_true(is_head || h->e.code == ERR_CORRUPT || h->e.code == ERR_DENIED || h->e.code == ERR_LIMIT);
+        flip(object_path(h, &two), at);
+    }
+    buf_fini(&all);
+}
+
 static void a_message_that_the_caller_has_no_room_for_is_an_error(void **state)
 {
     struct home *h = *state;
@@ -601,6 +632,7 @@ int main(void)
         IN_A_HOME(an_object_under_another_name_does_not_open),
         IN_A_HOME(a_touched_head_is_seen_without_a_key_and_with_one),
         IN_A_HOME(every_cut_and_every_changed_byte_is_an_error),
+        IN_A_HOME(who_only_reads_messages_gets_them_one_behind_the_other),
         IN_A_HOME(a_message_that_the_caller_has_no_room_for_is_an_error),
         IN_A_HOME(what_is_deleted_is_gone_and_told),
         IN_A_HOME(the_folder_of_a_day_that_is_over_goes_with_its_last_object),
