@@ -5,7 +5,8 @@
 #include "store/row.h"
 
 #define BEHIND_MS 1000
-#define MANY 500 /* deliveries: as many are on most shelves */
+#define MANY 500   /* deliveries: as many are on most shelves */
+#define LOOKS 1000 /* at rows for such: more would cost as much as to ask every shelf */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
@@ -180,7 +181,7 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
     int64_t day = from_ms / DAY_MS, first = day_first_id(day), end = day_id_at((day + 1) * DAY_MS + BEHIND_MS);
 
     if (x->what->statuses != 0) {
-        query_put(q, "SELECT d.domain_id FROM delivery d INDEXED BY delivery_everybody WHERE ");
+        query_put(q, "SELECT d.domain_id, d.answer FROM delivery d INDEXED BY delivery_everybody WHERE ");
         query_put(q, x->what->directions != 0 ? "1" : "d.direction IN (0, 1, 2)");
         lite_ids(q, "d.id", day_id_at(from_ms), below < end ? below : end);
         buf_printf(&q->sql, " AND d.id - %lld >> %d IN (SELECT rowid FROM moments_%lld WHERE ", (long long)first,
@@ -190,7 +191,7 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
         return;
     }
     buf_printf(&q->sql,
-               "SELECT d.domain_id FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
+               "SELECT d.domain_id, d.answer FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
                " ON d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
                (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
     put_match(q, "moments", day, wanted);
@@ -207,13 +208,15 @@ static bool put_candidates(struct query *q, const struct search *x, int64_t from
         return false;
     put_candidates_of(q, x, from_ms, below < x->before_id ? below : x->before_id, wanted);
     query_put_filters(q, x, "d", "d", "d");
-    buf_printf(&q->sql, " LIMIT %d", MANY);
+    buf_printf(&q->sql, " LIMIT %d", LOOKS);
     return true;
 }
 
+/* What a delivery was last answered stands beside its domain. */
 struct candidates {
-    uint64_t shelves;
-    size_t   n;
+    const struct store_search *what;
+    uint64_t                   shelves;
+    size_t                     n, looks;
 };
 
 static int each_candidate(void *ctx, struct db_rows *r)
@@ -221,17 +224,20 @@ static int each_candidate(void *ctx, struct db_rows *r)
     struct candidates *c = ctx;
     struct uuid        domain = {{0}};
 
+    c->looks++;
+    if (!words_may_hold(db_text(r, 1), SEARCH_DELIVERY, c->what->words, c->what->nwords))
+        return 0;
     if (!db_is_null(r, 0))
         domain = col_uuid(r, 0);
     c->shelves |= UINT64_C(1) << words_shelf(db_is_null(r, 0) ? NULL : &domain);
     c->n++;
-    return 0;
+    return c->n == MANY;
 }
 
 /* What cannot be told here is left to the search itself, on every shelf: FTS5 refuses a word that it takes for two. */
 uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    struct candidates found = {0};
+    struct candidates found = {.what = x->what};
     struct err        ignored = ERR_INIT;
     struct query      q;
     bool              known = false;
@@ -242,5 +248,5 @@ uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to
         db_forget(x->s->log, q.sql.p);
     }
     query_fini(&q);
-    return known && found.n < MANY ? found.shelves : WORDS_ALL_SHELVES;
+    return known && found.n < MANY && found.looks < LOOKS ? found.shelves : WORDS_ALL_SHELVES;
 }

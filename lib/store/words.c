@@ -14,6 +14,7 @@
 #define PREFIX_MIN 3       /* characters from which the last word may be the beginning of one */
 #define POSITION_MAX 16000 /* tsvector's is 16383 */
 #define SHELVED_MAX 5      /* texts of one row */
+#define MOMENT_ASKED 4     /* words of a search that moments are asked for */
 #define SHELVED_BYTES (64u << 10)
 
 /* The fields in the order of enum search_field: their column on SQLite, and what their words begin with on PostgreSQL. */
@@ -488,8 +489,36 @@ void words_put_moment(struct buf *b, struct span text)
         buf_printf(b, "x%.*s ", (int)w.n, w.text);
 }
 
+/* Words to ask the moments for: of many the longest, which few mails have. Each costs the list of all that have it, and all but the
+ * first few take hardly anything away. */
+struct moment_words {
+    struct word words[MOMENT_ASKED];
+    bool        begins[MOMENT_ASKED];
+    size_t      n;
+};
+
+static size_t shortest(const struct moment_words *all)
+{
+    size_t at = 0;
+
+    for (size_t i = 1; i < all->n; i++)
+        at = all->words[i].n < all->words[at].n ? i : at;
+    return at;
+}
+
+static void add_moment_word(struct moment_words *all, const struct word *w, bool begins)
+{
+    bool   full = all->n == MOMENT_ASKED;
+    size_t at = full ? shortest(all) : all->n++;
+
+    if (full && all->words[at].n >= w->n)
+        return;
+    all->words[at] = *w;
+    all->begins[at] = begins;
+}
+
 /* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
-static void put_moment_words(struct buf *b, const struct store_words *one)
+static void add_moment_words(struct moment_words *all, const struct store_words *one)
 {
     struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
     struct word w, next;
@@ -499,7 +528,7 @@ static void put_moment_words(struct buf *b, const struct store_words *one)
     for (int i = 0; more; i++) {
         more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
         if (more || i == 0 || !is_of_address(fields[one->field].letters[0]))
-            buf_printf(b, "%s\"x%.*s\"%s", b->n > 0 ? " AND " : "", (int)w.n, w.text, more ? "" : " *");
+            add_moment_word(all, &w, !more);
         if (more)
             w = next;
     }
@@ -507,10 +536,47 @@ static void put_moment_words(struct buf *b, const struct store_words *one)
 
 bool words_query_moments(struct buf *b, const struct store_words *words, size_t n)
 {
+    struct moment_words all;
+
+    all.n = 0;
     for (size_t i = 0; i < n; i++)
         if (asks(&words[i], false, false))
-            put_moment_words(b, &words[i]);
-    return b->n > 0;
+            add_moment_words(&all, &words[i]);
+    for (size_t i = 0; i < all.n; i++)
+        buf_printf(b, "%s\"x%.*s\"%s", i > 0 ? " AND " : "", (int)all.words[i].n, all.words[i].text,
+                   all.begins[i] ? " *" : "");
+    return all.n > 0;
+}
+
+static bool is_ascii(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* Is the text, of ASCII alone, without one of the words? One with an accent may be there without it. */
+static bool lacks(struct span text, struct span wanted)
+{
+    struct word w;
+    size_t      at = 0;
+
+    wanted = span_head(wanted, utf8_clip(wanted, WORDS_ASKED_MAX));
+    for (int i = 0; i < WORDS_ASKED && next_word(wanted, &at, &w); i++)
+        if (is_ascii(span_make(w.text, w.n)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
+            return true;
+    return false;
+}
+
+bool words_may_hold(struct span text, enum search_field field, const struct store_words *words, size_t n)
+{
+    if (!is_ascii(text))
+        return true;
+    for (size_t i = 0; i < n; i++)
+        if (words[i].field == field && !words[i].without && words_any(words[i].text) && lacks(text, words[i].text))
+            return false;
+    return true;
 }
 
 static void put_scope_query(struct buf *b, const struct words_where *at)

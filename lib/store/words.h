@@ -48,9 +48,12 @@ bool words_any(struct span text);
 /* Which of the two sets a field's words are in. */
 bool words_in_answers(enum search_field f);
 /* Words of a text as a moment has them (moment.h), and what to ask for those that have all that the filters want of messages; false
- * where that is nothing. It finds too much: not where the words stand, nor whose they are. */
+ * where that is nothing. It finds too much: not where the words stand, nor whose they are; and of many words it asks for a few. */
 void words_put_moment(struct buf *b, struct span text);
 bool words_query_moments(struct buf *b, const struct store_words *words, size_t n);
+
+/* Does the text hold what the filters want of `field`? It says yes too often: to words within words, and to all beyond ASCII. */
+bool words_may_hold(struct span text, enum search_field field, const struct store_words *words, size_t n);
 
 /* The shelf of a domain, or of none (NULL): always the same, since it is written beside the rows. */
 int words_shelf(const struct uuid *domain);

@@ -308,7 +308,7 @@ static void fill_all(struct store *s, const struct job *job)
 /* ---- Searching ---------------------------------------------------------------------------------------------------- */
 
 static int64_t              days_filled;
-static struct store_words   words[2];
+static struct store_words   words[STORE_WORDS_MAX];
 static struct store_without left_out[2];
 static char                 text[128];
 
@@ -388,6 +388,18 @@ static void delivery_subject(struct store_search *q)
 {
     subject_word(q);
     one_word(q, SEARCH_DELIVERY, SPAN("mailbox full"), false);
+}
+static void outbound_from(struct store_search *q)
+{
+    from_domain(q);
+    one_word(q, SEARCH_OUTBOUND, SPAN("greylisted"), false);
+}
+static void twelve_words(struct store_search *q)
+{
+    static char each[STORE_WORDS_MAX][32];
+
+    for (size_t i = 0; i < COUNT(each); i++)
+        one_word(q, SEARCH_SUBJECT, span_make(each[i], put_word(each[i], word_number())), false);
 }
 static void delivery_without(struct store_search *q)
 {
@@ -491,6 +503,8 @@ static const struct search_case {
     {"delivery: mailbox full", delivery},
     {"subject, and delivery", delivery_subject},
     {"subject, without delivery", delivery_without},
+    {"from, and outbound", outbound_from},
+    {"twelve words", twelve_words},
     {"a status", status},
     {"a rare status", status_rare},
     {"two statuses", status_two},

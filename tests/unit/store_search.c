@@ -465,6 +465,55 @@ static void everybody_s_mail_is_found_on_whichever_shelf_it_is(void **state)
     }
 }
 
+static size_t everybody_counts(struct world *w, const struct store_words *asked, size_t n)
+{
+    return count(w, &(struct store_search){.words = asked, .nwords = n});
+}
+
+/* Among rows whose subjects are alike the answer decides; and of many words each counts, also one that is short. */
+static void everybody_s_mail_is_found_by_its_answers_and_by_many_words(void **state)
+{
+    static const char *const responses[] = {"452 4.2.2 Mailbox FULL", "552 Bo\xC3\xAEte pleine", "250 Ok", NULL};
+    static const struct {
+        const char *holds, *text;
+        size_t      sqlite, pgsql;
+    } cases[] = {
+        {"a phrase in another case", "mailbox full", 1, 1}, {"how its last word begins", "mailbox ful", 1, 1},
+        {"not the end of a word", "box full", 0, 0},        {"not in another order", "full mailbox", 0, 0},
+        {"beyond ASCII", "bo\xC3\xAEte pleine", 1, 1},      {"an accent less", "boite pleine", 1, 0},
+        {"an accent more", "m\xC3\xA0ilbox full", 1, 0},    {"what no answer has", "greylisted", 0, 0},
+    };
+    struct world            *w = world_of(state);
+    struct store            *s = w->more;
+    struct store_words       asked[STORE_WORDS_MAX] = {{SEARCH_SUBJECT, SPAN("invoice"), false}};
+    static const char *const many[] = {"partner", "billing", "invoice", "example", "4711", "in", "your", "inv"};
+
+    for (size_t i = 0; i < COUNT(responses); i++) {
+        struct letter      l;
+        struct store_event v = {.n = 1, .at_us = 1, .has_attempt = true, .code = 250};
+
+        a_letter(&l);
+        l.m.uid = uid_at(20000 * DAY_MS + (int64_t)i * 5000);
+        l.m.ndeliveries = 1;
+        l.to[0].domain = uuid7_make();
+        put(w, &l);
+        v.uid = l.m.uid;
+        v.response = span_of(responses[i] != NULL ? responses[i] : "");
+        if (responses[i] != NULL)
+            OK(w, store_events_put(w->more, &(struct store_events){.events = &v, .nevents = 1}, NULL, &w->e));
+    }
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        asked[1] = (struct store_words){SEARCH_DELIVERY, span_of(cases[i].text), false};
+        CHECK(cases[i].holds,
+              everybody_counts(w, asked, 2) == (db_kind(s->log) == DB_SQLITE ? cases[i].sqlite : cases[i].pgsql));
+    }
+    for (size_t i = 0; i < COUNT(many); i++)
+        asked[i] = (struct store_words){SEARCH_ANY, span_of(many[i]), false};
+    assert_int_equal(everybody_counts(w, asked, COUNT(many)), 0); /* "in" is no word there */
+    asked[5].text = SPAN("inv");
+    assert_int_equal(everybody_counts(w, asked, COUNT(many)), COUNT(responses));
+}
+
 /* ---- Pages -------------------------------------------------------------------------------------------------------- */
 
 static void pages_are_in_order_and_whole(void **state)
@@ -707,6 +756,7 @@ int main(void)
         STORE(nobody_finds_what_is_not_for_them),
         STORE(a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not),
         STORE(everybody_s_mail_is_found_on_whichever_shelf_it_is),
+        STORE(everybody_s_mail_is_found_by_its_answers_and_by_many_words),
         STORE(every_filter_narrows_in_every_scope),
         STORE(what_is_left_out_is_not_there_and_all_else_is),
         STORE(pages_are_in_order_and_whole),
