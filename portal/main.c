@@ -13,6 +13,7 @@
 #include "sender.h"
 #include "links.h"
 #include "live.h"
+#include "programs.h"
 #include "siteverify.h"
 #include "mail/leaf.h"
 #include "net/scanner.h"
@@ -81,6 +82,8 @@ static int read_networks(struct portal *p, struct err *e)
 {
     const struct settings *s = p->settings;
 
+    if (s->portal.rulesd_nodes.n > PROGRAM_NODES_MAX)
+        return err_set(e, ERR_INVALID, "[portal] rulesd_nodes: at most %d", PROGRAM_NODES_MAX);
     return read_blocks(&s->portal.trusted_proxies, "trusted_proxies", p->proxies, &p->nproxies, e) < 0 ||
                    read_blocks(&s->portal.metrics_from, "metrics_from", p->metrics_from, &p->nmetrics_from, e) < 0
                ? -1

@@ -132,36 +132,42 @@ static int put_outbox(struct call *c, struct buf *b, struct err *e)
 
 /* ---- from the machine and the other programs ---- */
 
-static void put_load(struct buf *b)
+/* Of this machine; where there are several nodes, of the busiest. */
+static void put_load(struct buf *b, const struct rulesd_figures *f)
 {
+    bool   of_node = f->nodes > 1 && f->has_load;
     double load[3];
-    long   cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    long   cpus = of_node ? (long)f->processors : sysconf(_SC_NPROCESSORS_ONLN);
 
-    if (getloadavg(load, 3) != 3 || cpus < 1) {
+    if ((!of_node && getloadavg(load, 3) != 3) || cpus < 1) {
         json_add_null(b, "load");
         return;
     }
+    if (of_node)
+        memcpy(load, f->load, sizeof load);
     json_open(b, "load", '{');
     json_add_f64(b, "one", load[0]);
     json_add_f64(b, "five", load[1]);
     json_add_f64(b, "fifteen", load[2]);
     json_add_i64(b, "processors", cpus);
+    json_add_str(b, "at", of_node ? f->load_at : NULL);
     json_close(b, '}');
 }
 
-static void put_scanner(struct buf *b, const struct settings *s, const struct program *rulesd,
-                        const struct rulesd_figures *f)
+/* Each node has the scanners that the settings name. */
+static void put_scanner(struct buf *b, const struct settings *s, const struct rulesd_figures *f)
 {
     json_open(b, "scanner", '{');
-    json_add_i64(b, "configured", (int64_t)s->rulesd.scanner.n);
-    json_add_bool(b, "known", f->has_scanner);
-    if (f->has_scanner) {
-        json_add_time(b, "since", rulesd->since_us);
+    json_add_i64(b, "configured", (int64_t)(s->rulesd.scanner.n * (f->scanners > 0 ? f->scanners : 1)));
+    json_add_bool(b, "known", f->scanners > 0);
+    if (f->scanners > 0) {
+        json_add_time(b, "since", f->since_us);
         json_add_i64(b, "asked", (int64_t)f->asked);
         json_add_i64(b, "failed", (int64_t)f->failed);
         json_add_i64(b, "timeouts", (int64_t)f->timeouts);
         json_add_i64(b, "well", (int64_t)f->well);
-        json_add_f64(b, "mean_ms", f->answered > 0 ? f->seconds * 1000 / f->answered : (double)NAN);
+        json_add_f64(b, "mean_ms", f->mean_ms);
+        json_add_str(b, "slowest", f->slowest_at);
     }
     json_close(b, '}');
 }
@@ -184,6 +190,7 @@ static int put_disk(struct call *c, struct buf *b, const struct rulesd_figures *
     json_add_i64(b, "room", f->room > 0 && f->room < 1e18 ? (int64_t)f->room : 0);
     json_add_i64(b, "per_day", (int64_t)per_day);
     json_add_f64(b, "days", per_day >= 1 ? floor((f->room > 0 ? f->room : 0) / per_day) : (double)NAN);
+    json_add_str(b, "at", f->room_at);
     json_close(b, '}');
     return 0;
 }
@@ -199,12 +206,12 @@ static void put_program(struct buf *b, const struct program *p)
     json_close(b, '}');
 }
 
-static void put_programs(struct call *c, struct buf *b, const struct program others[PROGRAMS_ASKED])
+static void put_programs(struct call *c, struct buf *b, const struct program *others, size_t n)
 {
     const struct program own = {.name = "postern-portal", .state = PROGRAM_RUNS, .since_us = c->portal->started_us};
 
     json_open(b, "programs", '[');
-    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
+    for (size_t i = 0; i < n; i++)
         put_program(b, &others[i]);
     put_program(b, &own);
     json_close(b, ']');
@@ -224,23 +231,22 @@ static int get_overview(struct call *c, struct err *e)
 {
     const struct settings *s = c->portal->settings;
     struct buf            *b = call_reply(c, 200);
-    struct program         others[PROGRAMS_ASKED];
+    struct program         others[PROGRAMS_MAX];
+    size_t                 n = programs_ask(s, others);
     struct rulesd_figures  figures;
     int                    rc;
 
-    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
-        program_ask(s, (enum program_asked)i, &others[i]);
-    rulesd_figures_read(buf_span(&others[ASKED_RULESD].told), &figures);
+    rulesd_figures_read(others, n, &figures);
     json_open(b, NULL, '{');
     json_add_time(b, "now", c->now_us);
     rc = put_stored(c, b, e);
     if (rc == 0)
         rc = put_disk(c, b, &figures, e);
-    put_scanner(b, s, &others[ASKED_RULESD], &figures);
-    put_load(b);
-    put_programs(c, b, others);
+    put_scanner(b, s, &figures);
+    put_load(b, &figures);
+    put_programs(c, b, others, n);
     json_close(b, '}');
-    for (size_t i = 0; i < PROGRAMS_ASKED; i++)
+    for (size_t i = 0; i < n; i++)
         program_fini(&others[i]);
     return rc;
 }

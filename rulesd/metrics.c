@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/err.h"
@@ -393,6 +394,24 @@ static size_t copies_numbers(struct copies *c, struct number *to)
     return COUNT(all);
 }
 
+/* For who looks at several nodes at once (docs/portal.md). */
+static size_t machine_numbers(struct number *to)
+{
+    double load[3];
+    long   processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (getloadavg(load, 3) != 3 || processors < 1)
+        return 0;
+    const struct number all[] = {
+        {"machine_load1", "gauge", "Load of this machine, over a minute.", load[0]},
+        {"machine_load5", "gauge", "Over five minutes.", load[1]},
+        {"machine_load15", "gauge", "Over fifteen minutes.", load[2]},
+        {"machine_processors", "gauge", "Its processors.", (double)processors},
+    };
+    memcpy(to, all, sizeof all);
+    return COUNT(all);
+}
+
 static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS_MAX])
 {
     size_t n = loop_numbers(v, to);
@@ -405,6 +424,7 @@ static size_t all_numbers(const struct metrics_view *v, struct number to[NUMBERS
     n += custody_numbers(v->custody, to + n);
     n += copies_numbers(v->copies, to + n);
     n += follower_numbers(v->follower, to + n);
+    n += machine_numbers(to + n);
     return n + other_numbers(v, to + n);
 }
 

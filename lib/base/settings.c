@@ -152,6 +152,10 @@ const struct conf_row conf_rows[] = {
      "Proxies whose X-Forwarded-For is believed."},
     {"portal", "metrics_from", CONF_LIST, AT(portal.metrics_from), "127.0.0.1, ::1", 0, 0, NULL,
      "Who may ask the portal for /metrics (addresses and networks, several); empty: nobody."},
+    {"portal", "rulesd_nodes", CONF_LIST, AT(portal.rulesd_nodes), "", 0, 0, NULL,
+     "Where postern-rulesd answers on each node (ADDRESS:PORT or unix:/PATH, several), for the overview; empty: here, "
+     "at "
+     "[rulesd] listen_http."},
 
     {"log", "target", CONF_ENUM, AT(log.target), "stderr", 0, 0, "stderr syslog", "Where the programs log to."},
     {"log", "level", CONF_ENUM, AT(log.level), "info", 0, 0, "debug info warning error",

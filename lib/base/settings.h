@@ -64,7 +64,7 @@ struct settings {
     struct {
         const char      *listen, *public_url, *sso_url, *name, *web, *modules;
         const char      *challenge_site_key, *challenge_secret, *challenge_verify, *challenge_script;
-        struct conf_list trusted_proxies, metrics_from;
+        struct conf_list trusted_proxies, metrics_from, rulesd_nodes;
     } portal;
     struct {
         int     target, level; /* enum log_target, enum log_level */

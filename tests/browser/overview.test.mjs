@@ -29,6 +29,32 @@ test("the operator lands on the service: figures, queue, what waits, programs", 
     await page.done();
 });
 
+test("of several nodes the page names the slowest, the busiest and the one that is silent", async () => {
+    const page = await browser.person(ROOT), [here, there] = ["10.0.0.1:11344", "10.0.0.2:11344"];
+
+    await page.route("**/api/v1/overview?*", async (route) => {
+        const response = await route.fetch({ headers: { ...route.request().headers(), "accept-encoding": "identity" } }), o = await response.json(), rulesd = o.programs.find((p) => p.name === "postern-rulesd");
+        o.programs = [{ ...rulesd, at: here }, { ...rulesd, at: there, state: "silent", since: null }, ...o.programs.filter((p) => p !== rulesd)];
+        await route.fulfill({ response, json: { ...o, scanner: { ...o.scanner, slowest: here }, load: { ...o.load, at: here }, disk: { ...o.disk, at: here } } });
+    });
+    for (const [width, colorScheme] of views) {
+        await page.setViewportSize({ width, height: 900 });
+        await page.emulateMedia({ colorScheme });
+        await page.at("/");
+        await page.getByText(`Without ${there}: no answer.`).waitFor();
+        await settled(page);
+        assert.match(await card(page, "Scanner").innerText(), /slowest node: 10\.0\.0\.1:11344/);
+        assert.match(await card(page, "Load").innerText(), /busiest node: 10\.0\.0\.1:11344/);
+        assert.match(await card(page, "Space for held mail").innerText(), /least of it: 10\.0\.0\.1:11344/);
+        assert.match(await card(page, "Programs").innerText(), /postern-rulesd\s+Runs\s+10\.0\.0\.1:11344[^]*postern-rulesd\s+No answer\s+Nobody answers at 10\.0\.0\.2:11344/);
+        assert.equal(await overhang(page), 0, `${width}`);
+        assert.deepEqual(await barriers(page), [], `${width} ${colorScheme}`);
+        if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/nodes-${width}-${colorScheme}.png` });
+    }
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
 test("a test mail is sent from there, and the server's answer stands beneath it", async () => {
     const page = await browser.person(ROOT), before = house.sink.messages.length;
 

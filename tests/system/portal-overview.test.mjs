@@ -140,12 +140,34 @@ test("what the server refuses is shown in its words, and what is no address is n
     assert.equal((await root.get("/overview/test-mails/01a00000-0000-7000-8000-000000000000")).status, 404);
 });
 
+test("of several nodes what they count adds up, the worst of the rest counts, and one that is down is named", async () => {
+    const second = await startRulesd({ config: { rulesd: { mta_from: "127.0.0.0/8", scanner: site.settings.rulesd.scanner, scanner_down: "accept" } } });
+    const at = [site, second].map((s) => `127.0.0.1:${s.http}`), told = async (s, name) => Number(new RegExp(`^postern_rulesd_${name} (.+)$`, "m").exec(await (await fetch(`http://127.0.0.1:${s.http}/metrics`)).text())[1]);
+    try {
+        await second.must("domain", "add", "ours.example");
+        await http(second.http, { headers: { From: "<w@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9" }, body: "Subject: hello\r\n\r\nHello.\r\n" });
+        await site.stopPortal();
+        await startPortal(site, { port: site.port, settings: { rulesd_nodes: at } });
+        const [here, there] = await Promise.all([site, second].map((s) => told(s, "scanner_asked_total"))), mean = (s) => Promise.all([told(s, "scanner_seconds_total"), told(s, "scanner_answered_total")]).then(([a, b]) => b > 0 ? a * 1000 / b : 0);
+        assert.ok(there >= 1);
+        let o = await look(), means = await Promise.all([site, second].map(mean)), slowest = means[0] >= means[1] ? 0 : 1;
+        assert.deepEqual(o.programs.map((p) => [p.name, p.at, p.state]).slice(0, 2), at.map((a) => ["postern-rulesd", a, "runs"]));
+        assert.deepEqual([o.scanner.asked, o.scanner.configured, o.scanner.well, o.scanner.slowest], [here + there, 2, 2, at[slowest]]);
+        assert.ok(Math.abs(o.scanner.mean_ms - means[slowest]) < 0.01, `${o.scanner.mean_ms} of ${means}`);
+        assert.ok(at.includes(o.load.at) && o.load.processors >= 1 && at.includes(o.disk.at) && o.disk.room > 0);
+        await second.stop();
+        o = await look();
+        assert.deepEqual(o.programs.map((p) => [p.at, p.state]).slice(0, 2), [[at[0], "runs"], [at[1], "silent"]]);
+        assert.deepEqual([o.scanner.asked, o.scanner.configured, o.scanner.slowest, o.load.at, o.disk.at], [here, 1, here > 0 ? at[0] : null, at[0], at[0]]);
+    } finally { await second.stop(); }
+});
+
 test("a program that does not answer is said to be silent, and what only it knows is unknown", async () => {
     await site.stopPortal();
     const trainer = await freePort(), stand_in = createServer((request, response) => response.end("postern_trainer_start_time_seconds 1700000000\npostern_trainer_database_up 0\n"));
     await new Promise((done) => stand_in.listen(trainer, "127.0.0.1", done));
     site.configure({ rulesd: { listen_http: `127.0.0.1:${await freePort()}` }, trainer: { listen_http: `127.0.0.1:${trainer}` } });
-    await startPortal(site, { port: site.port });
+    await startPortal(site, { port: site.port, settings: { rulesd_nodes: [] } });
     const o = await look();
     stand_in.close();
     assert.deepEqual([program(o, "postern-trainer").state, program(o, "postern-trainer").since], ["ails", "2023-11-14T22:13:20.000000Z"], "it answers, and its database is away");

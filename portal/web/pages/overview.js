@@ -23,6 +23,9 @@ function useFresh(path) {
 const Figure = ({ name, unknown, warn, children, below }) => html`<section class="figure ${warn ? "warned" : ""}" aria-label=${name}><h2>${name}</h2>
     <p class="big">${unknown ? html`<span class="quiet">${t("over.unknown")}</span>` : children}</p>${(unknown || below) && html`<p class="quiet">${unknown || below}</p>`}</section>`;
 
+// Of several nodes: which one a figure is of, and which have not answered.
+const nodes = (o) => o.programs.filter((p) => p.name === "postern-rulesd");
+const without = (o) => { const gone = nodes(o).filter((p) => p.state === "silent"), all = nodes(o).length; return gone.length > 0 && all > 1 ? t("over.without", { at: gone.map((p) => p.at).join(", ") }) : null; };
 const silent = (o) => { const p = o.programs.find((x) => x.name === "postern-rulesd"); return p.at ? t("over.silent", { name: p.name, at: p.at }) : t("over.not_told", { name: p.name, setting: p.setting }); };
 
 function Scanner({ o }) {
@@ -30,16 +33,16 @@ function Scanner({ o }) {
 
     if (s.configured === 0) return html`<${Figure} name=${t("over.scanner")} below=${t("over.scanner_none_text")}>${t("over.scanner_none")}</${Figure}>`;
     if (!s.known) return html`<${Figure} name=${t("over.scanner")} unknown=${silent(o)} />`;
-    return html`<${Figure} name=${t("over.scanner")} warn=${s.well < s.configured} below=${html`${s.failed > 0 ? t("over.failed", { n: s.failed, all: number(s.asked) }) : t("over.failed_none", { n: s.asked })} ${s.since && t("over.since", { date: moment(s.since) })}${s.well < s.configured ? ` ${t("over.down", { n: s.configured - s.well })}` : ""}`}>
+    return html`<${Figure} name=${t("over.scanner")} warn=${s.well < s.configured || without(o)} below=${html`${s.failed > 0 ? t("over.failed", { n: s.failed, all: number(s.asked) }) : t("over.failed_none", { n: s.asked })} ${s.since && t("over.since", { date: moment(s.since) })}${s.slowest && s.mean_ms !== null ? ` ${t("over.slowest", { at: s.slowest })}` : ""}${without(o) ? ` ${without(o)}` : ""}${s.well < s.configured ? ` ${t("over.down", { n: s.configured - s.well })}` : ""}`}>
         ${s.mean_ms === null ? html`<span class="quiet">${t("over.unasked")}</span>` : t("over.ms", { n: Math.max(1, Math.round(s.mean_ms)) })}</${Figure}>`;
 }
 
 const Disk = ({ o }) => !o.disk ? html`<${Figure} name=${t("over.disk")} unknown=${o.programs.some((p) => p.name === "postern-rulesd" && p.state !== "silent" && p.state !== "unknown") ? t("over.disk_not_told") : silent(o)} />`
-    : html`<${Figure} name=${t("over.disk")} warn=${o.disk.days !== null && o.disk.days < 14} below=${`${t("over.room", { size: size(o.disk.room) })}${o.disk.days === null ? "" : ` ${t("over.pace", { size: size(o.disk.per_day) })}`}`}>${o.disk.days === null ? t("over.no_pace") : o.disk.days > 365 ? t("over.year") : t("over.days", { n: o.disk.days })}</${Figure}>`;
+    : html`<${Figure} name=${t("over.disk")} warn=${o.disk.days !== null && o.disk.days < 14} below=${`${t("over.room", { size: size(o.disk.room) })}${o.disk.days === null ? "" : ` ${t("over.pace", { size: size(o.disk.per_day) })}`}${o.disk.at ? ` ${t("over.least", { at: o.disk.at })}` : ""}`}>${o.disk.days === null ? t("over.no_pace") : o.disk.days > 365 ? t("over.year") : t("over.days", { n: o.disk.days })}</${Figure}>`;
 
 const load = (n) => number(n, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
 const Load = ({ o }) => !o.load ? html`<${Figure} name=${t("over.load")} unknown=${t("over.load_unknown")} />`
-    : html`<${Figure} name=${t("over.load")} warn=${o.load.five > 2 * o.load.processors} below=${`${t("over.load_more", { five: load(o.load.five), fifteen: load(o.load.fifteen) })} ${t("over.processors", { n: o.load.processors })}`}>${load(o.load.one)}</${Figure}>`;
+    : html`<${Figure} name=${t("over.load")} warn=${o.load.five > 2 * o.load.processors} below=${`${t("over.load_more", { five: load(o.load.five), fifteen: load(o.load.fifteen) })} ${o.load.at ? t("over.processors_at", { n: o.load.processors, at: o.load.at }) : t("over.processors", { n: o.load.processors })}`}>${load(o.load.one)}</${Figure}>`;
 
 const ages = ["hour", "day", "days", "older"];
 function Queue({ q, to }) {
@@ -58,9 +61,9 @@ const Waits = ({ o, to }) => html`<section class="card waits"><h2>${t("over.wait
     ${o.reports && html`<${Wait} what="reports" w=${o.reports} />`}${o.outbox && html`<${Wait} what="outbox" w=${{ n: o.outbox.waiting, oldest: o.outbox.oldest }} /><${Wait} what="outbox_failed" w=${{ n: o.outbox.failed }} bad />`}</ul></section>`;
 
 const marks = { runs: "delivered", ails: "rejected", silent: "rejected", unknown: "queued" };
-const Programs = ({ o }) => html`<section class="card"><h2>${t("over.programs")}</h2><ul class="programs">${o.programs.map((p) => html`<li key=${p.name}><strong>${p.name}</strong>
+const Programs = ({ o }) => html`<section class="card"><h2>${t("over.programs")}</h2><ul class="programs">${o.programs.map((p) => html`<li key=${`${p.name} ${p.at}`}><strong>${p.name}</strong>
     <span class="chip chip-${p.state === "unknown" ? "none" : marks[p.state]}"><${Icon} name=${marks[p.state]} />${t(`program.${p.state}`)}</span>
-    <span class="quiet">${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
+    <span class="quiet">${p.name === "postern-rulesd" && nodes(o).length > 1 && p.state !== "silent" && html`<bdi>${p.at}</bdi> `}${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
 
 // A test mail and what becomes of it: first what the mail server says to it, then its delivery.
 function TestMail({ me }) {
