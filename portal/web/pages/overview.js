@@ -63,7 +63,7 @@ const Waits = ({ o, to }) => html`<section class="card waits"><h2>${t("over.wait
 const marks = { runs: "delivered", ails: "rejected", silent: "rejected", unknown: "queued" };
 const Programs = ({ o }) => html`<section class="card"><h2>${t("over.programs")}</h2><ul class="programs">${o.programs.map((p) => html`<li key=${`${p.name} ${p.at}`}><strong>${p.name}</strong>
     <span class="chip chip-${p.state === "unknown" ? "none" : marks[p.state]}"><${Icon} name=${marks[p.state]} />${t(`program.${p.state}`)}</span>
-    <span class="quiet">${p.name === "postern-rulesd" && nodes(o).length > 1 && p.state !== "silent" && html`<bdi>${p.at}</bdi> `}${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
+    <span class="quiet">${p.name === "postern-rulesd" && nodes(o).length > 1 && p.state !== "silent" && html`<bdi>${p.at}</bdi> · `}${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
 
 // A test mail and what becomes of it: first what the mail server says to it, then its delivery.
 function TestMail({ me }) {
