@@ -15,7 +15,11 @@ static const char begin_sql[] =
     "INSERT INTO digest_run (id, subscription_id, since_us, until_us, state, quiet, recipient, total, next_us,"
     " created_us, changed_us) VALUES ($1, $2, $3, $4, 'waiting', $5, $6, $7, $8, $8, $8) ON CONFLICT DO NOTHING";
 static const char item_sql[] = "INSERT INTO digest_item (subscription_id, uid, n, run_id, place)"
-                               " VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+                               " SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT 1 FROM digest_run WHERE id = $4)"
+                               " ON CONFLICT DO NOTHING";
+static const char whole_sql[] = "SELECT id FROM digest_run r WHERE id >= $1 AND id <= $2 AND total ="
+                                " (SELECT COUNT(*) FROM digest_item WHERE run_id = r.id)";
+static const char not_begun_sql[] = "DELETE FROM digest_run WHERE id = $1";
 #define DUE "state = 'waiting' AND next_us <= $1 AND lease_until_us <= $1"
 static const char claim_sql[] = "UPDATE digest_run SET lease_until_us = $2, lease_by = $3, attempts = attempts + 1"
                                 " WHERE id IN (SELECT id FROM digest_run WHERE " DUE " ORDER BY next_us, id LIMIT $4)"
@@ -143,65 +147,107 @@ int store_run_item_at(struct store *s, struct uuid id, int64_t place, struct sto
 
 /* ---- begun ---- */
 
-/* 1 all are there, 0 somebody has listed one of them, -1. */
-static int put_items(struct store *s, const struct uuid *run, const struct uuid *subscription,
-                     const struct store_run_item *items, size_t n, struct err *e)
+/* All runs are written, then all items of those that were, without waiting for each answer, which is what most of the time went into; then
+ * it is asked which are whole. What is not is taken out again, in the same transaction. */
+
+static int put_runs(struct store *s, struct store_run_plan *plans, size_t n, int64_t now_us, struct err *e)
 {
+    if (db_batch_begin(s->log, begin_sql, e) < 0)
+        return -1;
     for (size_t i = 0; i < n; i++) {
-        struct day_uid      uid = day_uid_text(&items[i].key.uid);
-        const struct db_val vals[] = {dbv_uuid(subscription), dbv_str(uid.text), dbv_i64(items[i].key.n), dbv_uuid(run),
-                                      dbv_i64(items[i].place)};
-        int64_t             changed = 0;
+        struct store_run *r = &plans[i].run;
 
-        if (db_run(s->log, item_sql, vals, COUNT(vals), &changed, e) < 0)
+        r->id = uuid7_make();
+        r->total = (int64_t)plans[i].nitems;
+        const struct db_val vals[] = {
+            dbv_uuid(&r->id),   dbv_uuid(&r->subscription), dbv_i64(r->since_us), dbv_i64(r->until_us),
+            dbv_bool(r->quiet), dbv_text(r->recipient),     dbv_i64(r->total),    dbv_i64(now_us)};
+        if (db_batch_add(s->log, vals, COUNT(vals), e) < 0)
             return -1;
-        if (changed != 1)
-            return 0;
     }
-    return 1;
+    return db_batch_end(s->log, e);
 }
 
-#define BEGUN "postern_digest_begun" /* a savepoint: one that cannot be begun leaves the others */
-
-static int begin(struct store *s, struct store_run_plan *p, int64_t now_us, struct err *e)
+static int put_items(struct store *s, const struct store_run_plan *p, struct err *e)
 {
-    const struct store_run *r = &p->run;
-    const struct db_val     vals[] = {
-            dbv_uuid(&r->id),   dbv_uuid(&r->subscription), dbv_i64(r->since_us),        dbv_i64(r->until_us),
-            dbv_bool(r->quiet), dbv_text(r->recipient),     dbv_i64((int64_t)p->nitems), dbv_i64(now_us)};
-    int64_t changed = 0;
+    for (size_t i = 0; i < p->nitems; i++) {
+        struct day_uid      uid = day_uid_text(&p->items[i].key.uid);
+        const struct db_val vals[] = {dbv_uuid(&p->run.subscription), dbv_str(uid.text), dbv_i64(p->items[i].key.n),
+                                      dbv_uuid(&p->run.id), dbv_i64(p->items[i].place)};
 
-    if (db_run(s->log, begin_sql, vals, COUNT(vals), &changed, e) < 0)
-        return -1;
-    return changed == 1 ? put_items(s, &r->id, &r->subscription, p->items, p->nitems, e) : 0;
+        if (db_batch_add(s->log, vals, COUNT(vals), e) < 0)
+            return -1;
+    }
+    return 0;
 }
 
-static int begin_one(struct store *s, struct store_run_plan *p, int64_t now_us, struct err *e)
+static int put_all_items(struct store *s, const struct store_run_plan *plans, size_t n, struct err *e)
 {
-    int rc;
+    if (db_batch_begin(s->log, item_sql, e) < 0)
+        return -1;
+    for (size_t i = 0; i < n; i++)
+        if (put_items(s, &plans[i], e) < 0)
+            return -1;
+    return db_batch_end(s->log, e);
+}
 
-    p->run.id = uuid7_make();
-    p->run.total = (int64_t)p->nitems;
-    p->begun = false;
-    if (p->nitems > RUN_ITEMS_MAX)
-        return err_set(e, ERR_LIMIT, "a digest lists at most %d messages", RUN_ITEMS_MAX);
-    if (db_run(s->log, "SAVEPOINT " BEGUN, NULL, 0, NULL, e) < 0 || (rc = begin(s, p, now_us, e)) < 0)
+struct plans {
+    struct store_run_plan *list;
+    size_t                 n;
+};
+
+static int each_whole(void *arg, struct db_rows *r)
+{
+    const struct plans *p = arg;
+    struct uuid         id = col_uuid(r, 0);
+
+    for (size_t i = 0; i < p->n; i++)
+        if (uuid_eq(&p->list[i].run.id, &id))
+            p->list[i].begun = true;
+    return 0;
+}
+
+/* By one question: their ids lie between the least and the greatest, and whoever else's lie there is passed over. */
+static int find_whole(struct store *s, struct store_run_plan *plans, size_t n, struct err *e)
+{
+    struct uuid  least = plans[0].run.id, most = least;
+    struct plans p = {plans, n};
+
+    for (size_t i = 0; i < n; i++) {
+        plans[i].begun = false;
+        least = uuid_cmp(&plans[i].run.id, &least) < 0 ? plans[i].run.id : least;
+        most = uuid_cmp(&plans[i].run.id, &most) > 0 ? plans[i].run.id : most;
+    }
+    return row_each(s->log, whole_sql, (struct db_val[]){dbv_uuid(&least), dbv_uuid(&most)}, 2, each_whole, &p, e);
+}
+
+static int take_out(struct store *s, const struct uuid *run, struct err *e)
+{
+    const struct db_val id = dbv_uuid(run);
+
+    return db_run(s->log, give_back_sql, &id, 1, NULL, e) < 0 ? -1 : db_run(s->log, not_begun_sql, &id, 1, NULL, e);
+}
+
+static int begin_all(struct store *s, struct store_run_plan *plans, size_t n, int64_t now_us, struct err *e)
+{
+    if (put_runs(s, plans, n, now_us, e) < 0 || put_all_items(s, plans, n, e) < 0 || find_whole(s, plans, n, e) < 0)
         return -1;
-    if (rc == 0 && db_run(s->log, "ROLLBACK TO SAVEPOINT " BEGUN, NULL, 0, NULL, e) < 0)
-        return -1;
-    p->begun = rc > 0;
-    return db_run(s->log, "RELEASE SAVEPOINT " BEGUN, NULL, 0, NULL, e);
+    for (size_t i = 0; i < n; i++)
+        if (!plans[i].begun && take_out(s, &plans[i].run.id, e) < 0)
+            return -1;
+    return 0;
 }
 
 int store_run_begin(struct store *s, struct store_run_plan *plans, size_t n, int64_t now_us, struct err *e)
 {
-    int rc = 0;
-
+    for (size_t i = 0; i < n; i++)
+        if (plans[i].nitems > RUN_ITEMS_MAX)
+            return err_set(e, ERR_LIMIT, "a digest lists at most %d messages", RUN_ITEMS_MAX);
+    if (n == 0)
+        return 0;
     if (db_begin(s->log, e) < 0)
         return -1;
-    for (size_t i = 0; i < n && rc == 0; i++)
-        rc = begin_one(s, &plans[i], now_us, e);
-    if (rc == 0)
+    if (begin_all(s, plans, n, now_us, e) == 0)
         return db_commit(s->log, e);
     db_rollback(s->log);
     return -1;
