@@ -347,14 +347,14 @@ static int preview(struct call *c, struct err *e)
 
 #define CHOICE_IN(table) NULL, table, 0, sizeof(struct digest_choice_body)
 static const struct route rows[] = {
-    {HTTPD_GET, "/me/digests", DEED_SELF, OBJECT_NONE, 0, list_digests,
+    {HTTPD_GET, "/me/digests", DEED_SUBSCRIBE, OBJECT_NONE, 0, list_digests,
      .summary = "The digests that one gets, each with its last letter.", .reply = "list:Digest"},
     {HTTPD_POST, "/me/digests", DEED_SUBSCRIBE, OBJECT_NONE, 0, add_digest, CHOICE_IN(digest_add_fields),
      "Asks for a digest of a mailbox of one's own, or of a domain that one owns.", "Digest"},
-    {HTTPD_GET, "/me/digest-time", DEED_SELF, OBJECT_NONE, 0, tell_time, digest_choice_fields, NULL,
+    {HTTPD_GET, "/me/digest-time", DEED_SUBSCRIBE, OBJECT_NONE, 0, tell_time, digest_choice_fields, NULL,
      sizeof(struct digest_choice_body), 0, "When the first digest of such a choice would be.", "DigestTime"},
-    {HTTPD_GET, "/me/digests/{digest}", DEED_SELF, OBJECT_NONE, 0, get_digest, .summary = "One of them.",
-     .reply = "Digest"},
+    {HTTPD_GET, "/me/digests/{digest}", DEED_SUBSCRIBE, OBJECT_NONE, 0, get_digest,
+     .summary = "One of them.", .reply = "Digest"},
     {HTTPD_PATCH, "/me/digests/{digest}", DEED_SUBSCRIBE, OBJECT_NONE, 0, set_digest, CHOICE_IN(digest_set_fields),
      "Changes what is given: the hour, the days, the zone, the language, what it tells of.", "Digest"},
     {HTTPD_DELETE, "/me/digests/{digest}", DEED_SUBSCRIBE, OBJECT_NONE, 0, delete_digest,
@@ -365,7 +365,7 @@ static const struct route rows[] = {
      .summary = "Goes on at its next hour.", .reply = "Digest"},
     {HTTPD_POST, "/me/digests/{digest}/send", DEED_SUBSCRIBE, OBJECT_NONE, 0, send_now,
      .summary = "Sends one now, if there is anything new.", .reply = "DigestSent"},
-    {HTTPD_GET, "/me/digests/{digest}/letters", DEED_SELF, OBJECT_NONE, 0, list_runs,
+    {HTTPD_GET, "/me/digests/{digest}/letters", DEED_SUBSCRIBE, OBJECT_NONE, 0, list_runs,
      .summary = "What was sent lately, and what the mail server said.", .reply = "list:DigestLetter"},
     {HTTPD_POST, "/me/digests/{digest}/letters/{letter}/again", DEED_SUBSCRIBE, OBJECT_NONE, 0, send_again,
      .summary = "Sends a letter once more."},

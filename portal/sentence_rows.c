@@ -64,7 +64,7 @@ const struct sentence_row sentence_rows[] = {
     {"may.signed_in", "This is for people who have signed in.", ""},
     {"may.not_link", "A link in a digest does not do this: please sign in.", ""},
     {"may.staff_credentials", "Staff cannot touch a person's credentials.", ""},
-    {"may.staff_digests", "Staff cannot touch a person's digests.", ""},
+    {"may.staff_digests", "Staff can neither see nor change a person's digests.", ""},
     {"may.staff_open", "Staff cannot open mail.", ""},
     {"may.staff_export", "Staff cannot export.", ""},
     {"may.owner_decides", "An owner of the domain decides about this one; you can ask for it.", ""},

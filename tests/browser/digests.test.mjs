@@ -148,7 +148,7 @@ test("the operator sets what a domain's people begin with and names its admin ad
     await chief.done();
 });
 
-test("staff see the list, and are told that they cannot touch it", async () => {
+test("staff see no digest, and are told so", async () => {
     const sso = keyed(house, (await house.must("token", "add", "sso", "sso", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0]), sam = new Browser(house.origin);
     const { body } = await sso.post("/handoffs", { login: OTTO, domain: "ours.example", kind: "staff", staff_name: "Sam of Support" });
     await sam.call("POST", "/handoffs/arrive", { body: `token=${body.token}`, json: false, headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: "https://dashboard.example", "Sec-Fetch-Site": "cross-site", "X-CSRF-Token": null } });
@@ -157,9 +157,11 @@ test("staff see the list, and are told that they cannot touch it", async () => {
     await page.context().addCookies([...sam.cookies].map(([name, value]) => ({ name, value, url: house.origin, httpOnly: true, sameSite: "Lax" })));
 
     await page.at("/settings");
-    await line(page, "Every day at 07:00, Europe/Berlin: ours.example").waitFor();
-    await card(page).getByText("Staff can see digests and cannot touch them.").waitFor();
+    await card(page).getByText("Staff can neither see nor change a person’s digests.").waitFor();
+    await settled(page);
+    assert.equal(await page.locator(".digest").count(), 0);
     assert.equal(await card(page).getByRole("button").count(), 0);
+    assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
     await page.done();
 });

@@ -89,6 +89,15 @@ async function letter(digest) {
     return sent;
 }
 
+// Staff who came for Anna, from the operator's dashboard.
+async function staff() {
+    const sam = new Browser(site.origin), made = await who.key_ours.post("/handoffs", { login: ANNA, domain: "ours.example", kind: "staff", staff_name: "Sam of Support" });
+    await sam.call("POST", "/handoffs/arrive", { body: `token=${made.body.token}`, json: false, headers: { "Content-Type": "application/x-www-form-urlencoded", Origin: "https://dashboard.example", "Sec-Fetch-Site": "cross-site", "X-CSRF-Token": null } });
+    await sam.post("/handoffs/use", { confirm: true });
+    assert.equal((await sam.session()).staff, true);
+    return sam;
+}
+
 // ---- the walk ----
 
 const operations = () => Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, op]) => ({ path, method: method.toUpperCase(), op, key: `${method.toUpperCase()} ${path}` })));
@@ -145,9 +154,14 @@ test("in their own mailbox a clerk is the person", async () => {
     assert.equal((await who.clara.post(`/scopes/mailbox:${ANNA}/rules`, { rule: { name: "Not mine", action: "block", conditions: [{ kind: "subject", match: "contains", any: ["x"] }] } })).status, 403);
 });
 
+test("bodies, exports, keys, digests and credentials are not for staff", () => {
+    const kept = /^\/me\/(digest|password|mail\.csv)|^\/deliveries\/.*\/(preview|headers|raw|attachments)|\.csv$|^\/keys|^\/session\/elevate/;
+    assert.deepEqual(operations().filter((o) => kept.test(o.path) && o.op["x-staff"]).map((o) => o.key), []);
+});
+
 test("every call is refused to who has no business there, and the very same request succeeds for who has", async () => {
     const byKey = new Map(operations().map((o) => [o.key, o])), problems = [];
-    let refused = 0, reached = 0;
+    let refused = 0, reached = 0, sam = await staff();
 
     for (const [key, row] of Object.entries(calls)) {
         const o = byKey.get(key), what = typeof row === "function" ? await row(world) : row, asked = request(o, what);
@@ -160,6 +174,12 @@ test("every call is refused to who has no business there, and the very same requ
             for (const name of foreign) {
                 const got = await answer(who[name], what, asked);
                 if (got.status !== 404 && !(name.startsWith("key") && got.status === 403)) tells(`${name}, who is not told that it is there`, got);
+                refused++;
+            }
+            if (!o.op["x-staff"]) {
+                if ((await sam.get("/me")).status === 401) sam = await staff(); // Anna has signed out everywhere
+                const got = await answer(sam, what, asked);
+                if (got.status !== 403) tells("staff, in Anna's session", got);
                 refused++;
             }
             for (const name of o.op["x-object"] === "none" ? [] : lesser(o)) {

@@ -123,7 +123,8 @@ function Tools({ of, run, onEdit, onPreview, onDelete }) {
         <${Button} kind="danger" onClick=${onDelete}>${t("people.delete")}</${Button}></div>`;
 }
 
-function Own({ me, list }) {
+function Own({ me }) {
+    const list = useLoad((signal) => get("/me/digests", {}, { signal }), []);
     const [open, setOpen] = useState(null);
     const run = doing(list), shut = () => setOpen(null);
     const back = (d) => run(async () => {
@@ -134,18 +135,15 @@ function Own({ me, list }) {
 
     return html`<${Listed} of=${list} none=${t("digest.none")}>${(items) => html`<ul class="rows digests">${items.map((d) => html`<li class="digest" key=${d.id}>
             <p><${Sentence} of=${d.of} choice=${d} /></p><${State} of=${d} /><${Last} of=${d.last} />
-            ${!me.staff && html`<${Tools} of=${d} run=${run} onEdit=${() => setOpen({ edit: d })} onPreview=${() => setOpen({ preview: d })} onDelete=${() => away(d)} />`}</li>`)}</ul>`}</${Listed}>
-        ${me.staff ? html`<p class="hint quiet">${t("digest.staff")}</p>` : subjects(me).length > 0 && html`<div class="actions"><${Button} kind="primary" onClick=${() => setOpen({ add: true })}>${t("digest.add")}</${Button}></div>`}
+            <${Tools} of=${d} run=${run} onEdit=${() => setOpen({ edit: d })} onPreview=${() => setOpen({ preview: d })} onDelete=${() => away(d)} /></li>`)}</ul>`}</${Listed}>
+        ${subjects(me).length > 0 && html`<div class="actions"><${Button} kind="primary" onClick=${() => setOpen({ add: true })}>${t("digest.add")}</${Button}></div>`}
         ${open?.add && html`<${Edit} title=${t("digest.add")} from=${first(me.account.language)} me=${me} onClose=${shut} save=${async (x) => { await post("/me/digests", x); note(t("digest.added")); list.again(); }} />`}
         ${open?.edit && html`<${Edit} title=${t("digest.edit_of", { of: open.edit.of })} from=${open.edit} onClose=${shut} save=${async (x) => { await patch(`/me/digests/${segment(open.edit.id)}`, x); note(t("saved")); list.again(); }} />`}
         ${open?.preview && html`<${Preview} of=${open.preview} onClose=${shut} />`}`;
 }
 
-export function Digests({ me }) {
-    const list = useLoad((signal) => get("/me/digests", {}, { signal }), []);
-
-    return html`<section class="card" aria-labelledby="digests"><h2 id="digests">${t("digest.title")}</h2><p class="hint quiet">${t("digest.text")}</p><${Own} me=${me} list=${list} /></section>`;
-}
+export const Digests = ({ me }) => html`<section class="card" aria-labelledby="digests"><h2 id="digests">${t("digest.title")}</h2>
+    <p class="hint quiet">${t(me.staff ? "digest.staff" : "digest.text")}</p>${!me.staff && html`<${Own} me=${me} />`}</section>`;
 
 // ---- a domain's ----
 

@@ -59,7 +59,7 @@ export default {
     "may.signed_in": "Das ist für Angemeldete.",
     "may.not_link": "Ein Link in einem Bericht tut das nicht: Bitte melden Sie sich an.",
     "may.staff_credentials": "Der Support kann Zugangsdaten anderer nicht anrühren.",
-    "may.staff_digests": "Der Support kann Berichte anderer nicht anrühren.",
+    "may.staff_digests": "Der Support kann Berichte anderer weder sehen noch ändern.",
     "may.staff_open": "Der Support kann Mail nicht öffnen.",
     "may.staff_export": "Der Support kann nichts exportieren.",
     "may.owner_decides": "Über diese entscheidet, wer für die Domain zuständig ist; Sie können darum bitten.",
