@@ -129,6 +129,55 @@ test("who may not release asks, and the owner answers above the list", async () 
     await anna.getByText("It is a fraud.").waitFor();
 });
 
+test("a clerk has the quarantine of the domain and nothing else: what they may there, and no other page", async () => {
+    const CLERK = "helga@far.example", held = async (subject, to = ANNA) => { const { body } = await (await signIn(house, to)).get(`/me/mail?q=${encodeURIComponent(`subject:"${subject}"`)}`); return body.items[0]; };
+    await house.must("account", "add", CLERK, "--name", "Helga Fern");
+    await house.must("account", "set", CLERK, "--clerk", "ours.example");
+    for (const [width, scheme, subject] of [[1280, "light", "Raffle number 12"], [390, "dark", "Raffle number 13"]]) {
+        const page = await browser.person(CLERK, { width, height: 844, scheme }), drawer = page.getByRole("dialog");
+        const menu = async () => { if (width < 900) await page.getByRole("button", { name: "Menu" }).click(); };
+
+        await page.at("/");
+        await settled(page);
+        await page.getByRole("heading", { name: "Quarantine", level: 1 }).waitFor();
+        await menu();
+        assert.deepEqual(await page.getByRole("navigation", { name: "Main" }).getByRole("link").allInnerTexts(), ["Quarantine", "Settings"]);
+        if (width < 900) await page.keyboard.press("Escape");
+        assert.deepEqual(await barriers(page), [], `${width}`);
+        assert.equal(await overhang(page), 0, `${width}`);
+        await shot(page, `clerk-${width}`);
+
+        // Of theirs in the table of who may release what: spam, yes; what a rule of the domain holds, no.
+        await page.at(`/quarantine?q=${encodeURIComponent(`subject:"${subject}"`)}`);
+        await page.locator("a.row", { hasText: subject }).first().click();
+        await drawer.locator(".verdict").waitFor();
+        await drawer.getByRole("button", { name: "Report not spam", exact: true }).click();
+        await page.locator(".note").waitFor();
+        await drawer.getByRole("button", { name: "Release", exact: true }).click();
+        await note(page, "Released");
+        assert.deepEqual(await barriers(page), [], `${width}, the drawer`);
+        assert.equal(await overhang(page), 0, `${width}, the drawer`);
+        await page.at("/quarantine?q=lottery");
+        await page.locator("a.row", { hasText: LOTTERY }).first().click();
+        await drawer.locator(".verdict").waitFor();
+        assert.equal(await drawer.getByRole("button", { name: /^Release/ }).count(), 0, "a rule of the domain holds it");
+        assert.equal(await drawer.getByRole("button", { name: /sender/ }).count(), 0, "nor are its rules theirs");
+
+        for (const path of ["/mail", "/rules", "/policies", "/people", "/log", "/brand"]) {
+            await page.at(path);
+            await page.getByRole("heading", { name: "There is nothing here" }).waitFor();
+        }
+        await page.at("/settings");
+        await settled(page);
+        assert.deepEqual(await barriers(page), [], `${width}, settings`);
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
+    assert.equal((await held("Raffle number 12")).released, true);
+    const delivered = await held("Your appointment"), clerk = await signIn(house, CLERK);
+    assert.equal((await clerk.get(`/deliveries/${delivered.uid}/${delivered.n}`)).status, 404, "of what was never held there is nothing");
+});
+
 test("the quarantine can be read by everybody, at every width, and nothing hangs over", async () => {
     for (const [width, scheme] of [[1280, "light"], [390, "dark"], [320, "light"]]) {
         const page = await browser.person(ANNA, { width, scheme });
