@@ -490,7 +490,7 @@ static const struct route rows[] = {
     {HTTPD_GET, "/scopes/{scope}/lists", DEED_SEE_RULES, OBJECT_SCOPE, 0, get_list, list_fields, NULL,
      sizeof(struct list_query), 0, "Who is allowed or blocked by name or address, as a list.", "SenderList"},
     {HTTPD_POST, "/scopes/{scope}/lists", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_LARGE, change_list, NULL, change_fields, 0,
-     sizeof(struct change_body), "Takes entries out of a list and adds others, all or none.", "SenderListChanged"},
+     sizeof(struct change_body), "Takes entries out of a list, as it is then, and adds others: all or none.", "SenderListChanged"},
 };
 /* clang-format on */
 
