@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
+import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, PASSWORD, settled, waitFor } from "./lib.mjs";
 
 const pictures = process.env.PICTURES; // a folder, for who wants to look
 let house, browser, anna, otto;
@@ -134,6 +134,45 @@ test("an owner's block can be one that people may not override", async () => {
     await drawer(otto).getByRole("button", { name: "Save" }).click();
     await inOrder(otto, "No crooks", "No lotteries");
     await otto.locator("ol.rules", { hasText: "Enforced" }).waitFor();
+});
+
+test("what the server refuses is said in German to who reads German, with what was wrong named", async () => {
+    const page = await browser.person(ANNA, { locale: "de-DE" }), said = (text) => page.getByText(text, { exact: true }).waitFor();
+
+    await page.at("/rules");
+    await settled(page);
+    await page.getByLabel("Adresse, Domain oder IP-Adresse").fill("@");
+    await page.keyboard.press("Enter");
+    await page.locator(".quick [role=alert]").waitFor();
+    assert.match(await page.locator(".quick [role=alert]").innerText(), /^Bedingung 1, Eintrag 1, Zeichen 1: (Vor|Hinter) dem „@“ steht/);
+    await page.getByLabel("Erlauben oder sperren").selectOption("allow");
+    await page.getByLabel("Adresse, Domain oder IP-Adresse").fill("*@*");
+    await page.keyboard.press("Enter");
+    await page.locator(".quick [role=alert]", { hasText: "würde Mail von allen erlauben" }).waitFor();
+
+    await page.at("/rules?tab=import");
+    await page.getByLabel("Liste einfügen").fill("good.example\nbad@\n/a(b/\n\"half\n");
+    await page.getByRole("button", { name: "Zeigen, was es täte" }).click();
+    await page.locator("tbody tr", { hasText: "bad@" }).waitFor();
+    const wrong = await page.locator("tbody tr", { hasText: "Falsch" }).locator(".remark").allInnerTexts();
+    assert.ok(wrong.length >= 2, wrong.join("\n"));
+    for (const text of wrong) assert.match(text, /Eintrag|Zeile|Klammer|Domain|Adresse/, text);
+    assert.ok(wrong.every((text) => !/\b(the|of|write|line|no)\b/.test(text)), wrong.join("\n"));
+
+    await page.at("/settings");
+    await settled(page);
+    await page.getByLabel("Bisheriges Passwort").fill(PASSWORD);
+    await page.getByLabel("Neues Passwort").fill("Password2026!");
+    await page.getByRole("button", { name: "Passwort setzen" }).click();
+    await said("Wer rät, versucht das früh. Mehrere Wörter, die nicht zusammengehören, sind ein gutes Passwort.");
+    await page.getByLabel("Neues Passwort").fill("aaaaaaaaaaaa");
+    await page.getByRole("button", { name: "Passwort setzen" }).click();
+    await said("Das wiederholt sich. Mehrere Wörter, die nicht zusammengehören, sind ein gutes Passwort.");
+
+    await page.at("/?q=status:nonsense");
+    await page.getByText("status: received, queued, delivered, spam, quarantined, blocked oder rejected.").first().waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
 });
 
 test("the page can be used at every width, in the dark and in German", async () => {
