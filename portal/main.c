@@ -78,12 +78,25 @@ static int read_blocks(const struct conf_list *list, const char *key, struct ip_
     return 0;
 }
 
+static int check_nodes(const struct conf_list *nodes, struct err *e)
+{
+    struct endpoint at;
+    struct span     query;
+
+    if (nodes->n > PROGRAM_NODES_MAX)
+        return err_set(e, ERR_INVALID, "[portal] rulesd_nodes: at most %d", PROGRAM_NODES_MAX);
+    for (size_t i = 0; i < nodes->n; i++)
+        if (endpoint_parse(nodes->items[i], &at, &query, e) < 0)
+            return err_wrap(e, "[portal] rulesd_nodes");
+    return 0;
+}
+
 static int read_networks(struct portal *p, struct err *e)
 {
     const struct settings *s = p->settings;
 
-    if (s->portal.rulesd_nodes.n > PROGRAM_NODES_MAX)
-        return err_set(e, ERR_INVALID, "[portal] rulesd_nodes: at most %d", PROGRAM_NODES_MAX);
+    if (check_nodes(&s->portal.rulesd_nodes, e) < 0)
+        return -1;
     return read_blocks(&s->portal.trusted_proxies, "trusted_proxies", p->proxies, &p->nproxies, e) < 0 ||
                    read_blocks(&s->portal.metrics_from, "metrics_from", p->metrics_from, &p->nmetrics_from, e) < 0
                ? -1

@@ -147,6 +147,7 @@ test("of several nodes what they count adds up, the worst of the rest counts, an
         await second.must("domain", "add", "ours.example");
         await http(second.http, { headers: { From: "<w@ext.example>", Rcpt: `<${ANNA}>`, IP: "192.0.2.9" }, body: "Subject: hello\r\n\r\nHello.\r\n" });
         await site.stopPortal();
+        await assert.rejects(startPortal(site, { port: site.port, settings: { rulesd_nodes: ["nowhere"] } }), /\[portal\] rulesd_nodes: /);
         await startPortal(site, { port: site.port, settings: { rulesd_nodes: at } });
         const [here, there] = await Promise.all([site, second].map((s) => told(s, "scanner_asked_total"))), mean = (s) => Promise.all([told(s, "scanner_seconds_total"), told(s, "scanner_answered_total")]).then(([a, b]) => b > 0 ? a * 1000 / b : 0);
         assert.ok(there >= 1);
