@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { canConnect, freePort, groupOf, isRoot, removeDir, root, run, start, tempDir, userOf } from "./process.mjs";
+import { canConnect, freePort, groupOf, isRoot, removeDir, root, run, start, tempDir, userOf, waitFor } from "./process.mjs";
 
 const readText = (path) => readFileSync(path, "utf8");
 
@@ -294,7 +294,12 @@ export async function startPostfix({ sink, main = {}, master = "" }) {
         port, dir, maillog, log: () => server.log() + maillog(),
         // postfix("postqueue", "-j"), postfix("postsuper", "-d", "ALL"), …
         postfix: (command, ...args) => run(join(settings.command_directory, command), ["-c", etc, ...args], { env }),
-        reload: () => server.signal("SIGHUP"),
+        // The master alone, as `postfix reload` does it; done when it says so.
+        reload: async () => {
+            const before = maillog().length;
+            process.kill(server.pid, "SIGHUP");
+            await waitFor("the reload", () => maillog().slice(before).includes("reload -- version"));
+        },
         stop: async () => { await server.stop(); removeDir(dir); },
     };
 }
