@@ -90,7 +90,7 @@ static int match(const struct sentence_row *row, struct span text, struct senten
 
 struct sentence sentence_find(struct span text)
 {
-    struct sentence found = {NULL}, one;
+    struct sentence found = {.row = NULL}, one;
     int             most = -1, own;
 
     text = without_stop(text);
@@ -108,7 +108,7 @@ static void put_found(struct buf *b, const struct sentence *s, int depth);
 
 static void put_inside(struct buf *b, const char *name, struct span value, int depth)
 {
-    struct sentence inside = depth < DEPTH_MAX ? sentence_find(value) : (struct sentence){NULL};
+    struct sentence inside = depth < DEPTH_MAX ? sentence_find(value) : (struct sentence){.row = NULL};
 
     json_open(b, name, '{');
     json_add_string(b, "text", value);

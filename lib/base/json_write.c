@@ -5,7 +5,7 @@
 
 #include "base/utf8.h"
 
-static void begin(struct buf *b, const char *key)
+void json_key(struct buf *b, const char *key)
 {
     char before = b->n > 0 ? b->p[b->n - 1] : '{';
 
@@ -19,7 +19,7 @@ static void begin(struct buf *b, const char *key)
 
 void json_open(struct buf *b, const char *key, char bracket)
 {
-    begin(b, key);
+    json_key(b, key);
     buf_putc(b, bracket);
 }
 
@@ -27,7 +27,7 @@ void json_close(struct buf *b, char bracket) { buf_putc(b, bracket); }
 
 void json_add_text(struct buf *b, const char *key, struct span value)
 {
-    begin(b, key);
+    json_key(b, key);
     if (value.p == NULL)
         buf_puts(b, "null");
     else
@@ -36,7 +36,7 @@ void json_add_text(struct buf *b, const char *key, struct span value)
 
 void json_add_string(struct buf *b, const char *key, struct span value)
 {
-    begin(b, key);
+    json_key(b, key);
     json_put_string(b, value);
 }
 
@@ -44,13 +44,13 @@ void json_add_str(struct buf *b, const char *key, const char *value) { json_add_
 
 void json_add_i64(struct buf *b, const char *key, int64_t value)
 {
-    begin(b, key);
+    json_key(b, key);
     buf_printf(b, "%lld", (long long)value);
 }
 
 void json_add_f64(struct buf *b, const char *key, double value)
 {
-    begin(b, key);
+    json_key(b, key);
     if (isfinite(value))
         buf_printf(b, "%.15g", value);
     else
@@ -59,13 +59,13 @@ void json_add_f64(struct buf *b, const char *key, double value)
 
 void json_add_bool(struct buf *b, const char *key, bool value)
 {
-    begin(b, key);
+    json_key(b, key);
     buf_puts(b, value ? "true" : "false");
 }
 
 void json_add_null(struct buf *b, const char *key)
 {
-    begin(b, key);
+    json_key(b, key);
     buf_puts(b, "null");
 }
 
@@ -95,7 +95,7 @@ void json_add_time(struct buf *b, const char *key, int64_t us)
 
 void json_add_json(struct buf *b, const char *key, struct span value)
 {
-    begin(b, key);
+    json_key(b, key);
     if (value.n == 0)
         buf_puts(b, "null");
     else

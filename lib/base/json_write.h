@@ -8,8 +8,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 
-void json_open(struct buf *b, const char *key, char bracket);            /* '{' or '[' */
-void json_close(struct buf *b, char bracket);                            /* '}' or ']' */
+void json_key(struct buf *b, const char *key);                /* and its comma; the value is the caller's to write */
+void json_open(struct buf *b, const char *key, char bracket); /* '{' or '[' */
+void json_close(struct buf *b, char bracket);                 /* '}' or ']' */
 void json_add_text(struct buf *b, const char *key, struct span value);   /* {NULL, 0}: null */
 void json_add_string(struct buf *b, const char *key, struct span value); /* {NULL, 0}: "" */
 void json_add_str(struct buf *b, const char *key, const char *value);    /* NULL: null */

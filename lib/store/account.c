@@ -84,14 +84,14 @@ static void put_payload(struct buf *b, const char *key, const void *row)
 {
     const struct store_account *a = row;
 
-    payload_open(b, key);
-    payload_str(b, "login", a->login);
-    payload_str(b, "name", a->name);
-    payload_bool(b, "admin", a->admin);
-    payload_bool(b, "active", a->active);
-    payload_str(b, "language", a->language);
-    payload_str(b, "zone", a->zone);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_str(b, "login", a->login);
+    json_add_str(b, "name", a->name);
+    json_add_bool(b, "admin", a->admin);
+    json_add_bool(b, "active", a->active);
+    json_add_str(b, "language", a->language);
+    json_add_str(b, "zone", a->zone);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
@@ -281,10 +281,10 @@ static int role_set_in(struct store *s, const struct actor *by, struct uuid acco
     if (rc < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account or domain") : -1;
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_uuid(&b, "account", &account);
-    payload_str(&b, "role", role_words[role]);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_uuid(&b, "account", &account);
+    json_add_str(&b, "role", role_words[role]);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, "role.set", "account", &account, store_scope_domain(domain), buf_span(&b), e);
     buf_fini(&b);
     return rc;

@@ -235,12 +235,12 @@ static int note(struct store *s, const struct actor *by, const char *action, con
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_text(&b, "local", a->local);
-    payload_text(&b, "domain", a->domain_name);
-    payload_str(&b, "kind", address_kind_words[a->kind]);
-    payload_text(&b, "targets", a->targets);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_string(&b, "local", a->local);
+    json_add_string(&b, "domain", a->domain_name);
+    json_add_str(&b, "kind", address_kind_words[a->kind]);
+    json_add_string(&b, "targets", a->targets);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "address", &a->id, store_scope_domain(a->domain), buf_span(&b), e);
     buf_fini(&b);
     return rc;

@@ -154,10 +154,10 @@ static int note(struct store *s, const struct actor *by, const char *action, str
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_text(&b, "name", name);
-    payload_text(&b, "scopes", scopes);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_string(&b, "name", name);
+    json_add_string(&b, "scopes", scopes);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "api_key", &id, STORE_SCOPE_GLOBAL, buf_span(&b), e);
     buf_fini(&b);
     return rc;

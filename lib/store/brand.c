@@ -251,10 +251,10 @@ static const char *type_of(struct span b)
 
 static void put_payload(struct buf *out, const char *key, const void *row)
 {
-    payload_open(out, key);
+    json_open(out, key, '{');
     for (size_t i = 0; i < COUNT(texts); i++)
-        payload_str(out, texts[i].key, (const char *)row + texts[i].at);
-    payload_close(out);
+        json_add_str(out, texts[i].key, (const char *)row + texts[i].at);
+    json_close(out, '}');
 }
 
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,

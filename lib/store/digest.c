@@ -167,26 +167,26 @@ int store_digest_choice_next(const struct store_digest_choice *c, int64_t after_
 
 static void put_choice(struct buf *b, const struct store_digest_choice *c)
 {
-    payload_i64(b, "minute", c->minute);
-    payload_bool(b, "hourly", c->hourly);
-    payload_i64(b, "weekdays", (int64_t)c->weekdays);
-    payload_str(b, "zone", c->zone);
-    payload_str(b, "language", c->language);
-    payload_i64(b, "filters", (int64_t)c->filters);
-    payload_bool(b, "quiet", c->quiet);
+    json_add_i64(b, "minute", c->minute);
+    json_add_bool(b, "hourly", c->hourly);
+    json_add_i64(b, "weekdays", (int64_t)c->weekdays);
+    json_add_str(b, "zone", c->zone);
+    json_add_str(b, "language", c->language);
+    json_add_i64(b, "filters", (int64_t)c->filters);
+    json_add_bool(b, "quiet", c->quiet);
 }
 
 static void put_digest(struct buf *b, const char *key, const void *row)
 {
     const struct store_digest *d = row;
 
-    payload_open(b, key);
-    payload_str(b, "kind", digest_kind_words[d->kind]);
-    payload_str(b, "of", d->of);
-    payload_str(b, "to", d->address);
+    json_open(b, key, '{');
+    json_add_str(b, "kind", digest_kind_words[d->kind]);
+    json_add_str(b, "of", d->of);
+    json_add_str(b, "to", d->address);
     put_choice(b, &d->choice);
-    payload_i64(b, "paused_until_us", d->paused_until_us);
-    payload_close(b);
+    json_add_i64(b, "paused_until_us", d->paused_until_us);
+    json_close(b, '}');
 }
 
 static struct store_scope scope_of(const struct store_digest *d)
@@ -409,9 +409,9 @@ int store_digest_default(struct store *s, struct uuid domain, struct store_diges
 
 static void put_default(struct buf *b, const char *key, const void *row)
 {
-    payload_open(b, key);
+    json_open(b, key, '{');
     put_choice(b, row);
-    payload_close(b);
+    json_close(b, '}');
 }
 
 static int default_set(struct store *s, const struct actor *by, struct uuid domain, const struct store_digest_choice *c,

@@ -91,13 +91,13 @@ static void put_payload(struct buf *b, const char *key, const void *row)
 {
     const struct store_domain *d = row;
 
-    payload_open(b, key);
-    payload_str(b, "name", d->name);
-    payload_str(b, "kind", domain_kind_words[d->kind]);
-    payload_str(b, "state", domain_state_words[d->state]);
-    payload_text(b, "delimiter", span_make(&d->delimiter, d->delimiter ? 1 : 0));
-    payload_str(b, "route", store_domain_route_shown(d).text);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_str(b, "name", d->name);
+    json_add_str(b, "kind", domain_kind_words[d->kind]);
+    json_add_str(b, "state", domain_state_words[d->state]);
+    json_add_string(b, "delimiter", span_make(&d->delimiter, d->delimiter ? 1 : 0));
+    json_add_str(b, "route", store_domain_route_shown(d).text);
+    json_close(b, '}');
 }
 
 /* before or after may be NULL. */
@@ -269,9 +269,9 @@ static int note_alias(struct store *s, const struct actor *by, const char *actio
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_text(&b, "name", name);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_string(&b, "name", name);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "domain", &domain, store_scope_domain(domain), buf_span(&b), e);
     buf_fini(&b);
     return rc;

@@ -56,9 +56,9 @@ static void put_named(struct buf *b, const char *key, const void *row)
 {
     const struct store_account *a = row;
 
-    payload_open(b, key);
-    payload_str(b, "address", a->login);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_str(b, "address", a->login);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, struct uuid domain, const struct store_account *before,

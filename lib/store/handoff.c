@@ -75,12 +75,12 @@ static int note_add(struct store *s, const struct actor *by, const struct store_
     int                rc;
 
     buf_init(&payload, PAYLOAD_MAX);
-    payload_open(&payload, NULL);
-    payload_uuid(&payload, "account", &x->account);
-    payload_str(&payload, "kind", x->staff_name[0] != '\0' ? "staff" : "self");
+    json_open(&payload, NULL, '{');
+    json_add_uuid(&payload, "account", &x->account);
+    json_add_str(&payload, "kind", x->staff_name[0] != '\0' ? "staff" : "self");
     if (x->staff_name[0] != '\0')
-        payload_str(&payload, "staff_name", x->staff_name);
-    payload_close(&payload);
+        json_add_str(&payload, "staff_name", x->staff_name);
+    json_close(&payload, '}');
     rc = store_audit_note(s, by, "handoff.add", "handoff", &x->id, scope, buf_span(&payload), e);
     buf_fini(&payload);
     return rc;

@@ -35,10 +35,10 @@ static int note(struct store *s, const struct actor *by, const char *action, str
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_text(&b, "sender", sender);
-    payload_str(&b, "action", action_words[what]);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_string(&b, "sender", sender);
+    json_add_str(&b, "action", action_words[what]);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "learned", &id, store_scope_mailbox(mailbox), buf_span(&b), e);
     buf_fini(&b);
     return rc;

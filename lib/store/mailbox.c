@@ -76,12 +76,12 @@ static int note(struct store *s, const struct actor *by, const char *action, con
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_str(&b, "address", m->address);
-    payload_bool(&b, "enabled", m->enabled);
+    json_open(&b, NULL, '{');
+    json_add_str(&b, "address", m->address);
+    json_add_bool(&b, "enabled", m->enabled);
     if (m->has_account)
-        payload_uuid(&b, "account", &m->account);
-    payload_close(&b);
+        json_add_uuid(&b, "account", &m->account);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "mailbox", &m->id, store_scope_domain(m->domain), buf_span(&b), e);
     buf_fini(&b);
     return rc;

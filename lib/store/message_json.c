@@ -124,7 +124,7 @@ static void put_members(struct buf *b, const struct member *members, size_t n, c
     for (size_t i = 0; i < n; i++) {
         if (!has(&members[i], base))
             continue;
-        payload_key(b, members[i].key);
+        json_key(b, members[i].key);
         put_value(b, &members[i], (const char *)base + members[i].offset);
     }
 }

@@ -120,13 +120,13 @@ static void put_payload(struct buf *b, const char *key, const void *row)
 {
     const struct store_policy *p = row;
 
-    payload_open(b, key);
-    payload_str(b, "name", p->name);
-    payload_i64(b, "priority", p->priority);
-    payload_bool(b, "locked", p->locked);
-    payload_bool(b, "default", p->is_default);
-    payload_bool(b, "enabled", p->enabled);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_str(b, "name", p->name);
+    json_add_i64(b, "priority", p->priority);
+    json_add_bool(b, "locked", p->locked);
+    json_add_bool(b, "default", p->is_default);
+    json_add_bool(b, "enabled", p->enabled);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, const char *action, const struct store_policy *p,
@@ -284,9 +284,9 @@ static int note_assignment(struct store *s, const struct actor *by, const char *
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_str(&b, "policy", p->name);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_str(&b, "policy", p->name);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, action, "policy", &p->id, store_scope_domain(domain), buf_span(&b), e);
     buf_fini(&b);
     return rc;

@@ -134,61 +134,6 @@ int say_conflict(struct err *e, const char *fmt, ...)
     return err_set(e, ERR_CONFLICT, "%s", text);
 }
 
-void payload_key(struct buf *b, const char *key)
-{
-    if (b->n > 0 && b->p[b->n - 1] != '{')
-        buf_putc(b, ',');
-    if (key != NULL) {
-        json_put_string(b, span_of(key));
-        buf_putc(b, ':');
-    }
-}
-
-void payload_text(struct buf *b, const char *key, struct span value)
-{
-    payload_key(b, key);
-    json_put_string(b, value);
-}
-
-void payload_str(struct buf *b, const char *key, const char *value) { payload_text(b, key, span_of(value)); }
-
-void payload_i64(struct buf *b, const char *key, int64_t value)
-{
-    payload_key(b, key);
-    buf_printf(b, "%lld", (long long)value);
-}
-
-void payload_f64(struct buf *b, const char *key, double value)
-{
-    payload_key(b, key);
-    if (isnan(value))
-        buf_puts(b, "null");
-    else
-        buf_printf(b, "%.15g", value);
-}
-
-void payload_bool(struct buf *b, const char *key, bool value)
-{
-    payload_key(b, key);
-    buf_puts(b, value ? "true" : "false");
-}
-
-void payload_uuid(struct buf *b, const char *key, const struct uuid *value)
-{
-    char text[UUID_TEXT + 1];
-
-    uuid_format(value, text);
-    payload_str(b, key, text);
-}
-
-void payload_open(struct buf *b, const char *key)
-{
-    payload_key(b, key);
-    buf_putc(b, '{');
-}
-
-void payload_close(struct buf *b) { buf_putc(b, '}'); }
-
 int payload_note(struct store *s, const struct actor *by, struct store_scope scope, const struct payload_change *c,
                  struct err *e)
 {
@@ -196,12 +141,12 @@ int payload_note(struct store *s, const struct actor *by, struct store_scope sco
     int        rc;
 
     buf_init(&b, 3 * PAYLOAD_MAX);
-    payload_open(&b, NULL);
+    json_open(&b, NULL, '{');
     if (c->before != NULL)
         c->put(&b, "before", c->before);
     if (c->after != NULL)
         c->put(&b, "after", c->after);
-    payload_close(&b);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, c->action, c->kind, &c->id, scope, buf_span(&b), e);
     buf_fini(&b);
     return rc;

@@ -2,7 +2,7 @@
 #ifndef POSTERN_STORE_ROW_H
 #define POSTERN_STORE_ROW_H
 
-#include "base/buf.h"
+#include "base/json_write.h"
 #include "store/store.h"
 
 /* ---- values in ---- */
@@ -62,16 +62,6 @@ static inline size_t page_limit(size_t limit) { return limit == 0 || limit > STO
 
 /* ---- JSON of audit payloads: {"before":{…},"after":{…}} ---- */
 #define PAYLOAD_MAX (8u << 20)
-void payload_key(struct buf *b, const char *key); /* with the comma that it may need */
-void payload_text(struct buf *b, const char *key, struct span value);
-void payload_str(struct buf *b, const char *key, const char *value);
-void payload_i64(struct buf *b, const char *key, int64_t value);
-void payload_f64(struct buf *b, const char *key, double value); /* NAN: null */
-void payload_bool(struct buf *b, const char *key, bool value);
-void payload_uuid(struct buf *b, const char *key, const struct uuid *value);
-void payload_open(struct buf *b, const char *key); /* key NULL: the outermost */
-void payload_close(struct buf *b);
-
 /* What a change did to one object. Each of before and after may be NULL; put() writes one of them, under its key. */
 struct payload_change {
     const char *action, *kind; /* "rule.set", "rule" */

@@ -272,19 +272,18 @@ static void put_payload(struct buf *b, const char *key, const void *row)
 {
     const struct store_rule *r = row;
 
-    payload_open(b, key);
-    payload_text(b, "name", r->name);
-    payload_str(b, "action", action_words[r->action]);
-    payload_str(b, "flow", flow_words[r->flow]);
-    payload_i64(b, "priority", r->priority);
-    payload_bool(b, "enabled", r->enabled);
-    payload_bool(b, "require_proof", r->require_proof);
-    payload_bool(b, "test_only", r->test_only);
-    payload_i64(b, "expires_us", r->expires_us);
-    payload_text(b, "note", r->note);
-    payload_key(b, "conditions");
-    buf_put(b, r->conditions);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_string(b, "name", r->name);
+    json_add_str(b, "action", action_words[r->action]);
+    json_add_str(b, "flow", flow_words[r->flow]);
+    json_add_i64(b, "priority", r->priority);
+    json_add_bool(b, "enabled", r->enabled);
+    json_add_bool(b, "require_proof", r->require_proof);
+    json_add_bool(b, "test_only", r->test_only);
+    json_add_i64(b, "expires_us", r->expires_us);
+    json_add_string(b, "note", r->note);
+    json_add_json(b, "conditions", r->conditions);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, const char *action, struct store_scope scope, struct uuid id,
@@ -548,15 +547,15 @@ static int note_move(struct store *s, const struct actor *by, const struct store
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_uuid(&b, "policy", &p->id);
-    payload_open(&b, "before");
-    payload_i64(&b, "place", (int64_t)from + 1);
-    payload_close(&b);
-    payload_open(&b, "after");
-    payload_i64(&b, "place", (int64_t)to + 1);
-    payload_close(&b);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_add_uuid(&b, "policy", &p->id);
+    json_open(&b, "before", '{');
+    json_add_i64(&b, "place", (int64_t)from + 1);
+    json_close(&b, '}');
+    json_open(&b, "after", '{');
+    json_add_i64(&b, "place", (int64_t)to + 1);
+    json_close(&b, '}');
+    json_close(&b, '}');
     rc = store_audit_note(s, by, "rule.move", "rule", id, p->scope, buf_span(&b), e);
     buf_fini(&b);
     return rc;
@@ -633,14 +632,14 @@ static int note_transfer(struct store *s, const struct actor *by, const struct u
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_open(&b, "before");
-    payload_str(&b, "policy", from->name);
-    payload_close(&b);
-    payload_open(&b, "after");
-    payload_str(&b, "policy", to->name);
-    payload_close(&b);
-    payload_close(&b);
+    json_open(&b, NULL, '{');
+    json_open(&b, "before", '{');
+    json_add_str(&b, "policy", from->name);
+    json_close(&b, '}');
+    json_open(&b, "after", '{');
+    json_add_str(&b, "policy", to->name);
+    json_close(&b, '}');
+    json_close(&b, '}');
     rc = store_audit_note(s, by, "rule.move", "rule", id, to->scope, buf_span(&b), e);
     buf_fini(&b);
     return rc;
@@ -828,17 +827,17 @@ static int note_import(struct store_import *i, struct err *e)
     int        rc;
 
     buf_init(&b, 3 * PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_i64(&b, "rules", i->count);
-    payload_open(&b, "policies");
+    json_open(&b, NULL, '{');
+    json_add_i64(&b, "rules", i->count);
+    json_open(&b, "policies", '{');
     for (size_t k = 0; k < i->npolicies; k++) {
         char id[UUID_TEXT + 1];
 
         uuid_format(&i->policies[k].policy.id, id);
-        payload_i64(&b, id, i->policies[k].count);
+        json_add_i64(&b, id, i->policies[k].count);
     }
-    payload_close(&b);
-    payload_close(&b);
+    json_close(&b, '}');
+    json_close(&b, '}');
     rc = store_audit_note(i->s, i->by, "rule.import", "rule", NULL,
                           i->npolicies == 1 ? i->policies[0].policy.scope : STORE_SCOPE_GLOBAL, buf_span(&b), e);
     buf_fini(&b);

@@ -80,12 +80,12 @@ static void put(struct buf *b, const char *key, const void *row)
 {
     const struct store_saved_search *x = row;
 
-    payload_open(b, key);
-    payload_text(b, "name", x->name);
-    payload_text(b, "q", x->q);
-    payload_text(b, "in", x->place);
-    payload_i64(b, "position", x->position);
-    payload_close(b);
+    json_open(b, key, '{');
+    json_add_string(b, "name", x->name);
+    json_add_string(b, "q", x->q);
+    json_add_string(b, "in", x->place);
+    json_add_i64(b, "position", x->position);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, const char *action, const struct store_saved_search *before,

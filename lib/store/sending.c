@@ -83,11 +83,11 @@ int store_limit_get(struct store *s, struct store_scope scope, bool whole, struc
 
 static void put_payload(struct buf *b, const char *key, const struct store_limit *l)
 {
-    payload_open(b, key);
+    json_open(b, key, '{');
     for (size_t i = 0; i < LIMIT_KEYS; i++)
         if (l->of[i] >= 0)
-            payload_i64(b, sending_limit_words[i], l->of[i]);
-    payload_close(b);
+            json_add_i64(b, sending_limit_words[i], l->of[i]);
+    json_close(b, '}');
 }
 
 static int note_limit(struct store *s, const struct actor *by, struct store_scope scope, bool whole,
@@ -97,11 +97,11 @@ static int note_limit(struct store *s, const struct actor *by, struct store_scop
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
-    payload_bool(&b, "whole", whole);
+    json_open(&b, NULL, '{');
+    json_add_bool(&b, "whole", whole);
     put_payload(&b, "before", before);
     put_payload(&b, "after", after);
-    payload_close(&b);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, "sender.limit", "sending_limit", NULL, scope, buf_span(&b), e);
     buf_fini(&b);
     return rc;
@@ -199,14 +199,14 @@ static int note_block(struct store *s, const struct actor *by, const char *actio
     int        rc;
 
     buf_init(&payload, PAYLOAD_MAX);
-    payload_open(&payload, NULL);
-    payload_str(&payload, "login", login);
+    json_open(&payload, NULL, '{');
+    json_add_str(&payload, "login", login);
     if (b != NULL) {
-        payload_text(&payload, "reason", b->reason);
+        json_add_string(&payload, "reason", b->reason);
         if (b->until_us > 0)
-            payload_i64(&payload, "until_us", b->until_us);
+            json_add_i64(&payload, "until_us", b->until_us);
     }
-    payload_close(&payload);
+    json_close(&payload, '}');
     rc = store_audit_note(s, by, action, "blocked_sender", NULL, STORE_SCOPE_GLOBAL, buf_span(&payload), e);
     buf_fini(&payload);
     return rc;

@@ -59,14 +59,14 @@ static int note(struct store *s, const struct actor *by, const char *action, con
     int        rc;
 
     buf_init(&payload, PAYLOAD_MAX);
-    payload_open(&payload, NULL);
-    payload_uuid(&payload, "account", &x->account);
-    payload_str(&payload, "methods", x->methods);
-    payload_str(&payload, "device", x->device);
-    payload_str(&payload, "ip", x->ip);
+    json_open(&payload, NULL, '{');
+    json_add_uuid(&payload, "account", &x->account);
+    json_add_str(&payload, "methods", x->methods);
+    json_add_str(&payload, "device", x->device);
+    json_add_str(&payload, "ip", x->ip);
     if (x->acting_for[0] != '\0')
-        payload_str(&payload, "acting_for", x->acting_for);
-    payload_close(&payload);
+        json_add_str(&payload, "acting_for", x->acting_for);
+    json_close(&payload, '}');
     rc = store_audit_note(s, by, action, "session", &x->id, STORE_SCOPE_GLOBAL, buf_span(&payload), e);
     buf_fini(&payload);
     return rc;

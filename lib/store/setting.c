@@ -266,37 +266,37 @@ int store_may_regex(struct store *s, const struct actor *by, struct store_scope 
 
 static void put_payload(struct buf *b, const char *key, const struct store_setting *x)
 {
-    payload_open(b, key);
-    payload_f64(b, "reject", x->reject);
-    payload_f64(b, "add_header", x->add_header);
-    payload_f64(b, "greylist", x->greylist);
+    json_open(b, key, '{');
+    json_add_f64(b, "reject", x->reject);
+    json_add_f64(b, "add_header", x->add_header);
+    json_add_f64(b, "greylist", x->greylist);
     if (x->at_block >= 0)
-        payload_str(b, "at_block", disposition_words[x->at_block]);
+        json_add_str(b, "at_block", disposition_words[x->at_block]);
     if (x->at_reject >= 0)
-        payload_str(b, "at_reject", disposition_words[x->at_reject]);
+        json_add_str(b, "at_reject", disposition_words[x->at_reject]);
     if (x->at_add_header >= 0)
-        payload_str(b, "at_add_header", disposition_words[x->at_add_header]);
+        json_add_str(b, "at_add_header", disposition_words[x->at_add_header]);
     if (x->greylisting >= 0)
-        payload_bool(b, "greylisting", x->greylisting == 1);
+        json_add_bool(b, "greylisting", x->greylisting == 1);
     if (x->regex_role >= 0)
-        payload_str(b, "regex_role", role_words[x->regex_role]);
+        json_add_str(b, "regex_role", role_words[x->regex_role]);
     if (x->mailbox_thresholds >= 0)
-        payload_bool(b, "mailbox_thresholds", x->mailbox_thresholds == 1);
+        json_add_bool(b, "mailbox_thresholds", x->mailbox_thresholds == 1);
     if (x->rules_max >= 0)
-        payload_i64(b, "rules_max", x->rules_max);
+        json_add_i64(b, "rules_max", x->rules_max);
     if (x->mailbox_rules_max >= 0)
-        payload_i64(b, "mailbox_rules_max", x->mailbox_rules_max);
+        json_add_i64(b, "mailbox_rules_max", x->mailbox_rules_max);
     if (x->retention_days >= 0)
-        payload_i64(b, "retention_days", x->retention_days);
+        json_add_i64(b, "retention_days", x->retention_days);
     if (x->held_max >= 0)
-        payload_i64(b, "held_max", x->held_max);
+        json_add_i64(b, "held_max", x->held_max);
     if (x->mailbox_held_max >= 0)
-        payload_i64(b, "mailbox_held_max", x->mailbox_held_max);
+        json_add_i64(b, "mailbox_held_max", x->mailbox_held_max);
     if (x->copies >= 0)
-        payload_bool(b, "copies", x->copies == 1);
+        json_add_bool(b, "copies", x->copies == 1);
     if (x->enrol >= 0)
-        payload_str(b, "enrol", enrol_words[x->enrol]);
-    payload_close(b);
+        json_add_str(b, "enrol", enrol_words[x->enrol]);
+    json_close(b, '}');
 }
 
 static int note(struct store *s, const struct actor *by, struct store_scope scope, const struct store_setting *before,
@@ -306,10 +306,10 @@ static int note(struct store *s, const struct actor *by, struct store_scope scop
     int        rc;
 
     buf_init(&b, PAYLOAD_MAX);
-    payload_open(&b, NULL);
+    json_open(&b, NULL, '{');
     put_payload(&b, "before", before);
     put_payload(&b, "after", after);
-    payload_close(&b);
+    json_close(&b, '}');
     rc = store_audit_note(s, by, "setting.set", "setting", NULL, scope, buf_span(&b), e);
     buf_fini(&b);
     return rc;
