@@ -12,6 +12,7 @@
 #define TEXT_MAX 320 /* of an address or a host; an address that MTAs take is shorter */
 #define FULL_WAIT_US 1000000
 #define STAMP_SLACK_US 5000000    /* stamps have whole seconds, and clocks differ */
+#define RELEASE_WAIT_US 8000000   /* less than TIMELINE_WAIT_US: then the rest of the queue id is told */
 #define SAME_MESSAGE_US 600000000 /* a message that is judged several times, once a recipient, is one */
 
 /* What one transaction gets. Owns its arrays; spans lead to waiting events, open queue ids and `arena`. */
@@ -162,6 +163,27 @@ int64_t timeline_place(const struct timeline *t, unsigned source, int64_t read)
 
 void timeline_stats(const struct timeline *t, struct timeline_stats *out) { *out = t->stats; }
 
+/* ---- whose an event is ---- */
+
+static struct span recipient_of(const struct mail_event *ev) { return ev->orig_to.n > 0 ? ev->orig_to : ev->to; }
+
+/* Of several messages under one queue id: the latest that was there when this happened. They come the newest first. */
+static struct joined *join_of(struct open *o, struct span address, int64_t at_us)
+{
+    struct joined *newest = NULL;
+
+    for (size_t i = 0; i < o->njoins; i++) {
+        struct joined *j = &o->joins[i];
+
+        if (!span_eq_ci(j->address, address))
+            continue;
+        if (j->at_us <= at_us + STAMP_SLACK_US)
+            return j;
+        newest = newest != NULL ? newest : j;
+    }
+    return newest;
+}
+
 /* ---- asking the store ---- */
 
 static int take_join(void *ctx, const struct store_join *j)
@@ -199,17 +221,21 @@ static void inherit_names(const struct timeline *t, struct open *o)
         return;
     for (size_t i = 0; i < parent->njoins; i++) {
         const struct joined *p = &parent->joins[i];
-        bool                 same_row = false, same_name = false;
+        const struct joined *same_row = NULL;
+        bool                 same_name = false;
 
         for (size_t k = 0; k < own; k++) {
             bool row = uuid_cmp(&o->joins[k].uid, &p->uid) == 0 && o->joins[k].n == p->n;
 
-            same_row |= row;
+            same_row = row ? &o->joins[k] : same_row;
             same_name |= row && span_eq_ci(o->joins[k].address, p->address);
         }
-        if (same_row && !same_name)
-            open_join(o, &(struct store_join){.uid = p->uid, .n = p->n, .at_us = p->at_us, .state = p->state},
-                      p->address);
+        if (same_row != NULL && !same_name) {
+            const struct store_join also = {
+                .uid = p->uid, .n = p->n, .at_us = p->at_us, .state = p->state, .held = same_row->held};
+
+            open_join(o, &also, p->address);
+        }
     }
 }
 
@@ -229,8 +255,6 @@ static int ask_by_queue(struct batch *b, struct open *o, int64_t at_us, struct e
     return 0;
 }
 
-static struct span recipient_of(const struct mail_event *ev) { return ev->orig_to.n > 0 ? ev->orig_to : ev->to; }
-
 static int ask_by_message_id(struct batch *b, struct open *o, const struct mail_event *ev, struct err *e)
 {
     size_t before = o->njoins;
@@ -243,17 +267,45 @@ static int ask_by_message_id(struct batch *b, struct open *o, const struct mail_
     return 0;
 }
 
-/* Where the store does not know the queue id, each attempt is asked for. */
-static int ask_store(struct batch *b, struct open *o, struct err *e)
+/* An attempt for who was held when we last asked. */
+static bool tries_held(struct open *o)
 {
-    if (o->known)
-        return 0;
+    for (const struct waiting *w = o->first; w != NULL; w = w->next) {
+        const struct joined *j = w->ev.kind == MAIL_ATTEMPT ? join_of(o, recipient_of(&w->ev), w->ev.at_us) : NULL;
+
+        if (j != NULL && j->held)
+            return true;
+    }
+    return false;
+}
+
+/* Where the store does not know the queue id, each attempt is asked for. */
+static int ask_for(struct batch *b, struct open *o, struct err *e)
+{
     if (ask_by_queue(b, o, o->first->ev.at_us, e) < 0)
         return -1;
     for (const struct waiting *w = o->first; w != NULL && o->njoins == 0; w = w->next)
         if (w->ev.kind == MAIL_ATTEMPT && ask_by_message_id(b, o, &w->ev, e) < 0)
             return -1;
     o->known = o->njoins > 0;
+    return 0;
+}
+
+/* The MTA tells of a message that we release before its row says that it is released: that is waited for. */
+static int ask_store(struct batch *b, struct open *o, const struct timeline_write *how, struct err *e)
+{
+    size_t links = b->nlinks;
+
+    if (o->known && tries_held(o))
+        open_forget_joins(o);
+    if (o->known)
+        return 0;
+    if (ask_for(b, o, e) < 0)
+        return -1;
+    if (!how->give_up && how->now_mono_us - o->first->since_us < RELEASE_WAIT_US && tries_held(o)) {
+        open_forget_joins(o);
+        b->nlinks = links;
+    }
     return 0;
 }
 
@@ -322,23 +374,6 @@ static void fill_attempt(struct batch *b, struct store_event *row, const struct 
     row->response = clean(b, ev->response, STORE_RESPONSE_MAX);
     row->port = ev->port;
     row->code = ev->code;
-}
-
-/* Of several messages under one queue id: the latest that was there when this happened. They come the newest first. */
-static struct joined *join_of(struct open *o, struct span address, int64_t at_us)
-{
-    struct joined *newest = NULL;
-
-    for (size_t i = 0; i < o->njoins; i++) {
-        struct joined *j = &o->joins[i];
-
-        if (!span_eq_ci(j->address, address))
-            continue;
-        if (j->at_us <= at_us + STAMP_SLACK_US)
-            return j;
-        newest = newest != NULL ? newest : j;
-    }
-    return newest;
 }
 
 /* From when on messages that were judged under this queue id are the one that has it now. Another one may have had it before. */
@@ -436,8 +471,9 @@ static int say_attempt(struct batch *b, struct open *o, const struct mail_event 
         }
     }
     if (ev->orig_to.n > 0 && join_of(o, ev->to, ev->at_us) == NULL) {
-        const struct store_join also = {.uid = j->uid, .n = j->n, .at_us = j->at_us, .state = j->state};
-        size_t                  at = (size_t)(j - o->joins);
+        const struct store_join also = {
+            .uid = j->uid, .n = j->n, .at_us = j->at_us, .state = j->state, .held = j->held};
+        size_t at = (size_t)(j - o->joins);
 
         open_join(o, &also, span_head(ev->to, TEXT_MAX));
         j = &o->joins[at];
@@ -512,7 +548,7 @@ static int build(struct batch *b, const struct timeline_write *how, struct err *
     if (store_join_begin(b->s, e) < 0)
         return -1;
     for (struct open *o = b->t->due.first; o != NULL && rc == 0; o = o->ask_next)
-        if ((rc = ask_store(b, o, e)) == 0 && o->known)
+        if ((rc = ask_store(b, o, how, e)) == 0 && o->known)
             rc = say_all(b, o, e);
     store_join_end(b->s);
     if (rc == 0)

@@ -8,7 +8,7 @@
  *          administrator of the queue before anybody had it. They only go on (store/attempt.h). An attempt that hands the message
  *          to another queue of the same log, as a content filter does, leaves it queued.
  * Waiting  A row lags its scan by some 100 ms, so an event without one waits for up to TIMELINE_WAIT_US; then it is given up: most
- *          mail of an MTA is none of ours. All is bounded: see TIMELINE_WAITING_MAX and TIMELINE_OPEN_MAX.
+ *          mail of an MTA is none of ours. So does an attempt for who is held: it may be a release whose row lags. All is bounded: see TIMELINE_WAITING_MAX and TIMELINE_OPEN_MAX.
  * Places   An event may carry where it was read. What timeline_place() yields is safe to begin from again: every event before it is
  *          written or given up.
  * Threads  One at a time. */

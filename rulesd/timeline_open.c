@@ -162,6 +162,7 @@ void open_join(struct open *o, const struct store_join *j, struct span address)
         .uid = j->uid,
         .n = j->n,
         .at_us = j->at_us,
+        .held = j->held,
         .state = j->state == STATE_RELEASED ? STATE_RECEIVED : j->state, /* there its way begins anew */
         .address = {span_strdup(address), address.n},
     };

@@ -23,9 +23,9 @@ struct waiting {
 struct joined {
     struct uuid         uid;
     int64_t             n, at_us;
-    enum delivery_state state; /* as far as we know */
-    bool                attempted;
-    struct span         address; /* malloc'd */
+    enum delivery_state state;           /* as far as we know */
+    bool                attempted, held; /* held: not let through, and not released when it was asked for */
+    struct span         address;         /* malloc'd */
 };
 
 /* Queue ids whose events wait, the first to be asked for first. */

@@ -42,7 +42,7 @@ test("what is wrong is said where it was typed, and nothing is lost", async () =
 
     await card(page).getByRole("button", { name: "Edit" }).click();
     await dialog(page).getByLabel("Time zone").fill("Mars/Olympus");
-    await dialog(page).getByText("No time zone \"Mars/Olympus\" is installed.").first().waitFor();
+    await dialog(page).getByText("No time zone “Mars/Olympus” is installed.").first().waitFor();
     await dialog(page).getByRole("button", { name: "Save" }).click();
     await waitFor("what is wrong", async () => await dialog(page).getByLabel("Time zone").getAttribute("aria-invalid") === "true");
     await dialog(page).getByLabel("Time zone").fill("Asia/Kathmandu");

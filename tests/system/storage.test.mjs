@@ -214,6 +214,8 @@ describe("PostgreSQL goes away", () => {
     });
 
     test("a database that no longer answers, but keeps its connections, holds nobody up for long", async () => {
+        // Who is known: what others changed is followed, and was read again.
+        await waitFor("ann's rules", async () => (await askHttp(site, "ann@ours.example", spam)).rule === "block");
         relay.freeze();
         const started = performance.now();
         const [unknown, known] = await Promise.all([
