@@ -16,10 +16,16 @@ static void put_partition(struct query *q, const char *table, const char *as)
     buf_printf(&q->sql, "%s_%c %s", table, DAY_MARK, as);
 }
 
-/* The planner takes a look at a row's words for as cheap as one at a number, and would rather look at all of a small day's. What an
- * index finds is on as many pages as it has rows: those that are not in memory are asked for together, not one after the other. */
-static const char by_index_sql[] = "SET enable_seqscan = off; SET effective_io_concurrency = 64",
-                  as_ever_sql[] = "RESET enable_seqscan; RESET effective_io_concurrency";
+/* The planner takes a look at a row's words for as cheap as one at a number, and would rather look at all of a small day's; and it weighs
+ * for each of the days what cannot be better than to look a few rows up by their key. What an index finds is on as many pages as it has
+ * rows: those that are not in memory are asked for together, not one after the other. */
+#define BY_INDEX(each)                                                                                                 \
+    each("enable_seqscan", "off") each("enable_hashjoin", "off") each("enable_mergejoin", "off")                       \
+        each("enable_material", "off") each("enable_memoize", "off") each("max_parallel_workers_per_gather", "0")      \
+            each("effective_io_concurrency", "64")
+#define SET_IT(name, value) "SET " name " = " value ";"
+#define RESET_IT(name, value) "RESET " name ";"
+static const char by_index_sql[] = BY_INDEX(SET_IT), as_ever_sql[] = BY_INDEX(RESET_IT);
 
 static const char *words_table(bool answers) { return answers ? "delivery_answers" : "delivery_words"; }
 
