@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-import { program, run, signIn } from "../system/lib/index.mjs";
+import { http, program, run, signIn } from "../system/lib/index.mjs";
 import { ANNA, openBrowser, openHouse, OTTO, places, ROOT, row, settled, waitFor } from "./lib.mjs";
 
 const folder = process.argv[2];
@@ -33,6 +33,17 @@ async function sendDigest(anna) {
     writeFileSync(file, html);
     return { text, file, link: (subject, name) => new RegExp(`href="([^"]*)"[^>]*>${name}</a>`).exec(html.split('class="card"').find((card) => card.includes(subject)))[1].replaceAll("&amp;", "&") };
 }
+// Somebody who sends more than they may, and one held message that nobody wants.
+async function blockAnna() {
+    await house.must("sender", "limit", "domain:ours.example", "messages_day=2", "block_after=3");
+    for (let n = 0; !(await house.must("sender", "list")).includes(ANNA); n++)
+        await http(house.httpSock, { headers: { From: `<${ANNA}>`, Rcpt: "<everybody@else.example>", IP: "192.0.2.77", User: ANNA, "Queue-ID": `4jXVtn3${n}` }, body: "Subject: x\r\n\r\nx\r\n" });
+}
+async function deleteOne(who) {
+    const { uid, n } = (await who.get(`/me/mail?q=${encodeURIComponent('subject:"Lottery"')}`)).body.items[0];
+
+    await who.post(`/deliveries/${uid}/${n}/delete`);
+}
 const behind = (subject, name, press) => async (page) => {
     await page.goto(digest.link(subject, name));
     if (press && await page.getByRole("button", { name: press }).count() > 0) await page.getByRole("button", { name: press }).click();
@@ -49,11 +60,15 @@ const shots = [
     ["drawer-why", ANNA, open("", "Unusual sign-in", "Why")],
     ["drawer-delivered", ANNA, open("", "Parents' evening")],
     ["drawer-preview", ANNA, open("", "You have won", "Preview")],
+    ["search-form", ANNA, async (page) => { await page.at("/?q=from:delivery-status.example"); await settled(page); await page.getByRole("button", { name: /^Filter/ }).click(); await page.getByRole("dialog").waitFor(); }],
+    ["keys", ANNA, async (page) => { await page.at("/"); await settled(page); await page.keyboard.press("?"); await page.getByRole("dialog").waitFor(); }],
     ["empty", ANNA, (page) => page.at("/?q=nothing%20has%20this")],
     ["rules-editor", ANNA, async (page) => { await page.at("/rules"); await settled(page); await page.locator("ol.rules .what", { hasText: "No raffles" }).click(); await page.locator(".backtest .big").waitFor(); }],
     ["rules-lists", ANNA, (page) => page.at("/rules?tab=lists")],
     ["rules-import", ANNA, async (page) => { await page.at("/rules?tab=import"); await page.locator("textarea").fill("welcomelist_from aunt@family.example\nblocklist_from weekly@garden.example\nblocklist_from bad@\n"); await page.locator(".card .button.primary").first().click(); await page.locator("table.table").waitFor(); }],
     ...places.filter((path) => path !== "/").map((path) => [path.slice(1), { "/quarantine": ANNA, "/rules": ANNA, "/brand": ROOT }[path] ?? OTTO, (page) => page.at(path)]),
+    ["people-blocked", OTTO, async (page) => { await page.at("/people?tab=blocked"); await page.locator(".evidence summary").first().click(); }],
+    ["quarantine-deleted", ANNA, (page) => page.at("/quarantine?show=deleted")],
     ["digest-letter", null, (page) => page.goto(`file://${digest.file}`), letterSizes, "body"],
     ["digest-link", null, behind("Unusual sign-in", "Release"), letterSizes, "body"],
     ["digest-link-done", null, behind("Unusual sign-in", "Block the sender", "Block the sender"), letterSizes, "body"],
@@ -66,9 +81,12 @@ const house = await openHouse(), browser = await openBrowser(house);
 const anna = await browser.person(ANNA), root = await signIn(house, ROOT);
 await root.post("/brands", { name: "Acme Mail", sender: "Acme <mail@acme.example>", url: "https://mail.acme.example", support: "help@acme.example", webmail: "https://webmail.acme.example/", accent_light: "#1d4ed8", accent_dark: "#93c5fd" });
 await waitFor("the deliveries", async () => { await anna.at("/"); await settled(anna); return await anna.locator(".chip-received").count() === 0; });
-digest = await sendDigest(await signIn(house, ANNA));
+const herself = await signIn(house, ANNA);
+digest = await sendDigest(herself);
 const files = [];
 for (const [name, who, come, at = sizes, part] of shots) {
+    if (name === "people-blocked") await blockAnna();
+    if (name === "quarantine-deleted") await deleteOne(herself);
     const page = await (who ? browser.person(who) : browser.stranger());
 
     for (const [size, width, height] of at)
