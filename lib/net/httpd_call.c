@@ -36,6 +36,7 @@ void *httpd_on_target(void *ctx, const char *target, struct MHD_Connection *mhd)
     atomic_fetch_add(&d->requests, 1);
     pthread_mutex_lock(&d->lock);
     d->calls++;
+    c->busy = true;
     pthread_mutex_unlock(&d->lock);
     return call;
 }
@@ -192,7 +193,8 @@ enum MHD_Result httpd_on_request(void *ctx, struct MHD_Connection *mhd, const ch
 
 static void free_call(struct httpd_call *call)
 {
-    struct httpd *d = call->d;
+    struct httpd      *d = call->d;
+    struct httpd_conn *c = call->conn;
 
     if (call->reply.stream != NULL)
         httpd_stream_detach(call->reply.stream, call->conn);
@@ -206,6 +208,7 @@ static void free_call(struct httpd_call *call)
     arena_fini(&call->arena);
     free(call);
     pthread_mutex_lock(&d->lock);
+    c->busy = false;
     if (--d->calls == 0)
         pthread_cond_broadcast(&d->calm);
     pthread_mutex_unlock(&d->lock);

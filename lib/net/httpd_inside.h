@@ -37,7 +37,8 @@ struct httpd_conn {
     struct ip              peer;
     /* Deadline in ms << 8 | enum httpd_phase: one word, so that a phase never ends by another's deadline. */
     atomic_uint_fast64_t watch;
-    struct httpd_stream *stream;  /* under httpd.lock */
+    struct httpd_stream *stream;  /* under httpd.lock, as the next */
+    bool                 busy;    /* has a call */
     struct httpd_call   *call;    /* the I/O thread's, as the next */
     int64_t              head_by; /* of the first request; else 0 */
 };

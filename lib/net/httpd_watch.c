@@ -54,6 +54,10 @@ static void look_at(struct httpd_conn *c, int64_t now)
     int64_t          deadline = (int64_t)(was >> 8);
     enum httpd_phase phase = phase_of(was);
 
+    /* libmicrohttpd may find a connection broken in the moment in which a stream of it falls asleep: it ends the request then, and
+     * never looks at the connection again unless it is woken. One that does not sleep is not touched by that. */
+    if (phase == CONN_CUT && !c->busy)
+        MHD_resume_connection(c->mhd);
     if (deadline == 0 || deadline > now || !atomic_compare_exchange_strong(&c->watch, &was, word_of(CONN_CUT, 0)))
         return;
     if (phase == CONN_HEAD || phase == CONN_BODY)
