@@ -17,6 +17,8 @@
 
 #define BATCH_WINDOW 1000 /* rows on the way before their answers are read */
 #define NAME_BYTES 40
+#define REST_STEPS 100
+#define REST_MS 10
 #define SILENCE_MS 2000 /* a server that is there ends a statement at its timeout, and says so within this */
 #define TEXT_OF(n) TEXT_OF_(n)
 #define TEXT_OF_(n) #n
@@ -420,7 +422,27 @@ static double pg_f64(struct db_rows *r, int column)
     return (double)pg_i64(r, column);
 }
 
-/* Who stops early would otherwise read all that the server still wants to send: tell it to stop first. */
+/* Reads what has come already and what comes at once, such as the end behind the one row that there is. False: there is more. */
+static bool rest_is_short(struct pg *p)
+{
+    for (int i = 0; i < REST_STEPS; i++) {
+        struct pollfd fd = {.fd = PQsocket(p->c), .events = POLLIN};
+        PGresult     *res;
+
+        if (PQisBusy(p->c)) {
+            if (poll(&fd, 1, REST_MS) <= 0 || !PQconsumeInput(p->c))
+                return false;
+            continue;
+        }
+        if ((res = PQgetResult(p->c)) == NULL)
+            return true;
+        PQclear(res);
+    }
+    return false;
+}
+
+/* Who stops early would otherwise read all that the server still wants to send: tell it to stop first. That takes the server a new
+ * connection, and us longer than a query does: not where there is hardly anything left. */
 static void pg_rows_free(struct db_rows *r)
 {
     struct pg *p = pg_of(r->db);
@@ -431,7 +453,7 @@ static void pg_rows_free(struct db_rows *r)
     PQclear(p->row);
     p->row = NULL;
     if (!r->ended && PQtransactionStatus(p->c) == PQTRANS_ACTIVE && !r->db->in_transaction &&
-        (cancel = PQgetCancel(p->c)) != NULL) {
+        !rest_is_short(p) && (cancel = PQgetCancel(p->c)) != NULL) {
         PQcancel(cancel, why, sizeof why);
         PQfreeCancel(cancel);
     }

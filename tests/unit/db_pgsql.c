@@ -1,10 +1,25 @@
 /* tests/unit/db_pgsql.c - twin of lib/db/pgsql.c: connections that break, and servers that refuse. */
+#include <dlfcn.h>
+
 #include "databases.h"
 
 static const char put_sql[] = "INSERT INTO thing (id, t) VALUES ($1, $2)";
 static const char count_sql[] = "SELECT COUNT(*) FROM thing";
 static const char pid_sql[] = "SELECT pg_backend_pid()";
 static const char kill_sql[] = "SELECT pg_terminate_backend(CAST($1 AS INTEGER))";
+
+/* Stands in for libpq's own, to know how often a server is told to stop. */
+static int cancels;
+int        PQcancel(void *cancel, char *why, int size);
+
+int PQcancel(void *cancel, char *why, int size)
+{
+    int (*real)(void *, char *, int);
+
+    *(void **)&real = dlsym(RTLD_NEXT, "PQcancel");
+    cancels++;
+    return real(cancel, why, size);
+}
 
 static struct db *open_table(struct world *w, bool make)
 {
@@ -151,6 +166,28 @@ static void a_cursor_that_loses_its_connection_says_so(void **state)
     db_close(&other);
 }
 
+static void a_server_is_told_to_stop_only_where_there_is_much_left_to_read(void **state)
+{
+    static const struct {
+        const char *sql;
+        int         told;
+    } queries[] = {
+        {"SELECT CAST(7 AS BIGINT)", 0},
+        {"SELECT CAST(i AS BIGINT) FROM generate_series(7, 27) AS s (i)", 0},
+        {"SELECT CAST(i AS BIGINT) FROM generate_series(7, 10000000) AS s (i)", 1},
+    };
+    struct world *w = world_of(state);
+    struct db    *db = open_table(w, true);
+
+    for (size_t i = 0; i < COUNT(queries); i++) {
+        cancels = 0;
+        assert_int_equal(number(w, db, queries[i].sql), 7);
+        assert_int_equal(cancels, queries[i].told);
+        assert_int_equal(number(w, db, count_sql), 0);
+    }
+    db_close(&db);
+}
+
 static void who_waits_for_changes_hears_of_a_lost_connection_and_then_looks_again(void **state)
 {
     static const char notify_sql[] = "NOTIFY postern_change";
@@ -269,6 +306,7 @@ int main(void)
         PGSQL_ONLY(a_commit_that_was_cut_off_is_not_taken_for_one),
         PGSQL_ONLY(a_batch_that_loses_its_connection_stores_nothing),
         PGSQL_ONLY(a_cursor_that_loses_its_connection_says_so),
+        PGSQL_ONLY(a_server_is_told_to_stop_only_where_there_is_much_left_to_read),
         PGSQL_ONLY(who_waits_for_changes_hears_of_a_lost_connection_and_then_looks_again),
         PGSQL_ONLY(a_server_that_keeps_silent_is_given_up_and_asked_anew),
         PGSQL_ONLY(a_server_that_is_away_is_found_again),
