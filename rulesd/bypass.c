@@ -1,6 +1,7 @@
 /* rulesd/bypass.c - see bypass.h. */
 #include "bypass.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdlib.h>
 
@@ -9,9 +10,21 @@
 #include "vault/keyring.h"
 
 struct bypasses {
-    uint8_t      key[BYPASS_KEY_BYTES], own[OWN_MARK_KEY_BYTES];
+    const char  *dir; /* borrowed */
+    atomic_bool  has_keys;
+    uint8_t      key[BYPASS_KEY_BYTES], own[OWN_MARK_KEY_BYTES]; /* once has_keys, nobody writes to them */
     struct desk *desk;
 };
+
+static int read_keys(struct bypasses *b, struct err *e)
+{
+    if (keyring_secret(b->dir, BYPASS_SECRET, b->key, e) < 0 || keyring_secret(b->dir, OWN_MARK_SECRET, b->own, e) < 0)
+        return -1;
+    atomic_store(&b->has_keys, true);
+    return 0;
+}
+
+bool bypasses_keys_again(struct bypasses *b) { return atomic_load(&b->has_keys) || read_keys(b, NULL) == 0; }
 
 int bypasses_new(const struct settings *settings, struct bypasses **out, struct err *e)
 {
@@ -22,13 +35,11 @@ int bypasses_new(const struct settings *settings, struct bypasses **out, struct 
     if (b == NULL)
         panic("out of memory");
     *out = NULL;
-    if (keyring_secret(settings->quarantine.keys, BYPASS_SECRET, b->key, &none) < 0 ||
-        keyring_secret(settings->quarantine.keys, OWN_MARK_SECRET, b->own, &none) < 0) {
+    b->dir = settings->quarantine.keys;
+    if (read_keys(b, &none) < 0)
         log_err(LOG_LEVEL_WARNING, "released mail, and our own, get no way past the scan", &none);
-        free(b);
-        return 0;
-    }
     if (desk_new(&how, &b->desk, e) < 0) {
+        explicit_bzero(b, sizeof *b);
         free(b);
         return -1;
     }
@@ -60,12 +71,12 @@ void bypasses_free(struct bypasses **bp)
 bool bypasses_check(const struct bypasses *b, struct span message, struct span recipient, int64_t now_us,
                     struct bypass *out)
 {
-    return bypass_check(b->key, message, recipient, now_us, out);
+    return atomic_load(&b->has_keys) && bypass_check(b->key, message, recipient, now_us, out);
 }
 
 bool bypasses_own(const struct bypasses *b, struct span message, struct span recipient, int64_t now_us)
 {
-    return own_mark_check(b->own, message, recipient, now_us);
+    return atomic_load(&b->has_keys) && own_mark_check(b->own, message, recipient, now_us);
 }
 
 /* Without the database nothing is good: the message is judged like any other. */

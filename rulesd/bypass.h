@@ -10,8 +10,10 @@
 #include "store/bypass.h"
 
 struct bypasses;
-/* No keys there: *out is NULL, and no field and no mark is good. */
-int  bypasses_new(const struct settings *settings, struct bypasses **out, struct err *e);
+/* No keys there: no field and no mark is good until bypasses_keys_again() finds them. Borrows the settings. */
+int bypasses_new(const struct settings *settings, struct bypasses **out, struct err *e);
+/* Looks for the keys, unless they are there: true if they are now. One thread at a time. */
+bool bypasses_keys_again(struct bypasses *b);
 void bypasses_free(struct bypasses **b); /* what is under way is told that it is not good */
 
 /* Pure: is there a field that is good for this message and recipient? */

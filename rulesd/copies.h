@@ -15,10 +15,10 @@
 #define COPIES_WAITING ((size_t)64 << 20)
 
 struct copies;
-/* delivered_hours is 0, or nothing can be held: *out is NULL. custody and journal are borrowed, and outlive it. */
+/* delivered_hours is 0, or there is no custody: *out is NULL. custody and journal are borrowed, and outlive it. */
 int copies_new(const struct settings *settings, struct custody *custody, struct journal *journal, struct copies **out,
                struct err *e);
-/* Any thread. record.copy and keep_us are set; both are copied. */
+/* Any thread, once custody is open. record.copy and keep_us are set; both are copied. */
 void copies_put(struct copies *c, const struct store_message *record, struct span message);
 /* What waits is left out. */
 void copies_free(struct copies **c);

@@ -31,14 +31,17 @@ struct chore {
     int64_t next_us, logged_us;
 };
 
+/* ring, vault and threads are there once it is open. */
 struct custody {
-    struct keyring *ring;
-    struct vault   *vault;
-    struct journal *journal; /* borrowed */
-    char           *url;
-    pthread_t       sealers[SEALERS], keeper;
-    size_t          nsealers;
-    bool            has_keeper;
+    const struct settings *settings; /* borrowed, as the journal is */
+    struct keyring        *ring;
+    struct vault          *vault;
+    struct journal        *journal;
+    char                  *url;
+    atomic_bool            open;
+    pthread_t              sealers[SEALERS], keeper;
+    size_t                 nsealers;
+    bool                   has_keeper;
 
     pthread_mutex_t     lock; /* guards the queue and stopping */
     pthread_cond_t      more, stop;
@@ -135,8 +138,6 @@ static void look_at_keys(struct custody *c, bool now)
     if (rc > 0)
         log_text(LOG_LEVEL_INFO, "the key %s seals held mail from now on", keyring_current(c->ring));
 }
-
-void custody_keys_again(struct custody *c) { look_at_keys(c, true); }
 
 /* The head is the record as it will be, but for what is known only when it is kept. */
 static int keep(struct custody *c, struct counter *counter, struct custody_job *j)
@@ -628,38 +629,6 @@ static int64_t since_us(const struct settings *s)
     return us > 0 ? us : 0;
 }
 
-int custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e)
-{
-    struct err      why = ERR_INIT;
-    struct keyring *ring;
-    struct custody *c;
-
-    *out = NULL;
-    if (keyring_open(settings->quarantine.keys, &ring, &why) < 0) {
-        if (why.code == ERR_NOT_FOUND) {
-            log_err(LOG_LEVEL_WARNING, "nothing can be held", &why);
-            return 0;
-        }
-        if (e != NULL)
-            *e = why;
-        return -1;
-    }
-    if ((c = calloc(1, sizeof *c)) == NULL)
-        panic("out of memory");
-    init_queue(c);
-    c->ring = ring;
-    c->journal = journal;
-    c->url = span_strdup(span_of(settings->store.url));
-    struct vault_how how = {.url = settings->quarantine.url, .keys = ring, .min_free = settings->quarantine.min_free};
-    if (vault_open(&how, &c->vault, e) < 0 || vault_each_here(c->vault, since_us(settings), add_found, c, e) < 0 ||
-        start_threads(c, e) < 0) {
-        custody_free(&c);
-        return -1;
-    }
-    *out = c;
-    return 0;
-}
-
 static void fail_what_waits(struct custody *c)
 {
     struct custody_job *j = c->first;
@@ -675,6 +644,98 @@ static void fail_what_waits(struct custody *c)
     }
 }
 
+static void stop_threads(struct custody *c)
+{
+    pthread_mutex_lock(&c->lock);
+    c->stopping = true;
+    pthread_cond_broadcast(&c->more);
+    pthread_cond_signal(&c->stop);
+    pthread_mutex_unlock(&c->lock);
+    while (c->nsealers > 0)
+        pthread_join(c->sealers[--c->nsealers], NULL);
+    if (c->has_keeper)
+        pthread_join(c->keeper, NULL);
+    c->has_keeper = false;
+}
+
+/* As before open_up(), which may be tried again. */
+static void close_down(struct custody *c)
+{
+    stop_threads(c);
+    fail_what_waits(c);
+    vault_close(&c->vault);
+    keyring_close(&c->ring);
+    free(c->found);
+    c->found = NULL;
+    c->nfound = 0;
+}
+
+/* 1: it is open. 0: there are no keys, as e says; -1: what is there cannot be used. Then it is as it was. */
+static int open_up(struct custody *c, struct err *e)
+{
+    const struct settings *s = c->settings;
+
+    c->stopping = false;
+    if (keyring_open(s->quarantine.keys, &c->ring, e) < 0)
+        return e->code == ERR_NOT_FOUND ? 0 : -1;
+    struct vault_how how = {.url = s->quarantine.url, .keys = c->ring, .min_free = s->quarantine.min_free};
+    if (vault_open(&how, &c->vault, e) == 0 && vault_each_here(c->vault, since_us(s), add_found, c, e) == 0 &&
+        start_threads(c, e) == 0) {
+        atomic_store(&c->open, true);
+        return 1;
+    }
+    close_down(c);
+    return -1;
+}
+
+bool custody_is_open(const struct custody *c) { return atomic_load(&c->open); }
+
+/* What is wrong with them is said once a minute, unless somebody asked. */
+static void look_for_keys(struct custody *c, bool asked)
+{
+    struct err e = ERR_INIT;
+    int        rc = open_up(c, &e);
+    int64_t    at = clock_mono_us();
+
+    if (rc > 0)
+        log_text(LOG_LEVEL_INFO, "the key %s seals held mail from now on", keyring_current(c->ring));
+    else if (asked || (rc < 0 && (c->keys_logged_us == 0 || at - c->keys_logged_us >= LOG_US))) {
+        log_err(LOG_LEVEL_WARNING, "nothing can be held", &e);
+        c->keys_logged_us = at;
+    }
+}
+
+void custody_keys_again(struct custody *c, bool asked)
+{
+    if (custody_is_open(c))
+        look_at_keys(c, true);
+    else
+        look_for_keys(c, asked);
+}
+
+int custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e)
+{
+    struct custody *c = calloc(1, sizeof *c);
+    struct err      why = ERR_INIT;
+    int             rc;
+
+    if (c == NULL)
+        panic("out of memory");
+    init_queue(c);
+    c->settings = settings;
+    c->journal = journal;
+    c->url = span_strdup(span_of(settings->store.url));
+    *out = c;
+    if ((rc = open_up(c, &why)) == 0)
+        log_err(LOG_LEVEL_WARNING, "nothing can be held", &why);
+    if (rc >= 0)
+        return 0;
+    custody_free(out);
+    if (e != NULL)
+        *e = why;
+    return -1;
+}
+
 void custody_free(struct custody **at)
 {
     struct custody *c = *at;
@@ -682,22 +743,10 @@ void custody_free(struct custody **at)
     if (c == NULL)
         return;
     *at = NULL;
-    pthread_mutex_lock(&c->lock);
-    c->stopping = true;
-    pthread_cond_broadcast(&c->more);
-    pthread_cond_signal(&c->stop);
-    pthread_mutex_unlock(&c->lock);
-    for (size_t i = 0; i < c->nsealers; i++)
-        pthread_join(c->sealers[i], NULL);
-    if (c->has_keeper)
-        pthread_join(c->keeper, NULL);
-    fail_what_waits(c);
-    vault_close(&c->vault);
-    keyring_close(&c->ring);
+    close_down(c);
     pthread_cond_destroy(&c->stop);
     pthread_cond_destroy(&c->more);
     pthread_mutex_destroy(&c->lock);
-    free(c->found);
     free(c->url);
     free(c);
 }

@@ -34,12 +34,16 @@ struct custody_job {
 };
 
 struct custody;
-/* No keys there (postern init makes them): *out is NULL, and the log says that nothing can be held. */
-int  custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e);
+/* No keys there (postern init makes them): the log says that nothing can be held, and it is not open yet. */
+int custody_new(const struct settings *settings, struct journal *journal, struct custody **out, struct err *e);
+/* Can anything be held? Once it can, it always can. Any thread; what follows needs it, but for custody_keys_again(), custody_free()
+ * and custody_waiting(). */
+bool custody_is_open(const struct custody *c);
 void custody_put(struct custody *c, struct custody_job *job);
-/* Reads [quarantine] keys again, and says in the log what came of it. A key that is made current is taken within a second without
- * this, too: before the next message is sealed. */
-void custody_keys_again(struct custody *c);
+/* Reads [quarantine] keys again, and says in the log what came of it; opens if there are some by now. A key that is made current is
+ * taken within a second without this, too: before the next message is sealed. Where there were none, whoever made it has to look;
+ * unless `asked`, the log does not hear each time that there are still none. One thread at a time. */
+void custody_keys_again(struct custody *c, bool asked);
 /* What has begun is finished, what has not fails with ERR_LOST, each by its done(). Before the journal, which it writes to. */
 void custody_free(struct custody **c);
 

@@ -219,17 +219,37 @@ static void reload(struct server *sv, const struct program_options *o, const str
     conf_free(&conf);
 }
 
+/* Keys that were not there at the start are looked for once a second. True: all are there. */
+static bool look_for_keys(struct server *sv)
+{
+    struct custody *c = sv->tools.custody;
+
+    if (c != NULL && !custody_is_open(c))
+        custody_keys_again(c, false);
+    return bypasses_keys_again(sv->tools.bypasses) && (c == NULL || custody_is_open(c));
+}
+
+static int next_signal(struct server *sv, const sigset_t *set)
+{
+    const struct timespec second = {.tv_sec = 1};
+    int                   got = -1;
+
+    while (got < 0 && !look_for_keys(sv))
+        got = sigtimedwait(set, NULL, &second);
+    return got < 0 ? sigwaitinfo(set, NULL) : got;
+}
+
 static void wait_for_end(struct server *sv, const struct program_options *o, const struct settings *s)
 {
     sigset_t set = signals();
 
     for (;;) {
-        int got = sigwaitinfo(&set, NULL);
+        int got = next_signal(sv, &set);
 
         if (got == SIGHUP) {
             reload(sv, o, s);
             if (sv->tools.custody != NULL)
-                custody_keys_again(sv->tools.custody);
+                custody_keys_again(sv->tools.custody, true);
         }
         if (got == SIGTERM || got == SIGINT)
             return;
@@ -283,7 +303,7 @@ static int start(struct server *sv, const struct settings *s, struct trust *trus
     sv->workers = workers_new(n, QUEUE_MAX);
     if (reports_new(s, sv->tools.custody, sv->tools.journal, &sv->reports, e) < 0)
         return -1;
-    if (s->trainer.backend.n > 0 && sv->reports == NULL)
+    if (s->trainer.backend.n > 0 && !reports_are_taken(sv->reports))
         log_text(LOG_LEVEL_WARNING, "reports are not taken: nothing can be held here");
     if (lookup_new(s, &sv->lookup, e) < 0 || endpoints_new(s, sv->tools.cache, &sv->endpoints, e) < 0 ||
         listeners_open(s, n, &sv->listeners, &sv->nlisteners, e) < 0)

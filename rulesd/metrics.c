@@ -360,7 +360,7 @@ static size_t custody_numbers(struct custody *c, struct number *to)
 {
     struct custody_stats s;
 
-    if (c == NULL)
+    if (c == NULL || !custody_is_open(c))
         return 0;
     custody_stats(c, &s);
     const struct number all[] = {

@@ -339,7 +339,8 @@ static void want_copy(struct scan *s, struct store_message *m)
 {
     int64_t hours = s->tools->settings->copies.delivered_hours;
 
-    if (hours == 0 || s->tools->copies == NULL || m->kept || s->req.no_log || s->own)
+    if (hours == 0 || s->tools->copies == NULL || !custody_is_open(s->tools->custody) || m->kept || s->req.no_log ||
+        s->own)
         return;
     for (size_t i = 0; i < m->ndeliveries && !m->copy; i++)
         m->copy = is_copied(s, i);

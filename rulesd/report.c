@@ -59,6 +59,8 @@ int reports_new(const struct settings *settings, struct custody *custody, struct
     return 0;
 }
 
+bool reports_are_taken(const struct reports *r) { return r != NULL && custody_is_open(r->custody); }
+
 static void wake(struct report *p, int rc)
 {
     p->end.rc = rc;

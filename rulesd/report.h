@@ -12,9 +12,11 @@
 #include "session.h"
 
 struct reports;
-/* No backend is configured, or nothing can be held: *out is NULL. custody and journal are borrowed. */
+/* No backend is configured, or there is no custody: *out is NULL. custody and journal are borrowed. */
 int reports_new(const struct settings *settings, struct custody *custody, struct journal *journal, struct reports **out,
                 struct err *e);
+/* Are reports taken: can they be kept? NULL: no. */
+bool reports_are_taken(const struct reports *r);
 /* What is under way fails with ERR_LOST and is woken: after custody_free(), before the loops are freed. */
 void reports_stop(struct reports *r);
 void reports_free(struct reports **r);

@@ -67,7 +67,7 @@ struct scan_tools {
     struct repeats        *repeats;
     struct scanner        *scanner;  /* NULL: none */
     struct journal        *journal;  /* NULL: no message log */
-    struct custody        *custody;  /* NULL: nothing can be held */
+    struct custody        *custody;  /* NULL: there is no log, and nothing can be held */
     struct copies         *copies;   /* NULL: none are made of what is delivered */
     struct sending        *sending;  /* NULL: nobody is limited */
     struct bypasses       *bypasses; /* NULL: none can be good */

@@ -6,7 +6,8 @@
 
 bool scan_may_hold(const struct scan *s)
 {
-    return s->tools->custody != NULL && s->req.class == CLASS_MTA && s->req.nrcpt > 0 && !s->observes;
+    return s->tools->custody != NULL && custody_is_open(s->tools->custody) && s->req.class == CLASS_MTA &&
+           s->req.nrcpt > 0 && !s->observes;
 }
 
 bool scan_holds(const struct scan *s, bool at_reject)

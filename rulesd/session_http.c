@@ -297,7 +297,7 @@ static enum answer do_learn(struct exchange *x, struct scan_request *req, struct
         return refuse(x, out, METRIC_LEARN, 401, "Unauthorized");
     if (x->http.body.n == 0)
         return refuse(x, out, METRIC_LEARN, 400, "Empty body is not permitted");
-    if (x->server->reports == NULL)
+    if (!reports_are_taken(x->server->reports))
         return refuse(x, out, METRIC_LEARN, 404, "learning is not enabled here: no trainer backend is configured");
     ask.recipient = x->envelope.deliver_to.n > 0 ? x->envelope.deliver_to
                     : x->envelope.rcpt.n > 0     ? x->envelope.rcpt.items[0]

@@ -197,7 +197,7 @@ static enum answer do_tell(struct exchange *x, struct scan_request *req, struct 
                              .put = put_report};
 
     (void)req; /* a scan's */
-    if (x->server->reports == NULL)
+    if (!reports_are_taken(x->server->reports))
         return refuse_tell(x, out, SPAMD_EX_UNAVAILABLE, SPAMD_TELL_OFF);
     if (x->client->class != CLASS_MTA)
         return refuse_tell(x, out, SPAMD_EX_NOPERM, "reports are taken from mail servers and their users alone");

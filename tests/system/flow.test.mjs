@@ -1,22 +1,26 @@
 // What a message leaves behind: its row, its deliveries, its copy. Asked by Rspamd's protocol, as the proxy does.
 import assert from "node:assert/strict";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { http, run, startRulesd, waitFor } from "./lib/index.mjs";
+import { http, makeSite, run, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const message = (subject = "Hello", more = "") => `From: Ben Friend <ben@friends.example>\r\nTo: all@ours.example\r\nSubject: ${subject}\r\nMessage-ID: <m1@friends.example>\r\n${more}\r\nA few words.\r\n`;
 
 async function startSite(config = {}) {
     const site = await startRulesd({ config: { ...config, rulesd: { mta_from: "127.0.0.0/8", ...config.rulesd } } });
+    await furnish(site);
+    return site;
+}
+
+async function furnish(site) {
     await site.must("domain", "add", "ours.example");
     await site.must("domain", "add", "theirs.example", "--at-block", "quarantine");
     for (const who of ["anna@ours.example", "ben@ours.example", "carl@theirs.example"]) await site.must("mailbox", "add", who);
     await site.must("rule", "add", "--scope", "mailbox:anna@ours.example", "allow", "--sender", "ben@friends.example", "--no-proof");
     await site.must("rule", "add", "--scope", "mailbox:ben@ours.example", "block", "--sender", "ben@friends.example");
     await site.must("rule", "add", "--scope", "mailbox:carl@theirs.example", "block", "--sender", "ben@friends.example");
-    return site;
 }
 
 let queue = 0;
@@ -102,6 +106,31 @@ test("while nothing can be held, the sender is asked to come again", async () =>
     const { reply: passing } = await scan(site, ["anna@ours.example"]);
     assert.equal(passing.action, "no action");
     await site.stop();
+});
+
+test("keys that are made after the start are taken: mail is held, and what is released gets past the scan", async () => {
+    const sink = await startSmtpSink({ answer: (verb) => verb === "END" ? "451 4.3.0 later" : null });
+    const site = await makeSite({ rulesd: { mta_from: "127.0.0.0/8" }, delivery: { url: `smtp://127.0.0.1:${sink.port}?bypass=on` } });
+    await site.must("init");
+    await furnish(site);
+    const keys = join(site.dir, "keys");
+    renameSync(keys, `${keys}.later`);
+    await startRulesd({ site, init: false });
+
+    const { reply: refused } = await scan(site, ["carl@theirs.example"]);
+    assert.equal(refused.action, "reject");
+    assert.equal(refused.milter?.reject, undefined, "the sender hears of it");
+    assert.match(site.log(), /nothing can be held/);
+
+    renameSync(`${keys}.later`, keys);
+    await waitFor("it to be held", async () => (await scan(site, ["carl@theirs.example"])).reply.milter?.reject === "discard");
+    assert.match(site.log(), /the key \S+ seals held mail from now on/);
+    const row = await waitFor("the row", async () => (await rows(site, "SELECT uid FROM delivery WHERE status = 'quarantined'"))[0]);
+    await waitFor("its release", async () => { await site.postern(["quarantine", "release", row.uid, "--rcpt", "carl@theirs.example"]); return sink.messages.length > 0; });
+    assert.equal((await scan(site, ["carl@theirs.example"], { body: sink.messages.at(-1).data })).reply.action, "no action");
+    await site.stop();
+    await sink.stop();
+    site.remove();
 });
 
 test("behind an MTA that cannot refuse any more, what cannot be held is tagged", async () => {
