@@ -376,7 +376,7 @@ static const struct route rows[] = {
      .query_size = sizeof(struct logo_query), .summary = "The image.", .reply = "Image"},
     OPERATE(HTTPD_GET, "/brands", 0, list_brands, NULL, "All brands, with their hosts and domains.", "list:BrandRow"),
     OPERATE(HTTPD_POST, "/brands", 0, add_brand, add_fields, "Makes a brand.", "BrandRow"),
-    OPERATE(HTTPD_PATCH, "/brands/{brand}", 0, set_brand, set_fields, "Changes what is named.", "BrandRow"),
+    OPERATE(HTTPD_PATCH, "/brands/{brand}", ROUTE_ATOMIC, set_brand, set_fields, "Changes what is named.", "BrandRow"),
     OPERATE(HTTPD_DELETE, "/brands/{brand}", 0, delete_brand, NULL, "Its hosts and domains have none then.", NULL),
     OPERATE(HTTPD_PUT, "/brands/{brand}/logo", ROUTE_RAW, set_logo, NULL,
             "The body is the image: PNG, JPEG, WebP or SVG; none: takes it away.", "BrandRow"),

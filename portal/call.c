@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/secret.h"
+#include "change.h"
 #include "health.h"
 #include "identify.h"
 #include "links.h"
@@ -56,6 +57,7 @@ static const char *title_of(int status, enum err_code code)
     switch (status) {
     case 401: return "Please sign in";
     case 405: return "Not this way";
+    case 412: return "It has changed meanwhile";
     case 413: return "Too large";
     case 415: return "Not that kind of content";
     case 429: return "Too many tries";
@@ -131,6 +133,8 @@ static void answer_err(struct call *c, const struct err *e)
         status = 429;
     if (e->code == ERR_DENIED && c->who.kind == WHO_NOBODY && (c->route == NULL || c->route->deed != DEED_OPEN))
         status = 401;
+    if (e->code == ERR_CONFLICT && c->changed)
+        status = 412;
     answer_problem(c, status, e);
 }
 
@@ -319,6 +323,12 @@ static int may(struct call *c, struct err *e)
 
 static int run(struct call *c, struct err *e)
 {
+static int run_route(struct call *c, void *unused, struct err *e)
+{
+    (void)unused;
+    return c->route->run(c, e);
+}
+
     bool replays = writes(c->route->method) && (c->route->flags & ROUTE_NO_REPLAY) == 0;
     int  rc;
 
@@ -326,7 +336,7 @@ static int run(struct call *c, struct err *e)
         return -1;
     if (replays && (rc = replay_begin(c, e)) != 0)
         return rc < 0 ? -1 : 0; /* 1: the reply of the first time */
-    rc = c->route->run(c, e);
+    rc = (c->route->flags & ROUTE_ATOMIC) != 0 ? change_make(c, NULL, run_route, NULL, e) : c->route->run(c, e);
     if (rc < 0)
         answer_err(c, e);
     if (replays)

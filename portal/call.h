@@ -37,6 +37,7 @@ struct call {
     struct httpd_reply         *reply;
     const char                 *member;        /* of the query or body that e is about; or NULL */
     int64_t                     retry_after_s; /* with ERR_LIMIT of too many tries: 429 */
+    bool                        changed;       /* with ERR_CONFLICT of what If-Match names: 412 (change.h) */
 };
 
 /* The whole request, from bytes to reply: what httpd calls. */

@@ -61,8 +61,10 @@ static bool zone_exists(struct span name)
 static int change_me(struct call *c, struct err *e)
 {
     const struct change *in = c->body;
-    struct store_account a = c->who.account;
+    struct store_account a;
 
+    if (store_account_get(c->store, c->who.account.id, &a, e) < 0)
+        return -1;
     if (field_given(in, CHANGE_ZONE) && in->zone.n > 0 && !zone_exists(in->zone)) {
         c->member = "zone";
         return err_set(e, ERR_INVALID, "That is no time zone, like Europe/Berlin.");
@@ -157,7 +159,7 @@ static int clear_password(struct call *c, struct err *e)
 
 static const struct route rows[] = {
     {HTTPD_GET, "/me", DEED_SELF, OBJECT_NONE, 0, get_me, .summary = "One's own account.", .reply = "Me"},
-    {HTTPD_PATCH, "/me", DEED_SELF, OBJECT_NONE, 0, change_me, NULL, change_fields, 0, sizeof(struct change),
+    {HTTPD_PATCH, "/me", DEED_SELF, OBJECT_NONE, ROUTE_ATOMIC, change_me, NULL, change_fields, 0, sizeof(struct change),
      "Changes one's name, language and time zone.", "Me"},
     {HTTPD_POST, "/me/password", DEED_SELF_SECRET, OBJECT_NONE, ROUTE_NO_REPLAY, set_password, NULL, password_fields, 0,
      sizeof(struct password_body), "Sets or changes one's password, and signs out everywhere else.", NULL},

@@ -89,6 +89,20 @@ static void put_parameter(struct buf *b, struct span name, const char *in, bool 
     json_close(b, '}');
 }
 
+static bool takes_version(const struct route *r) { return (r->flags & ROUTE_VERSION) != 0 && r->method != HTTPD_GET; }
+
+static void put_if_match(struct buf *b)
+{
+    static const struct field f = {
+        .name = "If-Match",
+        .type = FIELD_TEXT,
+        .min = 1,
+        .max = 1000,
+        .doc = "The version that is meant, in quotes: the change is made to that one, or not at all (412)."};
+
+    put_parameter(b, span_of(f.name), "header", false, &f);
+}
+
 static void put_parameters(struct buf *b, const struct route *r)
 {
     struct span rest = span_of(r->path), segment;
@@ -99,6 +113,8 @@ static void put_parameters(struct buf *b, const struct route *r)
             put_parameter(b, span_make(segment.p + 1, segment.n - 2), "path", true, NULL);
     for (const struct field *f = r->query; f != NULL && f->name != NULL; f++)
         put_parameter(b, span_of(f->name), "query", (f->flags & FIELD_REQUIRED) != 0, f);
+    if (takes_version(r))
+        put_if_match(b);
     json_close(b, ']');
 }
 
@@ -159,11 +175,27 @@ static void put_reply_schema(struct buf *b, const char *reply)
     json_close(b, '}');
 }
 
+static void put_problem(struct buf *b, const char *status, const char *description)
+{
+    json_open(b, status, '{');
+    json_add_str(b, "description", description);
+    json_open(b, "content", '{');
+    json_open(b, "application/problem+json", '{');
+    put_ref(b, "schema", "Problem");
+    json_close(b, '}');
+    json_close(b, '}');
+    json_close(b, '}');
+}
+
 static void put_responses(struct buf *b, const struct route *r)
 {
     json_open(b, "responses", '{');
     json_open(b, r->reply != NULL ? "200" : "204", '{');
     json_add_str(b, "description", "Done.");
+    if ((r->flags & ROUTE_VERSION) != 0 && r->method == HTTPD_GET)
+        json_add_json(b, "headers",
+                      SPAN("{\"ETag\":{\"description\":\"The version, in quotes: for "
+                           "If-Match.\",\"schema\":{\"type\":\"string\"}}}"));
     if (r->reply != NULL) {
         json_open(b, "content", '{');
         json_open(b, "application/json", '{');
@@ -172,14 +204,10 @@ static void put_responses(struct buf *b, const struct route *r)
         json_close(b, '}');
     }
     json_close(b, '}');
-    json_open(b, "default", '{');
-    json_add_str(b, "description", "A problem (RFC 9457), with a sentence for a person in detail.");
-    json_open(b, "content", '{');
-    json_open(b, "application/problem+json", '{');
-    put_ref(b, "schema", "Problem");
-    json_close(b, '}');
-    json_close(b, '}');
-    json_close(b, '}');
+    if (takes_version(r))
+        put_problem(b, "412",
+                    "What If-Match names is not there any more: it was changed meanwhile, and nothing was done.");
+    put_problem(b, "default", "A problem (RFC 9457), with a sentence for a person in detail.");
     json_close(b, '}');
 }
 

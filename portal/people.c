@@ -613,39 +613,40 @@ static int unblock(struct call *c, struct err *e)
     {                                                                                                                  \
         HTTPD_GET, path, deed, object, 0, run, paging_fields, NULL, sizeof(struct paging), 0, summary, "list:" of      \
     }
-#define WRITE(method, path, deed, object, run, fields, type, summary, reply)                                           \
+#define WRITE(method, path, deed, object, flags, run, fields, type, summary, reply)                                    \
     {                                                                                                                  \
-        method, path, deed, object, 0, run, NULL, fields, 0, sizeof(type), summary, reply                              \
+        method, path, deed, object, flags, run, NULL, fields, 0, sizeof(type), summary, reply                          \
     }
 static const struct route rows[] = {
     LIST("/accounts", DEED_OPERATE, OBJECT_GLOBAL, list_accounts, "Everybody, in order of logins.", "Account"),
-    WRITE(HTTPD_POST, "/accounts", DEED_OPERATE, OBJECT_GLOBAL, add_account, add_account_fields, struct account_body,
+    WRITE(HTTPD_POST, "/accounts", DEED_OPERATE, OBJECT_GLOBAL, 0, add_account, add_account_fields, struct account_body,
           "Adds an account without a mailbox.", "Account"),
     {HTTPD_GET, "/accounts/{account}", DEED_SEE_DOMAIN, OBJECT_ACCOUNT, 0, get_account, .summary = "An account.",
      .reply = "Account"},
-    WRITE(HTTPD_PATCH, "/accounts/{account}", DEED_WRITE_PEOPLE, OBJECT_ACCOUNT, set_account, set_account_fields,
-          struct account_body, "Changes an account.", "Account"),
-    WRITE(HTTPD_PUT, "/accounts/{account}/admin", DEED_OPERATE, OBJECT_ACCOUNT, set_admin, admin_fields,
+    WRITE(HTTPD_PATCH, "/accounts/{account}", DEED_WRITE_PEOPLE, OBJECT_ACCOUNT, ROUTE_ATOMIC, set_account,
+          set_account_fields, struct account_body, "Changes an account.", "Account"),
+    WRITE(HTTPD_PUT, "/accounts/{account}/admin", DEED_OPERATE, OBJECT_ACCOUNT, ROUTE_ATOMIC, set_admin, admin_fields,
           struct account_body, "Makes somebody an admin, or none any more.", "Account"),
     {HTTPD_DELETE, "/accounts/{account}", DEED_WRITE_PEOPLE, OBJECT_ACCOUNT, 0, delete_account,
      .summary = "Deletes an account; its mailboxes stay."},
     LIST("/domains/{domain}/people", DEED_SEE_DOMAIN, OBJECT_DOMAIN, list_people,
          "Who has a mailbox or a role in a domain.", "Account"),
-    WRITE(HTTPD_POST, "/domains/{domain}/people", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, add_person, add_person_fields,
+    WRITE(HTTPD_POST, "/domains/{domain}/people", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, 0, add_person, add_person_fields,
           struct account_body, "Adds somebody, with the mailbox of that address.", "Account"),
-    WRITE(HTTPD_PUT, "/domains/{domain}/roles/{account}", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, set_role, role_fields,
+    WRITE(HTTPD_PUT, "/domains/{domain}/roles/{account}", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, 0, set_role, role_fields,
           struct account_body, "Says what somebody is in a domain.", NULL),
     LIST("/domains/{domain}/mailboxes", DEED_SEE_DOMAIN, OBJECT_DOMAIN, list_mailboxes, "The mailboxes of a domain.",
          "Mailbox"),
-    WRITE(HTTPD_POST, "/domains/{domain}/mailboxes", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, add_mailbox, add_mailbox_fields,
-          struct mailbox_body, "Adds a mailbox.", "Mailbox"),
-    WRITE(HTTPD_PATCH, "/mailboxes/{mailbox}", DEED_WRITE_PEOPLE, OBJECT_MAILBOX, set_mailbox, set_mailbox_fields,
-          struct mailbox_body, "Says whose a mailbox is, and whether it has rules of its own.", "Mailbox"),
+    WRITE(HTTPD_POST, "/domains/{domain}/mailboxes", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, 0, add_mailbox,
+          add_mailbox_fields, struct mailbox_body, "Adds a mailbox.", "Mailbox"),
+    WRITE(HTTPD_PATCH, "/mailboxes/{mailbox}", DEED_WRITE_PEOPLE, OBJECT_MAILBOX, ROUTE_ATOMIC, set_mailbox,
+          set_mailbox_fields, struct mailbox_body, "Says whose a mailbox is, and whether it has rules of its own.",
+          "Mailbox"),
     {HTTPD_DELETE, "/mailboxes/{mailbox}", DEED_WRITE_PEOPLE, OBJECT_MAILBOX, 0, delete_mailbox,
      .summary = "Deletes a mailbox with its rules."},
     LIST("/domains/{domain}/addresses", DEED_SEE_DOMAIN, OBJECT_DOMAIN, list_addresses,
          "Aliases, lists, groups, senders and the catch-all of a domain.", "Address"),
-    WRITE(HTTPD_POST, "/domains/{domain}/addresses", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, add_address, address_fields,
+    WRITE(HTTPD_POST, "/domains/{domain}/addresses", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, 0, add_address, address_fields,
           struct address_body, "Adds an address that is no mailbox.", NULL),
     {HTTPD_DELETE, "/domains/{domain}/addresses/{address}", DEED_WRITE_PEOPLE, OBJECT_DOMAIN, 0, delete_address,
      .summary = "Deletes an address that is no mailbox; the catch-all is @ and the domain."},

@@ -330,18 +330,22 @@ static const struct field transfer_fields[] = {
     {"policy", FIELD_UUID, FIELD_REQUIRED, 0, 0, NULL, offsetof(struct transfer_body, policy), "Of the same scope."},
     FIELDS_END};
 
+int rules_transfer(struct call *c, struct uuid policy, struct err *e)
+{
+    if (store_rule_transfer(c->store, &c->actor, c->object, policy, e) == 0)
+        return 0;
+    c->member = "policy";
+    if (e->code == ERR_NOT_FOUND || e->code == ERR_CONFLICT) /* what there is elsewhere is nobody's business here */
+        err_set(e, ERR_INVALID, "There is no such policy here.");
+    return -1;
+}
+
 static int transfer_rule(struct call *c, struct err *e)
 {
     const struct transfer_body *in = c->body;
 
-    if (rules_permit(c, true, e) < 0)
+    if (rules_permit(c, true, e) < 0 || rules_transfer(c, in->policy, e) < 0)
         return -1;
-    if (store_rule_transfer(c->store, &c->actor, c->object, in->policy, e) < 0) {
-        c->member = "policy";
-        if (e->code == ERR_NOT_FOUND || e->code == ERR_CONFLICT) /* what there is elsewhere is nobody's business here */
-            err_set(e, ERR_INVALID, "There is no such policy here.");
-        return -1;
-    }
     call_reply_nothing(c);
     return 0;
 }
@@ -356,7 +360,7 @@ static const struct route rows[] = {
      sizeof(struct policy_body), "Makes a policy.", "PolicyDetail"},
     {HTTPD_GET, "/policies/{policy}", DEED_SEE_RULES, OBJECT_POLICY, 0, get_policy,
      .summary = "One policy, and what would go with it.", .reply = "PolicyDetail"},
-    {HTTPD_PATCH, "/policies/{policy}", DEED_WRITE_POLICIES, OBJECT_POLICY, 0, set_policy, NULL, set_fields, 0,
+    {HTTPD_PATCH, "/policies/{policy}", DEED_WRITE_POLICIES, OBJECT_POLICY, ROUTE_ATOMIC, set_policy, NULL, set_fields, 0,
      sizeof(struct policy_body), "Changes a policy; what is left out stays.", "PolicyDetail"},
     {HTTPD_DELETE, "/policies/{policy}", DEED_WRITE_POLICIES, OBJECT_POLICY, 0, delete_policy,
      .summary = "Deletes a policy with its rules."},

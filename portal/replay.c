@@ -15,7 +15,8 @@ static const struct uuid *owner_of(const struct call *c)
 static void hash_request(const struct call *c, uint8_t out[SECRET_HASH])
 {
     const struct httpd_request *r = c->request;
-    const struct span           parts[] = {span_of(httpd_method_words[r->method]), r->path, r->query, r->body};
+    const struct span           parts[] = {span_of(httpd_method_words[r->method]), r->path, r->query, r->body,
+                                           httpd_list(r, "If-Match")};
 
     secret_hash_parts(parts, COUNT(parts), out);
 }

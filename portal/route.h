@@ -35,6 +35,8 @@ enum object {
 #define ROUTE_ELEVATED 8u    /* asks for a fresh proof of who it is */
 #define ROUTE_NO_REPLAY 16u  /* a secret or a stream comes back: no Idempotency-Key */
 #define ROUTE_CROSS_SITE 32u /* a form of another site may call it: it must do nothing by itself (handoff.h) */
+#define ROUTE_VERSION 64u    /* shows a version, or takes If-Match: by change_make() (change.h) */
+#define ROUTE_ATOMIC 128u    /* reads what it writes back changed: the whole of run() is one change_make() */
 
 struct route {
     enum httpd_method method;

@@ -2,7 +2,7 @@
 #ifndef POSTERN_PORTAL_RULES_H
 #define POSTERN_PORTAL_RULES_H
 
-#include "call.h"
+#include "change.h"
 #include "store/rule.h"
 
 /* A domain's rules are its owners'; in a mailbox the deed of the route has said enough. */
@@ -16,6 +16,13 @@ int rules_read(struct call *c, struct span json, bool confirm, struct rule_check
 /* May there be `more` slow regexes in the scope, beside those of its rules but one (NULL: all)? Of a change: what the rule itself has counts
  * no second time. */
 int rules_check_slow(struct call *c, size_t more, const struct uuid *but, struct err *e);
+
+/* What PUT /rules/{rule} writes, and the policy that it is in. / Of the call's rule. */
+struct version rules_version_of(const struct store_rule *r);
+int            rules_version(struct call *c, struct version *out, struct err *e);
+
+/* The call's rule into another policy of its scope, behind the rules that are there. What is wrong is about the member `policy`. */
+int rules_transfer(struct call *c, struct uuid policy, struct err *e);
 
 /* The library speaks in the middle of a line: its error as a sentence, about the member that c names, else `rule`. Returns -1. */
 int rules_say(struct call *c, struct err *e);

@@ -2,6 +2,7 @@
  * made of last week's mail. A person has those of their own mailbox, where the domain permits it; a domain's are its owners'. */
 #include <math.h>
 
+#include "change.h"
 #include "route.h"
 #include "rules.h"
 #include "sentence.h"
@@ -58,15 +59,36 @@ static void put_rest(struct buf *b, const struct store_setting *x)
 }
 
 /* A mailbox has thresholds and nothing else. */
-static void put_setting(struct call *c, const char *key, const struct store_setting *x)
+static void put_setting(const struct call *c, struct buf *b, const char *key, const struct store_setting *x)
 {
-    struct buf *b = &c->reply->body;
-
     json_open(b, key, '{');
     put_thresholds(b, x->reject, x->add_header, x->greylist);
     if (c->scope.kind != SCOPE_MAILBOX)
         put_rest(b, x);
     json_close(b, '}');
+}
+
+/* One for the owner's part and the operator's: both are seen on one page. */
+static struct version version_of_setting(const struct call *c, const struct store_setting *own)
+{
+    struct buf     b;
+    struct version v;
+
+    buf_init(&b, 4096);
+    put_setting(c, &b, NULL, own);
+    v = version_of(buf_span(&b));
+    buf_fini(&b);
+    return v;
+}
+
+static int setting_version(struct call *c, struct version *out, struct err *e)
+{
+    struct store_setting own;
+
+    if (store_setting_get(c->store, c->scope, &own, e) < 0)
+        return -1;
+    *out = version_of_setting(c, &own);
+    return 0;
 }
 
 /* What would hold if the scope said nothing. */
@@ -94,15 +116,19 @@ static int inherited(struct call *c, struct store_setting *out, struct err *e)
 static int get_settings(struct call *c, struct err *e)
 {
     struct store_setting own, above;
+    struct version       v;
     struct buf          *b;
 
     if (rules_permit(c, false, e) < 0 || store_setting_get(c->store, c->scope, &own, e) < 0 ||
         inherited(c, &above, e) < 0)
         return -1;
+    v = version_of_setting(c, &own);
+    version_tag(c, &v);
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
-    put_setting(c, "own", &own);
-    put_setting(c, "inherited", &above);
+    json_add_str(b, "version", v.text);
+    put_setting(c, b, "own", &own);
+    put_setting(c, b, "inherited", &above);
     json_add_bool(b, "permitted", c->scope.kind != SCOPE_MAILBOX || above.mailbox_thresholds == 1);
     json_close(b, '}');
     return 0;
@@ -160,14 +186,20 @@ static void read_settings(const struct settings_body *in, struct store_setting *
 }
 
 /* All that an owner may say is replaced: what is not there, or null, is inherited. The operator's part stays. */
-static int set_settings(struct call *c, struct err *e)
+static int set_settings_in(struct call *c, void *unused, struct err *e)
 {
     struct store_setting x;
 
-    if (rules_permit(c, true, e) < 0 || store_setting_get(c->store, c->scope, &x, e) < 0)
+    (void)unused;
+    if (store_setting_get(c->store, c->scope, &x, e) < 0)
         return -1;
     read_settings(c->body, &x);
     return store_setting_set(c->store, &c->actor, c->scope, &x, e) < 0 ? -1 : get_settings(c, e);
+}
+
+static int set_settings(struct call *c, struct err *e)
+{
+    return rules_permit(c, true, e) < 0 ? -1 : change_make(c, setting_version, set_settings_in, NULL, e);
 }
 
 enum { Q_COPIES, Q_HELD, Q_MAILBOX_HELD, Q_RULES, Q_MAILBOX_RULES };
@@ -183,11 +215,12 @@ static const struct field quota_fields[] = {
     FIELDS_END,
 };
 
-static int set_quotas(struct call *c, struct err *e)
+static int set_quotas_in(struct call *c, void *unused, struct err *e)
 {
     const struct settings_body *in = c->body;
     struct store_setting        x;
 
+    (void)unused;
     if (store_setting_get(c->store, c->scope, &x, e) < 0)
         return -1;
     x.copies = GIVEN(Q_COPIES, in->copies, -1);
@@ -197,6 +230,8 @@ static int set_quotas(struct call *c, struct err *e)
     x.mailbox_rules_max = GIVEN(Q_MAILBOX_RULES, in->mailbox_rules_max, -1);
     return store_setting_set(c->store, &c->actor, c->scope, &x, e) < 0 ? -1 : get_settings(c, e);
 }
+
+static int set_quotas(struct call *c, struct err *e) { return change_make(c, setting_version, set_quotas_in, NULL, e); }
 
 /* ---- what other thresholds would have done ---- */
 
@@ -314,11 +349,12 @@ static int get_scores(struct call *c, struct err *e)
 }
 
 static const struct route rows[] = {
-    {HTTPD_GET, "/scopes/{scope}/settings", DEED_SEE_RULES, OBJECT_SCOPE, 0, get_settings,
+    {HTTPD_GET, "/scopes/{scope}/settings", DEED_SEE_RULES, OBJECT_SCOPE, ROUTE_VERSION, get_settings,
      .summary = "What is set there, and what is inherited.", .reply = "Settings"},
-    {HTTPD_PUT, "/scopes/{scope}/settings", DEED_WRITE_RULES, OBJECT_SCOPE, 0, set_settings, NULL, settings_fields, 0,
-     sizeof(struct settings_body), "Sets thresholds and the rest; what is left out is inherited.", "Settings"},
-    {HTTPD_PUT, "/scopes/{scope}/quotas", DEED_OPERATE, OBJECT_SCOPE, 0, set_quotas, NULL, quota_fields, 0,
+    {HTTPD_PUT, "/scopes/{scope}/settings", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_VERSION, set_settings, NULL,
+     settings_fields, 0, sizeof(struct settings_body), "Sets thresholds and the rest; what is left out is inherited.",
+     "Settings"},
+    {HTTPD_PUT, "/scopes/{scope}/quotas", DEED_OPERATE, OBJECT_SCOPE, ROUTE_VERSION, set_quotas, NULL, quota_fields, 0,
      sizeof(struct settings_body), "Sets what the operator limits; what is left out is inherited.", "Settings"},
     {HTTPD_GET, "/scopes/{scope}/scores", DEED_SEE_MAIL, OBJECT_SCOPE, 0, get_scores, scores_fields, NULL,
      sizeof(struct scores_query), 0, "Last week's scores, and what other thresholds would have made of them.",
@@ -327,7 +363,8 @@ static const struct route rows[] = {
 
 const struct route_family thresholds_family = {
     "Thresholds", rows, COUNT(rows),
-    "\"Settings\":{\"type\":\"object\",\"properties\":{\"own\":{\"type\":\"object\"},\"inherited\":{\"type\":"
+    "\"Settings\":{\"type\":\"object\",\"properties\":{\"version\":{\"type\":\"string\"},\"own\":{\"type\":\"object\"},"
+    "\"inherited\":{\"type\":"
     "\"object\"},"
     "\"permitted\":{\"type\":\"boolean\"}}},"
     "\"Scores\":{\"type\":\"object\",\"properties\":{\"days\":{\"type\":\"integer\"},\"since\":{\"type\":[\"string\","

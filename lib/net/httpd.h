@@ -63,6 +63,9 @@ struct span httpd_cookie(const struct httpd_request *r, const char *name);
  * not UTF-8, or has a NUL. */
 struct span httpd_param(const struct httpd_request *r, struct span from, const char *name);
 
+/* Does an If-Match or If-None-Match name this ETag? Weak comparison. */
+bool httpd_etag_named(struct span list, struct span etag);
+
 /* What the client would rather have, for who holds a body in several codings. */
 enum httpd_coding { HTTPD_PLAIN, HTTPD_GZIP, HTTPD_ZSTD };
 extern const char *const httpd_coding_words[]; /* "identity", "gzip", "zstd" for Content-Encoding */

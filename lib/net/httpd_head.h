@@ -54,7 +54,4 @@ enum httpd_method httpd_method_of(struct span word);
 enum httpd_refusal httpd_target_read(struct span target, struct arena *a, struct span *path_out,
                                      struct span *query_out);
 
-/* Does an If-None-Match name this ETag? Weak comparison. */
-bool httpd_etag_named(struct span list, struct span etag);
-
 #endif

@@ -232,13 +232,18 @@ test("the preview shows what would come, can do nothing in the page that shows i
 test("a domain's default is the operator's to set and its owners' to see; who gets a mailbox then begins with it, those who are there do not", async () => {
     const path = "/domains/ours.example/digest-default", wanted = choice({ minute: 480, days: ["monday", "tuesday"], language: "de", tells: ["quarantined", "blocked"] });
 
-    assert.deepEqual((await who.owen.get(path)).body, { on: false });
+    const { version, ...none } = (await who.owen.get(path)).body;
+    assert.deepEqual(none, { on: false });
     for (const name of ["anna", "clara", "olga"]) assert.ok([403, 404].includes((await who[name].get(path)).status), name);
     for (const name of ["owen", "clara", "anna", "olga"]) assert.ok([403, 404].includes((await who[name].put(path, wanted)).status), name);
     refused(await who.owen.put(path, wanted), 403, /operator/);
     refused(await who.root.put(path, { ...wanted, zone: "Nowhere/Atall" }), 400);
     const set = await who.root.put(path, wanted);
-    assert.deepEqual([set.status, set.body], [200, { on: true, hourly: false, minute: 480, days: ["monday", "tuesday"], zone: "Europe/Berlin", language: "de", tells: ["quarantined", "blocked"], quiet: false }]);
+    const { version: after, ...body } = set.body;
+    assert.equal((await who.root.put(path, wanted, { headers: { "If-Match": `"${version}"` } })).status, 412, "another operator would have set it anew");
+    assert.equal((await who.root.del(path, { headers: { "If-Match": `"${version}"` } })).status, 412);
+    assert.equal((await who.root.put(path, wanted, { headers: { "If-Match": `"${after}"` } })).status, 200);
+    assert.deepEqual([set.status, body], [200, { on: true, hourly: false, minute: 480, days: ["monday", "tuesday"], zone: "Europe/Berlin", language: "de", tells: ["quarantined", "blocked"], quiet: false }]);
     assert.deepEqual((await who.key.get(path)).body, set.body);
     assert.equal((await who.owen.post("/domains/ours.example/people", { login: "nora@ours.example" })).status, 200);
     assert.equal((await who.owen.post("/domains/ours.example/mailboxes", { local: "second", account: ANNA })).status, 200);
@@ -250,7 +255,7 @@ test("a domain's default is the operator's to set and its owners' to see; who ge
     if (first) assert.deepEqual((await mine(first)).map((d) => d.of), ["first@ours.example"], "at the first sign-in");
     assert.deepEqual(await mine(who.bob), []);
     assert.equal((await who.root.del(path)).status, 204);
-    assert.deepEqual((await who.root.get(path)).body, { on: false });
+    assert.deepEqual((await who.root.get(path)).body, { version, on: false });
     await who.owen.post("/domains/ours.example/people", { login: "late@ours.example" });
     assert.deepEqual(await mine(await signIn(site, "late@ours.example")), []);
 });

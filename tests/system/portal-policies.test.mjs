@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { http, keyed, makeSite, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
+import { http, keyed, makeSite, oneOfMany, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", CLARA = "clara@ours.example", OWEN = "owen@ours.example", OLGA = "olga@theirs.example", ROOT = "root@elsewhere.example";
 const GLOBAL = "/scopes/global", OURS = "/scopes/domain:ours.example", MINE = `/scopes/mailbox:${ANNA}`;
@@ -153,7 +153,8 @@ test("a rule that changes its policy is judged by where it now is", async () => 
 
 test("a mailbox has thresholds of its own where its domain permits it, and nothing else of its own", async () => {
     const path = `${MINE}/settings`;
-    assert.deepEqual((await anna.get(path)).body, { own: { reject: null, add_header: null, greylist: null }, inherited: { reject: 15, add_header: 6, greylist: 4 }, permitted: false });
+    const { version, ...first } = (await anna.get(path)).body;
+    assert.deepEqual(first, { own: { reject: null, add_header: null, greylist: null }, inherited: { reject: 15, add_header: 6, greylist: 4 }, permitted: false });
     refused(await anna.put(path, { add_header: 5 }), 403, /permit/);
     assert.equal((await owen.put(`${OURS}/settings`, { mailbox_thresholds: true })).status, 200);
     assert.equal((await anna.get(path)).body.permitted, true);
@@ -168,8 +169,24 @@ test("a mailbox has thresholds of its own where its domain permits it, and nothi
     assert.equal((await clara.put(`${OURS}/settings`, {})).status, 403);
     assert.equal((await owen.get(`${GLOBAL}/settings`)).status, 404);
     assert.equal((await wide.put(`${GLOBAL}/settings`, {})).status, 403);
+    const late = await anna.put(path, {}, { headers: { "If-Match": `"${version}"` } });
+    assert.deepEqual([late.status, late.body.detail_said.code], [412, "changed_meanwhile"], "an owner has set it since");
     assert.equal((await anna.put(path, {})).body.own.add_header, null, "reset returns to what is inherited");
+    assert.equal((await anna.get(path)).body.version, version, "and that is what she saw then");
     assert.equal((await owen.put(`${OURS}/settings`, {})).status, 200);
+});
+
+test("what an owner and the operator set on one page is told to both, and of many at the same moment one is heard", async () => {
+    const path = `${OURS}/settings`, at = (version) => ({ headers: { "If-Match": `"${version}"` } });
+    const { version } = (await root.get(path)).body;
+    const limited = await root.put(`${OURS}/quotas`, { rules_max: 77 }, at(version));
+    assert.equal(limited.status, 200, limited.text);
+    assert.equal((await owen.put(path, { add_header: 5 }, at(version))).status, 412);
+    assert.equal((await root.put(path, { add_header: 5 }, at(limited.body.version))).status, 200, "who goes on from their own first half");
+    assert.equal((await root.put(`${OURS}/quotas`, {}, at(version))).status, 412);
+    await oneOfMany([owen, root], path, (name) => ({ add_header: 5, greylist: 1 + Number(name) / 10 }), (body) => (Math.round((body.own.greylist - 1) * 100) / 10).toFixed(1));
+    assert.equal((await owen.get(path)).body.own.rules_max, 77, "the operator's part stays");
+    for (const what of ["settings", "quotas"]) assert.equal((await root.put(`${OURS}/${what}`, {})).status, 200);
 });
 
 test("what other thresholds would have made of last week's mail is counted, for each scope by who may see its mail", async () => {

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { http, keyed, makeSite, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
+import { http, keyed, makeSite, oneOfMany, signIn, startPortal, startRulesd, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example", CLARA = "clara@ours.example", ROOT = "root@elsewhere.example";
 const SCOPE = `/scopes/${encodeURIComponent(`mailbox:${ANNA}`)}/rules`, DOMAIN = `/scopes/${encodeURIComponent("domain:ours.example")}/rules`, GLOBAL = "/scopes/global/rules";
@@ -112,6 +112,62 @@ test("rules are listed in the order in which they decide, page by page, and are 
     assert.equal(changed.status, 200, changed.text);
     const now = (await bob.get(`/rules/${id.a}`)).body.rule;
     assert.deepEqual([now.name, now.note, now.expires_at.slice(0, 10), now.conditions[0].any], ["aa", "why", "2031-01-01", ["aa"]]);
+});
+
+const known = (version) => ({ headers: { "If-Match": `"${version}"` } });
+
+test("a rule that was changed meanwhile is not written over: who had it open is told, and nothing is done", async () => {
+    const rule = { ...sender("block", "one@list.example"), conditions: [{ kind: "sender", any: ["one@list.example", "two@list.example"] }] }, id = await add(anna, SCOPE, rule), lists = SCOPE.replace(/rules$/, "lists");
+    const open = await anna.get(`/rules/${id}`);
+    assert.equal(open.headers.get("etag"), `"${open.body.version}"`);
+    assert.equal((await anna.get(SCOPE)).body.items.find((i) => i.id === id).version, open.body.version, "the list knows it too");
+    assert.deepEqual((await owen.post(lists, { action: "block", remove: ["two@list.example"] })).body.removed, ["two@list.example"]);
+    const late = await anna.put(`/rules/${id}`, { rule: { ...rule, name: "Late" } }, known(open.body.version));
+    assert.deepEqual([late.status, late.headers.get("content-type"), late.body.status, late.body.code, late.body.detail_said.code], [412, "application/problem+json", 412, "conflict", "changed_meanwhile"], late.text);
+    const now = (await anna.get(`/rules/${id}`)).body;
+    assert.deepEqual([now.rule.name, now.rule.conditions[0].any], ["one@list.example", ["one@list.example"]]);
+    assert.equal((await anna.del(`/rules/${id}`, known(open.body.version))).status, 412);
+    const saved = await anna.put(`/rules/${id}`, { rule: { ...now.rule, name: "In time" } }, known(now.version));
+    assert.equal(saved.status, 200, saved.text);
+    assert.equal(saved.body.version, (await anna.get(`/rules/${id}`)).body.version, "what comes next may go on from there");
+    for (const named of [`W/"${saved.body.version}"`, `"x", "${saved.body.version}"`, "*"]) assert.equal((await anna.put(`/rules/${id}`, { rule: { ...now.rule, name: "In time" } }, { headers: { "If-Match": named } })).status, 200, named);
+    for (const named of ["x", "\"\"", saved.body.version]) assert.equal((await anna.put(`/rules/${id}`, { rule }, { headers: { "If-Match": named } })).status, 412, named);
+    assert.equal((await anna.put(`/rules/${id}`, { rule: { ...rule, name: "A program's" } })).status, 200, "who names no version writes to what is there");
+    const key = { ...known(saved.body.version), headers: { ...known(saved.body.version).headers, "Idempotency-Key": `late-${id}` } };
+    assert.equal((await anna.put(`/rules/${id}`, { rule }, key)).status, 412);
+    assert.equal((await anna.put(`/rules/${id}`, { rule }, { headers: { ...key.headers, "If-Match": "*" } })).status, 422, "another version is another request");
+    assert.equal((await anna.del(`/rules/${id}`, known((await anna.get(`/rules/${id}`)).body.version))).status, 204);
+    assert.equal((await anna.put(`/rules/${id}`, { rule }, known(saved.body.version))).status, 404);
+});
+
+test("whatever changes a rule makes another version of it; a hit does not", async () => {
+    const path = `/scopes/${encodeURIComponent(`mailbox:${BOB}`)}/rules`, ids = [await add(bob, path, subject("moved")), await add(bob, path, subject("stays"))];
+    const seen = new Set(), other = async (what, did) => { assert.equal(did.status, 204, did.text); const { version } = (await bob.get(`/rules/${ids[0]}`)).body; assert.ok(!seen.has(version), what); seen.add(version); };
+    seen.add((await bob.get(`/rules/${ids[0]}`)).body.version);
+    await other("switched off", await bob.call("PATCH", `/rules/${ids[0]}`, { body: { enabled: false } }));
+    await other("moved", await bob.post(`/rules/${ids[0]}/move`));
+    await bob.call("PATCH", `/rules/${ids[0]}`, { body: { enabled: true } });
+    const { version } = (await bob.get(`/rules/${ids[0]}`)).body;
+    await waitFor("the hit", async () => { await scan({ to: BOB, subject: "This is moved" }); const { body } = await bob.get(`/rules/${ids[0]}`); return body.hits > 0 && body; });
+    assert.equal((await bob.get(`/rules/${ids[0]}`)).body.version, version);
+    const { Enforced, Rules } = await policies(owen, DOMAIN), id = await add(owen, DOMAIN, { ...subject("secret"), note: "why" }, { policy: Rules });
+    const before = (await owen.get(`/rules/${id}`)).body;
+    assert.equal((await owen.put(`/rules/${id}`, { rule: before.rule, policy: Enforced }, known(before.version))).status, 200);
+    const after = (await owen.get(`/rules/${id}`)).body;
+    assert.deepEqual([after.policy.name, after.version === before.version], ["Enforced", false]);
+    assert.equal((await anna.get(`${SCOPE}/above`)).body.items.find((i) => i.id === id).version, null, "a version would tell whether a guess of the note is right");
+    assert.equal((await owen.put(`/rules/${id}`, { rule: { ...after.rule, action: "allow" } })).status, 403, "what is enforced is for blocks");
+    const freed = await owen.put(`/rules/${id}`, { rule: { ...after.rule, action: "allow" }, policy: Rules });
+    assert.equal(freed.status, 200, freed.text);
+    assert.deepEqual([(await owen.get(`/rules/${id}`)).body.policy.name, (await owen.put(`/rules/${id}`, { rule: after.rule, policy: (await policies(bob, path)).Rules })).body.member], ["Rules", "policy"]);
+    await owen.del(`/rules/${id}`);
+    for (const one of ids) await bob.del(`/rules/${one}`);
+});
+
+test("of many who save what they have open at the same moment, one does", async () => {
+    const id = await add(anna, SCOPE, subject("raced"));
+    await oneOfMany([anna, owen], `/rules/${id}`, (name) => ({ rule: { ...subject("raced"), name } }), (body) => body.rule.name);
+    await anna.del(`/rules/${id}`);
 });
 
 test("rules from above are shown to whom they hold for, and only those that hold", async () => {

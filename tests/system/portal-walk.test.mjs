@@ -161,6 +161,7 @@ test("bodies, exports, keys, digests and credentials are not for staff", () => {
 
 test("every call is refused to who has no business there, and the very same request succeeds for who has", async () => {
     const byKey = new Map(operations().map((o) => [o.key, o])), problems = [];
+    const changed = [];
     let refused = 0, reached = 0, sam = await staff();
 
     for (const [key, row] of Object.entries(calls)) {
@@ -188,7 +189,16 @@ test("every call is refused to who has no business there, and the very same requ
                 refused++;
             }
         }
+        // Where the document says so, a change is made to the version that is meant and to no other.
+        const versioned = o.op.parameters.some((p) => p.in === "header" && p.name === "If-Match"), stale = [asked[0], asked[1], { ...asked[2], headers: { ...asked[2].headers, "If-Match": "\"of another time\"" } }];
+        if (versioned !== "412" in o.op.responses) problems.push(`${key}: If-Match and 412 go together`);
+        if (versioned) {
+            const late = await answer(what.as ?? rightful(o), what, stale);
+            if (late.status !== 412) tells("who means another version", late);
+            changed.push(key);
+        }
         const got = await answer(what.as ?? rightful(o), what, asked);
+        if (o.op.responses[200]?.headers?.ETag && got.headers.get("etag") !== `"${got.body.version}"`) tells("no ETag", got);
         for (const name of isOpen(o) ? [] : also(o)) {
             const more = await answer(who[name], what, asked);
             if (more.status !== 200) tells(`${name}, who may too`, more);
@@ -199,5 +209,6 @@ test("every call is refused to who has no business there, and the very same requ
     }
     assert.deepEqual(problems, []);
     assert.equal(reached, operations().length);
+    assert.deepEqual(changed.sort(), ["DELETE /domains/{domain}/digest-default", "DELETE /rules/{rule}", "PUT /domains/{domain}/digest-default", "PUT /rules/{rule}", "PUT /scopes/{scope}/quotas", "PUT /scopes/{scope}/settings"]);
     assert.ok(refused > 400, `${refused} refused`);
 });

@@ -15,6 +15,7 @@ export default {
     "same_request": "Dieselbe Anfrage wird gerade bearbeitet.",
     "idempotency_key": "Dieser Idempotency-Key gehört zu einer anderen Anfrage.",
     "cross_site": "Das kam von einer Seite anderswo und wurde nicht ausgeführt.",
+    "changed_meanwhile": "Das wurde inzwischen geändert, von jemand anderem oder in einem anderen Fenster. Gespeichert wurde nichts.",
     "out_of_date": "Die Seite ist veraltet: Laden Sie sie neu (X-CSRF-Token fehlt oder stimmt nicht).",
     "cookie_and_key": "Entweder ein Cookie oder ein API-Schlüssel, nicht beides.",
     "bearer": "Authorization ist „Bearer“ und ein API-Schlüssel.",

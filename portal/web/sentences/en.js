@@ -16,6 +16,7 @@ export default {
     "same_request": "The same request is being worked on right now.",
     "idempotency_key": "This Idempotency-Key was used for another request.",
     "cross_site": "This came from a page of another site, and was not done.",
+    "changed_meanwhile": "This was changed meanwhile, by somebody else or in another window. Nothing was saved.",
     "out_of_date": "The page is out of date: load it again (X-CSRF-Token is missing or wrong).",
     "cookie_and_key": "Either a cookie or an API key: not both.",
     "bearer": "Authorization is “Bearer” and an API key.",

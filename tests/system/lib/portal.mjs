@@ -1,4 +1,5 @@
 // postern-portal on a site, and who talks to it: browsers with a cookie jar, programs with a key.
+import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 
 import { program } from "./postern.mjs";
@@ -12,6 +13,13 @@ export async function startPortal(site, { settings = {}, env, port: wanted } = {
     site.configure({ portal: { listen: `127.0.0.1:${port}`, public_url: origin, web: `${root}/portal/web`, modules: `${root}/portal/web/node_modules`, ...settings } });
     const server = await start("portal", program("postern-portal"), ["-c", site.conf], { dir: site.dir, env, ready: () => canConnect(`127.0.0.1:${port}`) });
     return Object.assign(site, { port, origin, portalPid: server.pid, portalLog: () => server.log(), stopPortal: () => server.stop(), killPortal: () => server.kill() });
+}
+
+// A refusal has a code for its sentence and for each sentence in it, or a page could not say it in the reader's language.
+function checkSaid(where, { detail, detail_said: said }) {
+    const uncoded = (one) => (!one?.code ? [one?.text ?? detail] : Object.values(one.values).filter((v) => v !== null && typeof v === "object").flatMap(uncoded));
+
+    for (const text of uncoded(said)) throw new Error(`${where}: this sentence has no code: ${text}`);
 }
 
 // A browser: keeps cookies, knows its CSRF token, says where it comes from. get/post/… give { status, body, headers }.
@@ -31,7 +39,10 @@ export class Browser {
         }
         const bytes = Buffer.from(await response.arrayBuffer()), text = bytes.toString();
         const type = response.headers.get("content-type") ?? "";
-        return { status: response.status, headers: response.headers, text, bytes, body: type.includes("json") ? JSON.parse(text) : text };
+        const reply = { status: response.status, headers: response.headers, text, bytes, body: type.includes("json") ? JSON.parse(text) : text };
+
+        if (type.includes("problem+json")) checkSaid(`${method} ${path}`, reply.body);
+        return reply;
     }
     get(path, options) { return this.call("GET", path, options); }
     post(path, body = {}, options = {}) { return this.call("POST", path, { body, ...options }); }
@@ -66,6 +77,19 @@ export async function signIn(site, address) {
     if (status !== 200) throw new Error(`${address} could not sign in: ${status} ${text}`);
     await browser.session();
     return browser;
+}
+
+// Everybody has it open, and all of them save at the same moment, several times: each time one is heard, and the others are told.
+// change(name) is a body of PUT, read(reply) what it wrote.
+export async function oneOfMany(browsers, path, change, read) {
+    for (let round = 0; round < 5; round++) {
+        const { body: { version } } = await browsers[0].get(path);
+        const tries = await Promise.all(Array.from({ length: 8 }, (_, i) => browsers[i % browsers.length].put(path, change(`${round}.${i}`), { headers: { "If-Match": `"${version}"` } })));
+        const heard = tries.findIndex((r) => r.status === 200), now = await browsers[0].get(path);
+
+        assert.deepEqual(tries.map((r) => r.status).sort(), [200, ...Array(7).fill(412)]);
+        assert.equal(read(now.body), `${round}.${heard}`);
+    }
 }
 
 // A program with a key.
