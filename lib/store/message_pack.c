@@ -2,16 +2,18 @@
  *
  * On SQLite FTS5 writes a new piece at each commit and merges few of them by itself. On PostgreSQL the words that came last wait in a
  * list beside their index, which each search reads to its end, and each row is looked up in its page to see whether it is still
- * there; until VACUUM, which autovacuum runs some time later. */
+ * there; until VACUUM, which autovacuum runs some time later. And a day later, when hardly anybody writes to it any more, it is sorted. */
 #include <stdio.h>
 
 #include "store/day.h"
 #include "store/pace.h"
 #include "store/row.h"
+#include "store/sort_day.h"
 
 #define DAYS_AT_ONCE 64
-#define PACK_PAGES 250              /* of 4 kB, that one transaction writes */
-#define PIECES_MAX 2                /* few answers come late, and are not worth writing a day anew */
+#define PACK_PAGES 250 /* of 4 kB, that one transaction writes */
+#define PIECES_MAX 2   /* few answers come late, and are not worth writing a day anew */
+#define BUSY_TRIES 3
 #define VACUUM_MS (15 * 60 * 1000) /* of a table of a large site's day */
 
 /* ---- SQLite -------------------------------------------------------------------------------------------------------- */
@@ -86,7 +88,7 @@ static int merge_day(struct store *s, const struct pace *p, int64_t day, struct 
 /* What has pages that were written since VACUUM was here. */
 static const char untidy_sql[] =
     "SELECT c.relname FROM pg_class c JOIN pg_namespace s ON s.oid = c.relnamespace WHERE s.nspname = current_schema()"
-    " AND c.relkind = 'r' AND c.relname LIKE '%\\_' || $1 AND (c.reltuples < 0 OR"
+    " AND c.relkind = 'r' AND c.relname LIKE $1 AND (c.reltuples < 0 OR"
     " c.relallvisible < pg_relation_size(c.oid) / CAST(current_setting('block_size') AS BIGINT)) ORDER BY 1 LIMIT 1";
 
 struct name {
@@ -110,19 +112,17 @@ static int vacuum(struct store *s, const struct name *table, struct err *e)
 }
 
 /* 1 done, 0 stopped, -1. A table that somebody still reads as it was stays untidy, and is left for tomorrow. */
-static int vacuum_day(struct store *s, const struct pace *p, int64_t day, struct err *e)
+static int vacuum_like(struct store *s, const struct pace *p, const char *names, struct err *e)
 {
-    char        text[24];
     struct name last = {""}, next;
 
-    snprintf(text, sizeof text, "%lld", (long long)day);
     for (;;) {
         int64_t begun = clock_mono_us();
 
         next = (struct name){""};
         if (pace_stopped(p))
             return 0;
-        if (row_each(s->log, untidy_sql, (struct db_val[]){dbv_str(text)}, 1, each_name, &next, e) < 0)
+        if (row_each(s->log, untidy_sql, (struct db_val[]){dbv_str(names)}, 1, each_name, &next, e) < 0)
             return -1;
         if (next.text[0] == '\0' || strcmp(next.text, last.text) == 0)
             return 1;
@@ -133,11 +133,47 @@ static int vacuum_day(struct store *s, const struct pace *p, int64_t day, struct
     }
 }
 
+static int vacuum_day(struct store *s, const struct pace *p, int64_t day, struct err *e)
+{
+    char names[32];
+
+    snprintf(names, sizeof names, "%%\\_%lld", (long long)day);
+    return vacuum_like(s, p, names, e);
+}
+
+/* 1 done, 0 stopped, -1. Who is in the way for long has the day be sorted tomorrow. */
+static int sort(struct store *s, const struct pace *p, int64_t day, struct err *e)
+{
+    for (int tries = 0; tries < BUSY_TRIES; tries++) {
+        struct err why = ERR_INIT;
+        int64_t    begun = clock_mono_us();
+
+        if (pace_stopped(p))
+            return 0;
+        if (sort_day(s, day, &why) == 0)
+            return 1;
+        if (why.code != ERR_BUSY) {
+            if (e != NULL)
+                *e = why;
+            return -1;
+        }
+        pace_rest(begun);
+    }
+    return 1;
+}
+
+static int order_day(struct store *s, const struct pace *p, int64_t day, bool is_quiet, struct err *e)
+{
+    int rc = is_quiet ? sort(s, p, day, e) : 1;
+
+    return rc > 0 ? vacuum_day(s, p, day, e) : rc;
+}
+
 /* ---- Both ---------------------------------------------------------------------------------------------------------- */
 
-static int pack_day(struct store *s, const struct pace *p, int64_t day, struct err *e)
+static int pack_day(struct store *s, const struct pace *p, int64_t day, bool is_quiet, struct err *e)
 {
-    int rc = db_kind(s->log) == DB_SQLITE ? merge_day(s, p, day, e) : vacuum_day(s, p, day, e);
+    int rc = db_kind(s->log) == DB_SQLITE ? merge_day(s, p, day, e) : order_day(s, p, day, is_quiet, e);
 
     return rc < 0 ? err_wrap(e, "put day %lld of the log in order", (long long)day) : rc;
 }
@@ -152,10 +188,12 @@ static int pack_days(struct store *s, const struct pace *p, int64_t before, stru
         if (day_list(s, from, before - 1, false, days, DAYS_AT_ONCE, &n, e) < 0)
             return -1;
         for (size_t i = 0; i < n && rc > 0; i++) {
-            rc = pack_day(s, p, days[i], e);
+            rc = pack_day(s, p, days[i], days[i] + 1 < before, e);
             from = days[i] + 1;
         }
     } while (n == DAYS_AT_ONCE && rc > 0);
+    if (rc > 0 && db_kind(s->log) == DB_PGSQL)
+        rc = vacuum_like(s, p, "shelf\\_words", e);
     return rc < 0 ? -1 : 0;
 }
 

@@ -7,6 +7,7 @@
 #include "store/day.h"
 #include "store/pace.h"
 #include "store/row.h"
+#include "store/shelf_words.h"
 
 #define STEP_ROWS 1000
 #define BUSY_TRIES 20
@@ -102,7 +103,7 @@ static int drop_day(struct trimming *t, int64_t day, struct err *e)
         pace_rest(begun);
     }
     t->done->days++;
-    return 1;
+    return db_kind(t->s->log) == DB_PGSQL && shelf_words_forget(t->s, day + 1, e) < 0 ? -1 : 1;
 }
 
 /* What dropped days have left. 1 done, 0 stopped, -1. */

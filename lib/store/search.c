@@ -14,7 +14,6 @@
 #define QUICK_US 10000
 #define SLOW_US 100000
 #define DAYS_MAX 4000
-#define DAYS_AT_ONCE 32 /* partitions of one statement */
 #define UID_SLACK_MS 50 /* by which a delivery.id may lie behind its UID's time */
 
 /* ---- Walking ------------------------------------------------------------------------------------------------------ */
@@ -120,13 +119,12 @@ static bool is_over(struct search *x, int64_t from_ms)
 
 static int walk_days(struct search *x, struct err *e)
 {
-    bool everywhere = x->where.shelves == WORDS_ALL_SHELVES;
-
+    x->everywhere = x->where.shelves == WORDS_ALL_SHELVES;
     for (size_t i = 0; i < x->ndays; i++) {
         int64_t       from = x->days[i] * DAY_MS;
         struct window w = {from > x->since_ms ? from : x->since_ms, x->until_ms, NULL, 0};
 
-        if (everywhere)
+        if (x->everywhere)
             x->where.shelves = search_lite_shelves(x, w.from_ms, w.to_ms);
         if (x->where.shelves != 0 && run_window(x, &w, e) < 0)
             return -1;
@@ -179,24 +177,36 @@ static bool forgotten(struct search *x)
     return true;
 }
 
+/* Looks at the first of the days, and says how many they were. */
+static int run_days(struct search *x, const int64_t *days, size_t *n, struct err *e)
+{
+    int64_t       may_have[SEARCH_DAYS_AT_ONCE];
+    struct window w = {0, 0, days, *n};
+
+    if (x->everywhere) {
+        *n = search_pg_shelves(x, days, *n, may_have, &w.ndays);
+        w.days = may_have;
+    }
+    return w.ndays == 0 ? 0 : run_window(x, &w, e);
+}
+
 static int walk_partitions(struct search *x, struct err *e)
 {
     size_t at = 0, width = 1;
 
     while (at < x->ndays) {
-        size_t        left = x->left;
-        int64_t       begun = clock_mono_us();
-        struct window w = {0, 0, x->days + at, x->ndays - at < width ? x->ndays - at : width};
+        size_t  left = x->left, n = x->ndays - at < width ? x->ndays - at : width;
+        int64_t begun = clock_mono_us();
 
-        if (run_window(x, &w, e) < 0) {
+        if (run_days(x, x->days + at, &n, e) < 0) {
             if (x->left < left || !forgotten(x))
                 return -1;
             continue;
         }
-        at += w.ndays;
+        at += n;
         if (is_over(x, x->days[at - 1] * DAY_MS))
             break;
-        if (went_quickly(begun) && width < DAYS_AT_ONCE)
+        if (went_quickly(begun) && width < SEARCH_DAYS_AT_ONCE)
             width *= 4;
         else if (went_slowly(begun) && width > 1)
             width /= 2;

@@ -13,6 +13,7 @@
 
 #define SEARCH_SQL_MAX (256u << 10)
 #define SEARCH_PARAMS_MAX 64
+#define SEARCH_DAYS_AT_ONCE 32 /* partitions of one statement */
 
 /* Whose rows are looked at, in which the rest is asked of each: those of the scope, in its index, or those that one of the two sets of
  * words finds. */
@@ -26,6 +27,7 @@ struct search {
     enum driver                by;
     bool                       lite;
     bool                       forced;             /* PostgreSQL was told to go by indexes */
+    bool                       everywhere;         /* words of messages are wanted, of whatever shelf */
     bool                       by_domain;          /* the filter says something that the scope does not */
     int64_t                    since_ms, until_ms; /* since <= UID's time < until */
     int64_t                   *days;               /* that have tables, the newest first */
@@ -78,6 +80,10 @@ void search_pg_window(struct query *q, const struct search *x, const int64_t *da
 
 /* Those shelves on which a window of one day may have what is wanted of its messages, as far as that is cheap to know. */
 uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms);
+
+/* PostgreSQL: how many of the first days can be looked at together; out (n at most): those that may have something, on the shelves where
+ * it is looked for from now on. */
+size_t search_pg_shelves(struct search *x, const int64_t *days, size_t n, int64_t *out, size_t *n_out);
 
 /* PostgreSQL: around all statements of a search. Finds what drives it: of all that could, what finds fewest in one of its days. */
 int  search_pg_begin(struct search *x, struct err *e);

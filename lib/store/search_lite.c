@@ -201,11 +201,14 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
 /* The domains of all deliveries of the moments that have the words, as far as the other filters leave them. */
 static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    int64_t     below = day_id_at(to_ms);
-    struct buf *wanted = query_text(q);
+    int64_t             below = day_id_at(to_ms);
+    struct buf         *wanted = query_text(q);
+    struct words_of_all asked;
 
-    if (!words_query_moments(wanted, x->what->words, x->what->nwords))
+    words_ask_all(&asked, x->what->words, x->what->nwords);
+    if (asked.n == 0)
         return false;
+    words_query_moments(wanted, &asked);
     put_candidates_of(q, x, from_ms, below < x->before_id ? below : x->before_id, wanted);
     query_put_filters(q, x, "d", "d", "d");
     buf_printf(&q->sql, " LIMIT %d", LOOKS);

@@ -6,6 +6,7 @@
 #include "store/search_inside.h"
 
 #include "store/row.h"
+#include "store/shelf_words.h"
 
 #define DAY_MARK '\x01' /* stands for the day in the text of what is asked of each */
 #define FEW 1000        /* rows of a day: from as many on it does not matter who has more, since a page is soon full */
@@ -209,6 +210,33 @@ void search_pg_window(struct query *q, const struct search *x, const int64_t *da
     query_put_param(q, dbv_i64((int64_t)x->left));
 }
 
+/* ---- On which shelves ---------------------------------------------------------------------------------------------- */
+
+/* Days of which that is known are looked at apart from those of which it is not. What cannot be told is left to the search itself. */
+size_t search_pg_shelves(struct search *x, const int64_t *days, size_t n, int64_t *out, size_t *n_out)
+{
+    struct shelf_words  found[SEARCH_DAYS_AT_ONCE];
+    struct words_of_all asked;
+    struct err          ignored = ERR_INIT;
+    size_t              i;
+
+    words_ask_all(&asked, x->what->words, x->what->nwords);
+    if (shelf_words_find(x->s, &asked, days, n, found, &ignored) < 0)
+        memset(found, 0, sizeof found);
+    x->where.shelves = 0;
+    *n_out = 0;
+    for (i = 0; i < n && found[i].known == found[0].known; i++) {
+        uint64_t shelves = found[i].known ? found[i].shelves : WORDS_ALL_SHELVES;
+
+        if (shelves != 0)
+            out[(*n_out)++] = days[i];
+        x->where.shelves |= shelves;
+    }
+    return i;
+}
+
+/* ---- What finds fewest --------------------------------------------------------------------------------------------- */
+
 /* All that could drive it. Everybody's rows are read one by one where nothing finds fewer than FEW. */
 static size_t find_drivers(const struct search *x, enum driver out[DRIVERS])
 {
@@ -246,17 +274,21 @@ static int each_sample(void *ctx, struct db_rows *r)
     return 0;
 }
 
-/* In the newest day that is over. What cannot be counted is left to the search itself, which will say why. */
-static int count_each(struct search *x, const enum driver *drivers, size_t n, int64_t found[DRIVERS])
+/* In one day. What cannot be counted is left to the search itself, which will say why. Nothing stands on no shelf. */
+static int count_each(struct search *x, int64_t day, const enum driver *drivers, size_t n, int64_t found[DRIVERS])
 {
     struct query q;
     struct err   ignored = ERR_INIT;
+    size_t       kept;
     int          rc = -1;
+
+    if (x->everywhere && search_pg_shelves(x, &day, 1, &day, &kept) > 0 && kept == 0)
+        return 0;
 
     query_init(&q);
     for (size_t i = 0; i < n; i++)
         put_sample(&q, x, drivers[i]);
-    repeat_for_days(&q, "", &x->days[x->ndays > 1], 1);
+    repeat_for_days(&q, "", &day, 1);
     if (!q.sql.failed)
         rc = row_each(x->s->log, q.sql.p, q.vals, q.n, each_sample, found, &ignored);
     db_forget(x->s->log, q.sql.p);
@@ -264,6 +296,7 @@ static int count_each(struct search *x, const enum driver *drivers, size_t n, in
     return rc;
 }
 
+/* The day that tells is the newest that is over. */
 int search_pg_begin(struct search *x, struct err *e)
 {
     bool        all = x->what->scope.kind == SCOPE_GLOBAL;
@@ -272,13 +305,14 @@ int search_pg_begin(struct search *x, struct err *e)
     int64_t     found[DRIVERS] = {0};
 
     x->by = BY_SCOPE;
+    x->everywhere = x->where.shelves == WORDS_ALL_SHELVES && wants(x->what, false);
     if (db_script(x->s->log, by_index_sql, e) < 0)
         return -1;
     x->forced = true;
     if (n == 0 || x->ndays == 0)
         return 0;
     best = drivers[0];
-    if ((n > 1 || all) && count_each(x, drivers, n, found) == 0)
+    if ((n > 1 || all) && count_each(x, x->days[x->ndays > 1], drivers, n, found) == 0)
         for (size_t i = 1; i < n; i++)
             best = found[drivers[i]] < found[best] ? drivers[i] : best;
     x->by = all && found[best] == FEW ? BY_SCOPE : best;

@@ -8,13 +8,12 @@
 #include "mail/text.h"
 #include "store/moment.h"
 #include "store/row.h"
+#include "store/sort_day.h"
 
 #define VECTOR_MAX (512u << 10)
-#define WORD_MAX 200       /* bytes of a word */
 #define PREFIX_MIN 3       /* characters from which the last word may be the beginning of one */
 #define POSITION_MAX 16000 /* tsvector's is 16383 */
 #define SHELVED_MAX 5      /* texts of one row */
-#define MOMENT_ASKED 4     /* words of a search that moments are asked for */
 #define SHELVED_BYTES (64u << 10)
 
 /* The fields in the order of enum search_field: their column on SQLite, and what their words begin with on PostgreSQL. */
@@ -353,6 +352,20 @@ static int pg_put(struct store *s, const struct words_of *of, const struct buf *
     return db_batch_add(s->log, (struct db_val[]){dbv_str(uid.text), dbv_i64(of->n), dbv_text(buf_span(vector))}, 3, e);
 }
 
+static int pg_written(struct store *s, const struct words_message *rows, size_t n, struct err *e)
+{
+    int64_t last = -1;
+
+    for (size_t i = 0; i < n; i++) {
+        int64_t day = day_of_uid(&rows[i].of.uid);
+
+        if (day != last && sort_day_written(s, day, e) < 0)
+            return -1;
+        last = day;
+    }
+    return 0;
+}
+
 static int pg_put_messages(struct store *s, const struct words_message *rows, size_t n, struct err *e)
 {
     struct buf b;
@@ -378,7 +391,7 @@ static int pg_put_messages(struct store *s, const struct words_message *rows, si
         rc = pg_put(s, &m->of, &b, e);
     }
     buf_fini(&b);
-    return rc < 0 ? -1 : db_batch_end(s->log, e);
+    return rc < 0 || db_batch_end(s->log, e) < 0 ? -1 : pg_written(s, rows, n, e);
 }
 
 static int pg_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
@@ -489,15 +502,7 @@ void words_put_moment(struct buf *b, struct span text)
         buf_printf(b, "x%.*s ", (int)w.n, w.text);
 }
 
-/* Words to ask the moments for: of many the longest, which few mails have. Each costs the list of all that have it, and all but the
- * first few take hardly anything away. */
-struct moment_words {
-    struct word words[MOMENT_ASKED];
-    bool        begins[MOMENT_ASKED];
-    size_t      n;
-};
-
-static size_t shortest(const struct moment_words *all)
+static size_t shortest(const struct words_of_all *all)
 {
     size_t at = 0;
 
@@ -506,46 +511,50 @@ static size_t shortest(const struct moment_words *all)
     return at;
 }
 
-static void add_moment_word(struct moment_words *all, const struct word *w, bool begins)
+static void ask_all(struct words_of_all *all, const struct word *w, bool begins, const char *letters)
 {
-    bool   full = all->n == MOMENT_ASKED;
+    bool   full = all->n == WORDS_OF_ALL;
     size_t at = full ? shortest(all) : all->n++;
 
     if (full && all->words[at].n >= w->n)
         return;
-    all->words[at] = *w;
-    all->begins[at] = begins;
+    memcpy(all->words[at].text, w->text, w->n);
+    all->words[at].n = w->n;
+    all->words[at].begins = begins;
+    all->words[at].letters = letters;
 }
 
 /* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
-static void add_moment_words(struct moment_words *all, const struct store_words *one)
+static void ask_all_of(struct words_of_all *all, const struct store_words *one)
 {
     struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
+    const char *letters = fields[one->field].letters;
     struct word w, next;
     size_t      at = 0;
     bool        more = next_word(text, &at, &w);
 
     for (int i = 0; more; i++) {
         more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
-        if (more || i == 0 || !is_of_address(fields[one->field].letters[0]))
-            add_moment_word(all, &w, !more);
+        if (more || i == 0 || !is_of_address(letters[0]))
+            ask_all(all, &w, !more, letters);
         if (more)
             w = next;
     }
 }
 
-bool words_query_moments(struct buf *b, const struct store_words *words, size_t n)
+void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n)
 {
-    struct moment_words all;
-
-    all.n = 0;
+    out->n = 0;
     for (size_t i = 0; i < n; i++)
         if (asks(&words[i], false, false))
-            add_moment_words(&all, &words[i]);
-    for (size_t i = 0; i < all.n; i++)
-        buf_printf(b, "%s\"x%.*s\"%s", i > 0 ? " AND " : "", (int)all.words[i].n, all.words[i].text,
-                   all.begins[i] ? " *" : "");
-    return all.n > 0;
+            ask_all_of(out, &words[i]);
+}
+
+void words_query_moments(struct buf *b, const struct words_of_all *asked)
+{
+    for (size_t i = 0; i < asked->n; i++)
+        buf_printf(b, "%s\"x%.*s\"%s", i > 0 ? " AND " : "", (int)asked->words[i].n, asked->words[i].text,
+                   asked->words[i].begins ? " *" : "");
 }
 
 static bool is_ascii(struct span s)
