@@ -1,5 +1,5 @@
 // The page: who is signed in, where they are, and the frame around it.
-import { html, render, useEffect, useMemo, useRef, useState } from "./modules/preact.js";
+import { html, render, useEffect, useLayoutEffect, useMemo, useRef, useState } from "./modules/preact.js";
 import { del, get, onSignedOut, Problem, session } from "./api.js";
 import { elsewhere, wear } from "./brand.js";
 import { KeysOver } from "./keys.js";
@@ -46,7 +46,7 @@ function Side({ me, place, open, narrow, onClose, brand, held }) {
     const ref = useRef();
     const key = (e) => { if (narrow && e.key === "Escape") { e.stopPropagation(); onClose(); } };
 
-    useEffect(() => { if (open && narrow) ref.current.querySelector("nav a")?.focus(); }, [open, narrow]);
+    useLayoutEffect(() => { if (open && narrow) ref.current.querySelector("nav a")?.focus(); }, [open, narrow]);
     return html`${open && narrow && html`<div class="side-veil" onClick=${onClose}></div>`}<aside class="side" aria-label=${brand.name} hidden=${!open} ref=${ref} onKeyDown=${key} onClick=${(e) => narrow && e.target.closest("a") && onClose()}>
         ${narrow && html`<${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} />`}
         <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>

@@ -1,5 +1,5 @@
 // Where we are is the address bar: every page, every search and every open message has a link of its own.
-import { useEffect, useState } from "./modules/preact.js";
+import { useLayoutEffect, useState } from "./modules/preact.js";
 
 const watchers = new Set();
 const tell = () => { for (const fn of watchers) fn(); };
@@ -16,7 +16,8 @@ export function go(path, { replace = false } = {}) {
 export function useHere() {
     const [, again] = useState(0);
 
-    useEffect(() => {
+    // Before there is a picture: who sees a link may press it.
+    useLayoutEffect(() => {
         const fn = () => again((n) => n + 1);
         watchers.add(fn);
         return () => watchers.delete(fn);

@@ -86,22 +86,32 @@ export function useLate(so) {
 
 // ---- dialogs, notes, the drawer ----
 
-// Focus stays inside while it is open, and goes back where it was.
+const traps = []; // what is open, the last to open at the end
+// Focus stays inside while it is open, and goes back where it was. It comes in before there is a picture of it: who sees it may press
+// a key. A key that nobody gets, since what had the focus is gone or busy, is for what opened last.
 export function useTrap(ref, onClose) {
-    useEffect(() => {
+    useLayoutEffect(() => {
         const before = document.activeElement, node = ref.current;
         const inside = () => [...node.querySelectorAll("a[href],button:not([disabled]),input,select,textarea,summary,[tabindex='0']")].filter((e) => e.offsetParent !== null);
         const key = (event) => {
             if (event.key === "Escape") { event.stopPropagation(); onClose(); return; }
             if (event.key !== "Tab") return;
-            const all = inside(), first = all[0], last = all[all.length - 1];
-            if (event.shiftKey && document.activeElement === first) { event.preventDefault(); last?.focus(); }
-            else if (!event.shiftKey && document.activeElement === last) { event.preventDefault(); first?.focus(); }
+            const all = inside(), [edge, other] = event.shiftKey ? [all[0], all.at(-1)] : [all.at(-1), all[0]];
+            const astray = node.getAttribute("aria-modal") === "true" && !node.contains(document.activeElement);
+            if (astray || document.activeElement === edge) { event.preventDefault(); other?.focus(); }
         };
+        const stray = (event) => { if (event.target === document.body && traps.at(-1) === node) key(event); };
 
+        traps.push(node);
         node.addEventListener("keydown", key);
+        document.addEventListener("keydown", stray);
         (node.querySelector("[autofocus]") ?? node).focus();
-        return () => { node.removeEventListener("keydown", key); before?.focus?.(); };
+        return () => {
+            traps.splice(traps.indexOf(node), 1);
+            node.removeEventListener("keydown", key);
+            document.removeEventListener("keydown", stray);
+            before?.focus?.();
+        };
     }, []);
 }
 

@@ -43,8 +43,11 @@ test("what is wrong is said where it was typed, and nothing is lost", async () =
     await card(page).getByRole("button", { name: "Edit" }).click();
     await dialog(page).getByLabel("Time zone").fill("Mars/Olympus");
     await dialog(page).getByText("No time zone “Mars/Olympus” is installed.").first().waitFor();
-    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await dialog(page).getByRole("button", { name: "Save" }).focus();
+    await page.keyboard.press("Enter");
     await waitFor("what is wrong", async () => await dialog(page).getByLabel("Time zone").getAttribute("aria-invalid") === "true");
+    await page.keyboard.press("Tab");
+    assert.ok(await dialog(page).evaluate((node) => node.contains(document.activeElement)), "the button was busy, and the focus stays inside");
     await dialog(page).getByLabel("Time zone").fill("Asia/Kathmandu");
     await dialog(page).getByText("This browser is in Europe/Berlin.").waitFor();
     await dialog(page).getByLabel("blocked by rules").check();

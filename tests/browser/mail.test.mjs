@@ -183,6 +183,56 @@ test("? shows the keys over any page, the same as in Settings; they rest while i
     assert.equal(await over.count(), 0, "in a field it is a character");
 });
 
+// Presses that, and says whether what then comes has the focus the moment that it is there: before it is painted, as fast as nobody can press.
+const focused = (page, press, comes) => page.evaluate(([pressed, wanted]) => new Promise((done) => {
+    const seen = new MutationObserver(() => {
+        const it = document.querySelector(wanted);
+        if (it) { seen.disconnect(); done(it.contains(document.activeElement)); }
+    });
+
+    seen.observe(document, { childList: true, subtree: true, attributes: true });
+    if (pressed.length === 1 || pressed === "Escape") document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key: pressed, bubbles: true, cancelable: true }));
+    else { const one = document.querySelector(pressed); one.focus(); one.click(); }
+}), [press, comes]);
+
+test("who presses a key as soon as something opens is heard by it, however slow the machine paints; and closed, by what they came from", async () => {
+    const phone = await browser.person(ANNA, { width: 390, height: 844 });
+
+    await anna.at("/?q=ladder");
+    await settled(anna);
+    await anna.locator("a.row").focus();
+    assert.ok(await focused(anna, "?", ".dialog"), "the keys");
+    assert.ok(await focused(anna, "Escape", "body:not(:has(.dialog)) a.row"), "the row, behind them");
+    await anna.locator("a.row").blur();
+    assert.ok(await focused(anna, "j", ".drawer"), "the message");
+    assert.ok(await focused(anna, "Escape", "body:not(:has(.drawer)) a.row"), "its row");
+    assert.ok(await focused(anna, "[aria-haspopup='dialog']", ".form-sheet"), "the form");
+    assert.ok(await focused(anna, "Escape", "body:not(:has(.form-sheet)) [aria-haspopup='dialog']"), "its button");
+    await phone.at("/");
+    await settled(phone);
+    assert.ok(await focused(phone, ".topbar button", ".side:not([hidden])"), "the menu");
+    assert.ok(await focused(phone, "Escape", "body:has(.side[hidden]) .topbar button"), "its button");
+    assert.deepEqual(phone.wrong, []);
+    await phone.done();
+});
+
+test("what is pressed the moment that it is there is done, and stays so", async () => {
+    for (const [path, first, then] of [["/", "nav a[href='/rules']", "h1:text-is('Rules')"], ["/quarantine", "li.pick input", ".bulk"]]) {
+        const page = await browser.person(ANNA);
+
+        await page.addInitScript((wanted) => {
+            const seen = new MutationObserver(() => { const it = document.querySelector(wanted); if (it) { seen.disconnect(); it.click(); } });
+            seen.observe(document, { childList: true, subtree: true });
+        }, first);
+        await page.at(path);
+        await page.locator(then).waitFor();
+        await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done, 200))));
+        assert.equal(await page.locator(then).count(), 1, path);
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
+});
+
 test("a message has an address of its own, which opens it", async () => {
     await anna.at("/?q=parcel");
     await row(anna, "Your parcel").click();

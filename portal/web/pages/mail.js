@@ -1,5 +1,5 @@
 // Every delivery to the person's mailboxes, or to a domain for who owns it; the quarantine is the same list, held mail alone.
-import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, opener, useHere, withQuery } from "../router.js";
@@ -119,7 +119,7 @@ export function Mail({ me, held }) {
     useKeys({ j: () => step(1), k: () => step(-1) });
     // Who closes a message is back at its row, however far they went on from the one that they opened first.
     const last = useRef(open);
-    useEffect(() => {
+    useLayoutEffect(() => {
         if (!open && last.current) document.querySelector(`[data-id="${CSS.escape(last.current)}"]`)?.focus();
         last.current = open;
     }, [open]);

@@ -1,5 +1,5 @@
 // What is held: what is probably no spam first, picked one by one or all at once, and what was deleted lately.
-import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, post, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, useHere, withQuery } from "../router.js";
@@ -85,7 +85,8 @@ export function Quarantine({ me }) {
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
     const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1;
 
-    useEffect(() => { setMore({ rows: [], next: undefined }); setFront([]); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
+    // Before the rows are seen: what is picked as soon as it stands there stays picked.
+    useLayoutEffect(() => { setMore({ rows: [], next: undefined }); setFront([]); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
     const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
     // A page of which all was deleted is empty, and there may be more behind it.
     useEffect(() => { if (list.value && rows.length === 0 && next) load(); }, [list.value, next]);

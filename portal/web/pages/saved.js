@@ -1,5 +1,5 @@
 // The searches that one keeps, above the list of mail: a press goes there; the one that is open can be kept, renamed, moved and let go.
-import { html, useEffect, useRef, useState } from "../modules/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
 import { go } from "../router.js";
 import { Button, Dialog, Field, Icon, Link, note, useLoad } from "../ui.js";
@@ -30,7 +30,7 @@ function Arrange({ list, onClose }) {
     const items = list.value.items, all = useRef();
 
     // Who pressed a button that is gone now, or dead, stays in the dialog all the same.
-    useEffect(() => { const at = document.activeElement; if (at === document.body || at?.disabled) all.current.closest(".dialog").focus(); }, [list.value]);
+    useLayoutEffect(() => { const at = document.activeElement; if (at === document.body || at?.disabled) all.current.closest(".dialog").focus(); }, [list.value]);
     return html`<${Dialog} title=${t("saved.arrange")} onClose=${onClose} actions=${html`<${Button} kind="primary" onClick=${onClose}>${t("close")}</${Button}>`}>
         ${items.length === 0 && html`<p class="quiet">${t("saved.none")}</p>`}
         <ul class="saved-list" ref=${all}>${items.map((s, i) => html`<li key=${s.id}>
