@@ -131,10 +131,10 @@ static void answer_err(struct call *c, const struct err *e)
 
     if (e->code == ERR_LIMIT && c->retry_after_s > 0)
         status = 429;
-    if (e->code == ERR_DENIED && c->who.kind == WHO_NOBODY && (c->route == NULL || c->route->deed != DEED_OPEN))
-        status = 401;
     if (e->code == ERR_CONFLICT && c->changed)
         status = 412;
+    if (e->code == ERR_DENIED && c->who.kind == WHO_NOBODY && (c->route == NULL || c->route->deed != DEED_OPEN))
+        status = 401;
     answer_problem(c, status, e);
 }
 
@@ -321,14 +321,14 @@ static int may(struct call *c, struct err *e)
     return (r->flags & ROUTE_ELEVATED) != 0 ? call_elevated(c, e) : 0;
 }
 
-static int run(struct call *c, struct err *e)
-{
 static int run_route(struct call *c, void *unused, struct err *e)
 {
     (void)unused;
     return c->route->run(c, e);
 }
 
+static int run(struct call *c, struct err *e)
+{
     bool replays = writes(c->route->method) && (c->route->flags & ROUTE_NO_REPLAY) == 0;
     int  rc;
 
