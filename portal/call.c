@@ -65,15 +65,10 @@ static const char *title_of(int status, enum err_code code)
     }
 }
 
-/* What is broken or away on our side is for the log, not for strangers; of 503 what was written for them. */
+/* What is broken on our side is for the log, not for strangers, and so is what was not written for them. */
 static const char *detail_of(int status, const struct err *e)
 {
-    if (status < 500)
-        return e->text;
-    if (status != 503)
-        return "The operator can find the cause in the log.";
-    return sentence_find(span_of(e->text)).row != NULL ? e->text
-                                                       : "This cannot be done just now. Please try again in a moment.";
+    return status < 500 || status == 503 ? sentence_for(e) : "The operator can find the cause in the log.";
 }
 
 void problem_put(struct httpd_reply *out, int status, const struct err *e, const char *member)
@@ -101,7 +96,7 @@ static void log_failure(const struct call *c, int status, const struct err *e)
 {
     struct log_line l;
 
-    if (status < 500)
+    if (status < 500 && detail_of(status, e) == e->text)
         return;
     log_begin(&l, LOG_LEVEL_WARNING, "call failed");
     log_str(&l, "method", httpd_method_words[c->request->method]);
@@ -127,8 +122,15 @@ static void answer_problem(struct call *c, int status, const struct err *e)
 
 static void answer_err(struct call *c, const struct err *e)
 {
-    int status = problem_status(e->code);
+    struct err fault = *e;
+    int        status = problem_status(e->code);
 
+    /* Nobody asked for that in a way that could be refused: it went wrong here. */
+    if (status < 500 && e->code != ERR_LIMIT && !sentence_is_ours(span_of(e->text))) {
+        fault.code = ERR_IO;
+        answer_problem(c, 500, &fault);
+        return;
+    }
     if (e->code == ERR_LIMIT && c->retry_after_s > 0)
         status = 429;
     if (e->code == ERR_CONFLICT && c->changed)

@@ -6,6 +6,7 @@
 #include "letter/letter.h"
 #include "limit.h"
 #include "mail/address.h"
+#include "sentence.h"
 #include "store/mailbox.h"
 
 #define RUNS_SHOWN 20
@@ -25,6 +26,7 @@ static void put_run(struct buf *b, const char *key, const struct store_run *r)
     json_add_i64(b, "messages", r->total);
     json_add_i64(b, "attempts", r->attempts);
     json_add_text(b, "answer", r->answer.n > 0 ? r->answer : SPAN(""));
+    sentence_put(b, "answer_said", r->answer);
     json_add_time(b, "changed", r->changed_us);
     json_close(b, '}');
 }
@@ -386,4 +388,5 @@ const struct route_family digests_family = {
     "\"DigestLetter\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"since\":{\"type\":\"string\"}"
     ","
     "\"until\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"},\"attempts\":{"
-    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"changed\":{\"type\":\"string\"}}}"};
+    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},"
+    "\"changed\":{\"type\":\"string\"}}}"};

@@ -168,7 +168,7 @@ static int take_texts(const struct filling *f, const struct field *row, struct j
     int                 rc;
 
     if (items == NULL)
-        return err_set(e, ERR_LIMIT, "%s is too large", row->name);
+        return err_set(e, ERR_LIMIT, "%s: is too large", row->name);
     while ((rc = json_item(r, e)) > 0) {
         if (json_value(r, &v, e) < 0)
             return -1;

@@ -14,6 +14,7 @@
 #include "base/pause.h"
 #include "mail.h"
 #include "route.h"
+#include "sentence.h"
 #include "store/job.h"
 #include "worker.h"
 
@@ -164,6 +165,16 @@ static bool is_temporary(const struct store_job *job, const struct err *e)
     return e->code == ERR_LOST || e->code == ERR_FULL || (e->code == ERR_BUSY && job->what != JOB_RELEASE);
 }
 
+/* What is kept for the person; what was not written for people is for the log. */
+static const char *told(const struct err *why)
+{
+    const char *sentence = sentence_for(why);
+
+    if (sentence != why->text)
+        log_err(LOG_LEVEL_WARNING, "work on many messages failed", why);
+    return sentence;
+}
+
 /* What is refused for what it is goes by. 1: the whole page; 0: as far as the time of a step went; -1: trouble, job->at says how far. */
 static int work_off(struct jobs *j, struct store_job *job, const struct page *p, struct store_key *done, size_t *n,
                     struct err *e)
@@ -186,7 +197,7 @@ static int work_off(struct jobs *j, struct store_job *job, const struct page *p,
             return -1;
         } else {
             job->failed++;
-            job->answer = arena_dup(&j->arena, span_of(why.text));
+            job->answer = arena_dup(&j->arena, span_of(told(&why)));
         }
         job->at = p->keys[i];
         job->begun = true;
@@ -208,7 +219,7 @@ static int go_on(struct jobs *j, struct store_job *job, struct err *e)
         if (is_temporary(job, &trouble))
             return *e = trouble, -1;
         job->state = JOB_FAILED;
-        job->answer = span_of(trouble.text);
+        job->answer = span_of(told(&trouble));
         return store_job_step(j->worker->store, span_of(j->name), job, NULL, 0, clock_wall_us(), e);
     }
     rc = work_off(j, job, p, done, &n, &trouble);

@@ -531,6 +531,20 @@ static int put_thresholds(struct call *c, struct buf *b, const struct store_deli
     return 0;
 }
 
+void mail_put_reply(struct buf *b, const struct store_release *r)
+{
+    struct err why = ERR_INIT;
+
+    json_add_i64(b, "code", r->code);
+    if (r->code != 0 || r->reply[0] == '\0') {
+        json_add_str(b, "reply", r->reply);
+        json_add_null(b, "reply_said");
+        return;
+    }
+    err_set(&why, ERR_IO, "%s", r->reply);
+    sentence_say(b, "reply", sentence_for(&why));
+}
+
 static void put_release(struct buf *b, const struct mail_delivery *m)
 {
     const struct store_release *r = &m->release;
@@ -545,9 +559,7 @@ static void put_release(struct buf *b, const struct mail_delivery *m)
     json_add_str(b, "requested_by", r->requested_by);
     json_add_time(b, "requested", r->requested_us);
     json_add_time(b, "changed", r->changed_us);
-    json_add_i64(b, "code", r->code);
-    json_add_str(b, "reply", r->reply);
-    sentence_put(b, "reply_said", r->code == 0 ? span_of(r->reply) : SPAN_NONE);
+    mail_put_reply(b, r);
     json_add_str(b, "queue_id", r->queue_id);
     json_close(b, '}');
 }

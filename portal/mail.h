@@ -44,6 +44,8 @@ struct mail_delivery {
     bool                                  has_release;
 };
 int mail_find(struct call *c, struct mail_delivery *out, struct err *e);
+/* "code", "reply" and "reply_said": what the mail server said, or why it was not asked. */
+void mail_put_reply(struct buf *b, const struct store_release *r);
 
 /* By whose hand may it go, for the reason for which it is held? The table is there. known_out (may be NULL): what there is to decide. */
 enum deed mail_release_deed(const struct call *c, const struct mail_delivery *m, struct known *known_out);

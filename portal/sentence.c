@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/err.h"
 #include "base/json_write.h"
 
 #define DEPTH_MAX 4 /* a line of a list: an entry of a rule: what is wrong with it */
@@ -53,7 +52,8 @@ static char take_directive(struct span *format)
 static bool fits(char conversion, struct span value)
 {
     switch (conversion) {
-    case 's': return true;
+    case 's':
+    case 'x': return true;
     case 'c': return value.n == 1;
     default: return is_number(value, conversion == 'f' || conversion == 'g');
     }
@@ -102,6 +102,21 @@ struct sentence sentence_find(struct span text)
     return found;
 }
 
+bool sentence_is_ours(struct span text) { return sentence_find(text).row != NULL; }
+
+const char *sentence_for(const struct err *e)
+{
+    if (sentence_is_ours(span_of(e->text)))
+        return e->text;
+    switch (e->code) {
+    case ERR_LIMIT: return "This is more than can be done at once.";
+    case ERR_BUSY:
+    case ERR_LOST:
+    case ERR_VERSION: return "This cannot be done just now. Please try again in a moment.";
+    default: return "The operator can find the cause in the log.";
+    }
+}
+
 /* ---- saying it ---------------------------------------------------------------------------------------------------- */
 
 static void put_found(struct buf *b, const struct sentence *s, int depth);
@@ -125,7 +140,7 @@ static void put_value(struct buf *b, const char *name, char mark, char kind, str
     snprintf(number, sizeof number, "%.*s", SPAN_ARG(value));
     if (mark == '>')
         put_inside(b, name, value, depth);
-    else if (kind == 's' || kind == 'c')
+    else if (strchr("scx", kind) != NULL)
         json_add_string(b, name, value);
     else
         json_add_f64(b, name, strtod(number, NULL) + (mark == '+'));

@@ -10,6 +10,7 @@
 #include "mail/address.h"
 #include "mail/compose.h"
 #include "route.h"
+#include "sentence.h"
 #include "store/audit.h"
 #include "store/outbox.h"
 #include "store/search.h"
@@ -172,6 +173,7 @@ static int get_test(struct call *c, struct err *e)
     json_add_text(b, "to", r.recipient);
     json_add_text(b, "state", r.state);
     json_add_text(b, "answer", r.answer);
+    sentence_put(b, "answer_said", r.answer);
     json_add_i64(b, "attempts", r.attempts);
     json_add_time(b, "created", r.created_us);
     json_add_time(b, "next", span_is(r.state, "waiting") ? r.next_us : 0);
@@ -195,5 +197,6 @@ const struct route_family test_mail_family = {
     "\"TestMailMade\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"to\":{\"type\":\"string\"}}},"
     "\"TestMail\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"to\":{\"type\":\"string\"},"
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"sent\",\"failed\"]},\"answer\":{\"type\":\"string\"},"
+    "\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},"
     "\"attempts\":{\"type\":\"integer\"},\"created\":{\"type\":\"string\"},\"next\":{\"type\":[\"string\",\"null\"]},"
     "\"done\":{\"type\":[\"string\",\"null\"]},\"deliveries\":{\"type\":\"array\"}}}"};

@@ -160,7 +160,9 @@ static int parse_url(struct smtp_client *c, const char *url, struct err *e)
     if ((u = curl_url()) == NULL)
         panic("out of memory");
     how = curl_url_set(u, CURLUPART_URL, bare, CURLU_NON_SUPPORT_SCHEME);
-    rc = how == CURLUE_OK ? parse_parts(c, u, e) : not_so(e, curl_url_strerror(how));
+    rc = how == CURLUE_OK                ? parse_parts(c, u, e)
+         : how == CURLUE_BAD_PORT_NUMBER ? not_so(e, "the port is a number from 0 to 65535")
+                                         : not_so(e, "there is no address of a server in it");
     curl_url_cleanup(u);
     free(bare);
     return rc;

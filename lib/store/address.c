@@ -276,9 +276,8 @@ static int add_rows(struct store *s, struct uuid id, struct uuid domain, struct 
                (struct db_val[]){dbv_uuid(&id), dbv_uuid(&domain), dbv_text(local),
                                  dbv_word(address_kind_words, (int)kind), dbv_i64(clock_wall_us())},
                5, NULL, e) < 0)
-        return say_conflict(
-            e, kind == ADDRESS_CATCHALL ? "the domain has a catch-all already%.*s" : "the address %.*s exists already",
-            SPAN_ARG(local));
+        return kind == ADDRESS_CATCHALL ? say_conflict(e, "the domain has a catch-all already")
+                                        : say_conflict(e, "the address %.*s exists already", SPAN_ARG(local));
     for (size_t i = 0; i < ntargets; i++)
         if (db_run(s->main, insert_target_sql, (struct db_val[]){dbv_uuid(&id), dbv_text(targets[i])}, 2, NULL, e) < 0)
             return -1;

@@ -34,26 +34,26 @@ static const char of_domain_sql[] =
     "SELECT " COLUMNS " FROM domain d JOIN brand b ON b.id = d.brand_id WHERE d.name = $1 UNION ALL SELECT " COLUMNS
     " FROM domain_alias a JOIN domain d ON d.id = a.domain_id JOIN brand b ON b.id = d.brand_id WHERE a.name = $1";
 
-/* The texts, in the order of COLUMNS behind the id. */
+/* The texts, in the order of COLUMNS behind the id; and what people call them. */
 static const struct text {
-    const char *key;
+    const char *key, *what;
     size_t      at, size;
 } texts[] = {
-#define TEXT(key, member)                                                                                              \
+#define TEXT(key, what, member)                                                                                        \
     {                                                                                                                  \
-        key, offsetof(struct store_brand, member), sizeof((struct store_brand *)0)->member                             \
+        key, what, offsetof(struct store_brand, member), sizeof((struct store_brand *)0)->member                       \
     }
-    TEXT("name", name),
-    TEXT("prefix", prefix),
-    TEXT("sender", sender),
-    TEXT("url", url),
-    TEXT("support", support),
-    TEXT("webmail", webmail),
-    TEXT("contacts", contacts),
-    TEXT("calendar", calendar),
-    TEXT("accent_light", accent[SCHEME_LIGHT]),
-    TEXT("accent_dark", accent[SCHEME_DARK]),
-    TEXT("logo_type", logo_type),
+    TEXT("name", "the name", name),
+    TEXT("prefix", "the prefix", prefix),
+    TEXT("sender", "the sender", sender),
+    TEXT("url", "the portal's address", url),
+    TEXT("support", "the support address", support),
+    TEXT("webmail", "the link to webmail", webmail),
+    TEXT("contacts", "the link to contacts", contacts),
+    TEXT("calendar", "the link to the calendar", calendar),
+    TEXT("accent_light", "the colour on light pages", accent[SCHEME_LIGHT]),
+    TEXT("accent_dark", "the colour on dark pages", accent[SCHEME_DARK]),
+    TEXT("logo_type", "the logo", logo_type),
 #undef TEXT
 };
 #define WRITTEN (COUNT(texts) - 1) /* all but the logo's type */
@@ -205,7 +205,7 @@ static int check_mail(const char *text, const char *what, struct err *e)
 static int check_texts(const struct store_brand *b, struct err *e)
 {
     for (size_t i = 0; i < WRITTEN; i++)
-        if (check_text(span_of((const char *)b + texts[i].at), i == 0 ? 1 : 0, texts[i].size - 1, texts[i].key, e) < 0)
+        if (check_text(span_of((const char *)b + texts[i].at), i == 0 ? 1 : 0, texts[i].size - 1, texts[i].what, e) < 0)
             return -1;
     if (strpbrk(b->name, "\"\\<>") != NULL) /* it stands in the From of mail */
         return err_set(e, ERR_INVALID, "The name cannot have quotes, angle brackets or backslashes.");
@@ -216,12 +216,12 @@ static int check(const struct store_brand *b, struct err *e)
 {
     struct accent made;
 
-    if (check_texts(b, e) < 0 || check_prefix(b->prefix, e) < 0 || check_mail(b->sender, "The sender", e) < 0 ||
-        check_mail(b->support, "The support address", e) < 0 ||
-        check_link(b->url, true, "The portal's address", e) < 0 ||
-        check_link(b->webmail, false, "The link to webmail", e) < 0 ||
-        check_link(b->contacts, false, "The link to contacts", e) < 0 ||
-        check_link(b->calendar, false, "The link to the calendar", e) < 0)
+    if (check_texts(b, e) < 0 || check_prefix(b->prefix, e) < 0 || check_mail(b->sender, "the sender", e) < 0 ||
+        check_mail(b->support, "the support address", e) < 0 ||
+        check_link(b->url, true, "the portal's address", e) < 0 ||
+        check_link(b->webmail, false, "the link to webmail", e) < 0 ||
+        check_link(b->contacts, false, "the link to contacts", e) < 0 ||
+        check_link(b->calendar, false, "the link to the calendar", e) < 0)
         return -1;
     for (int i = 0; i < SCHEMES; i++)
         if (b->accent[i][0] != '\0' && accent_make(span_of(b->accent[i]), (enum scheme)i, &made, e) < 0)

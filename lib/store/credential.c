@@ -37,7 +37,7 @@ static int set_in(struct store *s, const struct actor *by, struct uuid account, 
     if (db_run(s->main, insert_sql,
                (struct db_val[]){dbv_uuid(&id), dbv_uuid(&account), dbv_blob(span_of(hash)), dbv_i64(clock_wall_us())},
                4, NULL, e) < 0)
-        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such account") : -1;
     return store_audit_note(s, by, "password.set", "account", &account, STORE_SCOPE_GLOBAL, SPAN_NONE, e);
 }
 

@@ -48,7 +48,7 @@ static int read_one(struct store *s, const char *sql, struct db_val key, struct 
     int             rc = row_first(s->main, sql, &key, 1, &r, e);
 
     if (rc == 0)
-        err_set(e, ERR_NOT_FOUND, "no such domain%s%s", *shown ? ": " : "", shown);
+        err_set(e, ERR_NOT_FOUND, *shown ? "no such domain: %s" : "there is no such domain", shown);
     if (rc <= 0)
         return -1;
     read_row(r, out);

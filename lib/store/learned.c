@@ -74,7 +74,7 @@ static int put_in(struct store *s, const struct actor *by, const struct store_le
                               dbv_i64(clock_wall_us())}),
            sizeof vals);
     if (db_run(s->main, put_sql, vals, COUNT(vals), NULL, e) < 0)
-        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such mailbox") : -1;
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such mailbox") : -1;
     return note(s, by, "learned.put", l->mailbox, *id, l->sender, l->action, e);
 }
 

@@ -96,7 +96,7 @@ static int add_rows(struct store *s, const struct store_mailbox *m, struct span 
                (struct db_val[]){dbv_uuid(&m->id), dbv_uuid(&m->domain),
                                  dbv_uuid_or_null(m->has_account ? &m->account : NULL), now},
                4, NULL, e) < 0)
-        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such account") : -1;
     if (db_run(s->main, insert_address_sql,
                (struct db_val[]){dbv_uuid(&address), dbv_uuid(&m->domain), dbv_text(local), dbv_uuid(&m->id), now}, 5,
                NULL, e) < 0)
@@ -147,7 +147,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ma
                        (struct db_val[]){dbv_uuid(&m->id), dbv_uuid_or_null(m->has_account ? &m->account : NULL),
                                          dbv_bool(m->enabled), dbv_i64(clock_wall_us())},
                        4, "mailbox", e) < 0)
-        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account") : -1;
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such account") : -1;
     if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &after, e) < 0)
         return -1;
     if (!after.has_account || uuid_eq(&after.account, &before.account))

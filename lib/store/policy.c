@@ -309,7 +309,7 @@ static int assign_in(struct store *s, const struct actor *by, struct uuid policy
     if (!on && row_change_one(s, unassign_sql, vals, 2, "assignment", e) < 0)
         return -1;
     if (on && db_run(s->main, assign_sql, vals, 3, NULL, e) < 0)
-        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such domain") : -1;
+        return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such domain") : -1;
     return note_assignment(s, by, on ? "policy.assign" : "policy.unassign", &p, domain, e);
 }
 

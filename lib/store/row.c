@@ -85,7 +85,7 @@ int row_change_one(struct store *s, const char *sql, const struct db_val *vals, 
 
     if (db_run(s->main, sql, vals, n, &changed, e) < 0)
         return -1;
-    return changed == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "no such %s", what);
+    return changed == 1 ? 0 : err_set(e, ERR_NOT_FOUND, "there is no such %s", what);
 }
 
 int row_begin(struct store *s, bool *mine_out, struct err *e)

@@ -34,7 +34,7 @@ int row_first(struct db *db, const char *sql, const struct db_val *vals, size_t 
 static inline int no_such(int rc, struct err *e, const char *what)
 {
     if (rc == 0)
-        err_set(e, ERR_NOT_FOUND, "no such %s", what);
+        err_set(e, ERR_NOT_FOUND, "there is no such %s", what);
     return -1;
 }
 /* The first column of the first row; 1, 0 none, -1. */

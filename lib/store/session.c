@@ -108,7 +108,7 @@ int store_session_find(struct store *s, struct span token, int64_t now_us, struc
     int             rc;
 
     if (token.n != SESSION_TOKEN_TEXT)
-        return err_set(e, ERR_NOT_FOUND, "no such session");
+        return err_set(e, ERR_NOT_FOUND, "there is no such session");
     secret_hash(token, hash);
     const struct db_val vals[] = {dbv_bytes(hash, sizeof hash), dbv_i64(now_us), dbv_i64(now_us - SESSION_IDLE_US)};
     if ((rc = row_first(s->main, find_sql, vals, COUNT(vals), &r, e)) <= 0)

@@ -57,6 +57,9 @@ export function spoken(text, of, inside) {
     return typeof of.values[/^\{(\w+)\}/.exec(own)?.[1]] === "object" ? sentence(filled) : filled;
 }
 
+// What a mail server answered, as it is; why none was asked, in the reader's language.
+export const answered = (text, of) => (of ? spoken(text, of) : text);
+
 // "Firefox on Linux", "A browser on an unknown system": as the server keeps where somebody has signed in.
 export function device(text) {
     const [, browser, system] = /^(.+) on (.+)$/.exec(text) ?? [], ours = (word) => words[`device.${word}`] ?? word;

@@ -3,7 +3,7 @@ import { html, useRef, useState } from "../modules/preact.js";
 import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
-import { clock, moment, score, size, spoken, t } from "../words.js";
+import { answered, clock, moment, score, size, spoken, t } from "../words.js";
 
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
@@ -41,7 +41,7 @@ function Timeline({ d }) {
         { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
         { at: d.at, what: sentence(d), raw: d.inbound },
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
-        ...(d.release?.taken_back ? [{ at: d.release.changed, what: t("step.release_back"), raw: "" }] : d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", spoken(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
+        ...(d.release?.taken_back ? [{ at: d.release.changed, what: t("step.release_back"), raw: "" }] : d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 

@@ -3,7 +3,7 @@ import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
 import { doing, Listed, said } from "../lists.js";
 import { Button, Dialog, Failed, Field, note, Time, useLoad, Waiting } from "../ui.js";
-import { eitherOf, languages, listOf, momentIn, t, timeOfDay, weekday } from "../words.js";
+import { answered, eitherOf, languages, listOf, momentIn, t, timeOfDay, weekday } from "../words.js";
 
 const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const zones = () => { try { return Intl.supportedValuesOf("timeZone"); } catch { return []; } };
@@ -28,7 +28,7 @@ const Next = ({ at, zone }) => t("digest.next", { moment: momentIn(at, zone) });
 
 function Last({ of }) {
     if (!of) return null;
-    const answer = of.answer && html` <q><bdi>${of.answer}</bdi></q>`;
+    const answer = of.answer && html` <q><bdi>${answered(of.answer, of.answer_said)}</bdi></q>`;
 
     if (of.state === "failed") return html`<p class="problem">${t("digest.failed")}${answer}</p>`;
     if (of.state === "waiting") return html`<p class="quiet">${t("digest.waiting")}${answer}</p>`;

@@ -3,7 +3,7 @@ import { html, useEffect, useRef, useState } from "../modules/preact.js";
 import { get, post, segment } from "../api.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Ago, Button, Chip, Failed, Field, Icon, Link, useLoad, Waiting } from "../ui.js";
-import { midnight, moment, number, size, t } from "../words.js";
+import { answered, midnight, moment, number, size, t } from "../words.js";
 
 const AGAIN = 30_000, LOOK = 1500;
 
@@ -91,7 +91,7 @@ function TestMail({ me }) {
     return html`<section class="card"><h2>${t("test.title")}</h2>
         <form class="line" onSubmit=${send}><${Field} label=${t("test.to")} type="email" required maxlength="320" value=${to} onInput=${(e) => setTo(e.target.value)} problem=${wrong} /><${Button} kind="primary" type="submit" busy=${busy}>${t("test.send")}</${Button}></form>
         <div role="status">${mail && html`<ol class="steps test"><li><span class="what">${t("test.made")} <bdi>${mail.to}</bdi></span></li>
-            ${mail.state && html`<li><span class="what">${t(`test.${mail.state}`)}${mail.answer && html` <bdi class="raw">${mail.answer}</bdi>`}</span></li>`}
+            ${mail.state && html`<li><span class="what">${t(`test.${mail.state}`)}${mail.answer && html` <bdi class="raw">${answered(mail.answer, mail.answer_said)}</bdi>`}</span></li>`}
             ${mail.deliveries?.map((d) => html`<li key=${d.n}><span class="what"><${Chip} status=${d.status} /> <${Link} to=${`/mail?in=global&open=${d.uid}/${d.n}`}><bdi>${d.recipient}</bdi></${Link}>${d.answer && html` <bdi class="raw">${d.answer}</bdi>`}</span></li>`)}
             ${mail.state === "sent" && mail.deliveries.length === 0 && html`<li><span class="what quiet">${t("test.waits")}</span></li>`}</ol>`}</div></section>`;
 }

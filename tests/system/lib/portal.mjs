@@ -15,8 +15,10 @@ export async function startPortal(site, { settings = {}, env, port: wanted } = {
     return Object.assign(site, { port, origin, portalPid: server.pid, portalLog: () => server.log(), stopPortal: () => server.stop(), killPortal: () => server.kill() });
 }
 
-// A refusal has a code for its sentence and for each sentence in it, or a page could not say it in the reader's language.
-function checkSaid(where, { detail, detail_said: said }) {
+// A refusal of a call has a code for its sentence and for each sentence in it, or a page could not say it in the reader's language. What HTTP
+// itself refuses has no code of any kind.
+function checkSaid(where, { code, detail, detail_said: said }) {
+    if (code === undefined) return;
     const uncoded = (one) => (!one?.code ? [one?.text ?? detail] : Object.values(one.values).filter((v) => v !== null && typeof v === "object").flatMap(uncoded));
 
     for (const text of uncoded(said)) throw new Error(`${where}: this sentence has no code: ${text}`);
