@@ -3,7 +3,7 @@
 
 #include "endpoints.h"
 #include "mail/address.h"
-#include "store/attempt.h"
+#include "store/join.h"
 #include "timeline.h"
 
 #define FORM_INGEST 0x10000u /* of the reply, apart from those of questions (scan.h) */
@@ -44,11 +44,12 @@ static int find_ours(struct taking *t, struct store *s, const struct ingest_told
 }
 
 /* Rows keep the recipient as it was given. */
-static int each_row(void *ctx, const struct store_join *j)
+static int each_row(void *ctx, size_t which, const struct store_join *j)
 {
     struct taking *t = ctx;
     int64_t        age = t->now_us - j->at_us;
 
+    (void)which;
     if (age > STORE_JOIN_QUEUE_US || age < -STORE_JOIN_QUEUE_US)
         return 0; /* an old one: queue ids come again */
     for (size_t i = 0; i < t->n; i++)
@@ -102,7 +103,8 @@ int ingest_rspamd(struct visit *v, struct store *s)
         return visit_refuse(v, 400, "the message is missing: formatter has to be default");
     if (told.queue_id.n > 0 && find_ours(&t, s, &told) < 0)
         return -1;
-    if (t.n > 0 && store_join_queue(s, told.queue_id, t.now_us, each_row, &t, &e) < 0)
+    const struct store_join_ask ask = {.handle = told.queue_id, .at_us = t.now_us};
+    if (t.n > 0 && store_join_queues(s, &ask, 1, each_row, &t, &e) < 0)
         return visit_refuse(v, 503, "the database does not answer");
     if (make_request(&t, &told) < 0)
         return -1;

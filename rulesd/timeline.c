@@ -7,25 +7,10 @@
 #include <stdlib.h>
 
 #include "base/utf8.h"
-#include "timeline_open.h"
+#include "timeline_ask.h"
 
-#define TEXT_MAX 320 /* of an address or a host; an address that MTAs take is shorter */
 #define FULL_WAIT_US 1000000
-#define STAMP_SLACK_US 5000000    /* stamps have whole seconds, and clocks differ */
-#define RELEASE_WAIT_US 8000000   /* less than TIMELINE_WAIT_US: then the rest of the queue id is told */
 #define SAME_MESSAGE_US 600000000 /* a message that is judged several times, once a recipient, is one */
-
-/* What one transaction gets. Owns its arrays; spans lead to waiting events, open queue ids and `arena`. */
-struct batch {
-    struct timeline         *t;
-    struct store            *s;
-    struct open             *now; /* whose events are looked at */
-    struct store_event      *events;
-    struct store_queue_link *links;
-    size_t                   nevents, capevents, nlinks, caplinks;
-    struct arena             arena;
-    uint64_t                 joined, unknown, nobody;
-};
 
 struct timeline *timeline_new(void)
 {
@@ -162,152 +147,6 @@ int64_t timeline_place(const struct timeline *t, unsigned source, int64_t read)
 }
 
 void timeline_stats(const struct timeline *t, struct timeline_stats *out) { *out = t->stats; }
-
-/* ---- whose an event is ---- */
-
-static struct span recipient_of(const struct mail_event *ev) { return ev->orig_to.n > 0 ? ev->orig_to : ev->to; }
-
-/* Of several messages under one queue id: the latest that was there when this happened. They come the newest first. */
-static struct joined *join_of(struct open *o, struct span address, int64_t at_us)
-{
-    struct joined *newest = NULL;
-
-    for (size_t i = 0; i < o->njoins; i++) {
-        struct joined *j = &o->joins[i];
-
-        if (!span_eq_ci(j->address, address))
-            continue;
-        if (j->at_us <= at_us + STAMP_SLACK_US)
-            return j;
-        newest = newest != NULL ? newest : j;
-    }
-    return newest;
-}
-
-/* ---- asking the store ---- */
-
-static int take_join(void *ctx, const struct store_join *j)
-{
-    open_join(ctx, j, j->recipient);
-    return 0;
-}
-
-static void add_link(struct batch *b, const struct open *o, struct uuid uid, int64_t at_us)
-{
-    if (o->queue_id[0] == '\0')
-        return;
-    if (b->nlinks == b->caplinks) {
-        b->caplinks = b->caplinks == 0 ? 16 : 2 * b->caplinks;
-        if ((b->links = realloc(b->links, b->caplinks * sizeof *b->links)) == NULL)
-            panic("out of memory");
-    }
-    b->links[b->nlinks++] = (struct store_queue_link){span_of(o->queue_id), uid, 0, at_us};
-}
-
-static void link_joins(struct batch *b, const struct open *o, size_t from, int64_t at_us)
-{
-    for (size_t i = from; i < o->njoins; i++)
-        if (i == from || uuid_cmp(&o->joins[i].uid, &o->joins[i - 1].uid) != 0)
-            add_link(b, o, o->joins[i].uid, at_us);
-}
-
-/* Addresses that recipients became before the message came to this queue. */
-static void inherit_names(const struct timeline *t, struct open *o)
-{
-    const struct open *parent = map_get(&t->ids, span_of(o->parent_id));
-    size_t             own = o->njoins;
-
-    if (parent == NULL)
-        return;
-    for (size_t i = 0; i < parent->njoins; i++) {
-        const struct joined *p = &parent->joins[i];
-        const struct joined *same_row = NULL;
-        bool                 same_name = false;
-
-        for (size_t k = 0; k < own; k++) {
-            bool row = uuid_cmp(&o->joins[k].uid, &p->uid) == 0 && o->joins[k].n == p->n;
-
-            same_row = row ? &o->joins[k] : same_row;
-            same_name |= row && span_eq_ci(o->joins[k].address, p->address);
-        }
-        if (same_row != NULL && !same_name) {
-            const struct store_join also = {
-                .uid = p->uid, .n = p->n, .at_us = p->at_us, .state = p->state, .held = same_row->held};
-
-            open_join(o, &also, p->address);
-        }
-    }
-}
-
-static int ask_by_queue(struct batch *b, struct open *o, int64_t at_us, struct err *e)
-{
-    if (o->queue_id[0] == '\0')
-        return 0;
-    if (store_join_queue(b->s, span_of(o->queue_id), at_us, take_join, o, e) < 0)
-        return -1;
-    if (o->njoins == 0 && o->parent_id[0] != '\0') {
-        if (store_join_queue(b->s, span_of(o->parent_id), at_us, take_join, o, e) < 0)
-            return -1;
-        link_joins(b, o, 0, at_us);
-    }
-    if (o->njoins > 0)
-        inherit_names(b->t, o);
-    return 0;
-}
-
-static int ask_by_message_id(struct batch *b, struct open *o, const struct mail_event *ev, struct err *e)
-{
-    size_t before = o->njoins;
-
-    if (o->message_id == NULL || recipient_of(ev).n == 0 || recipient_of(ev).n > TEXT_MAX)
-        return 0;
-    if (store_join_message_id(b->s, span_of(o->message_id), recipient_of(ev), ev->at_us, take_join, o, e) < 0)
-        return -1;
-    link_joins(b, o, before, ev->at_us);
-    return 0;
-}
-
-/* An attempt for who was held when we last asked. */
-static bool tries_held(struct open *o)
-{
-    for (const struct waiting *w = o->first; w != NULL; w = w->next) {
-        const struct joined *j = w->ev.kind == MAIL_ATTEMPT ? join_of(o, recipient_of(&w->ev), w->ev.at_us) : NULL;
-
-        if (j != NULL && j->held)
-            return true;
-    }
-    return false;
-}
-
-/* Where the store does not know the queue id, each attempt is asked for. */
-static int ask_for(struct batch *b, struct open *o, struct err *e)
-{
-    if (ask_by_queue(b, o, o->first->ev.at_us, e) < 0)
-        return -1;
-    for (const struct waiting *w = o->first; w != NULL && o->njoins == 0; w = w->next)
-        if (w->ev.kind == MAIL_ATTEMPT && ask_by_message_id(b, o, &w->ev, e) < 0)
-            return -1;
-    o->known = o->njoins > 0;
-    return 0;
-}
-
-/* The MTA tells of a message that we release before its row says that it is released: that is waited for. */
-static int ask_store(struct batch *b, struct open *o, const struct timeline_write *how, struct err *e)
-{
-    size_t links = b->nlinks;
-
-    if (o->known && tries_held(o))
-        open_forget_joins(o);
-    if (o->known)
-        return 0;
-    if (ask_for(b, o, e) < 0)
-        return -1;
-    if (!how->give_up && how->now_mono_us - o->first->since_us < RELEASE_WAIT_US && tries_held(o)) {
-        open_forget_joins(o);
-        b->nlinks = links;
-    }
-    return 0;
-}
 
 /* ---- from events to rows ---- */
 
@@ -460,12 +299,12 @@ static enum delivery_state state_of(const struct timeline *t, const struct open 
 
 static int say_attempt(struct batch *b, struct open *o, const struct mail_event *ev, struct err *e)
 {
-    struct joined *j = join_of(o, recipient_of(ev), ev->at_us);
+    struct joined *j = join_of(o, event_recipient(ev), ev->at_us);
 
     if (j == NULL) {
-        if (ask_by_message_id(b, o, ev, e) < 0)
+        if (ask_for_recipient(b, o, ev, e) < 0)
             return -1;
-        if ((j = join_of(o, recipient_of(ev), ev->at_us)) == NULL) {
+        if ((j = join_of(o, event_recipient(ev), ev->at_us)) == NULL) {
             b->nobody++;
             return 0;
         }
@@ -475,7 +314,7 @@ static int say_attempt(struct batch *b, struct open *o, const struct mail_event 
             .uid = j->uid, .n = j->n, .at_us = j->at_us, .state = j->state, .held = j->held};
         size_t at = (size_t)(j - o->joins);
 
-        open_join(o, &also, span_head(ev->to, TEXT_MAX));
+        open_join(o, &also, span_head(ev->to, TEXT_MAX), 0);
         j = &o->joins[at];
     }
     struct store_event *row = add_event(b, j, ev);
@@ -547,9 +386,12 @@ static int build(struct batch *b, const struct timeline_write *how, struct err *
         return 0;
     if (store_join_begin(b->s, e) < 0)
         return -1;
-    for (struct open *o = b->t->due.first; o != NULL && rc == 0; o = o->ask_next)
-        if ((rc = ask_store(b, o, how, e)) == 0 && o->known)
+    rc = ask_due(b, e);
+    for (struct open *o = b->t->due.first; o != NULL && rc == 0; o = o->ask_next) {
+        ask_take(b, o, how);
+        if (o->known)
             rc = say_all(b, o, e);
+    }
     store_join_end(b->s);
     if (rc == 0)
         give_up(b, how);

@@ -150,7 +150,7 @@ void open_set_message_id(struct open *o, struct span id)
     snprintf(o->message_id, id.n + 3, id.p[0] == '<' ? "%.*s" : "<%.*s>", SPAN_ARG(id));
 }
 
-void open_join(struct open *o, const struct store_join *j, struct span address)
+void open_join(struct open *o, const struct store_join *j, struct span address, int64_t link_us)
 {
     if (o->njoins == JOINS_MAX)
         return;
@@ -163,6 +163,7 @@ void open_join(struct open *o, const struct store_join *j, struct span address)
         .n = j->n,
         .at_us = j->at_us,
         .held = j->held,
+        .link_us = link_us,
         .state = j->state == STATE_RELEASED ? STATE_RECEIVED : j->state, /* there its way begins anew */
         .address = {span_strdup(address), address.n},
     };

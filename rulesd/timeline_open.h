@@ -3,6 +3,7 @@
 #define POSTERN_RULESD_TIMELINE_OPEN_H
 
 #include "base/map.h"
+#include "store/join.h"
 #include "timeline.h"
 
 #define JOINS_MAX 12000 /* of one queue id: recipients, and addresses that they became */
@@ -25,6 +26,7 @@ struct joined {
     int64_t             n, at_us;
     enum delivery_state state;           /* as far as we know */
     bool                attempted, held; /* held: not let through, and not released when it was asked for */
+    int64_t             link_us;         /* not found by this queue id: tied to it, as of then; else 0 */
     struct span         address;         /* malloc'd */
 };
 
@@ -73,7 +75,7 @@ struct open *open_make(struct timeline *t, struct span queue_id);
 /* Forgets it, unless events wait: then only its id is free for another message. */
 void open_close(struct timeline *t, struct open *o);
 void open_set_message_id(struct open *o, struct span id);
-void open_join(struct open *o, const struct store_join *j, struct span address);
+void open_join(struct open *o, const struct store_join *j, struct span address, int64_t link_us);
 void open_forget_joins(struct open *o);
 /* Adds a copy of the event. */
 void open_wait(struct timeline *t, struct open *o, const struct mail_event *ev, unsigned source, int64_t place,

@@ -1,7 +1,7 @@
 /* lib/store/attempt.h - what became of a delivery after it was judged: what the MTA's log, an ingest or a release tells of it.
  *
- * Join     By queue id: that of the scan, or one that store_queue_link() has tied to it (a release, a second queue). Where no queue id
- *          is known, by Message-ID and recipient.
+ * Join     By queue id: that of the scan, or one that a store_queue_link has tied to it (a release, a second queue). Where no queue id
+ *          is known, by Message-ID and recipient (store/join.h).
  * Once     The same event twice does nothing, nor does an older one undo a newer: a delivery goes on through received, queued,
  *          deferred, bounced, delivered, and never back; of several attempts with one state each is kept.
  * Hearsay  What was not let through (quarantined, removed, blocked, rejected, discarded, deferred by us) is moved by no event
@@ -15,32 +15,6 @@
 #define STORE_RESPONSE_MAX 1000
 #define STORE_ATTEMPTS_MAX 200 /* of a delivery; later ones move its state only */
 
-/* ---- Which deliveries an event speaks of ---- */
-struct store_join {
-    struct uuid         uid;
-    int64_t             n;
-    int64_t             at_us; /* of the message */
-    enum delivery_state state;
-    bool                held;      /* not let through, and not released */
-    struct span         recipient; /* as given */
-};
-typedef int (*store_join_fn)(void *ctx, const struct store_join *j);
-
-#define STORE_JOIN_QUEUE_US (24 * 3600 * INT64_C(1000000))
-#define STORE_JOIN_ID_US (3600 * INT64_C(1000000))
-#define STORE_JOIN_MAX 10000 /* deliveries that are yielded at most */
-
-/* Every delivery of the messages under a queue id: those within 24 h before or after at_us, the newest message first; where there
- * are none, those of the newest older message (a queue keeps mail for days). */
-int store_join_queue(struct store *s, struct span queue_id, int64_t at_us, store_join_fn fn, void *ctx, struct err *e);
-/* Deliveries of this recipient (without regard to case) under a Message-ID (with its brackets), within an hour before or after. */
-int store_join_message_id(struct store *s, struct span message_id, struct span recipient, int64_t at_us,
-                          store_join_fn fn, void *ctx, struct err *e);
-
-/* Around many of them: they need not lock the log for each. Nothing is written in between. */
-int  store_join_begin(struct store *s, struct err *e);
-void store_join_end(struct store *s);
-
 /* A further queue id under which a message, or one delivery of it (n > 0), goes on. */
 struct store_queue_link {
     struct span queue_id;
@@ -49,7 +23,6 @@ struct store_queue_link {
     int64_t     at_us;
 };
 
-/* ---- What happened ---- */
 struct store_event {
     struct uuid         uid;
     int64_t             n;

@@ -2,42 +2,8 @@
 #include "store/attempt.h"
 
 #include "log_world.h"
-#include "store/day.h"
+#include "store/join.h"
 #include "store/search.h"
-
-#define HOUR_US (3600 * INT64_C(1000000))
-
-struct joined {
-    struct store_join at[16];
-    char              recipient[16][64];
-    size_t            n, stop_at;
-};
-
-static int each_join(void *ctx, const struct store_join *x)
-{
-    struct joined *j = ctx;
-
-    assert_true(j->n < COUNT(j->at));
-    snprintf(j->recipient[j->n], sizeof j->recipient[0], "%.*s", SPAN_ARG(x->recipient));
-    j->at[j->n++] = *x;
-    return j->n == j->stop_at;
-}
-
-static struct joined by_queue(struct world *w, const char *id, int64_t at_us)
-{
-    struct joined j = {.n = 0};
-
-    OK(w, store_join_queue(w->more, span_of(id), at_us, each_join, &j, &w->e));
-    return j;
-}
-
-static struct joined by_message_id(struct world *w, const char *id, const char *recipient, int64_t at_us)
-{
-    struct joined j = {.n = 0};
-
-    OK(w, store_join_message_id(w->more, span_of(id), span_of(recipient), at_us, each_join, &j, &w->e));
-    return j;
-}
 
 static void put(struct world *w, const struct letter *l)
 {
@@ -45,103 +11,6 @@ static void put(struct world *w, const struct letter *l)
 
     OK(w, store_message_put(w->more, &m, 1, &w->e));
 }
-
-static void a_letter_at(struct letter *l, int64_t at_us)
-{
-    struct uuid at = day_uid_at(at_us / 1000);
-
-    a_letter(l);
-    memcpy(l->m.uid.b, at.b, 6);
-    l->m.at_us = at_us;
-}
-
-static void a_queue_id_leads_to_its_deliveries(void **state)
-{
-    struct world *w = world_of(state);
-    int64_t       now = clock_wall_us();
-    struct letter l;
-    struct joined j;
-
-    a_letter_at(&l, now);
-    l.m.queue_id = SPAN("Q1");
-    l.to[1].verdict = DELIVERY_QUARANTINED;
-    put(w, &l);
-    j = by_queue(w, "Q1", now + HOUR_US);
-    assert_int_equal(j.n, 2);
-    assert_string_equal(j.recipient[0], "anna+news@ours.example");
-    assert_true(uuid_eq(&j.at[0].uid, &l.m.uid) && j.at[0].n == 1 && j.at[1].n == 2);
-    assert_int_equal(j.at[0].at_us, now);
-    assert_false(j.at[0].held);
-    assert_true(j.at[1].held);
-    assert_int_equal(by_queue(w, "q1", now).n, 0);
-    assert_int_equal(by_queue(w, "", now).n, 0);
-    assert_int_equal(by_queue(w, "Q\xFF", now).n, 0);
-}
-
-/* Short queue ids come again: the one of these days is meant, unless there is none. */
-static void of_several_messages_under_one_queue_id_the_one_of_these_days_is_meant(void **state)
-{
-    struct world *w = world_of(state);
-    int64_t       now = clock_wall_us();
-    struct letter old, older, fresh;
-    struct joined j;
-
-    a_letter_at(&older, now - 20 * 24 * HOUR_US);
-    a_letter_at(&old, now - 4 * 24 * HOUR_US);
-    older.m.queue_id = old.m.queue_id = SPAN("Q1");
-    put(w, &older);
-    put(w, &old);
-    j = by_queue(w, "Q1", now);
-    assert_int_equal(j.n, 2);
-    assert_true(uuid_eq(&j.at[0].uid, &old.m.uid));
-    a_letter_at(&fresh, now - HOUR_US);
-    fresh.m.queue_id = SPAN("Q1");
-    put(w, &fresh);
-    j = by_queue(w, "Q1", now);
-    assert_int_equal(j.n, 2);
-    assert_true(uuid_eq(&j.at[0].uid, &fresh.m.uid));
-    assert_int_equal(by_queue(w, "Q1", now + 40 * 24 * HOUR_US).n, 0);
-}
-
-static void without_a_queue_id_message_id_and_recipient_join_within_an_hour(void **state)
-{
-    static const char id[] = "<20261122.4711@partner.example>";
-    struct world     *w = world_of(state);
-    int64_t           now = clock_wall_us();
-    struct letter     l;
-
-    a_letter_at(&l, now);
-    put(w, &l);
-    assert_int_equal(by_message_id(w, id, "BERTA@theirs.example", now + HOUR_US / 2).n, 1);
-    assert_int_equal(by_message_id(w, id, "berta@theirs.example", now - HOUR_US / 2).at[0].n, 2);
-    assert_int_equal(by_message_id(w, id, "berta@theirs.example", now + 2 * HOUR_US).n, 0);
-    assert_int_equal(by_message_id(w, id, "carl@theirs.example", now).n, 0);
-    assert_int_equal(by_message_id(w, id, "", now).n, 0);
-    assert_int_equal(by_message_id(w, "", "berta@theirs.example", now).n, 0);
-}
-
-static void a_further_queue_id_leads_to_what_it_was_tied_to(void **state)
-{
-    struct world           *w = world_of(state);
-    int64_t                 now = clock_wall_us();
-    struct letter           l;
-    struct store_queue_link links[] = {{SPAN("REL"), uuid_zero, 2, now}, {SPAN("NEXT"), uuid_zero, 0, now}};
-    struct store_events     all = {.links = links, .nlinks = 2};
-    struct joined           j = {.stop_at = 1};
-
-    a_letter_at(&l, now);
-    put(w, &l);
-    links[0].uid = links[1].uid = l.m.uid;
-    OK(w, store_events_put(w->more, &all, NULL, &w->e));
-    OK(w, store_events_put(w->more, &all, NULL, &w->e));
-    assert_int_equal(by_queue(w, "REL", now).n, 1);
-    assert_int_equal(by_queue(w, "REL", now).at[0].n, 2);
-    assert_int_equal(by_queue(w, "NEXT", now).n, 2);
-    OK(w, store_join_queue(w->more, SPAN("NEXT"), now, each_join, &j, &w->e));
-    assert_int_equal(j.n, 1);
-}
-
-/* ---- What happened ------------------------------------------------------------------------------------------------ */
 
 struct standing {
     enum delivery_state  state;
@@ -292,6 +161,22 @@ static void of_two_targets_of_an_alias_each_attempt_is_kept(void **state)
     assert_true(s.state == STATE_DELIVERED && s.nattempts == 2);
 }
 
+static int take_n(void *n, size_t which, const struct store_join *j)
+{
+    (void)which;
+    *(int64_t *)n = j->n;
+    return 1;
+}
+
+static int64_t delivery_of(struct world *w, struct span queue_id, int64_t at_us)
+{
+    const struct store_join_ask ask = {.handle = queue_id, .at_us = at_us};
+    int64_t                     n = 0;
+
+    OK(w, store_join_queues(w->more, &ask, 1, take_n, &n, &w->e));
+    return n;
+}
+
 static void what_is_held_is_moved_by_nobodys_word_until_it_is_released(void **state)
 {
     static const enum delivery_verdict held[] = {DELIVERY_QUARANTINED, DELIVERY_BLOCKED,   DELIVERY_REJECTED,
@@ -317,7 +202,7 @@ static void what_is_held_is_moved_by_nobodys_word_until_it_is_released(void **st
         assert_int_equal(look(w, &l.m.uid).status, before.status);
         OK(w, store_delivery_released(w->more, &l.m.uid, 1, SPAN("REL"), 7, &w->e));
         assert_int_equal(look(w, &l.m.uid).status, STATUS_RECEIVED);
-        assert_int_equal(by_queue(w, "REL", l.m.at_us).at[0].n, 1);
+        assert_int_equal(delivery_of(w, SPAN("REL"), l.m.at_us), 1);
         v.state = STATE_DELIVERED;
         done = tell(w, &v, 1);
         assert_true(done.moved == 1 && done.attempts == 1);
@@ -398,10 +283,6 @@ static void a_position_is_written_with_its_events_or_not_at_all(void **state)
 int main(void)
 {
     static const struct both_test tests[] = {
-        STORE(a_queue_id_leads_to_its_deliveries),
-        STORE(of_several_messages_under_one_queue_id_the_one_of_these_days_is_meant),
-        STORE(without_a_queue_id_message_id_and_recipient_join_within_an_hour),
-        STORE(a_further_queue_id_leads_to_what_it_was_tied_to),
         STORE(a_delivery_goes_on_and_never_back),
         STORE(of_many_deliveries_each_goes_its_way_in_the_order_of_its_events),
         STORE(of_two_targets_of_an_alias_each_attempt_is_kept),
