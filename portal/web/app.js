@@ -76,7 +76,7 @@ function Frame({ me, brand }) {
     }, []);
     // A search of one's mail that begins at the door goes on where mail is.
     useEffect(() => { if (path === "/" && may(me, overview.who) && searches(query)) go(`/mail${location.search}`, { replace: true }); }, [path, location.search]);
-    useEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [place]);
+    useLayoutEffect(() => { document.title = `${place ? t(place.word) : t("missing.title")} · ${brand.name}`; }, [place]);
     useKeys({ "?": () => showKeys(true) });
     return html`<div class="frame">
         <a class="skip" href="#main">${t("skip")}</a>

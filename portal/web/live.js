@@ -1,5 +1,6 @@
 // Word that mail has come: one stream a browser, held by one of its tabs and passed on to the others, and none while no tab is to be seen.
 import { useEffect, useRef } from "./modules/preact.js";
+import { Problem } from "./api.js";
 
 const NAME = "mail-live", AGAIN = 30_000;
 const listeners = new Set();
@@ -32,18 +33,31 @@ function look() {
     const held = navigator.locks ? navigator.locks.request(NAME, { signal: own.signal }, () => listen(own.signal)) : listen(own.signal);
     held.catch(() => {}).then(() => { if (turn === own) setTimeout(() => { if (turn === own) { turn = null; look(); } }, AGAIN); });
 }
-document.addEventListener("visibilitychange", look);
+// What came while nobody looked here was told to others alone.
+document.addEventListener("visibilitychange", () => { look(); if (!document.hidden) tell(); });
 
-// Calls fn when mail may have come: at most every two seconds, and never while nobody looks. Who cannot look now (false) is called again.
+// A server that could not answer just now may do so the next time; what it refuses it refuses.
+function mayAnswer(problem) {
+    if (!(problem instanceof Problem)) throw problem;
+    return problem.status === 429 || problem.status >= 500;
+}
+
+// Calls fn when mail may have come: at most every two seconds, and never while nobody looks. Who cannot look now (false, or a Problem of
+// the server's) is called again.
 export function useLive(fn) {
     const now = useRef(fn);
 
     now.current = fn;
     useEffect(() => {
         let last = 0, timer = 0, gone = false;
+        const ask = async () => {
+            timer = 0;
+            last = Date.now();
+            if (await now.current().then((done) => done === false, mayAnswer)) on();
+        };
         const on = () => {
             if (timer || gone || document.hidden) return;
-            timer = setTimeout(() => { timer = 0; last = Date.now(); Promise.resolve(now.current()).then((done) => { if (done === false) on(); }); }, Math.max(0, last + 2000 - Date.now()));
+            timer = setTimeout(ask, Math.max(0, last + 2000 - Date.now()));
         };
 
         listeners.add(on);

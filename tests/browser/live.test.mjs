@@ -48,8 +48,11 @@ test("where nothing was, the first message comes by itself", async () => {
 
     await listen(page, "/");
     await page.getByRole("heading", { name: "No mail yet" }).waitFor();
+    let looks = 0;
+    await page.route("**/api/v1/me/mail?*", (r) => (++looks === 1 ? r.fulfill({ status: 503, contentType: "application/problem+json", body: "{}" }) : r.continue()));
     await house.letter({ to: EVA, subject: "The very first" });
     await row(page, "The very first").waitFor();
+    assert.equal(looks, 2, "what the server could not answer is asked again");
     await page.done();
 });
 
@@ -120,6 +123,12 @@ test("two tabs share a stream, and when its tab is hidden the other takes it ove
     assert.deepEqual([one.length, two.length], [1, 0]);
     await hide(first, true);
     await waitFor("the second tab's stream", () => two.length === 1);
+    await house.letter({ subject: "While the first is hidden" });
+    await fresh(second, "2 new messages").waitFor();
+    assert.equal(await fresh(first, "2 new messages").count(), 0);
+    await hide(first, false);
+    await fresh(first, "2 new messages").waitFor();
+    await hide(first, true);
     await hide(second, true);
     await waitFor("no stream any more", () => one.concat(two).every((r) => r.failure() !== null));
     await first.done();

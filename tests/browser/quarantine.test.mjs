@@ -10,6 +10,7 @@ let house, browser, anna, otto;
 before(async () => {
     house = await openHouse();
     for (let i = 0; i < 130; i++) await house.letter({ subject: `Raffle number ${i}`, from: `raffle${i}@ext.example` });
+    await house.written();
     browser = await openBrowser(house);
     [anna, otto] = [await browser.person(ANNA), await browser.person(OTTO)];
 });
@@ -61,6 +62,26 @@ test("all results of a search are one job, with its progress, and it is taken ba
     await anna.getByRole("button", { name: "Undo" }).click();
     await anna.getByText("Done: 130 messages.").waitFor();
     await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
+});
+
+test("what is picked while the list is read again stays picked, as far as it is still there", async () => {
+    let go, asked = 0;
+    const held = new Promise((done) => { go = done; });
+
+    await anna.at("/quarantine?q=raffle");
+    await settled(anna);
+    for (const n of [50, 51]) await box(anna, `Raffle number ${n}`).check();
+    await anna.locator("a.row", { hasText: "Raffle number 50" }).click();
+    await anna.route("**/api/v1/me/mail?*", async (r) => { asked++; await held; await r.continue(); });
+    await anna.getByRole("dialog").getByRole("button", { name: "Release", exact: true }).click();
+    await waitFor("the list to be asked for", () => asked > 0);
+    await anna.keyboard.press("Escape");
+    await box(anna, "Raffle number 52").check();
+    go();
+    await box(anna, "Raffle number 50").waitFor({ state: "detached" });
+    assert.deepEqual(await Promise.all([51, 52, 53].map((n) => box(anna, `Raffle number ${n}`).isChecked())), [true, true, false]);
+    await anna.getByRole("toolbar").getByText("2 selected").waitFor();
+    await anna.unroute("**/api/v1/me/mail?*");
 });
 
 test("what the mail server has not taken is taken back: one by one, of a selection, and of a job, which says what had gone", async () => {

@@ -104,8 +104,8 @@ export function Mail({ me, held }) {
         const asked = scope + q;
 
         if (!list.value || list.loading) return false; // what is asked for now may be older than what has come
-        const page = await get(pathOf(scope), { q, limit: PAGE }, { quiet: true }).catch(() => null);
-        if (!page || here.current !== asked) return;
+        const page = await get(pathOf(scope), { q, limit: PAGE }, { quiet: true });
+        if (here.current !== asked) return;
         const at = page.items.findIndex((r) => known.has(idOf(r)));
         if (rows.length === 0) list.set(page);
         else setCame(at < 0 ? page.items : page.items.slice(0, at));

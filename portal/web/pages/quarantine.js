@@ -85,8 +85,15 @@ export function Quarantine({ me }) {
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
     const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1;
 
-    // Before the rows are seen: what is picked as soon as it stands there stays picked.
-    useLayoutEffect(() => { setMore({ rows: [], next: undefined }); setFront([]); pick(new Set()); setEvery(false); }, [list.value, scope, q]);
+    // Before the rows are seen: what is picked as soon as it stands there stays picked; and so it does when the list is read again,
+    // as far as it is still there.
+    useLayoutEffect(() => { pick(new Set()); }, [scope, q]);
+    useLayoutEffect(() => {
+        const there = new Set((list.value?.items ?? []).map(idOf));
+
+        setMore({ rows: [], next: undefined }); setFront([]); setEvery(false);
+        pick((was) => new Set([...was].filter((id) => there.has(id))));
+    }, [list.value, scope, q]);
     const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
     // A page of which all was deleted is empty, and there may be more behind it.
     useEffect(() => { if (list.value && rows.length === 0 && next) load(); }, [list.value, next]);
@@ -100,8 +107,8 @@ export function Quarantine({ me }) {
 
         if (bin) return;
         if (!list.value || list.loading) return false;
-        const page = await get(`${base(scope)}/mail`, { q, limit: PAGE }, { quiet: true }).catch(() => null);
-        if (!page || here.current !== asked) return;
+        const page = await get(`${base(scope)}/mail`, { q, limit: PAGE }, { quiet: true });
+        if (here.current !== asked) return;
         const at = page.items.findIndex((r) => known.has(idOf(r)));
         if (rows.length === 0) list.set(page);
         else setCame(at < 0 ? page.items : page.items.slice(0, at));
@@ -145,8 +152,9 @@ export function Quarantine({ me }) {
                 const these = rows.filter((r) => picked.has(idOf(r))), { done, waits, failed } = await each(these, acts[what].call);
                 const back = waits.length > 0 ? () => callBack(waits) : acts[what].back && done > 0 ? () => each(these, acts[what].back).then(list.again) : undefined;
                 note([t(`bulk.${what}_done`, { n: done }), waits.length > 0 && t("bulk.release_waits", { n: waits.length }), failed].filter(Boolean).join(" "), back);
-                if (taken.has(what)) list.again(); else pick(new Set());
+                if (taken.has(what)) list.again();
             }
+            pick(new Set());
         } catch (p) { note(p.offline ? t("offline.text") : p.message); }
         setBusy(""); setSure(""); setEvery(false);
     };
