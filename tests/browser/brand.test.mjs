@@ -52,7 +52,7 @@ test("a brand is made, given to a domain, and seen by its people", async () => {
     await settled(anna);
     assert.match(await anna.title(), /· Acme Mail$/);
     assert.equal(await accent(anna), "#1d4ed8");
-    assert.equal(await anna.locator(".side a.brand img").evaluate((i) => i.complete && i.naturalWidth > 0), true);
+    await waitFor("the logo", () => anna.locator(".side a.brand img").evaluate((i) => i.complete && i.naturalWidth > 0));
     assert.equal(await anna.getByRole("link", { name: "Webmail" }).getAttribute("href"), "https://webmail.acme.example/");
     await anna.emulateMedia({ colorScheme: "dark" });
     await waitFor("the dark colour", async () => (await accent(anna)) === "#93c5fd");

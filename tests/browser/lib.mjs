@@ -5,6 +5,7 @@ import { createRequire } from "node:module";
 import { join } from "node:path";
 
 import { http, makeSite, root, signIn, sleep, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "../system/lib/index.mjs";
+import { numbers } from "../system/lib/household.mjs";
 import { findings, letters } from "./letters.mjs";
 
 const { chromium } = createRequire(import.meta.url)("playwright-core");
@@ -40,6 +41,7 @@ async function startFilter() {
 
 // rulesd, the portal, a mail server that keeps what it gets, a filter: the site of the system tests, and
 //   letter(l)   sends one of letters.mjs through rulesd and, where it was let through, tells of its delivery in the mail log
+//   written()   the log has all of them: who looks from then on sees them
 //   cookies(a)  of a browser where that person has signed in
 //   down(), up()  the portal, at the same place
 //   wire        between released mail and the mail server: cut(), mend()
@@ -78,11 +80,13 @@ export async function openHouse({ mail = letters } = {}) {
         if (ends) tellLog(maillog, { id: `${id}@${from.split("@")[1]}`, queue, from, to, size: bytes.length, ends });
         return bytes;
     };
+    const written = () => waitFor("the letters in the log", async () => numbers((await http(site.http, { method: "GET", path: "/metrics" })).text, /^log_records_total$/).log_records_total >= n);
     const cookies = async (address) => [...(await signIn(site, address)).cookies].map(([name, value]) => ({ name, value, url: site.origin, httpOnly: true, sameSite: "Lax" }));
 
     for (const one of mail) await letter(one);
+    await written();
     return Object.assign(site, {
-        sink, wire, letter, cookies,
+        sink, wire, letter, written, cookies,
         down: () => site.stopPortal(),
         up: () => startPortal(site, { port: site.port }),
         close: async () => { await site.stopPortal(); await site.stop(); await filter.stop(); await wire.stop(); await sink.stop(); site.remove(); },
@@ -151,3 +155,16 @@ export const overhang = (page) => page.evaluate(() => Math.max(0, document.scrol
 
 // The row of that subject, once it has come.
 export const row = (page, subject) => page.locator("a.row", { hasText: subject }).first();
+
+// The same of a letter that was sent just now: a list that was read before the log had it tells of it above, and is asked for it, as people do.
+export async function arrived(page, subject) {
+    const one = row(page, subject), more = page.getByRole("button", { name: /^\d+ new messages?$/ });
+
+    await waitFor(subject, async () => {
+        await one.or(more).first().waitFor();
+        if (await one.count() > 0) return true;
+        await more.click();
+        return false;
+    });
+    return one;
+}

@@ -10,6 +10,7 @@ let house, browser;
 before(async () => {
     house = await openHouse();
     for (const one of hostile) await house.letter({ ...one, to: ANNA });
+    await house.written();
     browser = await openBrowser(house);
 });
 after(async () => { await browser?.close(); await house?.close(); });

@@ -53,7 +53,7 @@ test("the operator gives a domain another name, says where its mailboxes are and
     await page.getByLabel("Before a tag").blur();
     await page.getByText("Saved").first().waitFor();
     const read = async () => { const { domain, aliases } = await page.evaluate(() => fetch("/api/v1/domains/ours.example").then((r) => r.json())); return [domain.kind, domain.delimiter, aliases]; };
-    for (let i = 0; i < 50 && (await read())[1] !== "-"; i++) await page.waitForTimeout(50);
+    await waitFor("the sign before a tag", async () => (await read())[1] === "-");
     assert.deepEqual(await read(), ["relay", "-", ["also-ours.example"]]);
     await page.getByRole("button", { name: "Remove also-ours.example" }).click();
     await page.getByText("It has no other name.").waitFor();

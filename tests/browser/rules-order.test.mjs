@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, afterEach, before, test } from "node:test";
 
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
+import { ANNA, arrived, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
 
 const pictures = process.env.PICTURES; // a folder, for who wants to look
 let house, browser, anna, otto;
@@ -109,7 +109,7 @@ test("the editor says what stands in front of a rule before it is saved, and wha
 test("what was released is said when a block would catch it", async () => {
     await house.letter({ to: ANNA, from: "club@raffle2.example", subject: "The raffle of the club" });
     await anna.at("/");
-    await anna.locator(".row", { hasText: "The raffle of the club" }).click();
+    await (await arrived(anna, "The raffle of the club")).click();
     await drawer(anna).getByRole("button", { name: "Release", exact: true }).click();
     await waitFor("it is released", async () => (await anna.evaluate(async () => (await (await fetch("/api/v1/me/mail?q=subject:club")).json()).items[0]?.released)) === true);
     await anna.at("/rules?open=new");
