@@ -4,12 +4,15 @@ import { learn, spoken, t } from "./words.js";
 const base = "/api/v1";
 let csrf = "";
 
-const titles = [400, 401, 403, 404, 405, 409, 413, 415, 422, 429, 500, 503, 504, 507];
+const titles = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503, 504, 507];
+
+// What a server in front says, or HTTP itself before there is a call, is in nobody's language: we say it by its number.
+const elsewhere = (status) => (status === 0 ? "" : status === 413 ? t("refused.large") : status >= 502 ? t("refused.away") : t("refused.other"));
 
 // What went wrong, as the server says it (RFC 9457), or as the network does.
 export class Problem extends Error {
     constructor(body, status) {
-        super(spoken(body.detail, body.detail_said) || body.title || "");
+        super(body.detail_said ? spoken(body.detail, body.detail_said) : elsewhere(status));
         this.status = status;
         this.title = titles.includes(status) ? t(`refused.${status}`) : body.title;
         this.code = body.code;
@@ -33,7 +36,7 @@ async function read(response) {
     return JSON.parse(text);
 }
 
-async function call(method, path, { query, body, bytes, key, signal, quiet } = {}) {
+async function call(method, path, { query, body, bytes, key, version, signal, quiet } = {}) {
     const url = new URL(base + path, location.origin);
     const headers = { Accept: "application/json" };
 
@@ -44,6 +47,7 @@ async function call(method, path, { query, body, bytes, key, signal, quiet } = {
         for (const one of [value].flat()) if (one !== undefined && one !== null && one !== "") url.searchParams.append(name, one);
     if (body !== undefined) headers["Content-Type"] = "application/json";
     if (bytes !== undefined) headers["Content-Type"] = "application/octet-stream";
+    if (version) headers["If-Match"] = `"${version}"`; // to this one or not at all: meanwhile.js
     if (method !== "GET") {
         headers["X-CSRF-Token"] = csrf;
         if (key !== false) headers["Idempotency-Key"] = key ?? crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;

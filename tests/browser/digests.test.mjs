@@ -142,6 +142,16 @@ test("the operator sets what a domain's people begin with and names its admin ad
     await page.getByText("chief@elsewhere.example owns the domain and gets its digest.").waitFor();
     assert.deepEqual(await barriers(page), []);
     if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/digests-domain.png`, fullPage: true });
+    // Another operator is faster, by command.
+    await page.getByRole("button", { name: "Change" }).click();
+    await dialog(page).getByLabel("blocked").check();
+    await house.must("digest", "default", "ours.example", "--at", "08:30", "--zone", "Europe/Berlin");
+    await dialog(page).getByRole("button", { name: "Save" }).click();
+    await dialog(page).getByRole("alert").getByText("Every day at 08:30, Europe/Berlin: what is quarantined or blocked").waitFor();
+    assert.equal(await dialog(page).getByLabel("At", { exact: true }).inputValue(), "08:30");
+    if (process.env.SHOTS) for (const [width, scheme] of [[1280, "light"], [390, "dark"]]) { await page.setViewportSize({ width, height: 800 }); await page.emulateMedia({ colorScheme: scheme }); await dialog(page).getByRole("alert").scrollIntoViewIfNeeded(); await page.screenshot({ path: `${process.env.SHOTS}/digests-meanwhile-${width}.png` }); }
+    await dialog(page).getByRole("button", { name: "Save mine" }).click();
+    await page.getByText("Every day at 08:30, Europe/Berlin: what is quarantined or blocked").waitFor();
     assert.deepEqual(page.wrong, []);
     await page.done();
     const otto = await browser.person(OTTO);

@@ -55,6 +55,35 @@ test("an owner sees what a threshold would move while typing it, saves it, and g
     await leave(page);
 });
 
+test("what others set while the page was open is shown before it is saved, and what nobody touched stays theirs", async () => {
+    const page = await come(OTTO, "/policies"), other = await come(ROOT, "/policies?in=domain:ours.example"), save = (who, name) => who.getByRole("button", { name, exact: true }).click();
+
+    await field(other, "inherited Strangers wait from").uncheck();
+    await field(other, "Strangers wait from").fill("3");
+    await save(other, "Save");
+    await other.getByText("Saved.").waitFor();
+    await field(page, "inherited Spam from").uncheck();
+    await field(page, "Spam from").fill("5.5");
+    await save(page, "Save");
+    const told = page.getByRole("alert").filter({ hasText: "This was changed meanwhile" });
+    await told.getByText("until then: inherited").waitFor();
+    assert.deepEqual([await field(page, "Strangers wait from").inputValue(), await field(page, "Spam from").inputValue()], ["3", "5.5"]);
+    assert.deepEqual(await barriers(page), []);
+    await save(page, "Take what is there now");
+    assert.equal(await field(page, "Spam from").inputValue(), "6");
+    await page.getByRole("button", { name: "Undo" }).click();
+    await save(page, "Save");
+    await page.getByText("Saved.").waitFor();
+    await other.reload();
+    await settled(other);
+    assert.deepEqual([await field(other, "Strangers wait from").inputValue(), await field(other, "Spam from").inputValue()], ["3", "5.5"]);
+    await other.getByRole("button", { name: "Inherit all three" }).click();
+    await save(other, "Save");
+    await other.getByText("Saved.").waitFor();
+    await leave(other);
+    await leave(page);
+});
+
 test("a line is dragged to another score, and the field follows; given up, all is as it was", async () => {
     const page = await come(OTTO, "/policies"), knob = line(page, "add_header").locator("circle"), chart = await page.locator(".histogram svg").boundingBox();
 

@@ -20,6 +20,7 @@ const names = (page) => page.locator("ol.rules .what strong").allInnerTexts();
 const inOrder = (page, ...wanted) => waitFor(`the order ${wanted}`, async () => JSON.stringify(await names(page)) === JSON.stringify(wanted));
 const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
 const drawer = (page) => page.getByRole("dialog");
+const api = (path, options) => anna.evaluate(async ([p, o]) => { const s = await (await fetch("/api/v1/session")).json(); const r = await fetch(`/api/v1${p}`, { ...o, headers: { "Content-Type": "application/json", "X-CSRF-Token": s.csrf } }); return r.status === 204 ? null : r.json(); }, [path, options]);
 
 test("an address in the quick bar is a rule, and the note takes it back", async () => {
     await anna.at("/rules");
@@ -97,7 +98,6 @@ test("an allow by name holds for proven senders, and says what it means when it 
 
 test("all ten kinds of conditions are said and kept", async () => {
     const rule = { name: "Ten", action: "block", conditions: [{ kind: "sender", source: "envelope", any: ["a.example"] }, { kind: "recipient", any: [ANNA] }, { kind: "subject", match: "starts_with", any: ["x"], case_sensitive: true }, { kind: "body", any: ["y"], not: true }, { kind: "header", name: "List-Id", match: "exact", any: ["z"] }, { kind: "ip", any: ["192.0.2.0/24"] }, { kind: "host", any: ["*.a.example"] }, { kind: "size", min: 1000, max: 2000000 }, { kind: "attachment", any: [{ extension: "exe" }, { mime_type: "application/zip" }, { filename: "in*.pdf" }, { present: true }, { extension: "pdf", mime_type: "application/pdf" }] }, { kind: "signed_by", any: ["a.example"] }] };
-    const api = (path, options) => anna.evaluate(async ([p, o]) => { const s = await (await fetch("/api/v1/session")).json(); const r = await fetch(`/api/v1${p}`, { ...o, headers: { "Content-Type": "application/json", "X-CSRF-Token": s.csrf } }); return r.status === 204 ? null : r.json(); }, [path, options]);
     const { id } = await api(`/scopes/mailbox:${ANNA}/rules`, { method: "POST", body: JSON.stringify({ rule }) });
     const kept = (await api(`/rules/${id}`)).rule.conditions;
 
@@ -134,6 +134,68 @@ test("an owner's block can be one that people may not override", async () => {
     await drawer(otto).getByRole("button", { name: "Save" }).click();
     await inOrder(otto, "No crooks", "No lotteries");
     await otto.locator("ol.rules", { hasText: "Enforced" }).waitFor();
+});
+
+async function edit(page, name) {
+    await page.at("/rules");
+    await page.locator("ol.rules .what", { hasText: name }).click();
+    await drawer(page).getByLabel("Name", { exact: true }).waitFor();
+    return page;
+}
+const press = (page, name) => drawer(page).getByRole("button", { name, exact: true }).click();
+const told = (page) => drawer(page).getByRole("alert").filter({ hasText: "This was changed meanwhile" });
+const idOf = async (name) => (await api(`/scopes/mailbox:${ANNA}/rules`)).items.find((i) => i.rule.name === name).id;
+
+test("who saves an editor that another has overtaken sees what became different, and keeps what they typed", async () => {
+    const [one, two] = [await edit(anna, "No raffles"), await edit(await browser.person(ANNA), "No raffles")], words = (page) => drawer(page).getByLabel("Words"), named = (page) => drawer(page).getByLabel("Name", { exact: true });
+    await words(two).fill("raffle\ntombola");
+    await press(two, "Save");
+    await note(two, "Saved.");
+    assert.deepEqual(two.wrong, []);
+    await two.done();
+    await words(one).fill("raffle\nbingo");
+    await named(one).fill("No games");
+    await press(one, "Save");
+    await told(one).getByText("Block mail if the subject contains raffle, tombola.").waitFor();
+    await told(one).getByText("Block mail if the subject contains raffle, tombola, bingo.").waitFor();
+    assert.deepEqual(await told(one).locator("dt").allInnerTexts(), ["As it is now", "With yours", "Added meanwhile"]);
+    assert.deepEqual([await words(one).inputValue(), await named(one).inputValue()], ["raffle\ntombola\nbingo", "No games"]);
+    assert.deepEqual(await barriers(one), []);
+    if (pictures) for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) { await one.setViewportSize({ width, height: 800 }); await one.emulateMedia({ colorScheme: scheme }); await told(one).scrollIntoViewIfNeeded(); await one.screenshot({ path: `${pictures}/meanwhile-${width}-${scheme}.png` }); }
+    await press(one, "Take what is there now");
+    assert.deepEqual([await words(one).inputValue(), await named(one).inputValue()], ["raffle\ntombola", "No raffles"]);
+    await one.getByRole("button", { name: "Undo" }).click();
+    assert.deepEqual([await words(one).inputValue(), await named(one).inputValue()], ["raffle\ntombola\nbingo", "No games"]);
+    await press(one, "Save");
+    await note(one, "Saved.");
+    await waitFor("both changes in the list", () => one.locator("ol.rules .what", { hasText: "No games" }).getByText("raffle, tombola, bingo").count());
+});
+
+test("what was switched or moved meanwhile stays so when an editor that was open is saved", async () => {
+    const page = await edit(anna, "No games"), id = await idOf("No games");
+    await api(`/rules/${id}`, { method: "PATCH", body: JSON.stringify({ enabled: false }) });
+    await drawer(page).getByLabel("Note").fill("They never end");
+    await press(page, "Save");
+    await told(page).getByText("until then: Yes").waitFor();
+    await api(`/rules/${id}/move`, { method: "POST", body: "{}" });
+    await press(page, "Save mine"); // where it stands is nothing that the form has: that is no question
+    await note(page, "Saved.");
+    await waitFor("the row to be off", () => page.locator("li.rule.off", { hasText: "No games" }).count());
+    assert.equal((await names(page)).at(-1), "No games");
+});
+
+test("nothing is deleted unseen, and what others deleted is not lost to who has it open: saved, it is a new rule", async () => {
+    const page = await edit(anna, "No games"), id = await idOf("No games"), { rule } = await api(`/rules/${id}`);
+    await api(`/rules/${id}`, { method: "PUT", body: JSON.stringify({ rule: { ...rule, note: "Ask Bob" } }) });
+    await press(page, "Delete");
+    await told(page).getByText("Ask Bob").waitFor();
+    await drawer(page).getByLabel("Name", { exact: true }).fill("No games any more");
+    await api(`/rules/${id}`, { method: "DELETE" });
+    await press(page, "Save mine");
+    await drawer(page).getByText("This rule was deleted meanwhile.").waitFor();
+    await press(page, "Save");
+    await note(page, "Saved.");
+    await waitFor("the new rule", async () => (await names(page)).includes("No games any more"));
 });
 
 test("what the server refuses is said in German to who reads German, with what was wrong named", async () => {

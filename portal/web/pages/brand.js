@@ -1,6 +1,7 @@
 // What we call ourselves and look like, for hosts and domains: the operator's page.
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
+import { touched } from "../meanwhile.js";
 import { Button, Dialog, Empty, Failed, Field, note, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
 
@@ -9,13 +10,14 @@ const texts = [["name", { maxlength: 60, required: true }], ["support", { type: 
     ["accent_light", { maxlength: 7, placeholder: "#2f6f62" }], ["accent_dark", { maxlength: 7, placeholder: "#6fc0ae" }]];
 const said = (p) => (p.offline ? t("offline.text") : p.message);
 
+// What was not touched is not written: others may have.
 function Edit({ brand, onClose, onDone }) {
-    const [values, set] = useState(Object.fromEntries(texts.map(([k]) => [k, brand[k] ?? ""])));
+    const first = Object.fromEntries(texts.map(([k]) => [k, brand[k] ?? ""])), [values, set] = useState(first);
     const [busy, setBusy] = useState(false);
     const [wrong, setWrong] = useState();
     const send = async () => {
         setBusy(true);
-        try { await (brand.id ? patch(`/brands/${brand.id}`, values) : post("/brands", values)); note(t("brand.saved")); onDone(); } catch (p) { setWrong(said(p)); setBusy(false); }
+        try { await (brand.id ? patch(`/brands/${brand.id}`, touched(first, values)) : post("/brands", values)); note(t("brand.saved")); onDone(); } catch (p) { setWrong(said(p)); setBusy(false); }
     };
 
     return html`<${Dialog} title=${brand.id ? t("brand.change") : t("brand.add")} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" busy=${busy} onClick=${send}>${t("brand.save")}</${Button}>`}>

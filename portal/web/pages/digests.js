@@ -2,6 +2,7 @@
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
 import { doing, Listed, said } from "../lists.js";
+import { Meanwhile, saveOver, touched } from "../meanwhile.js";
 import { Button, Dialog, Failed, Field, note, Time, useLoad, Waiting } from "../ui.js";
 import { answered, eitherOf, languages, listOf, momentIn, t, timeOfDay, weekday } from "../words.js";
 
@@ -79,22 +80,31 @@ function Choice({ now, set, problem }) {
 const subjects = (me) => [...me.mailboxes.map((m) => ["mailbox", m.address, m.address]), ...me.domains.filter((d) => d.role === "owner").map((d) => ["domain", d.name, t("digest.whole", { domain: d.name })])];
 const known = ["minute", "days", "zone", "tells"];
 
-function Edit({ title, from, me, save, onClose }) {
+// standing: { version, value } that is written over, with what loads them anew (load); without, the choice is written as it is.
+function Edit({ title, from, me, standing, save, onClose }) {
     const all = me ? subjects(me) : [];
+    const [base, setBase] = useState(standing), [found, setFound] = useState();
     const [now, setNow] = useState({ ...from, which: 0 }), [problem, setProblem] = useState(), [busy, setBusy] = useState(false);
     const set = (more) => setNow((before) => ({ ...before, ...more }));
     const send = async (e) => {
-        e.preventDefault();
+        e?.preventDefault();
         setBusy(true);
         setProblem(undefined);
-        try { await save(me ? { kind: all[now.which][0], of: all[now.which][1], ...body(now) } : body(now)); onClose(); }
-        catch (p) { setProblem(p); setBusy(false); }
+        try {
+            const met = base ? await saveOver(base, body(now), save, standing.load) : { saved: await save(me ? { kind: all[now.which][0], of: all[now.which][1], ...body(now) } : body(now)) };
+
+            if (!met.found) { onClose(); return; }
+            setBase(met.found.now); setFound(met.found); set(met.found.mine); setBusy(false);
+        } catch (p) { setProblem(p); setBusy(false); }
     };
 
-    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}><${Button} kind="primary" type="submit" form="digest" busy=${busy}>${t("save")}</${Button}>`}>
+    const theirs = () => { const mine = body(now); set(base.value); setFound(undefined); note(t("meanwhile.filled"), () => set(mine)); };
+
+    return html`<${Dialog} title=${title} onClose=${onClose} actions=${html`<${Button} onClick=${onClose}>${t("cancel")}</${Button}>${!found && html`<${Button} kind="primary" type="submit" form="digest" busy=${busy}>${t("save")}</${Button}>`}`}>
         <form id="digest" onSubmit=${send}>
         ${me && html`<${Field} label=${t("digest.of")}>${(a) => html`<select ...${a} value=${now.which} onChange=${(e) => set({ which: Number(e.target.value) })}>${all.map(([, , text], i) => html`<option value=${i}>${text}</option>`)}</select>`}</${Field}>`}
         <${Choice} now=${now} set=${set} problem=${problem} />
+        ${found && html`<${Meanwhile} busy=${busy} onMine=${() => send()} onTheirs=${theirs}><dt>${t("meanwhile.now")}</dt><dd>${standing.shows(found.now.value)}</dd><dt>${t("meanwhile.with_mine")}</dt><dd>${standing.shows(body(now))}</dd></${Meanwhile}>`}
         ${problem && !known.includes(problem.member) && html`<p class="problem" role="alert">${said(problem)}</p>`}</form></${Dialog}>`;
 }
 
@@ -138,7 +148,7 @@ function Own({ me }) {
             <${Tools} of=${d} run=${run} onEdit=${() => setOpen({ edit: d })} onPreview=${() => setOpen({ preview: d })} onDelete=${() => away(d)} /></li>`)}</ul>`}</${Listed}>
         ${subjects(me).length > 0 && html`<div class="actions"><${Button} kind="primary" onClick=${() => setOpen({ add: true })}>${t("digest.add")}</${Button}></div>`}
         ${open?.add && html`<${Edit} title=${t("digest.add")} from=${first(me.account.language)} me=${me} onClose=${shut} save=${async (x) => { await post("/me/digests", x); note(t("digest.added")); list.again(); }} />`}
-        ${open?.edit && html`<${Edit} title=${t("digest.edit_of", { of: open.edit.of })} from=${open.edit} onClose=${shut} save=${async (x) => { await patch(`/me/digests/${segment(open.edit.id)}`, x); note(t("saved")); list.again(); }} />`}
+        ${open?.edit && html`<${Edit} title=${t("digest.edit_of", { of: open.edit.of })} from=${open.edit} onClose=${shut} save=${async (x) => { await patch(`/me/digests/${segment(open.edit.id)}`, touched(body(open.edit), x)); note(t("saved")); list.again(); }} />`}
         ${open?.preview && html`<${Preview} of=${open.preview} onClose=${shut} />`}`;
 }
 
@@ -150,11 +160,13 @@ export const Digests = ({ me }) => html`<section class="card" aria-labelledby="d
 function Default({ path, admin, load }) {
     const [open, setOpen] = useState(false);
     const now = load.value.default, run = doing(load);
+    // Where there is none, there is nothing to be over.
+    const standing = (x) => ({ version: x.version, value: x.on ? body(x) : {} }), begins = (x) => (x.zone ? html`<${Sentence} choice=${x} />` : t("digest.begin_none"));
 
     return html`<p class="hint">${now.on ? html`${t("digest.begin")} <${Sentence} choice=${now} />` : t("digest.begin_none")}</p>
         ${admin && html`<div class="actions"><${Button} onClick=${() => setOpen(true)}>${t(now.on ? "digest.begin_change" : "digest.begin_set")}</${Button}>
             ${now.on && html`<${Button} kind="danger" onClick=${() => run(() => del(`${path}/digest-default`), t("digest.begin_gone"))}>${t("digest.begin_take")}</${Button}>`}</div>`}
-        ${open && html`<${Edit} title=${t("digest.begin_title")} from=${now.on ? now : first()} onClose=${() => setOpen(false)} save=${async (x) => { await put(`${path}/digest-default`, x); note(t("saved")); load.again(); }} />`}`;
+        ${open && html`<${Edit} title=${t("digest.begin_title")} from=${now.on ? now : first()} standing=${{ ...standing(now), shows: begins, load: () => get(`${path}/digest-default`).then(standing) }} onClose=${() => setOpen(false)} save=${async (x, version) => { await put(`${path}/digest-default`, x, { version }); note(t("saved")); load.again(); }} />`}`;
 }
 
 function Named({ path, admin, load }) {

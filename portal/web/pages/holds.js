@@ -1,40 +1,54 @@
 // What is set in a scope, and what it inherits: a form's state, and a field that can be given back to what is above.
 import { html, useState } from "../modules/preact.js";
 import { get, put, segment } from "../api.js";
+import { differing, saveOver, touched } from "../meanwhile.js";
 import { Field, note, useLoad } from "../ui.js";
-import { t } from "../words.js";
+import { number, t } from "../words.js";
 
 // Set by the operator alone, and by a call of their own.
 const quotas = ["copies", "held_max", "mailbox_held_max", "rules_max", "mailbox_rules_max"];
 const some = (from, names) => Object.fromEntries(names.filter((n) => n in from).map((n) => [n, from[n]]));
+
+// A value in words.
+const scales = { held_max: 1000000, mailbox_held_max: 1000000 };
+const said = (name, v) => (v === null || v === undefined ? t("set.inherit") : typeof v === "number" ? number(v / (scales[name] ?? 1)) : t(`choice.${typeof v === "boolean" ? (v ? "yes" : "no") : v}`));
 
 // now: each name with its own value, or null where it is inherited; above: what then holds.
 export function useHolds(scope) {
     const path = `/scopes/${segment(scope)}`;
     const load = useLoad((signal) => get(`${path}/settings`, {}, { signal }), [scope]);
     const [changed, setChanged] = useState({});
-    const [problem, setProblem] = useState();
+    const [problem, setProblem] = useState(), [found, setFound] = useState();
     const [busy, setBusy] = useState(false);
     const now = load.value ? { ...load.value.own, ...changed } : {}, above = load.value?.inherited ?? {};
-    const save = async () => {
-        const names = Object.keys(now);
+    const standing = (whole) => ({ whole, version: whole.version, value: whole.own });
+    const send = async (mine, version) => {
+        const last = quotas.some((n) => n in changed) ? await put(`${path}/quotas`, some(mine, quotas), { version }) : { version };
 
+        return put(`${path}/settings`, some(mine, Object.keys(mine).filter((n) => !quotas.includes(n))), { version: last.version });
+    };
+    const save = async () => {
         setBusy(true);
         setProblem(undefined);
         try {
-            if (quotas.some((n) => n in changed)) load.set(await put(`${path}/quotas`, some(now, quotas)));
-            load.set(await put(`${path}/settings`, some(now, names.filter((n) => !quotas.includes(n)))));
-            setChanged({});
-            note(t("saved"));
+            const met = await saveOver(standing(load.value), now, send, () => get(`${path}/settings`).then(standing));
+
+            load.set(met.saved ?? met.found.now.whole);
+            setChanged(met.saved ? {} : touched(met.found.now.value, met.found.mine));
+            setFound(met.found);
+            if (met.saved) note(t("saved"));
         } catch (p) { setProblem(p); }
         setBusy(false);
     };
+    const drop = () => { setChanged({}); setProblem(undefined); setFound(undefined); };
+    const theirs = () => { drop(); note(t("meanwhile.filled"), () => setChanged(changed)); };
 
     return {
-        load, now, above, changed, save, problem, busy,
+        load, now, above, changed, save, problem, busy, drop, theirs,
+        // What others set meanwhile: rows of Meanwhile.
+        found: found && differing(found.was, found.now.value).map((name) => [t(`set.${name}`), said(name, found.was[name]), said(name, found.now.value[name])]),
         dirty: Object.keys(changed).length > 0,
         set: (more) => { setChanged((c) => ({ ...c, ...more })); setProblem(undefined); },
-        drop: () => { setChanged({}); setProblem(undefined); },
         // What holds: its own, or what is above.
         value: (name) => now[name] ?? above[name],
     };

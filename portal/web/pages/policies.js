@@ -2,6 +2,7 @@
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
 import { all, doing, Listed, said, Sure } from "../lists.js";
+import { touched } from "../meanwhile.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Dialog, Empty, Failed, Field, Icon, Link, note, Tabs, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
@@ -31,16 +32,17 @@ function Row({ p, rules, children }) {
 
 const Tick = ({ form, set, name, ...more }) => html`<label class="check"><input type="checkbox" checked=${form[name]} onChange=${(e) => set({ [name]: e.target.checked })} ...${more} /> ${t(`policy.${name}`)}</label>`;
 
+const bodyOf = ({ name, priority, locked, default: is_default, enabled }) => ({ name, priority: Number(priority), locked, default: is_default, enabled });
+
+// What was not touched is not written: others may have.
 function Edit({ policy, path, scope, onClose, onDone }) {
     const [form, setForm] = useState(() => policy ?? { name: "", priority: 100, locked: false, default: false, enabled: true });
     const [busy, setBusy] = useState(false), [wrong, setWrong] = useState();
     const set = (more) => { setForm((f) => ({ ...f, ...more })); setWrong(undefined); };
     const send = async (event) => {
-        const { name, priority, locked, default: is_default, enabled } = form, body = { name, priority: Number(priority), locked, default: is_default, enabled };
-
         event.preventDefault();
         setBusy(true);
-        try { await (policy ? patch(`/policies/${policy.id}`, body) : post(path, body)); note(t("saved")); onDone(); } catch (p) { setWrong(p); setBusy(false); }
+        try { await (policy ? patch(`/policies/${policy.id}`, touched(bodyOf(policy), bodyOf(form))) : post(path, bodyOf(form))); note(t("saved")); onDone(); } catch (p) { setWrong(p); setBusy(false); }
     };
     const at = (name) => (wrong?.member === name ? said(wrong) : undefined);
 

@@ -3,6 +3,7 @@ import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post } from "../api.js";
 import { Keys } from "../keys.js";
 import { Sheet } from "../lists.js";
+import { touched } from "../meanwhile.js";
 import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
 import { device, languages, t } from "../words.js";
 import { Digests } from "./digests.js";
@@ -20,7 +21,7 @@ function Loaded({ of, rows = 3, children }) {
 }
 
 function You({ me }) {
-    const [now, set] = useState({ name: me.name, language: me.language, zone: me.zone || here });
+    const [was, setWas] = useState({ name: me.name, language: me.language, zone: me.zone }), [now, set] = useState({ ...was, zone: was.zone || here });
     const [problem, setProblem] = useState();
     const [busy, setBusy] = useState(false);
     const put = (name) => (e) => set({ ...now, [name]: e.target.value });
@@ -30,7 +31,8 @@ function You({ me }) {
         setBusy(true);
         setProblem(undefined);
         try {
-            await patch("/me", now);
+            await patch("/me", touched(was, now));
+            setWas(now);
             if (now.language !== me.language || now.zone !== me.zone) location.reload(); else note(t("saved"));
         } catch (p) { setProblem(p); }
         setBusy(false);

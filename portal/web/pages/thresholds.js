@@ -2,6 +2,7 @@
 import { html, useEffect, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { said } from "../lists.js";
+import { Meanwhile } from "../meanwhile.js";
 import { Button, Failed, useLoad, Waiting } from "../ui.js";
 import { date, spoken, t } from "../words.js";
 import { Histogram } from "./histogram.js";
@@ -46,9 +47,10 @@ function Moves({ data }) {
 }
 
 // Comes up from below when something was changed, so that it is at hand wherever that was.
-const Ask = ({ holds }) => holds.dirty && html`<div class="bulk keep"><span role="status">${t("set.unsaved")}</span>
+const Ask = ({ holds }) => (holds.found ? html`<${Meanwhile} rows=${holds.found} busy=${holds.busy} onMine=${holds.save} onTheirs=${holds.theirs} />${holds.problem && html`<p class="problem" role="alert">${said(holds.problem)}</p>`}`
+    : holds.dirty && html`<div class="bulk keep"><span role="status">${t("set.unsaved")}</span>
     <${Button} kind="primary" type="submit" busy=${holds.busy}>${t("save")}</${Button}><${Button} onClick=${holds.drop}>${t("set.drop")}</${Button}>
-    ${holds.problem && html`<p class="problem" role="alert">${said(holds.problem)}</p>`}</div>`;
+    ${holds.problem && html`<p class="problem" role="alert">${said(holds.problem)}</p>`}</div>`);
 
 const Gate = ({ holds, children }) => (holds.load.value ? children() : holds.load.problem ? html`<${Failed} problem=${holds.load.problem} again=${holds.load.again} />` : html`<${Waiting} rows=${4} />`);
 

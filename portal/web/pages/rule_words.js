@@ -1,0 +1,34 @@
+// A rule as a sentence, and its entries as lines. What a stranger or a person wrote stays text.
+import { html } from "../modules/preact.js";
+import { Icon } from "../ui.js";
+import { t } from "../words.js";
+
+export const texts = new Set(["subject", "body", "header"]); // kinds that compare texts
+
+// An attachment's entry as a line, and back: ".pdf", "application/*", "invoice-*.pdf", "*" (any at all); what is more than that stays JSON.
+export const lineOf = (entry) => {
+    if (typeof entry === "string") return entry;
+    const keys = Object.keys(entry);
+    if (keys.length === 1 && entry.extension) return `.${entry.extension.replace(/^\./, "")}`;
+    if (keys.length === 1 && (entry.mime_type?.includes("/") || (entry.filename && !entry.filename.includes("/") && entry.filename !== "*" && !/^[.{]/.test(entry.filename)))) return entry.mime_type ?? entry.filename;
+    return keys.length === 1 && entry.present === true ? "*" : JSON.stringify(entry);
+};
+export const entryOf = (kind, line) => {
+    if (kind !== "attachment") return line;
+    if (line.startsWith("{")) { try { return JSON.parse(line); } catch { return { filename: line }; } }
+    if (line === "*") return { present: true };
+    if (/^\.[^.*]+$/.test(line)) return { extension: line.slice(1) };
+    return line.includes("/") ? { mime_type: line } : { filename: line };
+};
+
+export const kb = (bytes) => Math.round(bytes / 1000);
+function Condition({ c }) {
+    const not = c.not ? ".not" : "";
+    const list = (c.any ?? []).map(lineOf), shown = list.slice(0, 3).join(", "), more = list.length - 3;
+
+    if (c.kind === "size") return t(`cond.size${not}`, { min: kb(c.min ?? 0), max: c.max === undefined || c.max > 1e15 ? "∞" : kb(c.max) });
+    const lead = texts.has(c.kind) ? `${t(`field.${c.kind}`, { name: c.name ?? "" })} ${t(`match.${c.match ?? "contains"}${not}`)}` : t(`cond.${c.kind}${c.kind === "sender" && c.source && c.source !== "from" ? `.${c.source}` : ""}${not}`);
+    return html`${lead} <bdi class="said">${shown}</bdi>${more > 0 && ` ${t("rules.more_entries", { n: more })}`}`;
+}
+export const Sentence = ({ rule }) => html`${t(`rules.if.${rule.action}`)} ${rule.conditions.map((c, i) => html`${i > 0 && ` ${t("rules.and")} `}<${Condition} c=${c} />`)}${rule.action === "allow" && rule.require_proof && rule.conditions.some((c) => c.kind === "sender" && !c.not) && ` ${t("rules.if_proven")}`}.`;
+export const Action = ({ action }) => html`<span class="chip chip-${action === "allow" ? "delivered" : "blocked"}"><${Icon} name=${action === "allow" ? "delivered" : "blocked"} />${t(`rules.${action}`)}</span>`;
