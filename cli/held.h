@@ -24,6 +24,10 @@ int held_uid(const char *text, struct uuid *out, struct err *e);
 /* What stands for a whole message in the time of one command. */
 size_t held_message_max(const struct cli *c);
 
+/* Into the audit log of whose copy it is: what is done with it. */
+int held_note(struct cli *c, const char *action, const struct uuid *uid, const struct store_delivery *d, struct err *e);
+
 int cli_quarantine_release(struct cli *c, int argc, char **argv, struct err *e);
+int cli_quarantine_forget_node(struct cli *c, int argc, char **argv, struct err *e);
 
 #endif

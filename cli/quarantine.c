@@ -262,8 +262,7 @@ static int quarantine_show(struct cli *c, int argc, char **argv, struct err *e)
 
 /* ---- delete ---- */
 
-static int write_down(struct cli *c, const char *action, const struct uuid *uid, const struct store_delivery *d,
-                      struct err *e)
+int held_note(struct cli *c, const char *action, const struct uuid *uid, const struct store_delivery *d, struct err *e)
 {
     struct buf b;
     int        rc;
@@ -286,7 +285,7 @@ static int delete_one(struct cli *c, struct held *h, const struct uuid *uid, str
         return -1;
     for (size_t i = 0; i < m.ndeliveries; i++)
         if ((m.copy || release_held(m.deliveries[i].verdict)) &&
-            write_down(c, "quarantine.delete", uid, &m.deliveries[i], e) < 0)
+            held_note(c, "quarantine.delete", uid, &m.deliveries[i], e) < 0)
             return -1;
     if (vault_delete(h->vault, uid, e) < 0)
         return -1;
@@ -499,6 +498,8 @@ int cli_quarantine(struct cli *c, int argc, char **argv, struct err *e)
         {"delete", "UID … [--yes]", "for all recipients, at once and for good", quarantine_delete},
         {"verify", "[--open] [--repair] [--json]", "is every message in the log, and every row's message there?",
          quarantine_verify},
+        {"forget-node", "[NAME] [--yes]", "mark as lost what lay on the disk of a machine that does not come back",
+         cli_quarantine_forget_node},
         {"purge", "[--yes]", "delete what is past its time, where rulesd stopped and asks", quarantine_purge},
     };
 

@@ -138,7 +138,11 @@ static void print_message(const struct view *v)
     if (m->has_score)
         printf("  %-12s %g\n", "score", m->score);
     print_fact("answered", m->inbound);
-    if (v->t.has_custody)
+    if (v->t.has_custody && v->t.custody.lost.n > 0) {
+        printf("  %-12s lost with the disk of ", v->t.custody.copy ? "copy" : "held");
+        cli_print(v->t.custody.lost);
+        printf(", %lld bytes\n", (long long)v->t.custody.bytes);
+    } else if (v->t.has_custody)
         printf("  %-12s %s, %lld bytes sealed with key %.*s, until %s UTC\n", v->t.custody.copy ? "copy" : "held",
                v->t.custody.place == CUSTODY_GONE ? "no more" : custody_place_words[v->t.custody.place],
                (long long)v->t.custody.bytes, SPAN_ARG(v->t.custody.key_id), time_text(v->t.custody.keep_us).text);
@@ -270,6 +274,7 @@ static void put_custody(struct buf *b, const struct store_timeline *t)
     json_add_string(b, "key", t->custody.key_id);
     json_add_time(b, "keep_until", t->custody.keep_us);
     json_add_bool(b, "copy", t->custody.copy);
+    json_add_bool(b, "lost", t->custody.lost.n > 0);
     json_close(b, '}');
 }
 

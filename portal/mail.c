@@ -630,6 +630,7 @@ static void put_custody(struct buf *b, const struct store_timeline *t)
     json_open(b, "held", '{');
     json_add_bool(b, "there", t->custody.place != CUSTODY_GONE);
     json_add_bool(b, "copy", t->custody.copy);
+    json_add_bool(b, "lost", t->custody.lost.n > 0);
     json_add_time(b, "until", t->custody.keep_us);
     json_close(b, '}');
 }

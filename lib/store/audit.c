@@ -21,9 +21,6 @@ static const char node_take_sql[] =
 static const char node_put_sql[] = "UPDATE node SET audit_hash = $2 WHERE id = $1";
 static const char node_head_sql[] = "SELECT audit_seq, audit_hash FROM node WHERE id = $1";
 static const char node_list_sql[] = "SELECT id, audit_seq, audit_hash, name FROM node ORDER BY id LIMIT 1000";
-static const char node_seen_sql[] = "UPDATE node SET seen_us = $2 WHERE id = $1";
-static const char nodes_gone_sql[] =
-    "SELECT id FROM node WHERE seen_us < $1 AND created_us < $1 AND id <> $2 ORDER BY id LIMIT $3";
 static const char insert_sql[] =
     "INSERT INTO audit (node_id, seq, at_us, actor_kind, actor_id, actor_name, acting_for, source, action, object_kind,"
     " object_id, scope_kind, scope_id, payload, payload_sha256, previous, hash)"
@@ -147,43 +144,6 @@ int store_node(struct store *s, struct uuid *out, struct err *e)
     /* Another process of this host may have been first. */
     if ((rc = find_node(s, out, e)) == 0)
         return err_set(e, ERR_CORRUPT, "this node's row cannot be found");
-    return rc < 0 ? -1 : 0;
-}
-
-int store_node_seen(struct store *s, int64_t now_us, struct err *e)
-{
-    struct uuid id;
-
-    if (store_node(s, &id, e) < 0)
-        return -1;
-    return db_run(s->main, node_seen_sql, (struct db_val[]){dbv_uuid(&id), dbv_i64(now_us)}, 2, NULL, e);
-}
-
-struct gone {
-    struct uuid *out;
-    size_t       n, max;
-};
-
-static int each_gone(void *ctx, struct db_rows *r)
-{
-    struct gone *g = ctx;
-
-    g->out[g->n++] = col_uuid(r, 0);
-    return g->n == g->max;
-}
-
-int store_nodes_gone(struct store *s, int64_t since_us, struct uuid *out, size_t max, size_t *n_out, struct err *e)
-{
-    struct gone g = {.out = out, .max = max};
-    struct uuid id;
-    int         rc;
-
-    *n_out = 0;
-    if (store_node(s, &id, e) < 0)
-        return -1;
-    struct db_val vals[] = {dbv_i64(since_us), dbv_uuid(&id), dbv_i64((int64_t)max)};
-    rc = row_each(s->main, nodes_gone_sql, vals, 3, each_gone, &g, e);
-    *n_out = g.n;
     return rc < 0 ? -1 : 0;
 }
 

@@ -10,7 +10,7 @@ const char *const custody_place_words[] = {"spool", "store", "gone", NULL};
 
 #define CUSTODY_COLUMNS "uid, node_id, place, bytes, at_us, keep_us, object, sha256, key_id, copy"
 
-static const char has_sql[] = "SELECT CAST(1 AS BIGINT) FROM custody WHERE uid = $1";
+static const char has_sql[] = "SELECT CAST(1 AS BIGINT) FROM custody WHERE uid = $1 AND NOT " CUSTODY_IS_LOST;
 static const char get_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid = $1";
 static const char each_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody WHERE uid > $1 AND place <> 'gone'"
                                " ORDER BY uid LIMIT $2";
@@ -22,6 +22,11 @@ static const char due_of_node_sql[] = "SELECT " CUSTODY_COLUMNS " FROM custody W
                                       " AND copy = $3 AND node_id = $4 ORDER BY keep_us LIMIT $2";
 static const char move_sql[] = "UPDATE custody SET place = $2 WHERE uid = $1";
 static const char not_held_sql[] = "DELETE FROM held WHERE uid = $1";
+static const char disk_sql[] =
+    "SELECT CAST(COALESCE(SUM(1 - copy), 0) AS BIGINT), CAST(COALESCE(SUM(copy), 0) AS BIGINT),"
+    " CAST(COALESCE(SUM(bytes), 0) AS BIGINT) FROM custody WHERE node_id = $1 AND place = 'spool'";
+static const char lose_sql[] = "UPDATE custody SET place = 'gone', object = '" CUSTODY_LOST "' || $3"
+                               " WHERE uid = $1 AND node_id = $2 AND place = 'spool'";
 static const char adopt_sql[] = "UPDATE custody SET node_id = $2 WHERE node_id = $1 AND place = 'store' AND uid IN"
                                 " (SELECT uid FROM custody WHERE node_id = $1 AND place = 'store' AND keep_us < $3"
                                 " ORDER BY keep_us LIMIT $4)";
@@ -56,6 +61,8 @@ static int read_custody(struct db_rows *r, struct store_custody *c)
         .key_id = db_text(r, 8),
         .copy = db_i64(r, 9) != 0,
     };
+    if (place == CUSTODY_GONE && span_starts(c->object, SPAN(CUSTODY_LOST)))
+        c->lost = span_skip(c->object, sizeof CUSTODY_LOST - 1);
     return place >= 0 && uuid_parse(db_text(r, 0), &c->uid) ? 0 : -1;
 }
 
@@ -86,6 +93,7 @@ int store_custody_get(struct store *s, const struct uuid *uid, struct arena *a, 
     out->object = arena_dup(a, out->object);
     out->sha256 = arena_dup(a, out->sha256);
     out->key_id = arena_dup(a, out->key_id);
+    out->lost = arena_dup(a, out->lost);
     db_rows_free(&r);
     if (rc < 0)
         return err_set(e, ERR_CORRUPT, "the custody row of %s cannot be read", text.text);
@@ -144,6 +152,45 @@ int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum 
         return -1;
     for (size_t i = 0; i < n && rc == 0; i++)
         rc = move_one(s, &uids[i], place, e);
+    if (rc == 0)
+        rc = db_commit(s->log, e);
+    if (rc < 0)
+        db_rollback(s->log);
+    return rc;
+}
+
+int store_custody_disk(struct store *s, const struct uuid *node, struct store_custody_disk *out, struct err *e)
+{
+    struct db_rows *r;
+
+    *out = (struct store_custody_disk){0};
+    if (row_first(s->log, disk_sql, (struct db_val[]){dbv_uuid(node)}, 1, &r, e) <= 0)
+        return -1;
+    *out = (struct store_custody_disk){db_i64(r, 0), db_i64(r, 1), db_i64(r, 2)};
+    db_rows_free(&r);
+    return 0;
+}
+
+static int lose_one(struct store *s, const struct uuid *u, const struct uuid *node, struct span name, struct err *e)
+{
+    struct day_uid uid = day_uid_text(u);
+    struct db_val  vals[] = {dbv_str(uid.text), dbv_uuid(node), dbv_text(name)};
+    int64_t        lost = 0;
+
+    if (db_run(s->log, lose_sql, vals, 3, &lost, e) < 0)
+        return -1;
+    return lost > 0 ? db_run(s->log, not_held_sql, vals, 1, NULL, e) : 0;
+}
+
+int store_custody_lose(struct store *s, const struct uuid *uids, size_t n, const struct uuid *node, struct span name,
+                       struct err *e)
+{
+    int rc;
+
+    if ((rc = db_begin(s->log, e)) < 0)
+        return -1;
+    for (size_t i = 0; i < n && rc == 0; i++)
+        rc = lose_one(s, &uids[i], node, name, e);
     if (rc == 0)
         rc = db_commit(s->log, e);
     if (rc < 0)

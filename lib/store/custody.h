@@ -2,6 +2,8 @@
  *
  * Rows are derived: store_message_put() makes them from a record with `kept`, the second time from the same record nothing new.
  * A row outlives its object as CUSTODY_GONE until the day's retention takes it.
+ * Lost     With the disk of its node: GONE, and says with whose. Should the object turn up again, so does what is held: the row counts
+ *          as missing.
  * Copies   Of delivered mail, to learn from: they are counted, and are past their time, by themselves.
  * Held     One row a delivery that is not let through (quarantined, removed, blocked or discarded with a copy) for its mailbox and
  *          one for its domain: what the lists, the counts and the caps read. Gone with the object. */
@@ -23,10 +25,11 @@ struct store_custody {
     bool               copy;
     int64_t            bytes, at_us, keep_us;
     struct span        object, sha256 /* 32 bytes */, key_id;
+    struct span        lost; /* with the disk of this node; empty: it is not */
 };
 typedef int (*store_custody_fn)(void *ctx, const struct store_custody *c);
 
-/* has_out[i]: is there a row for uids[i], in whatever place? For replays and for orphans. */
+/* has_out[i]: is there a row for uids[i], in whatever place, unless as lost? For replays and for orphans. */
 int store_custody_has(struct store *s, const struct uuid *uids, size_t n, bool *has_out, struct err *e);
 /* Spans in `a`. ERR_NOT_FOUND. */
 int store_custody_get(struct store *s, const struct uuid *uid, struct arena *a, struct store_custody *out,
@@ -39,6 +42,14 @@ int store_custody_due(struct store *s, const struct uuid *node, bool copies, int
                       store_custody_fn fn, void *ctx, struct err *e);
 /* In one transaction; what is not there is left out. To GONE also takes them from lists and counts. */
 int store_custody_move(struct store *s, const struct uuid *uids, size_t n, enum custody_place place, struct err *e);
+/* What a node has on its own disk: held mail, copies, and the bytes of both. */
+struct store_custody_disk {
+    int64_t held, copies, bytes;
+};
+int store_custody_disk(struct store *s, const struct uuid *node, struct store_custody_disk *out, struct err *e);
+/* Lost, those of them that are on the disk of this node, which is called `name`; in one transaction. */
+int store_custody_lose(struct store *s, const struct uuid *uids, size_t n, const struct uuid *node, struct span name,
+                       struct err *e);
 /* Makes `heir` look after what is past its time of another node's, as far as it is in the object store: at most `limit`, each for one
  * heir alone however many try. */
 int store_custody_adopt(struct store *s, const struct uuid *of, const struct uuid *heir, int64_t now_us, size_t limit,

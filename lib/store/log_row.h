@@ -17,6 +17,10 @@
 #define LOG_ROW_LITE LOG_ROW_("(SELECT b.mailbox_id FROM delivery_mailbox b WHERE b.id = d.id LIMIT 1)")
 #define LOG_ROW_COLUMNS 26
 
+/* How a row of custody says that its object is lost, and with whose disk: "lost:mx2" is where it is. */
+#define CUSTODY_LOST "lost:"
+#define CUSTODY_IS_LOST "(custody.place = 'gone' AND substr(custody.object, 1, 5) = '" CUSTODY_LOST "')"
+
 /* What is held of a message, beside its row; zeros where nothing is. */
 struct log_row_held {
     int64_t keep_us, bytes;

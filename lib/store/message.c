@@ -90,7 +90,8 @@ static const char mailbox_lite_sql[] =
     "INSERT INTO delivery_mailbox (mailbox_id, status, rule_id, direction, id) VALUES ($1, $2, $3, $4, $5)";
 static const char custody_sql[] =
     "INSERT INTO custody (uid, node_id, place, object, bytes, sha256, key_id, at_us, keep_us, copy)"
-    " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO NOTHING";
+    " VALUES ($1, $2, 'spool', $1, $3, $4, $5, $6, $7, $8) ON CONFLICT (uid) DO UPDATE SET place = excluded.place,"
+    " object = excluded.object, node_id = excluded.node_id WHERE " CUSTODY_IS_LOST;
 static const char held_sql[] =
     "INSERT INTO held (owner_id, uid, n, bytes) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
 static const char in_the_way_sql[] = "SELECT MAX(id) FROM delivery WHERE id >= $1 AND id < $2";
@@ -379,7 +380,8 @@ static int put_held(struct put *p, const struct store_message *m, struct err *e)
     return 0;
 }
 
-/* With its row a message is in the lists of what is held; a replay of one that had it, and may be gone, is not again. */
+/* With its row a message is in the lists of what is held; a replay of one that had it, and may be gone, is not again, unless it was taken
+ * for lost. */
 static int keep_one(struct put *p, const struct store_message *m, struct err *e)
 {
     struct day_uid uid = day_uid_text(&m->uid);

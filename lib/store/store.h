@@ -48,6 +48,15 @@ int store_node(struct store *s, struct uuid *out, struct err *e);
 /* This one is there. For whoever looks after what lost ones left behind: nodes that have not said so since `since_us`, at most max. */
 int store_node_seen(struct store *s, int64_t now_us, struct err *e);
 int store_nodes_gone(struct store *s, int64_t since_us, struct uuid *out, size_t max, size_t *n_out, struct err *e);
+/* All of them, by name. */
+#define STORE_NODE_SEEN_US (2 * 3600 * INT64_C(1000000)) /* rulesd says that it is there once an hour */
+struct store_node {
+    struct uuid id;
+    struct span name;
+    int64_t     seen_us; /* or when it was made, if it was not seen since */
+};
+typedef int (*store_node_fn)(void *ctx, const struct store_node *n);
+int store_node_list(struct store *s, store_node_fn fn, void *ctx, struct err *e);
 
 /* Groups mutations of the main database. Not nested. */
 int  store_begin(struct store *s, struct err *e);

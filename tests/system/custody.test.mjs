@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 
@@ -190,6 +190,44 @@ test("a full disk defers what would be held, and loses nothing", { skip: isRoot 
         await run("umount", ["-l", spool(site)]);
         site.remove();
     }
+});
+
+test("what lay on the disk of a machine that is gone is marked as lost, and held again when it turns up", async () => {
+    const site = await furnish(), day = (us) => `UPDATE node SET seen_us = ${us}, created_us = 1 WHERE name = 'mx2'`;
+    const forget = (...more) => site.postern(["quarantine", "forget-node", "mx2", ...more]);
+    const main = (sql) => must("sqlite3", ["-cmd", ".timeout 5000", join(site.dir, "postern.db"), sql]);
+
+    await startRulesd({ site, init: false });
+    for (const id of [1, 2]) assert.equal(await ask(site, id, ["carl@theirs.example"]), "held");
+    await waitFor("the rows", async () => (await listed(site)).length === 2);
+    await site.stop();
+    await main("INSERT INTO node (id, name, created_us, seen_us) VALUES (x'77777777777777777777777777777777', 'mx2', 1, 0)");
+    await rows(site, "UPDATE custody SET node_id = x'77777777777777777777777777777777'");
+    renameSync(spool(site), `${spool(site)}.away`);
+
+    await main(day((Date.now() - 3600_000) * 1000));
+    const early = await forget("--yes");
+    assert.notEqual(early.code, 0);
+    assert.match(early.stderr, /it was there at/);
+    await main(day((Date.now() - 3 * 3600_000) * 1000));
+    assert.match(await site.must("quarantine", "forget-node"), /^mx2 +seen .* 2 held, 0 copies/m);
+    assert.match((await forget()).stderr, /this would mark 2 held messages and 0 copies as lost .*--yes/);
+    assert.equal((await listed(site)).length, 2);
+    assert.match((await forget("--yes")).stdout, /^2 messages are marked as lost with the disk of mx2\.\n$/);
+
+    assert.deepEqual(await listed(site), []);
+    const [{ uid }] = await rows(site, "SELECT uid FROM message ORDER BY uid");
+    assert.match(await site.must("trace", uid), /held +lost with the disk of mx2/);
+    assert.equal((await must("sqlite3", [join(site.dir, "postern.db"), "SELECT count(*) FROM audit WHERE action = 'quarantine.lost'"])).trim(), "2");
+    assert.match((await forget("--yes")).stdout, /Nothing lay on its own disk/);
+    assert.match((await site.postern(["quarantine", "forget-node", "nowhere", "--yes"])).stderr, /no machine is called so/);
+
+    rmSync(spool(site), { recursive: true, force: true });
+    renameSync(`${spool(site)}.away`, spool(site));
+    await startRulesd({ site, init: false });
+    await waitFor("both to be held again", async () => (await listed(site)).length === 2);
+    await site.stop();
+    site.remove();
 });
 
 test("a key that is rotated under load seals from then on, and everything opens", async () => {

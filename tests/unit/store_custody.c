@@ -83,6 +83,60 @@ static void a_kept_message_has_a_row_until_it_is_gone_and_after(void **state)
     arena_fini(&a);
 }
 
+static int find_here(void *ctx, const struct store_node *n)
+{
+    struct store_node *here = ctx;
+
+    if (uuid_eq(&n->id, &here->id))
+        here->seen_us = n->seen_us;
+    return 0;
+}
+
+/* As after the disk of its node died, and as after it came back all the same. */
+static void what_is_lost_with_its_nodes_disk_says_so_until_it_turns_up_again(void **state)
+{
+    struct world               *w = world_of(state);
+    struct letter               l, moved;
+    const struct store_message *m = &l.m;
+    struct store_custody        c;
+    struct store_custody_disk   d;
+    struct store_node           here = {.seen_us = 0};
+    struct arena                a;
+    struct uuid                 both[2];
+    bool                        has[2];
+
+    arena_init(&a, 1 << 16);
+    put_kept(w, &moved, 77);
+    put_kept(w, &l, 77);
+    both[0] = l.m.uid;
+    both[1] = moved.m.uid;
+    OK(w, store_node(w->more, &here.id, &w->e));
+    OK(w, store_custody_move(w->more, &moved.m.uid, 1, CUSTODY_STORE, &w->e));
+    OK(w, store_custody_disk(w->more, &here.id, &d, &w->e));
+    assert_true(d.held == 1 && d.copies == 0 && d.bytes == 100);
+
+    OK(w, store_custody_lose(w->more, both, 2, &nobody, SPAN("mx2"), &w->e));
+    assert_int_equal(list(w, store_scope_mailbox(first_box), NULL, 0).n, 2);
+    OK(w, store_custody_lose(w->more, both, 2, &here.id, SPAN("mx2"), &w->e));
+    assert_int_equal(list(w, store_scope_mailbox(first_box), NULL, 0).n, 1);
+    OK(w, store_custody_get(w->more, &l.m.uid, &a, &c, &w->e));
+    assert_true(c.place == CUSTODY_GONE && span_is(c.lost, "mx2"));
+    OK(w, store_custody_get(w->more, &moved.m.uid, &a, &c, &w->e));
+    assert_true(c.place == CUSTODY_STORE && c.lost.n == 0);
+    OK(w, store_custody_has(w->more, both, 2, has, &w->e));
+    assert_true(!has[0] && has[1]);
+
+    OK(w, store_message_put(w->more, &m, 1, &w->e));
+    OK(w, store_custody_get(w->more, &l.m.uid, &a, &c, &w->e));
+    assert_true(c.place == CUSTODY_SPOOL && c.lost.n == 0 && c.object.n == UUID_TEXT);
+    assert_int_equal(list(w, store_scope_mailbox(first_box), NULL, 0).n, 2);
+
+    OK(w, store_node_seen(w->more, INT64_MAX / 2, &w->e));
+    OK(w, store_node_list(w->more, find_here, &here, &w->e));
+    assert_int_equal(here.seen_us, INT64_MAX / 2);
+    arena_fini(&a);
+}
+
 static void a_replay_brings_nothing_back_that_is_gone(void **state)
 {
     struct world               *w = world_of(state);
@@ -238,6 +292,7 @@ int main(void)
 {
     static const struct both_test tests[] = {
         STORE(a_kept_message_has_a_row_until_it_is_gone_and_after),
+        STORE(what_is_lost_with_its_nodes_disk_says_so_until_it_turns_up_again),
         STORE(a_replay_brings_nothing_back_that_is_gone),
         STORE(a_message_that_is_kept_after_it_was_logged_gets_its_row_and_is_a_copy_in_no_list),
         STORE(what_is_past_its_time_is_due_the_longest_first),
