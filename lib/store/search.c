@@ -337,6 +337,17 @@ static int find_shelf(struct search *x, struct err *e)
     return 0;
 }
 
+/* Is what one filter wants left out by another? People do type that, and every row with the word would be looked at. */
+static bool contradicts_itself(const struct store_search *w)
+{
+    for (size_t i = 0; i < w->nwords; i++)
+        for (size_t k = 0; k < w->nwords && w->words[i].without; k++)
+            if (!w->words[k].without && w->words[k].field == w->words[i].field && words_any(w->words[i].text) &&
+                span_eq_ci(w->words[k].text, w->words[i].text))
+                return true;
+    return false;
+}
+
 static int start(struct search *x, struct err *e)
 {
     if (x->what->nwords > STORE_WORDS_MAX)
@@ -350,6 +361,8 @@ static int start(struct search *x, struct err *e)
     x->deadline_us = clock_mono_us() + STORE_SEARCH_US;
     if (find_bounds(x, e) < 0 || find_shelf(x, e) < 0)
         return -1;
+    if (contradicts_itself(x->what))
+        x->until_ms = x->since_ms;
     if (!x->lite)
         return search_pg_begin(x, e);
     find_lite_driver(x);

@@ -69,6 +69,8 @@ void query_put_without(struct query *q, const struct search *x, const char *of, 
 bool search_leaves_out(const struct store_search *w, enum search_id of);
 bool search_asks_of_row(const struct store_search *w);
 
+/* Are words of that set wanted: of the messages, or of the answers? */
+bool search_wants(const struct store_search *w, bool answers);
 /* Does the filter ask words that do not drive the search? */
 bool search_is_aside(const struct search *x, const struct store_words *one);
 /* What is asked of the set of words that drives it; quick: words_where. */

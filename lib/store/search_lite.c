@@ -5,8 +5,9 @@
 #include "store/row.h"
 
 #define BEHIND_MS 1000
-#define MANY 500   /* deliveries: as many are on most shelves */
-#define LOOKS 1000 /* at rows for such: more would cost as much as to ask every shelf */
+#define MANY 500      /* deliveries: as many are on most shelves */
+#define LOOKS 1000    /* at rows for such: more would cost as much as to ask every shelf */
+#define LOOKS_FEW 300 /* more would cost as much as to ask every shelf for an answer */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
@@ -198,10 +199,32 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
     lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
 }
 
-/* The domains of all deliveries of the moments that have the words, as far as the other filters leave them. */
-static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
+/* The other way round: of the deliveries that were answered so, those whose moment has the words. */
+static void put_answered(struct query *q, const struct search *x, int64_t from_ms, int64_t below,
+                         const struct buf *wanted)
 {
-    int64_t             below = day_id_at(to_ms);
+    struct words_where where = x->where;
+    struct buf        *answers = query_text(q);
+    int64_t            day = from_ms / DAY_MS, first = day_first_id(day);
+
+    where.shelves = WORDS_ALL_SHELVES;
+    words_query(answers, &where, x->what->words, x->what->nwords, true, false);
+    buf_printf(&q->sql,
+               "SELECT d.domain_id, d.answer FROM answers_%lld k CROSS JOIN delivery d NOT INDEXED"
+               " ON d.id = k.rowid + %lld WHERE k.",
+               (long long)day, (long long)first);
+    put_match(q, "answers", day, answers);
+    buf_printf(&q->sql, " AND +k.rowid >> %d IN (SELECT rowid FROM moments_%lld WHERE ", MOMENT_BITS, (long long)day);
+    put_match(q, "moments", day, wanted);
+    query_put(q, ")");
+    lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
+}
+
+/* The domains of all deliveries that may be wanted, as far as the other filters leave them. */
+static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms, bool by_answers,
+                           int limit)
+{
+    int64_t             end = day_id_at(to_ms), below = end < x->before_id ? end : x->before_id;
     struct buf         *wanted = query_text(q);
     struct words_of_all asked;
 
@@ -209,9 +232,9 @@ static bool put_candidates(struct query *q, const struct search *x, int64_t from
     if (asked.n == 0)
         return false;
     words_query_moments(wanted, &asked);
-    put_candidates_of(q, x, from_ms, below < x->before_id ? below : x->before_id, wanted);
+    (by_answers ? put_answered : put_candidates_of)(q, x, from_ms, below, wanted);
     query_put_filters(q, x, "d", "d", "d");
-    buf_printf(&q->sql, " LIMIT %d", LOOKS);
+    buf_printf(&q->sql, " LIMIT %d", limit);
     return true;
 }
 
@@ -237,8 +260,9 @@ static int each_candidate(void *ctx, struct db_rows *r)
     return c->n == MANY;
 }
 
-/* What cannot be told here is left to the search itself, on every shelf: FTS5 refuses a word that it takes for two. */
-uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
+/* Their shelves: 1 of all that there are, 0 they are too many, or it cannot be told: FTS5 refuses a word that it takes for two. */
+static int find_candidates(const struct search *x, int64_t from_ms, int64_t to_ms, bool by_answers, int limit,
+                           uint64_t *shelves)
 {
     struct candidates found = {.what = x->what};
     struct err        ignored = ERR_INIT;
@@ -246,10 +270,26 @@ uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to
     bool              known = false;
 
     query_init(&q);
-    if (day_has_moments(x->s, from_ms / DAY_MS, &ignored) > 0 && put_candidates(&q, x, from_ms, to_ms)) {
+    if (put_candidates(&q, x, from_ms, to_ms, by_answers, limit)) {
         known = row_each(x->s->log, q.sql.p, q.vals, q.n, each_candidate, &found, &ignored) == 0;
         db_forget(x->s->log, q.sql.p);
     }
     query_fini(&q);
-    return known && found.n < MANY && found.looks < LOOKS ? found.shelves : WORDS_ALL_SHELVES;
+    *shelves = found.shelves;
+    return known && found.n < MANY && found.looks < (size_t)limit;
+}
+
+/* What cannot be told here is left to the search itself, on every shelf. */
+uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
+{
+    bool       answers = search_wants(x->what, true);
+    uint64_t   shelves;
+    struct err ignored = ERR_INIT;
+
+    if (day_has_moments(x->s, from_ms / DAY_MS, &ignored) <= 0)
+        return WORDS_ALL_SHELVES;
+    if (find_candidates(x, from_ms, to_ms, false, answers ? LOOKS_FEW : LOOKS, &shelves) ||
+        (answers && find_candidates(x, from_ms, to_ms, true, LOOKS, &shelves)))
+        return shelves;
+    return WORDS_ALL_SHELVES;
 }

@@ -72,19 +72,11 @@ static void put_exists(struct query *q, const char *of, bool without, bool answe
     query_put(q, ") OFFSET 0)");
 }
 
-static bool wants(const struct store_search *w, bool answers)
-{
-    for (size_t i = 0; i < w->nwords; i++)
-        if (!w->words[i].without && words_in_answers(w->words[i].field) == answers && words_any(w->words[i].text))
-            return true;
-    return false;
-}
-
 /* Where something is wanted of the set, all at once; else each that is not, since a delivery without answers has none of them. */
 static void put_set(struct query *q, const struct search *x, const char *of, bool answers)
 {
     const struct store_search *w = x->what;
-    bool                       all = wants(w, answers);
+    bool                       all = search_wants(w, answers);
 
     if (all) {
         struct buf *text = query_text(q);
@@ -243,11 +235,11 @@ static size_t find_drivers(const struct search *x, enum driver out[DRIVERS])
     const struct store_search *w = x->what;
     size_t                     n = 0;
 
-    if (w->has_uid || !(wants(w, false) || wants(w, true)))
+    if (w->has_uid || !(search_wants(w, false) || search_wants(w, true)))
         return 0;
-    if (wants(w, false))
+    if (search_wants(w, false))
         out[n++] = BY_WORDS;
-    if (wants(w, true))
+    if (search_wants(w, true))
         out[n++] = BY_ANSWERS;
     if (w->has_rule || w->directions != 0 || w->statuses != 0)
         out[n++] = BY_SCOPE;
@@ -305,7 +297,7 @@ int search_pg_begin(struct search *x, struct err *e)
     int64_t     found[DRIVERS] = {0};
 
     x->by = BY_SCOPE;
-    x->everywhere = x->where.shelves == WORDS_ALL_SHELVES && wants(x->what, false);
+    x->everywhere = x->where.shelves == WORDS_ALL_SHELVES && search_wants(x->what, false);
     if (db_script(x->s->log, by_index_sql, e) < 0)
         return -1;
     x->forced = true;

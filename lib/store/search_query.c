@@ -136,6 +136,14 @@ void query_put_filters(struct query *q, const struct search *x, const char *of, 
     query_put_without(q, x, of, delivery, key);
 }
 
+bool search_wants(const struct store_search *w, bool answers)
+{
+    for (size_t i = 0; i < w->nwords; i++)
+        if (!w->words[i].without && words_in_answers(w->words[i].field) == answers && words_any(w->words[i].text))
+            return true;
+    return false;
+}
+
 bool search_is_aside(const struct search *x, const struct store_words *one)
 {
     enum driver of = words_in_answers(one->field) ? BY_ANSWERS : BY_WORDS;

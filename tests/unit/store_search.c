@@ -512,6 +512,37 @@ static void everybody_s_mail_is_found_by_its_answers_and_by_many_words(void **st
     assert_int_equal(everybody_counts(w, asked, COUNT(many)), 0); /* "in" is no word there */
     asked[5].text = SPAN("inv");
     assert_int_equal(everybody_counts(w, asked, COUNT(many)), COUNT(responses));
+    asked[1] = (struct store_words){SEARCH_ANY, SPAN("INV"), true};
+    CHECK("what is wanted and left out", everybody_counts(w, asked, COUNT(many)) == 0);
+}
+
+/* One of a crowd, each in a domain of its own, is answered otherwise. */
+static void everybody_s_frequent_word_is_found_by_a_rare_answer(void **state)
+{
+    struct world               *w = world_of(state);
+    struct store_delivery      *many = calloc(CROWD + 100, sizeof *many);
+    struct letter               l;
+    const struct store_message *m = &l.m;
+    struct store_event          v = {.n = 17, .at_us = 1, .has_attempt = true, .response = SPAN("552 Quota exceeded")};
+    struct store_words asked[] = {{SEARCH_SUBJECT, SPAN("invoice"), false}, {SEARCH_DELIVERY, SPAN("quota"), false}};
+
+    a_letter(&l);
+    l.m.uid = v.uid = uid_at(20000 * DAY_MS);
+    for (size_t i = 0; i < CROWD + 100; i++) {
+        many[i] = l.to[0];
+        many[i].domain = uuid7_make();
+    }
+    l.m.deliveries = many;
+    l.m.ndeliveries = CROWD + 100;
+    OK(w, store_message_put(w->more, &m, 1, &w->e));
+    OK(w, store_events_put(w->more, &(struct store_events){.events = &v, .nevents = 1}, NULL, &w->e));
+    CHECK("the one", everybody_counts(w, asked, 2) == 1);
+    asked[1].text = SPAN("greylisted");
+    CHECK("none", everybody_counts(w, asked, 2) == 0);
+    asked[0].text = SPAN("nowhere");
+    asked[1].text = SPAN("quota");
+    CHECK("without the word", everybody_counts(w, asked, 2) == 0);
+    free(many);
 }
 
 /* ---- Pages -------------------------------------------------------------------------------------------------------- */
@@ -757,6 +788,7 @@ int main(void)
         STORE(a_mailbox_is_searched_by_words_whether_it_is_still_there_or_not),
         STORE(everybody_s_mail_is_found_on_whichever_shelf_it_is),
         STORE(everybody_s_mail_is_found_by_its_answers_and_by_many_words),
+        STORE(everybody_s_frequent_word_is_found_by_a_rare_answer),
         STORE(every_filter_narrows_in_every_scope),
         STORE(what_is_left_out_is_not_there_and_all_else_is),
         STORE(pages_are_in_order_and_whole),
