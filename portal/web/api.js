@@ -9,10 +9,10 @@ const titles = [400, 401, 403, 404, 405, 409, 412, 413, 415, 422, 429, 500, 503,
 // What a server in front says, or HTTP itself before there is a call, is in nobody's language: we say it by its number.
 const elsewhere = (status) => (status === 0 ? "" : status === 413 ? t("refused.large") : status >= 502 ? t("refused.away") : t("refused.other"));
 
-// What went wrong, as the server says it (RFC 9457), or as the network does.
+// What went wrong, as the server says it (RFC 9457), as the network does, or in words of the page's own.
 export class Problem extends Error {
     constructor(body, status) {
-        super(body.detail_said ? spoken(body.detail, body.detail_said) : elsewhere(status));
+        super(body.detail_said ? spoken(body.detail, body.detail_said) : body.words ?? elsewhere(status));
         this.status = status;
         this.title = titles.includes(status) ? t(`refused.${status}`) : body.title;
         this.code = body.code;

@@ -46,12 +46,15 @@ export async function learn() {
 
 const sentence = (text) => text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
 
+// What people call a member of a call, or of a row of the log: by its own name where there is no other.
+export const member = (name) => words[`member.${name}`] ?? name;
+
 // A sentence of the server in the reader's language: in the server's own words where it has no code, or one that is not known here.
 export function spoken(text, of, inside) {
     const own = sentences[of?.code];
 
     if (!own) return inside ? text : sentence(text);
-    const values = Object.fromEntries(Object.entries(of.values).map(([name, v]) => [name, typeof v === "object" ? spoken(v.text, v, name !== "why") : v]));
+    const values = Object.fromEntries(Object.entries(of.values).map(([name, v]) => [name, typeof v === "object" ? spoken(v.text, v, name !== "why") : name === "field" ? member(v) : v]));
     const filled = fill(own, values);
     // A word of ours in front begins the sentence; somebody's name there stays as it is.
     return typeof of.values[/^\{(\w+)\}/.exec(own)?.[1]] === "object" ? sentence(filled) : filled;

@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Empty, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
-import { t } from "../words.js";
+import { member, t } from "../words.js";
 
 const scopesOf = (me) => [...(me.account.admin ? [["global", t("scope.global")]] : []), ["", t("audit.mine")],
     ...me.domains.filter((d) => d.role === "owner").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]), ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address])];
@@ -17,7 +17,7 @@ function deed(action) {
     return t("audit.deed", { thing: word("thing", action.slice(0, at)), did: word("did", action.slice(at + 1)) });
 }
 
-const plain = (value) => (value === null || value === undefined ? "—" : typeof value === "object" ? JSON.stringify(value) : String(value));
+const plain = (value) => (value === null || value === undefined ? "—" : typeof value === "boolean" ? t(value ? "choice.yes" : "choice.no") : typeof value === "object" ? JSON.stringify(value) : String(value));
 // What is not as it was; of what came or went, all of it.
 function changes(what) {
     const { before, after, ...rest } = what ?? {}, was = before ?? {}, is = after ?? (before ? {} : rest);
@@ -29,7 +29,7 @@ function What({ row }) {
     if (row.what === null) return html`<span class="quiet">${t("audit.erased")}</span>`;
     const all = changes(row.what);
 
-    return all.length > 0 && html`<details><summary>${t("audit.changes", { n: all.length })}</summary><dl class="facts">${all.map(([name, was, is]) => html`<dt>${name}</dt>
+    return all.length > 0 && html`<details><summary>${t("audit.changes", { n: all.length })}</summary><dl class="facts">${all.map(([name, was, is]) => html`<dt>${member(name)}</dt>
         <dd>${was !== undefined && html`<del><bdi>${plain(was)}</bdi></del> → `}<ins><bdi>${plain(is)}</bdi></ins></dd>`)}</dl></details>`;
 }
 

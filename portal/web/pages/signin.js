@@ -16,7 +16,7 @@ async function challenge(address, box) {
 
     if (asked.kind === "siteverify") {
         try { return { id: asked.id, answer: await solve(asked, box) }; } catch { asked = await ask(true); }
-        if (asked.kind === "siteverify") throw new Problem({ detail: t("challenge.blocked", { host: new URL(asked.script).host }) }, 400);
+        if (asked.kind === "siteverify") throw new Problem({ words: t("challenge.blocked", { host: new URL(asked.script).host }) }, 400);
     }
     return prove(asked);
 }
