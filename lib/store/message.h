@@ -131,7 +131,8 @@ int store_message_trim(struct store *s, int64_t day, bool (*stop)(void *ctx), vo
                        struct err *e);
 
 /* Puts the days before `day` in order, so that a search of them costs little: what was written bit by bit is put together (SQLite), or
- * is vacuumed (PostgreSQL). In steps that let other writers in between; what is in order already costs nothing. */
+ * is vacuumed and, but for the last one, sorted (PostgreSQL). In steps that let other writers in between; what is in order already costs
+ * nothing. */
 int store_message_pack(struct store *s, int64_t day, bool (*stop)(void *ctx), void *ctx, struct err *e);
 
 #endif
