@@ -32,7 +32,7 @@ static bool is_skipped(const struct store_digest *d, int64_t now_us)
 
 /* What is being begun together: one commit for all. */
 struct batch {
-    struct store_run_plan plans[ROUND_BATCH];
+    struct store_run_plan plans[DIGEST_CLAIM_MAX];
     size_t                n, items;
 };
 
@@ -100,8 +100,8 @@ static int plan_all(struct round *r, struct store_digest *d, size_t n, int64_t n
 
 int round_step(struct round *r, int64_t now_us, struct err *e)
 {
-    struct store_digest d[ROUND_BATCH];
-    int64_t             next[ROUND_BATCH];
+    struct store_digest d[DIGEST_CLAIM_MAX];
+    int64_t             next[DIGEST_CLAIM_MAX];
     size_t              done;
     int                 n = store_digest_claim(r->look.store, r->by, now_us, d, COUNT(d), e);
 

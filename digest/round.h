@@ -9,8 +9,6 @@
 
 #include "letter/content.h"
 
-#define ROUND_BATCH 50
-
 /* Since the start; read by any thread. */
 struct round_counts {
     atomic_ullong begun, quiet, nothing,

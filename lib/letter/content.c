@@ -136,32 +136,23 @@ static int add_row(struct gather *g, const struct store_row *r)
 }
 
 /* What the filter found that is not the person's to decide about; and whether we still have the message. */
-static int look_closer(struct gather *g, struct digest_item *i, struct err *e)
+static void look_closer(struct gather *g, const struct store_delivery_row *d, struct digest_item *i)
 {
     static const enum digest_reason of[] = {
         [FINDING_POLICY] = REASON_SITE_RULE, [FINDING_ATTACHMENT] = REASON_ATTACHMENT, [FINDING_VIRUS] = REASON_VIRUS};
     const struct conf_list *scanner = g->look->scanner;
     struct scanner_answer   answer = {0};
-    struct store_message    m;
-    struct store_custody    c;
     enum finding_kind       worst;
 
     if (i->status != STATUS_QUARANTINED)
-        return 0;
-    if (store_message_read(g->look->store, &i->key.uid, g->a, &m, e) < 0)
-        return -1;
-    learnable_read_symbols(m.symbols, g->a, &answer);
+        return;
+    learnable_read_symbols(d->symbols, g->a, &answer);
     worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols,
                              scanner->n > 0 && span_starts(span_of(scanner->items[0]), SPAN("spamd")),
                              g->look->protected_symbols);
-    if (worst != FINDING_NONE) {
+    if (worst != FINDING_NONE)
         i->reason = of[worst];
-        i->can_release = false;
-    }
-    if (i->can_release &&
-        (store_custody_get(g->look->store, &i->key.uid, g->a, &c, NULL) < 0 || c.copy || c.place == CUSTODY_GONE))
-        i->can_release = false;
-    return 0;
+    i->can_release = i->can_release && worst == FINDING_NONE && d->held;
 }
 
 /* ---- order ---- */
@@ -196,6 +187,79 @@ static void give_places(struct gather *g, struct digest_content *out)
     out->items = g->items;
     out->nitems = g->n;
     out->more = g->more;
+}
+
+/* ---- what those with a line say, all of them at once ---- */
+
+static int by_key(const void *x, const void *y)
+{
+    const struct digest_item *a = x, *b = y;
+    int                       order = uuid_cmp(&b->key.uid, &a->key.uid);
+
+    return order != 0 ? order : a->key.n > b->key.n ? -1 : a->key.n < b->key.n;
+}
+
+/* Whoever asks by a key is told of what is the subscription's, and of nothing else. */
+static bool is_of(const struct store_digest *d, const struct store_row *r)
+{
+    return d->kind == DIGEST_MAILBOX ? r->has_mailbox && uuid_cmp(&r->mailbox, &d->mailbox) == 0
+                                     : r->has_domain && uuid_cmp(&r->domain, &d->domain) == 0;
+}
+
+/* Rows come in the order of the items, but for those that are gone. */
+struct again {
+    struct gather *g;
+    size_t         at, n;
+};
+
+static int each_again(void *ctx, const struct store_delivery_row *d)
+{
+    struct again       *x = ctx;
+    struct digest_item *i, was;
+
+    while (x->at < x->n &&
+           (uuid_cmp(&x->g->items[x->at].key.uid, &d->row.key.uid) != 0 || x->g->items[x->at].key.n != d->row.key.n))
+        x->at++;
+    if (x->at == x->n || !is_of(x->g->d, &d->row))
+        return 0;
+    i = &x->g->items[x->at++];
+    was = *i;
+    take_row(x->g, &d->row, i);
+    i->place = was.place;
+    if (was.place == -1)
+        i->group = GROUP_BLOCKED;
+    else
+        look_closer(x->g, d, i);
+    return 0;
+}
+
+static int by_place(const void *x, const void *y)
+{
+    const struct digest_item *a = x, *b = y;
+    int64_t                   pa = a->place > 0 ? a->place : INT64_MAX, pb = b->place > 0 ? b->place : INT64_MAX;
+
+    return pa != pb ? (pa < pb ? -1 : 1) : uuid_cmp(&a->key.uid, &b->key.uid);
+}
+
+/* The first n, as they are now; then in order of places. */
+static int read_again(struct gather *g, size_t n, struct err *e)
+{
+    struct store_key *keys = arena_array(g->a, n + 1, sizeof *keys);
+    struct again      x = {g, 0, n};
+
+    if (keys == NULL)
+        return err_set(e, ERR_LIMIT, "no memory for a digest");
+    if (n > 0)
+        qsort(g->items, n, sizeof *g->items, by_key);
+    for (size_t i = 0; i < n; i++) {
+        keys[i] = g->items[i].key;
+        g->items[i].gone = true;
+    }
+    if (store_delivery_rows(g->look->store, keys, n, each_again, &x, e) < 0)
+        return -1;
+    if (n > 0)
+        qsort(g->items, n, sizeof *g->items, by_place);
+    return 0;
 }
 
 /* ---- those blocked ---- */
@@ -333,11 +397,8 @@ static int gather_keys(struct gather *g, int64_t now_us, struct digest_content *
 
 static int gather_new(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
 {
-    if (gather_keys(g, now_us, out, e) < 0)
+    if (gather_keys(g, now_us, out, e) < 0 || read_again(g, out->shown, e) < 0)
         return -1;
-    for (size_t i = 0; i < g->n; i++)
-        if (g->items[i].place > 0 && look_closer(g, &g->items[i], e) < 0)
-            return -1;
     count_senders(g, out);
     return count_all(g, out, e);
 }
@@ -388,87 +449,14 @@ static int each_item(void *ctx, const struct store_run_item *i)
     return 0;
 }
 
-static int by_key(const void *x, const void *y)
-{
-    const struct digest_item *a = x, *b = y;
-    int                       order = uuid_cmp(&b->key.uid, &a->key.uid);
-
-    return order != 0 ? order : a->key.n > b->key.n ? -1 : a->key.n < b->key.n;
-}
-
-/* Whoever asks by a key is told of what is the subscription's, and of nothing else. */
-static bool is_of(const struct store_digest *d, const struct store_row *r)
-{
-    return d->kind == DIGEST_MAILBOX ? r->has_mailbox && uuid_cmp(&r->mailbox, &d->mailbox) == 0
-                                     : r->has_domain && uuid_cmp(&r->domain, &d->domain) == 0;
-}
-
-/* Rows come in the order of the items, but for those that are gone. */
-struct again {
-    struct gather *g;
-    size_t         at;
-};
-
-static int each_again(void *ctx, const struct store_held *h)
-{
-    struct again *x = ctx;
-
-    for (; x->at < x->g->n; x->at++) {
-        struct digest_item *i = &x->g->items[x->at], was = *i;
-
-        if (uuid_cmp(&was.key.uid, &h->row.key.uid) != 0 || was.key.n != h->row.key.n)
-            continue;
-        x->at++;
-        if (!is_of(x->g->d, &h->row))
-            break;
-        take_row(x->g, &h->row, i);
-        i->place = was.place;
-        if (was.place == -1)
-            i->group = GROUP_BLOCKED;
-        break;
-    }
-    return 0;
-}
-
-static int read_again(struct gather *g, struct err *e)
-{
-    struct store_key *keys = arena_array(g->a, g->n + 1, sizeof *keys);
-    struct again      x = {g, 0};
-
-    if (keys == NULL)
-        return err_set(e, ERR_LIMIT, "no memory for a digest");
-    if (g->n > 0)
-        qsort(g->items, g->n, sizeof *g->items, by_key);
-    for (size_t i = 0; i < g->n; i++)
-        keys[i] = g->items[i].key;
-    if (store_delivery_rows(g->look->store, keys, g->n, each_again, &x, e) < 0)
-        return -1;
-    for (size_t i = 0; i < g->n; i++)
-        if (g->items[i].place > 0 && !g->items[i].gone && look_closer(g, &g->items[i], e) < 0)
-            return -1;
-    return 0;
-}
-
-static int by_place(const void *x, const void *y)
-{
-    const struct digest_item *a = x, *b = y;
-    int64_t                   pa = a->place > 0 ? a->place : INT64_MAX, pb = b->place > 0 ? b->place : INT64_MAX;
-
-    return pa != pb ? (pa < pb ? -1 : 1) : uuid_cmp(&a->key.uid, &b->key.uid);
-}
-
 static int gather_old(struct gather *g, const struct store_run *r, struct digest_content *out, struct err *e)
 {
     struct old o = {g, out, 0};
 
     out->since_us = r->since_us;
     out->until_us = r->until_us;
-    if (store_run_items(g->look->store, r->id, each_item, &o, e) < 0)
+    if (store_run_items(g->look->store, r->id, each_item, &o, e) < 0 || read_again(g, g->n, e) < 0)
         return -1;
-    if (read_again(g, e) < 0)
-        return -1;
-    if (g->n > 0)
-        qsort(g->items, g->n, sizeof *g->items, by_place);
     for (size_t i = 0; i < g->n && g->items[i].place > 0; i++) {
         out->shown++;
         out->of_group[g->items[i].group]++;
@@ -501,7 +489,7 @@ int digest_content_one(const struct digest_look *l, const struct store_digest *d
     *out = (struct digest_item){.key = *key, .place = 1, .gone = true};
     g.items = out;
     g.n = g.room = 1;
-    rc = read_again(&g, e);
+    rc = read_again(&g, 1, e);
     map_fini(&g.listed);
     return rc;
 }

@@ -21,21 +21,21 @@ int store_delivery_owner(struct store *s, const struct store_key *key, struct st
 }
 
 struct wanted {
-    store_held_fn fn;
-    void         *ctx;
+    store_delivery_fn fn;
+    void             *ctx;
 };
 
 static int take_row(void *ctx, const struct store_row *row, const struct log_row_held *held)
 {
     const struct wanted *w = ctx;
 
-    return w->fn(w->ctx, &(struct store_held){*row, held->keep_us, held->bytes});
+    return w->fn(w->ctx, &(struct store_delivery_row){*row, held->symbols, held->there});
 }
 
-int store_delivery_rows(struct store *s, const struct store_key *keys, size_t n, store_held_fn fn, void *ctx,
+int store_delivery_rows(struct store *s, const struct store_key *keys, size_t n, store_delivery_fn fn, void *ctx,
                         struct err *e)
 {
     struct wanted w = {fn, ctx};
 
-    return n == 0 || log_rows(s, keys, n, take_row, &w, e) >= 0 ? 0 : -1;
+    return n == 0 || log_rows_closer(s, keys, n, take_row, &w, e) >= 0 ? 0 : -1;
 }

@@ -5,6 +5,7 @@
 
 #include "base/schedule.h"
 #include "store/audit.h"
+#include "store/change.h"
 #include "store/row.h"
 
 const char *const digest_kind_words[] = {"mailbox", "domain", NULL};
@@ -35,10 +36,12 @@ static const char mailbox_domain_sql[] = "SELECT domain_id FROM mailbox WHERE id
 
 #define DUE "next_us <= $1 AND lease_until_us <= $1"
 static const char claim_sql[] = "UPDATE digest_subscription SET lease_until_us = $2, lease_by = $3 WHERE id IN"
-                                " (SELECT id FROM digest_subscription WHERE " DUE
-                                " ORDER BY next_us LIMIT $4) AND " DUE;
-static const char claimed_sql[] = SELECT " WHERE s.next_us <= $1 AND s.lease_until_us = $2 AND s.lease_by = $3"
-                                         " ORDER BY s.next_us, s.id LIMIT $4";
+                                " (SELECT id FROM digest_subscription WHERE " DUE " ORDER BY next_us LIMIT $4) AND " DUE
+                                " RETURNING id";
+/* DIGEST_CLAIM_MAX of them: looked up, where a look for those claimed would go through all that are due. */
+static const char claimed_sql[] = SELECT
+    " WHERE s.id IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,"
+    " $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32) ORDER BY s.next_us, s.id";
 static const char done_sql[] = "UPDATE digest_subscription SET next_us = $3, lease_until_us = 0, lease_by = ''"
                                " WHERE id = $1 AND next_us = $2";
 static const char free_sql[] =
@@ -342,15 +345,26 @@ int store_digest_delete(struct store *s, const struct actor *by, struct uuid id,
 /* ---- what is due ---- */
 
 struct claimed {
+    struct uuid          ids[DIGEST_CLAIM_MAX];
+    size_t               nids;
     struct store_digest *out;
-    size_t               n, max;
+    size_t               n;
 };
+
+static int each_id(void *arg, struct db_rows *r)
+{
+    struct claimed *c = arg;
+
+    if (c->nids < DIGEST_CLAIM_MAX)
+        c->ids[c->nids++] = col_uuid(r, 0);
+    return 0;
+}
 
 static int each_claimed(void *arg, struct db_rows *r)
 {
     struct claimed *c = arg;
 
-    if (c->n < c->max)
+    if (c->n < c->nids)
         read_row(r, &c->out[c->n++]);
     return 0;
 }
@@ -358,14 +372,16 @@ static int each_claimed(void *arg, struct db_rows *r)
 int store_digest_claim(struct store *s, struct span by, int64_t now_us, struct store_digest *out, size_t max,
                        struct err *e)
 {
-    struct claimed      c = {out, 0, max};
+    struct claimed      c = {.out = out};
     const struct db_val vals[] = {dbv_i64(now_us), dbv_i64(now_us + DIGEST_LEASE_US), dbv_text(by),
-                                  dbv_i64((int64_t)max)};
-    int64_t             changed = 0;
+                                  dbv_i64((int64_t)(max < DIGEST_CLAIM_MAX ? max : DIGEST_CLAIM_MAX))};
+    struct db_val       ids[DIGEST_CLAIM_MAX];
 
-    if (db_run(s->main, claim_sql, vals, COUNT(vals), &changed, e) < 0)
+    if (row_each(s->main, claim_sql, vals, COUNT(vals), each_id, &c, e) < 0)
         return -1;
-    if (changed > 0 && row_each(s->main, claimed_sql, vals, COUNT(vals), each_claimed, &c, e) < 0)
+    for (size_t i = 0; i < DIGEST_CLAIM_MAX; i++)
+        ids[i] = dbv_uuid(&c.ids[i < c.nids ? i : 0]);
+    if (c.nids > 0 && row_each(s->main, claimed_sql, ids, COUNT(ids), each_claimed, &c, e) < 0)
         return -1;
     return (int)c.n;
 }
@@ -373,13 +389,16 @@ int store_digest_claim(struct store *s, struct span by, int64_t now_us, struct s
 int store_digest_done(struct store *s, const struct store_digest *d, const int64_t *next_us, size_t n, struct err *e)
 {
     bool mine;
-    int  rc = 0;
+    int  rc;
 
     if (row_begin(s, &mine, e) < 0)
         return -1;
+    rc = db_batch_begin(s->main, done_sql, e);
     for (size_t i = 0; i < n && rc == 0; i++)
-        rc = db_run(s->main, done_sql,
-                    (struct db_val[]){dbv_uuid(&d[i].id), dbv_i64(d[i].next_us), dbv_i64(next_us[i])}, 3, NULL, e);
+        rc = db_batch_add(s->main, (struct db_val[]){dbv_uuid(&d[i].id), dbv_i64(d[i].next_us), dbv_i64(next_us[i])}, 3,
+                          e);
+    if (rc == 0)
+        rc = db_batch_end(s->main, e);
     return row_end(s, mine, rc, e);
 }
 
@@ -419,12 +438,12 @@ static int default_set(struct store *s, const struct actor *by, struct uuid doma
 {
     static const struct store_digest_choice none = {0};
     struct store_digest_choice              before;
-    int                                     had = store_digest_default(s, domain, &before, e);
-    const struct store_digest_choice       *to = c != NULL ? c : &none;
-    const struct db_val                     vals[] = {
-                            dbv_uuid(&domain),       dbv_i64(to->minute),   dbv_bool(to->hourly),          dbv_i64((int64_t)to->weekdays),
-                            dbv_str(to->zone),       dbv_str(to->language), dbv_i64((int64_t)to->filters), dbv_bool(to->quiet),
-                            dbv_i64(clock_wall_us())};
+    int had = store_change_hold(s, e) < 0 ? -1 : store_digest_default(s, domain, &before, e);
+    const struct store_digest_choice *to = c != NULL ? c : &none;
+    const struct db_val               vals[] = {
+                      dbv_uuid(&domain),       dbv_i64(to->minute),   dbv_bool(to->hourly),          dbv_i64((int64_t)to->weekdays),
+                      dbv_str(to->zone),       dbv_str(to->language), dbv_i64((int64_t)to->filters), dbv_bool(to->quiet),
+                      dbv_i64(clock_wall_us())};
 
     if (had < 0 ||
         db_run(s->main, c != NULL ? default_set_sql : default_none_sql, vals, c != NULL ? COUNT(vals) : 1, NULL, e) < 0)

@@ -12,6 +12,7 @@
 #include "store/store.h"
 
 #define DIGEST_LEASE_US (2 * 60 * INT64_C(1000000))
+#define DIGEST_CLAIM_MAX 32 /* claimed at once */
 #define DIGESTS_PER_ACCOUNT 20
 #define DIGEST_PAUSED_FOR_GOOD INT64_MAX
 
@@ -63,7 +64,7 @@ int store_digest_list(struct store *s, struct uuid account, store_digest_fn fn, 
 int store_digest_each(struct store *s, store_digest_fn fn, void *ctx, struct err *e);
 
 /* ---- what is due ---- */
-/* At most `max` whose next_us has come, claimed for `by`; paused ones too. Returns how many, or -1. */
+/* At most `max`, up to DIGEST_CLAIM_MAX, whose next_us has come, claimed for `by`; paused ones too. Returns how many, or -1. */
 int store_digest_claim(struct store *s, struct span by, int64_t now_us, struct store_digest *out, size_t max,
                        struct err *e);
 /* Done with those: each from the next_us that it was claimed with to next_us[i], its lease ended; in one transaction. */

@@ -1,6 +1,8 @@
 /* lib/store/log_row.c - reading deliveries of the log. */
 #include "store/log_row.h"
 
+#include <stdlib.h>
+
 #include "store/day.h"
 
 static bool read_words(struct db_rows *r, struct store_row *out)
@@ -51,16 +53,23 @@ int log_row_read(struct db_rows *r, struct store_row *out, struct err *e)
 
 /* ---- Rows of keys -------------------------------------------------------------------------------------------------- */
 
-#define HELD_COLUMNS ", COALESCE(c.keep_us, 0), COALESCE(c.bytes, 0)"
-static const char          one_lite_sql[] =
-    "SELECT " LOG_ROW_LITE HELD_COLUMNS
-    " FROM delivery d JOIN message m ON m.uid = d.uid LEFT JOIN custody c ON c.uid = d.uid"
-    " WHERE d.uid = $1 AND d.n = $2";
-/* PostgreSQL: those of one day, elements 2 to 3 of the lists, from the day's partitions; and what is done with them. */
+#define HELD_COLUMNS                                                                                                   \
+    ", COALESCE(c.keep_us, 0), COALESCE(c.bytes, 0),"                                                                  \
+    " CAST(CASE WHEN c.place <> 'gone' AND c.copy = 0 THEN 1 ELSE 0 END AS BIGINT)"
+#define ONE_LITE(symbols)                                                                                              \
+    "SELECT " LOG_ROW_LITE symbols HELD_COLUMNS                                                                        \
+    " FROM delivery d JOIN message m ON m.uid = d.uid LEFT JOIN custody c ON c.uid = d.uid"                            \
+    " WHERE d.uid = $1 AND d.n = $2"
+static const char one_lite_sql[] = ONE_LITE(""), one_closer_lite_sql[] = ONE_LITE(", m.symbols");
+/* PostgreSQL: those of one day from the day's partitions, and what is done with them. $1, $2: the lists of UIDs and n of all days;
+ * $3: of each day the first and the last of its elements. So the text is the same as long as the days are; and since the planner does
+ * not see through the inner SELECTs how long the lists are, it finds that it need not plan anew for each. */
+#define BOUNDS "(CAST(string_to_array($3, ',') AS INTEGER[]))"
+#define OF_THE_DAY "[" BOUNDS "[%2$zu]:" BOUNDS "[%3$zu]]"
 static const char day_pg_format[] = "SELECT " LOG_ROW_(
     "(SELECT b.mailbox_id FROM delivery_mailbox_%1$lld b WHERE b.uid = d.uid AND b.n = d.n LIMIT 1) "
-    "AS mailbox_id") " FROM unnest((string_to_array($1, ','))[%2$zu:%3$zu], "
-                     "(CAST(string_to_array($2, ',') AS BIGINT[]))[%2$zu:%3$zu])"
+    "AS mailbox_id") "%4$s FROM unnest((SELECT (string_to_array($1, ','))" OF_THE_DAY "), "
+                     "(SELECT (CAST(string_to_array($2, ',') AS BIGINT[]))" OF_THE_DAY "))"
                      " k(uid, n) JOIN delivery_%1$lld d ON d.uid = k.uid AND d.n = k.n JOIN "
                      "message_%1$lld m ON m.uid = k.uid";
 static const char days_begin_sql[] = "SELECT r.*" HELD_COLUMNS " FROM (";
@@ -69,8 +78,17 @@ static const char days_end_sql[] = ") r LEFT JOIN custody c ON c.uid = r.uid ORD
 #define DAYS_AT_ONCE 32
 #define DAYS_SQL_MAX (64u << 10)
 
-static int yield(struct db_rows *r, log_row_fn fn, void *ctx, struct err *e)
+/* Who wants what of which rows. */
+struct wish {
+    struct store *s;
+    bool          closer;
+    log_row_fn    fn;
+    void         *ctx;
+};
+
+static int yield(const struct wish *w, struct db_rows *r, struct err *e)
 {
+    const int           at = LOG_ROW_COLUMNS + w->closer; /* what is held stands behind the symbols */
     struct store_row    row;
     struct log_row_held held;
     int                 rc;
@@ -78,34 +96,35 @@ static int yield(struct db_rows *r, log_row_fn fn, void *ctx, struct err *e)
     while ((rc = db_next(r, e)) > 0) {
         if (log_row_read(r, &row, e) < 0)
             return -1;
-        held = (struct log_row_held){db_i64(r, LOG_ROW_COLUMNS), db_i64(r, LOG_ROW_COLUMNS + 1)};
-        if (fn(ctx, &row, &held) != 0)
+        held = (struct log_row_held){db_i64(r, at), db_i64(r, at + 1), db_i64(r, at + 2) != 0,
+                                     w->closer ? db_text(r, LOG_ROW_COLUMNS) : SPAN_NONE};
+        if (w->fn(w->ctx, &row, &held) != 0)
             return 1;
     }
     return rc;
 }
 
-static int ask(struct store *s, const char *sql, const struct db_val *vals, size_t n, log_row_fn fn, void *ctx,
-               struct err *e)
+static int ask(const struct wish *w, const char *sql, const struct db_val *vals, size_t n, struct err *e)
 {
     struct db_rows *r;
     int             rc;
 
-    if (db_query(s->log, sql, vals, n, &r, e) < 0)
+    if (db_query(w->s->log, sql, vals, n, &r, e) < 0)
         return -1;
-    rc = yield(r, fn, ctx, e);
+    rc = yield(w, r, e);
     db_rows_free(&r);
     return rc;
 }
 
-static int one_by_one(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+static int one_by_one(const struct wish *w, const struct store_key *keys, size_t n, struct err *e)
 {
     int rc = 0;
 
     for (size_t i = 0; i < n && rc == 0; i++) {
         struct day_uid uid = day_uid_text(&keys[i].uid);
 
-        rc = ask(s, one_lite_sql, (struct db_val[]){dbv_str(uid.text), dbv_i64(keys[i].n)}, 2, fn, ctx, e);
+        rc = ask(w, w->closer ? one_closer_lite_sql : one_lite_sql,
+                 (struct db_val[]){dbv_str(uid.text), dbv_i64(keys[i].n)}, 2, e);
     }
     return rc;
 }
@@ -152,13 +171,47 @@ static int find_days(struct store *s, struct day_keys *k, const struct store_key
     return 0;
 }
 
-static int ask_days(struct store *s, const struct day_keys *k, log_row_fn fn, void *ctx, struct err *e)
+/* Statements that stay prepared: most of what is asked for is of the same few days, and to plan takes longer than to look up. */
+struct log_row_texts {
+    char  *kept[8];
+    size_t next;
+};
+
+static const char *kept_text(struct store *s, struct span sql)
 {
-    struct buf uids, numbers, sql;
+    struct log_row_texts *t = s->texts;
+    char                **to;
+
+    if (t == NULL && (t = s->texts = calloc(1, sizeof *t)) == NULL)
+        panic("out of memory");
+    for (size_t i = 0; i < COUNT(t->kept); i++)
+        if (t->kept[i] != NULL && span_is(sql, t->kept[i]))
+            return t->kept[i];
+    to = &t->kept[t->next++ % COUNT(t->kept)];
+    if (*to != NULL)
+        db_forget(s->log, *to);
+    free(*to);
+    if ((*to = strndup(sql.p, sql.n)) == NULL)
+        panic("out of memory");
+    return *to;
+}
+
+void log_row_texts_free(struct log_row_texts **t)
+{
+    for (size_t i = 0; *t != NULL && i < COUNT((*t)->kept); i++)
+        free((*t)->kept[i]);
+    free(*t);
+    *t = NULL;
+}
+
+static int ask_days(const struct wish *w, const struct day_keys *k, struct err *e)
+{
+    struct buf uids, numbers, bounds, sql;
     int        rc;
 
     buf_init(&uids, k->n * (UUID_TEXT + 1));
     buf_init(&numbers, k->n * 21);
+    buf_init(&bounds, DAYS_AT_ONCE * 42);
     buf_init(&sql, DAYS_SQL_MAX);
     for (size_t i = 0; i < k->n; i++) {
         struct day_uid uid = day_uid_text(&k->keys[i].uid);
@@ -169,34 +222,50 @@ static int ask_days(struct store *s, const struct day_keys *k, log_row_fn fn, vo
     buf_puts(&sql, days_begin_sql);
     for (size_t i = 0; i < k->ndays; i++) {
         buf_puts(&sql, i > 0 ? " UNION ALL " : "");
-        buf_printf(&sql, day_pg_format, (long long)k->days[i].day, k->days[i].first, k->days[i].last);
+        buf_printf(&sql, day_pg_format, (long long)k->days[i].day, 2 * i + 1, 2 * i + 2,
+                   w->closer ? ", m.symbols" : "");
+        buf_printf(&bounds, "%s%zu,%zu", i ? "," : "", k->days[i].first, k->days[i].last);
     }
     buf_puts(&sql, days_end_sql);
-    rc = ask(s, sql.p, (struct db_val[]){dbv_text(buf_span(&uids)), dbv_text(buf_span(&numbers))}, 2, fn, ctx, e);
-    db_forget(s->log, sql.p);
+    if (sql.failed)
+        panic("rows of %zu days need a statement of over %d bytes", k->ndays, DAYS_SQL_MAX);
+    rc = ask(w, kept_text(w->s, buf_span(&sql)),
+             (struct db_val[]){dbv_text(buf_span(&uids)), dbv_text(buf_span(&numbers)), dbv_text(buf_span(&bounds))}, 3,
+             e);
     buf_fini(&uids);
     buf_fini(&numbers);
+    buf_fini(&bounds);
     buf_fini(&sql);
     return rc;
 }
 
-static int by_days(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+static int by_days(const struct wish *w, const struct store_key *keys, size_t n, struct err *e)
 {
     struct day_keys k;
     int             rc = 0;
 
     for (size_t at = 0; at < n && rc == 0; at += k.n) {
-        if (find_days(s, &k, keys + at, n - at, e) < 0)
+        if (find_days(w->s, &k, keys + at, n - at, e) < 0)
             return -1;
         if (k.ndays > 0)
-            rc = ask_days(s, &k, fn, ctx, e);
+            rc = ask_days(w, &k, e);
     }
     return rc;
 }
 
+static int rows_of(const struct wish *w, const struct store_key *keys, size_t n, struct err *e)
+{
+    return (db_kind(w->s->log) == DB_SQLITE ? one_by_one : by_days)(w, keys, n, e);
+}
+
 int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
 {
-    return (db_kind(s->log) == DB_SQLITE ? one_by_one : by_days)(s, keys, n, fn, ctx, e);
+    return rows_of(&(struct wish){s, false, fn, ctx}, keys, n, e);
+}
+
+int log_rows_closer(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e)
+{
+    return rows_of(&(struct wish){s, true, fn, ctx}, keys, n, e);
 }
 
 struct store_attempt attempt_of_row(struct db_rows *r, int column)

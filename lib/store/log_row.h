@@ -23,12 +23,19 @@
 
 /* What is held of a message, beside its row; zeros where nothing is. */
 struct log_row_held {
-    int64_t keep_us, bytes;
+    int64_t     keep_us, bytes;
+    bool        there;   /* no copy, and not gone */
+    struct span symbols; /* of the message, where log_rows_closer() is asked */
 };
 /* The rows of these keys, in order of (uid, n) descending as the keys have to be; those that are gone are passed over. fn as in
  * store.h. 1: fn has stopped it, 0, -1. */
 typedef int (*log_row_fn)(void *ctx, const struct store_row *row, const struct log_row_held *held);
 int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e);
+/* With symbols, which can be long. */
+int log_rows_closer(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e);
+
+/* What log_rows() keeps of a store. NULL is fine. */
+void log_row_texts_free(struct log_row_texts **t);
 
 /* Spans live until the next row. -1: a word in it is none of ours. */
 int log_row_read(struct db_rows *r, struct store_row *out, struct err *e);

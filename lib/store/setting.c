@@ -32,7 +32,12 @@ const struct store_setting store_setting_built_in = {
 #define COLUMNS                                                                                                        \
     "reject, add_header, greylist, at_block, at_reject, at_add_header, greylisting, regex_role, mailbox_thresholds, "  \
     "rules_max, mailbox_rules_max, retention_days, held_max, mailbox_held_max, copies, enrol"
+#define COLUMNS_N 16
 static const char get_sql[] = "SELECT " COLUMNS " FROM setting WHERE scope_kind = $1 AND scope_id = $2";
+/* All that may hold for a mailbox, or a domain. */
+static const char layers_sql[] = "SELECT " COLUMNS ", scope_kind FROM setting WHERE (scope_kind = 'global'"
+                                 " AND scope_id = $1) OR (scope_kind = 'domain' AND scope_id = $2)"
+                                 " OR (scope_kind = 'mailbox' AND scope_id = $3)";
 static const char put_sql[] =
     "INSERT INTO setting (scope_kind, scope_id, domain_id, mailbox_id, " COLUMNS ", updated_us)"
     " VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)"
@@ -66,16 +71,9 @@ static double  col_f64(struct db_rows *r, int column) { return db_is_null(r, col
 static int     col_bool(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column) != 0; }
 static int64_t col_i64(struct db_rows *r, int column) { return db_is_null(r, column) ? -1 : db_i64(r, column); }
 
-int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e)
+static struct store_setting read_row(struct db_rows *r)
 {
-    struct db_val   keys[] = {dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id)};
-    struct db_rows *r;
-    int             rc = row_first(s->main, get_sql, keys, COUNT(keys), &r, e);
-
-    *out = STORE_SETTING_NONE;
-    if (rc <= 0)
-        return rc;
-    *out = (struct store_setting){
+    return (struct store_setting){
         .reject = col_f64(r, 0),
         .add_header = col_f64(r, 1),
         .greylist = col_f64(r, 2),
@@ -93,6 +91,18 @@ int store_setting_get(struct store *s, struct store_scope scope, struct store_se
         .copies = col_bool(r, 14),
         .enrol = col_word(r, 15, enrol_words),
     };
+}
+
+int store_setting_get(struct store *s, struct store_scope scope, struct store_setting *out, struct err *e)
+{
+    struct db_val   keys[] = {dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id)};
+    struct db_rows *r;
+    int             rc = row_first(s->main, get_sql, keys, COUNT(keys), &r, e);
+
+    *out = STORE_SETTING_NONE;
+    if (rc <= 0)
+        return rc;
+    *out = read_row(r);
     db_rows_free(&r);
     return 0;
 }
@@ -123,18 +133,47 @@ static struct store_setting over(struct store_setting base, const struct store_s
     return base;
 }
 
+/* The rows of a domain and a mailbox of it, with the global one: by enum scope_kind. */
+struct layers {
+    struct store_setting of[SCOPE_MAILBOX + 1];
+};
+
+static int each_layer(void *ctx, struct db_rows *r)
+{
+    struct layers *l = ctx;
+    int            kind = col_word(r, COLUMNS_N, scope_kind_words);
+
+    if (kind >= 0)
+        l->of[kind] = read_row(r);
+    return 0;
+}
+
+/* What is asked for by NULL is not set. */
+static int read_layers(struct store *s, const struct uuid *domain, const struct uuid *mailbox, struct layers *out,
+                       struct err *e)
+{
+    const struct store_scope global = STORE_SCOPE_GLOBAL;
+
+    *out = (struct layers){{STORE_SETTING_NONE, STORE_SETTING_NONE, STORE_SETTING_NONE}};
+    return row_each(s->main, layers_sql,
+                    (struct db_val[]){dbv_uuid(&global.id), dbv_uuid_or_null(domain), dbv_uuid_or_null(mailbox)}, 3,
+                    each_layer, out, e);
+}
+
+static struct store_setting holds(const struct layers *l)
+{
+    struct store_setting x = over(store_setting_built_in, &l->of[SCOPE_GLOBAL]);
+
+    return over(x, &l->of[SCOPE_DOMAIN]);
+}
+
 int store_setting_holds(struct store *s, const struct uuid *domain, struct store_setting *out, struct err *e)
 {
-    struct store_setting own;
+    struct layers l;
 
-    if (store_setting_get(s, STORE_SCOPE_GLOBAL, &own, e) < 0)
+    if (read_layers(s, domain, NULL, &l, e) < 0)
         return -1;
-    *out = over(store_setting_built_in, &own);
-    if (domain == NULL)
-        return 0;
-    if (store_setting_get(s, store_scope_domain(*domain), &own, e) < 0)
-        return -1;
-    *out = over(*out, &own);
+    *out = holds(&l);
     return 0;
 }
 
@@ -224,7 +263,8 @@ int store_domain_view(struct store *s, const struct uuid *domain, struct arena *
 
 int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbox_view *out, struct err *e)
 {
-    struct store_setting x, own;
+    struct store_setting x;
+    struct layers        l;
     struct db_rows      *r;
     int                  rc = row_first(s->main, mailbox_sql, (struct db_val[]){dbv_uuid(&mailbox)}, 1, &r, e);
 
@@ -234,11 +274,11 @@ int store_mailbox_view(struct store *s, struct uuid mailbox, struct store_mailbo
     out->domain = col_uuid(r, 0);
     out->enabled = db_i64(r, 1) != 0;
     db_rows_free(&r);
-    if (store_setting_holds(s, &out->domain, &x, e) < 0 ||
-        store_setting_get(s, store_scope_mailbox(mailbox), &own, e) < 0)
+    if (read_layers(s, &out->domain, &mailbox, &l, e) < 0)
         return -1;
+    x = holds(&l);
     if (x.mailbox_thresholds == 1)
-        x = over(x, &own);
+        x = over(x, &l.of[SCOPE_MAILBOX]);
     out->thresholds = thresholds_of(&x);
     return 0;
 }

@@ -203,6 +203,48 @@ static void what_was_listed_is_read_as_it_is_now(void **state)
     arena_fini(&k.a);
 }
 
+/* Those of a letter come in one statement, whatever days they are of. */
+static void of_each_it_is_known_whether_it_can_be_released_and_why_not(void **state)
+{
+    static const struct {
+        const char        *holds, *then; /* SQL about the UID */
+        bool               can_release, gone;
+        enum digest_reason reason;
+    } cases[] = {
+        {"held", NULL, true, false, REASON_SCORE},
+        {"with a virus", "UPDATE message SET symbols = '[{\"name\":\"CLAM_VIRUS\",\"score\":20}]' WHERE uid = $1",
+         false, false, REASON_VIRUS},
+        {"whose object is gone", "UPDATE custody SET place = 'gone' WHERE uid = $1", false, false, REASON_SCORE},
+        {"whose object is but a copy", "UPDATE custody SET copy = 1 WHERE uid = $1", false, false, REASON_SCORE},
+        {"without an object", "DELETE FROM custody WHERE uid = $1", false, false, REASON_SCORE},
+        {"that the log has no more", "DELETE FROM delivery WHERE uid = $1", false, true, REASON_SCORE},
+        {"held as well", NULL, true, false, REASON_SCORE},
+    };
+    struct desk      k;
+    struct store_run run;
+    char             uid[UUID_TEXT + 1];
+
+    desk_begin(&k, state);
+    k.d.created_us = k.now_us - 6 * 24 * HOUR;
+    for (size_t i = 0; i < COUNT(cases); i++)
+        came(&k, ((int64_t)i * 20 + 1) * HOUR, DELIVERY_QUARANTINED, 7 + (double)i / 10);
+    assert_int_equal(look(&k), COUNT(cases));
+    OK(k.w, store_run_get(k.w->more, send(&k), &k.a, &run, &k.w->e));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        uuid_format(&k.c.items[i].key.uid, uid);
+        if (cases[i].then != NULL)
+            OK(k.w, db_run(k.look.store->log, cases[i].then, (struct db_val[]){dbv_str(uid)}, 1, NULL, &k.w->e));
+    }
+    OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        const struct digest_item *x = &k.c.items[i];
+
+        CHECK(cases[i].holds, x->place == (int64_t)i + 1 && x->can_release == cases[i].can_release &&
+                                  x->gone == cases[i].gone && x->reason == cases[i].reason);
+    }
+    arena_fini(&k.a);
+}
+
 static void one_delivery_is_shown_by_itself_and_nobody_elses_is(void **state)
 {
     struct desk        k;
@@ -262,6 +304,7 @@ int main(void)
         STORE(the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted),
         STORE(fifty_have_a_line_and_the_others_are_counted),
         STORE(what_was_listed_is_read_as_it_is_now),
+        STORE(of_each_it_is_known_whether_it_can_be_released_and_why_not),
         STORE(one_delivery_is_shown_by_itself_and_nobody_elses_is),
         STORE(a_quiet_week_is_told_once),
         STORE(a_window_is_begun_once),

@@ -188,6 +188,24 @@ static void what_is_due_is_claimed_by_one_and_moved_on_once(void **state)
     CHECK("who was killed and is back", store_digest_claim(w->more, SPAN("one"), LATER_US, mine, 1, &w->e) == 1);
 }
 
+static void many_that_are_due_are_claimed_a_batch_at_a_time(void **state)
+{
+    struct world       *w = world_of(state);
+    struct people       p = some_people(w);
+    struct store_digest ask = a_digest(&p, DIGEST_MAILBOX), got[2 * DIGEST_CLAIM_MAX];
+    const int           all = 2 * DIGESTS_PER_ACCOUNT;
+
+    for (int i = 0; i < all; i++) {
+        ask = a_digest(&p, i % 2 ? DIGEST_MAILBOX : DIGEST_DOMAIN);
+        ask.next_us = AT_US - i;
+        add(w, &ask);
+    }
+    assert_int_equal(store_digest_claim(w->more, SPAN("one"), AT_US, got, COUNT(got), &w->e), DIGEST_CLAIM_MAX);
+    for (int i = 0; i < DIGEST_CLAIM_MAX; i++)
+        assert_true(got[i].next_us == AT_US - all + 1 + i); /* who has waited longest */
+    assert_int_equal(store_digest_claim(w->more, SPAN("two"), AT_US, got, COUNT(got), &w->e), all - DIGEST_CLAIM_MAX);
+}
+
 static void a_pause_is_kept_and_ends(void **state)
 {
     struct world       *w = world_of(state);
@@ -326,6 +344,7 @@ int main(void)
         STORE(one_stands_no_more_when_mailbox_role_or_account_are_lost),
         STORE(what_no_schedule_has_is_refused),
         STORE(what_is_due_is_claimed_by_one_and_moved_on_once),
+        STORE(many_that_are_due_are_claimed_a_batch_at_a_time),
         STORE(a_pause_is_kept_and_ends),
         STORE(nobody_has_more_than_a_few),
         STORE(a_domain_says_what_its_mailboxes_begin_with),
