@@ -14,9 +14,9 @@ const card = (page, name) => page.locator("section", { has: page.getByRole("head
 test("the operator lands on the service: figures, queue, what waits, programs", async () => {
     const page = await browser.person(ROOT);
 
-    await page.at("/");
+    // Who takes too long to answer is said to be silent, until one looks again.
+    await waitFor("rulesd to answer", async () => { await page.at("/"); await settled(page); return /postern-rulesd[^]*Runs/.test(await card(page, "Programs").innerText()); });
     await page.getByRole("heading", { name: "Overview", level: 1 }).waitFor();
-    await settled(page);
     assert.match(await card(page, "Last message checked").innerText(), /\d+ messages today/);
     assert.match(await card(page, "Scanner").innerText(), /\d+ ms on average[^]*all answered/);
     assert.match(await card(page, "Space for held mail").innerText(), /beyond what is kept free/);
