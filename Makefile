@@ -220,7 +220,7 @@ screenshots: deps deps-test all
 	node tests/browser/screenshots.mjs docs/screenshots
 
 # What runs in several threads is run under ThreadSanitizer too.
-THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/mail_mustache $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/net_lmtp_service $(OUT)/unit/portal_static $(OUT)/unit/portal_live,$(UNITS_WANTED))
+THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/base_schedule $(OUT)/unit/mail_mustache $(OUT)/unit/net_scanner $(OUT)/unit/net_httpd $(OUT)/unit/net_lmtp_service $(OUT)/unit/portal_static $(OUT)/unit/portal_live $(OUT)/unit/portal_programs,$(UNITS_WANTED))
 
 # Everything, on a fresh machine too. What building needs comes first; the rest is fetched while the programs are compiled. The sanitized
 # twins of the unit tests, in folders of their own, are made while the tests that need none are running.
