@@ -92,11 +92,14 @@ static enum digest_group group_of(struct gather *g, const struct store_row *r)
                : GROUP_PROBABLY_FINE;
 }
 
+/* What was discarded counts as spam too, but was kept. */
+static bool was_marked(const struct store_row *r) { return r->status == STATUS_SPAM && !release_held(r->verdict); }
+
 /* The highest limit that its score has reached; NAN where it was none that held or marked it. */
 static double limit_of(struct gather *g, const struct store_row *r)
 {
     const struct thresholds *t = thresholds_of(g);
-    double                   limit = r->status != STATUS_SPAM && r->score >= t->reject ? t->reject : t->add_header;
+    double                   limit = !was_marked(r) && r->score >= t->reject ? t->reject : t->add_header;
 
     return r->has_rule || !r->has_score || r->score < limit ? NAN : limit;
 }
@@ -114,6 +117,7 @@ static void take_row(struct gather *g, const struct store_row *r, struct digest_
                               .reason = !r->has_rule                                ? REASON_SCORE
                                         : held_by_themselves(r->has_rule, r->layer) ? REASON_YOUR_RULE
                                                                                     : REASON_SITE_RULE,
+                              .marked = was_marked(r),
                               .can_release = release_held(r->verdict) && !delivery_was_released(r->verdict, r->state) &&
                                              held_by_themselves(r->has_rule, r->layer),
                               .from_name = arena_dup(g->a, r->from_name),
@@ -144,7 +148,7 @@ static void look_closer(struct gather *g, const struct store_delivery_row *d, st
     struct scanner_answer   answer = {0};
     enum finding_kind       worst;
 
-    if (i->status != STATUS_QUARANTINED)
+    if (!release_held(d->row.verdict))
         return;
     learnable_read_symbols(d->symbols, g->a, &answer);
     worst = findings_gravest(answer.reply.symbols, answer.reply.nsymbols,
@@ -178,10 +182,12 @@ static void give_places(struct gather *g, struct digest_content *out)
 
         out->of_group[x->group]++;
         if (x->group == GROUP_BLOCKED)
-            x->place = -1;
+            x->place = LISTED_BLOCKED;
         else if (out->shown < DIGEST_SHOWN)
             x->place = (int64_t)++out->shown;
-        out->marked += x->place > 0 && x->status == STATUS_SPAM;
+        else
+            x->place = x->marked ? LISTED_MARKED : LISTED_COUNTED;
+        out->marked += x->marked;
         x->can_release = x->can_release && x->place > 0;
     }
     out->items = g->items;
@@ -226,7 +232,7 @@ static int each_again(void *ctx, const struct store_delivery_row *d)
     was = *i;
     take_row(x->g, &d->row, i);
     i->place = was.place;
-    if (was.place == -1)
+    if (was.place == LISTED_BLOCKED)
         i->group = GROUP_BLOCKED;
     else
         look_closer(x->g, d, i);
@@ -304,17 +310,18 @@ static void count_senders(struct gather *g, struct digest_content *out)
 
 static int count_all(struct gather *g, struct digest_content *out, struct err *e)
 {
-    int64_t n[DELIVERY_STATUSES], last;
+    int64_t n[DELIVERY_STATUSES], last, discarded = 0;
     int     rc = g->d->kind == DIGEST_MAILBOX
                      ? store_overview_mailbox(g->look->store, g->d->mailbox, out->since_us, out->until_us, n, e)
                      : store_overview_domain(g->look->store, g->d->domain, out->since_us, n, &last, e);
 
+    if (rc == 0 && n[STATUS_SPAM] > 0)
+        rc = store_overview_discarded(g->look->store, scope_of(g->d), out->since_us, out->until_us, &discarded, e);
     if (rc < 0)
         return -1;
-    out->quarantined = n[STATUS_QUARANTINED];
+    out->quarantined = n[STATUS_QUARANTINED] + discarded;
     out->blocked = n[STATUS_BLOCKED];
-    out->spam = n[STATUS_SPAM];
-    out->delivered = n[STATUS_DELIVERED] + n[STATUS_RECEIVED];
+    out->delivered = n[STATUS_DELIVERED] + n[STATUS_RECEIVED] + n[STATUS_SPAM] - discarded;
     return 0;
 }
 
@@ -436,11 +443,12 @@ static int each_item(void *ctx, const struct store_run_item *i)
 {
     struct old *o = ctx;
 
-    if (i->place == -1)
+    if (i->place == LISTED_BLOCKED)
         o->out->of_group[GROUP_BLOCKED]++;
-    if (i->place == 0)
+    if (i->place == LISTED_COUNTED || i->place == LISTED_MARKED)
         o->out->of_group[GROUP_PROBABLY_SPAM]++;
-    if (i->place == 0 || (i->place == -1 && o->blocked++ >= BLOCKED_LOOKED_AT))
+    o->out->marked += i->place == LISTED_MARKED;
+    if (i->place < 1 && (i->place != LISTED_BLOCKED || o->blocked++ >= BLOCKED_LOOKED_AT))
         return 0;
     if (!grow(o->g))
         return 1;
@@ -460,7 +468,7 @@ static int gather_old(struct gather *g, const struct store_run *r, struct digest
     for (size_t i = 0; i < g->n && g->items[i].place > 0; i++) {
         out->shown++;
         out->of_group[g->items[i].group]++;
-        out->marked += !g->items[i].gone && g->items[i].status == STATUS_SPAM;
+        out->marked += !g->items[i].gone && g->items[i].marked;
     }
     out->items = g->items;
     out->nitems = g->n;

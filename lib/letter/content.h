@@ -27,12 +27,13 @@ enum digest_reason {
 };
 struct digest_item {
     struct store_key     key;
-    int64_t              place; /* 0: in the count alone */
+    int64_t              place; /* 0 and less: in a count alone, as struct store_run_item has it */
     enum digest_group    group;
     enum digest_reason   reason;
     enum delivery_status status; /* of now */
     enum delivery_state  state;
     bool        can_release; /* held still, and a user may release it: the reason is none that others decide about */
+    bool        marked;      /* it was let pass, marked as spam; else it was kept from them */
     bool        gone;        /* what it was about is in the log no more */
     int64_t     at_us, size;
     double      score, threshold; /* the limit that it has reached; NAN: that did not hold or mark it */
@@ -43,11 +44,12 @@ struct digest_sender {
     int64_t     n;
 };
 struct digest_content {
-    int64_t                   since_us, until_us;
-    int64_t                   quarantined, blocked, spam, delivered; /* in that time */
+    int64_t since_us, until_us;
+    int64_t quarantined, blocked,
+        delivered;                   /* in that time; what was marked was delivered, what was discarded is held */
     const struct digest_item *items; /* those with a place, in order of groups and in them; then the others */
     size_t                    nitems, shown;
-    size_t                    marked; /* of those with a place: delivered, marked as spam */
+    size_t                    marked; /* of those that are no block's: marked. The others were held */
     size_t                    of_group[DIGEST_GROUPS];
     struct digest_sender      blocked_by[DIGEST_SENDERS];
     size_t                    nblocked_by;

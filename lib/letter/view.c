@@ -88,11 +88,12 @@ static const char *state_of(const struct view *v, const struct digest_item *i)
         return words_say(v->l, WORD_GONE);
     if (i->state == STATE_RELEASED)
         return words_say(v->l, WORD_RELEASED);
-    if (i->status == STATUS_SPAM)
+    if (i->marked)
         return words_say(v->l, WORD_DELIVERED);
     if (i->reason == REASON_SITE_RULE || i->reason == REASON_ATTACHMENT || i->reason == REASON_VIRUS)
         return words_say(v->l, WORD_ASK_THE_OWNER);
-    return i->can_release || i->status != STATUS_QUARANTINED ? NULL : words_say(v->l, WORD_GONE);
+    return i->can_release || (i->status != STATUS_QUARANTINED && i->status != STATUS_SPAM) ? NULL
+                                                                                           : words_say(v->l, WORD_GONE);
 }
 
 static void put_actions(const struct view *v, struct mustache_value *o, const struct digest_item *i)
@@ -215,7 +216,7 @@ static void put_recipients(const struct view *v, struct mustache_value *root)
         return;
     map_init(&by_address);
     for (size_t i = 0; i < c->nitems; i++) {
-        if (c->items[i].place < 0 || c->items[i].gone)
+        if (c->items[i].place == LISTED_BLOCKED || c->items[i].gone)
             continue;
         if ((one = map_get(&by_address, c->items[i].recipient)) == NULL) {
             one = &all[n++];

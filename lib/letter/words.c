@@ -72,38 +72,25 @@ static const struct told told_held = {{{"1 message in your quarantine", "%zu mes
                          told_marked = {{{"1 message was marked as spam", "%zu messages were marked as spam"},
                                          {"1 Nachricht wurde als Spam markiert",
                                           "%zu Nachrichten wurden als Spam markiert"}}},
-                         told_both = {{{"1 message held or marked as spam", "%zu messages held or marked as spam"},
-                                       {"1 Nachricht zurückgehalten oder als Spam markiert",
-                                        "%zu Nachrichten zurückgehalten oder als Spam markiert"}}},
                          told_blocked = {{{"1 message was blocked", "%zu messages were blocked"},
                                           {"1 Nachricht wurde blockiert", "%zu Nachrichten wurden blockiert"}}};
 
 struct span words_title(enum language l, const struct digest_content *c, bool quiet, struct arena *a)
 {
     static const char *const all_quiet[LANGUAGES] = {"All quiet", "Alles ruhig"};
-    const struct told       *told = c->marked == 0 ? &told_held : c->marked < c->shown ? &told_both : &told_marked;
-    size_t                   n = c->of_group[GROUP_PROBABLY_FINE] + c->of_group[GROUP_PROBABLY_SPAM];
+    size_t                   held = c->of_group[GROUP_PROBABLY_FINE] + c->of_group[GROUP_PROBABLY_SPAM] - c->marked;
+    size_t                   n = held > 0 ? held : c->marked > 0 ? c->marked : c->of_group[GROUP_BLOCKED];
+    const struct told       *told = held > 0 ? &told_held : c->marked > 0 ? &told_marked : &told_blocked;
 
-    if (quiet)
-        return span_of(all_quiet[l]);
-    if (n == 0) {
-        told = &told_blocked;
-        n = c->of_group[GROUP_BLOCKED];
-    }
-    return arena_printf(a, told->say[l][n != 1], n);
+    return quiet ? span_of(all_quiet[l]) : arena_printf(a, told->say[l][n != 1], n);
 }
 
 struct span words_counts(enum language l, const struct digest_content *c, struct arena *a)
 {
-    static const char *const        say[LANGUAGES] = {"%lld quarantined · %lld blocked%s · %lld delivered",
-                                                      "%lld in Quarantäne · %lld blockiert%s · %lld zugestellt"},
-                             *const marked[LANGUAGES] = {" · %lld marked as spam", " · %lld als Spam markiert"};
-    char                            spam[64] = "";
+    static const char *const say[LANGUAGES] = {"%lld quarantined · %lld blocked · %lld delivered",
+                                               "%lld in Quarantäne · %lld blockiert · %lld zugestellt"};
 
-    if (c->marked > 0)
-        snprintf(spam, sizeof spam, marked[l], (long long)c->spam);
-    return arena_printf(a, say[l], (long long)c->quarantined, (long long)c->blocked, spam,
-                        (long long)(c->marked > 0 ? c->delivered : c->delivered + c->spam));
+    return arena_printf(a, say[l], (long long)c->quarantined, (long long)c->blocked, (long long)c->delivered);
 }
 
 /* "9.4", "6": one decimal, where it is not 0, with the language's point. */

@@ -45,9 +45,9 @@ enum word {
 const char *words_say(enum language l, enum word w);
 void        words_put_all(struct arena *a, struct mustache_value *in, enum language l);
 
-/* "3 messages in your quarantine" */
+/* "3 messages in your quarantine"; where it tells of none that is, of how many marked or else blocked ones. */
 struct span words_title(enum language l, const struct digest_content *c, bool quiet, struct arena *a);
-/* "3 quarantined · 12 blocked · 40 delivered"; where it tells of some that were marked, "2 marked as spam" before the last */
+/* "3 quarantined · 12 blocked · 40 delivered", in all of the time. */
 struct span words_counts(enum language l, const struct digest_content *c, struct arena *a);
 /* "Score 9.4; your domain's limit is 6." */
 struct span words_by_score(enum language l, double score, double threshold, struct arena *a);

@@ -17,9 +17,14 @@
 enum run_state { RUN_WAITING, RUN_SENT, RUN_FAILED };
 extern const char *const run_state_words[]; /* "waiting", "sent", "failed", NULL */
 
+enum run_listed {
+    LISTED_MARKED = -2, /* in the count of what was let pass, marked as spam */
+    LISTED_BLOCKED,     /* of what rules blocked */
+    LISTED_COUNTED,     /* of what was held */
+};
 struct store_run_item {
     struct store_key key;
-    int64_t          place; /* in the letter, from 1; 0: in the count alone; -1: among those that rules blocked */
+    int64_t          place; /* in the letter, from 1; else one of these */
 };
 struct store_run {
     struct uuid    id, subscription;

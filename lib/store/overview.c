@@ -18,6 +18,17 @@ static const char mailbox_sql[] = "SELECT status, COUNT(*) FROM delivery_mailbox
 static const char mailbox_lite_sql[] =
     "SELECT status, COUNT(*) FROM delivery_mailbox WHERE mailbox_id = $1 AND id >= $2"
     " AND id < $3 GROUP BY status";
+#define DISCARDED " d.status = 'spam' AND d.verdict = 'discarded'"
+static const char discarded_domain_sql[] =
+    "SELECT COUNT(*) FROM delivery d WHERE d.domain_id = $1 AND d.uid >= $2 AND d.uid < $3 AND" DISCARDED;
+static const char discarded_domain_lite_sql[] =
+    "SELECT COUNT(*) FROM delivery d WHERE d.domain_id = $1 AND d.id >= $2 AND d.id < $3 AND" DISCARDED;
+static const char discarded_mailbox_sql[] =
+    "SELECT COUNT(*) FROM delivery_mailbox b JOIN delivery d ON d.uid = b.uid AND d.n = b.n"
+    " WHERE b.mailbox_id = $1 AND b.uid >= $2 AND b.uid < $3 AND b.status = 'spam' AND" DISCARDED;
+static const char discarded_mailbox_lite_sql[] =
+    "SELECT COUNT(*) FROM delivery_mailbox b JOIN delivery d ON d.id = b.id"
+    " WHERE b.mailbox_id = $1 AND b.id >= $2 AND b.id < $3 AND b.status = 'spam' AND" DISCARDED;
 static const char domain_last_sql[] = "SELECT uid FROM delivery WHERE domain_id = $1 ORDER BY uid DESC LIMIT 1";
 static const char domain_last_lite_sql[] = "SELECT uid FROM delivery WHERE domain_id = $1 ORDER BY id DESC LIMIT 1";
 static const char queue_sql[] = "SELECT CAST(COALESCE(SUM(CASE WHEN uid >= $1 THEN 1 ELSE 0 END), 0) AS BIGINT),"
@@ -100,6 +111,20 @@ int store_overview_mailbox(struct store *s, struct uuid mailbox, int64_t since_u
 
     memset(by_status, 0, DELIVERY_STATUSES * sizeof *by_status);
     return row_each(s->log, lite ? mailbox_lite_sql : mailbox_sql, vals, 3, each_status, by_status, e) < 0 ? -1 : 0;
+}
+
+int store_overview_discarded(struct store *s, struct store_scope scope, int64_t since_us, int64_t until_us,
+                             int64_t *n_out, struct err *e)
+{
+    static const char *const sql[2][2] = {{discarded_domain_sql, discarded_domain_lite_sql},
+                                          {discarded_mailbox_sql, discarded_mailbox_lite_sql}};
+    bool                     lite = db_kind(s->log) == DB_SQLITE;
+    struct day_uid           since = uid_at(since_us), until = uid_at(until_us);
+    const struct db_val vals[] = {dbv_uuid(&scope.id), lite ? dbv_i64(day_id_at(since_us / 1000)) : dbv_str(since.text),
+                                  lite ? dbv_i64(day_id_at(until_us / 1000)) : dbv_str(until.text)};
+
+    *n_out = 0;
+    return row_i64(s->log, sql[scope.kind == SCOPE_MAILBOX][lite], vals, COUNT(vals), n_out, e) < 0 ? -1 : 0;
 }
 
 int store_overview_queue(struct store *s, const struct uuid *domain, int64_t now_us, struct store_overview_queue *out,

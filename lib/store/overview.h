@@ -19,6 +19,10 @@ int store_overview_domain(struct store *s, struct uuid domain, int64_t since_us,
 int store_overview_mailbox(struct store *s, struct uuid mailbox, int64_t since_us, int64_t until_us,
                            int64_t by_status[DELIVERY_STATUSES], struct err *e);
 
+/* How many of those that count as spam were discarded and not let pass; of a mailbox or a domain. */
+int store_overview_discarded(struct store *s, struct store_scope scope, int64_t since_us, int64_t until_us,
+                             int64_t *n_out, struct err *e);
+
 /* What the mail server has not delivered yet, as its log has told, by how long ago it came. What is older than a mail server keeps
  * anything has an end that the log never told. */
 struct store_overview_queue {

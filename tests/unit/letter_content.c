@@ -55,7 +55,7 @@ static struct uuid came(struct desk *k, int64_t ago_us, enum delivery_verdict ve
     l.to[0].score = score;
     l.to[0].has_rule = verdict == DELIVERY_BLOCKED;
     l.to[0].layer = verdict == DELIVERY_BLOCKED ? SPAN("mailbox rules") : SPAN("");
-    l.m.kept = verdict == DELIVERY_QUARANTINED;
+    l.m.kept = verdict == DELIVERY_QUARANTINED || verdict == DELIVERY_DISCARDED;
     l.m.sha256 = SPAN("01234567890123456789012345678901");
     l.m.key_id = SPAN("k1");
     l.m.keep_us = k->now_us + 86400 * SECOND;
@@ -135,6 +135,7 @@ static void filters_choose_what_is_told(void **state)
     came(&k, HOUR, DELIVERY_BLOCKED, 100);
     came(&k, HOUR, DELIVERY_TAGGED, 8);
     assert_int_equal(look(&k), 3);
+    CHECK("what was marked is told of, and is not among those held", k.c.marked == 1 && k.c.shown == 2);
     k.d.choice.filters = DIGEST_BLOCKED;
     assert_int_equal(look(&k), 1);
     assert_int_equal(k.c.of_group[GROUP_BLOCKED], 1);
@@ -142,7 +143,53 @@ static void filters_choose_what_is_told(void **state)
     k.d.choice.filters = DIGEST_SPAM;
     assert_int_equal(look(&k), 1);
     CHECK("that one", k.c.marked == 1 && k.c.items[0].threshold == 6);
-    CHECK("the numbers are of all", k.c.quarantined == 1 && k.c.blocked == 1 && k.c.spam == 1 && k.c.delivered == 0);
+    CHECK("the numbers are of all", k.c.quarantined == 1 && k.c.blocked == 1 && k.c.delivered == 1);
+    arena_fini(&k.a);
+}
+
+/* A domain may discard by score: it counts as spam, and is kept. */
+static void what_was_discarded_was_held_and_not_delivered(void **state)
+{
+    const char            *symbols[] = {"PICTURES"};
+    const struct conf_list pictures = {.items = symbols, .n = 1};
+    struct desk            k;
+
+    desk_begin(&k, state);
+    came(&k, HOUR, DELIVERY_DISCARDED, 17);
+    came(&k, 2 * HOUR, DELIVERY_TAGGED, 8);
+    k.d.choice.filters = DIGEST_SPAM;
+    for (int kind = 0; kind < 2; kind++) {
+        k.d.kind = kind ? DIGEST_DOMAIN : DIGEST_MAILBOX;
+        assert_int_equal(look(&k), 2);
+        CHECK("the numbers", k.c.marked == 1 && k.c.quarantined == 1 && k.c.delivered == 1);
+        CHECK("it is released like any other", !k.c.items[1].marked && k.c.items[1].can_release);
+        CHECK("and has the limit that it reached", k.c.items[1].threshold == 15 && k.c.items[0].threshold == 6);
+    }
+    OK(k.w, db_run(k.look.store->log, "UPDATE message SET symbols = '[{\"name\":\"PICTURES\",\"score\":9}]'", NULL, 0,
+                   NULL, &k.w->e));
+    k.look.protected_symbols = &pictures;
+    assert_int_equal(look(&k), 2);
+    CHECK("unless others decide about it", !k.c.items[1].can_release && k.c.items[1].reason == REASON_SITE_RULE);
+    arena_fini(&k.a);
+}
+
+/* Who gets a letter again, or later, reads the same number in its subject. */
+static void what_was_marked_is_told_apart_also_beyond_those_with_a_line(void **state)
+{
+    struct desk      k;
+    struct store_run run;
+
+    desk_begin(&k, state);
+    for (int i = 0; i < DIGEST_SHOWN; i++)
+        came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_TAGGED, 8);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 20);
+    assert_int_equal(look(&k), DIGEST_SHOWN + 2);
+    CHECK("new", k.c.marked == 1 && k.c.shown == DIGEST_SHOWN);
+    OK(k.w, store_run_get(k.w->more, send(&k), &k.a, &run, &k.w->e));
+    OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
+    CHECK("old", k.c.marked == 1 && k.c.shown == DIGEST_SHOWN &&
+                     k.c.of_group[GROUP_PROBABLY_FINE] + k.c.of_group[GROUP_PROBABLY_SPAM] == DIGEST_SHOWN + 2);
     arena_fini(&k.a);
 }
 
@@ -301,6 +348,8 @@ int main(void)
         STORE(a_first_digest_tells_of_a_day_and_none_of_more_than_a_week),
         STORE(what_is_young_waits),
         STORE(filters_choose_what_is_told),
+        STORE(what_was_discarded_was_held_and_not_delivered),
+        STORE(what_was_marked_is_told_apart_also_beyond_those_with_a_line),
         STORE(the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted),
         STORE(fifty_have_a_line_and_the_others_are_counted),
         STORE(what_was_listed_is_read_as_it_is_now),
