@@ -1,10 +1,11 @@
-// How every page looks to everybody: nothing that stops a reader, nothing wider than the window, nothing that a policy forbids, and
-// strangers' text as text.
+// How every page looks to everybody: nothing that stops a reader, nothing wider than the window, nothing that a policy forbids,
+// strangers' text as text, and one language on each.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { hostile } from "./hostile.mjs";
 import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, places, ROOT, row, settled, waitFor, widths } from "./lib.mjs";
+import { foreign, mark, unsaid } from "./marks.mjs";
 
 let house, browser;
 before(async () => {
@@ -156,5 +157,86 @@ describe("what strangers write", () => {
         assert.equal(await page.evaluate(() => window.pwned), undefined);
         assert.ok(page.wrong.every((w) => /Content Security Policy/i.test(w)), page.wrong.join("\n"));
         await page.done();
+    });
+});
+
+describe("in German", () => {
+    // As somebody says it who has not read what the form takes; each is refused.
+    const refused = [
+        [ANNA, "POST", "/me/password", { current: "not mine at all", password: "seven green kettles" }], [ANNA, "POST", "/me/password", { current: "correct horse battery", password: "short" }],
+        [ANNA, "PATCH", "/me", { zone: "Moon/Crater" }], [ANNA, "PATCH", "/me", { name: "n".repeat(300) }], [ANNA, "POST", "/me/digests", { kind: "mailbox", of: ANNA, minute: 1650, days: ["monday"], zone: "UTC", tells: ["spam"] }],
+        [ANNA, "POST", "/me/digests", { kind: "mailbox", of: ANNA, minute: 420, days: [], zone: "UTC", tells: ["spam"] }], [ANNA, "POST", "/me/digests", { kind: "mailbox", of: ANNA, minute: 420, days: ["monday"], zone: "Mars/Olympus", tells: ["spam"] }],
+        [ANNA, "POST", "/me/digests", { kind: "mailbox", of: OTTO, minute: 420, days: ["monday"], zone: "UTC", tells: ["spam"] }],
+        ...["a b@x.example", "@nowhere@", "300.1.2.3/44", "x@a..b"].map((what) => [ANNA, "POST", `/scopes/mailbox:${ANNA}/rules/quick`, { action: "block", what }]), [ANNA, "POST", `/scopes/mailbox:${ANNA}/rules/quick`, { action: "allow", what: "gmail.com" }],
+        ...["(a", "[z-a]", "a{3,2}", "(?<n>x)(?<n>y)", "\\p{Nonesuch}", "\\g", "a\\", "(?<=a+)b", "", "(*UTF)x"].map((entry) => [OTTO, "POST", "/scopes/domain:ours.example/rules", { rule: { action: "block", conditions: [{ kind: "subject", match: "regex", any: [entry] }] } }]),
+        ...[{ kind: "ip", any: ["10.0.0.1/8"] }, { kind: "ip", any: ["10.0.0.9-10.0.0.1"] }, { kind: "size", min: 9, max: 3 }, { kind: "sender", any: [] }, { kind: "header", name: "List Id:", any: ["x"] }, { kind: "senders", any: ["x"] }, { kind: "sender", any: [7] }]
+            .map((condition) => [OTTO, "POST", "/scopes/domain:ours.example/rules", { rule: { action: "block", conditions: [condition] } }]),
+        [OTTO, "POST", "/scopes/domain:ours.example/rules", { rule: { action: "allow", conditions: [] } }], [OTTO, "POST", "/scopes/domain:ours.example/rules", { rule: { action: "blocks" } }],
+        [ANNA, "GET", "/me/mail?q=status:cloud"], [ANNA, "GET", "/me/mail?q=after:yesterday"], [ANNA, "GET", "/scopes/domain:elsewhere.example/mail"], [ANNA, "GET", "/accounts"], [ANNA, "POST", "/scopes/global/rules/quick", { action: "block", what: "x.example" }],
+        [OTTO, "PUT", "/domains/ours.example/thresholds", { reject: 3, add_header: 7 }], [OTTO, "PUT", "/scopes/domain:ours.example/thresholds", { reject: 3, add_header: 7 }], [OTTO, "PUT", "/scopes/domain:ours.example/settings", { reject: 3, add_header: 7 }],
+        [OTTO, "POST", "/domains/ours.example/people", { login: "a b@ours.example" }], [OTTO, "POST", "/domains/ours.example/people", { login: ANNA }], [OTTO, "POST", "/domains/ours.example/mailboxes", { local: "anna" }],
+        [OTTO, "POST", "/domains/ours.example/addresses", { kind: "alias", local: "info", to: ["nowhere"] }], [OTTO, "POST", "/domains/ours.example/addresses", { kind: "alias", local: "info", to: [] }], [OTTO, "PATCH", "/domains/ours.example", { delimiter: "%" }],
+        [ROOT, "POST", "/domains", { name: "no..name", kind: "local" }], [ROOT, "POST", "/domains", { name: "ours.example", kind: "local" }], [ROOT, "PUT", "/domains/ours.example/route", { route: "where:99" }], [ROOT, "PUT", "/domains/ours.example/route", { route: "smtp://mx.x.example:99999" }],
+        [ROOT, "POST", "/accounts", { login: "@" }], [ROOT, "POST", "/brands", { name: "Acme", sender: "a@x.example, b@x.example" }], [ROOT, "POST", "/brands", { name: "Acme", webmail: "ftp://x" }], [ROOT, "POST", "/brands", { name: "Acme", accent_light: "#ffee88" }], [ROOT, "POST", "/brands", { name: "Ac\"me" }],
+        [ROOT, "POST", "/overview/test-mails", { to: "where to" }], [ROOT, "GET", "/no/such/call"], [ROOT, "POST", "/domains", {}], [ROOT, "POST", "/domains", { name: 7 }],
+    ];
+
+    test("every refusal is said in German, but for what was given", async () => {
+        for (const who of [ANNA, OTTO, ROOT]) {
+            const page = await browser.person(who, { locale: "de-DE" }), mine = refused.filter(([by]) => by === who);
+
+            await mark(page);
+            await page.at("/settings");
+            await settled(page);
+            const said = await page.evaluate(async (asked) => {
+                const api = await import(new URL("api.js", document.querySelector("script[type=module]").src).href), all = [];
+                for (const [, method, path, body] of asked) all.push(await api[method.toLowerCase()](path, ...(body ? [body] : [])).then(() => [200, ""], (p) => [p.status, p.message, p.title]));
+                return all;
+            }, mine);
+            for (const [i, [status, text, title]] of said.entries()) {
+                const what = JSON.stringify(mine[i]);
+                assert.ok(status >= 400 && status < 500, `${what}: ${status} ${text}`);
+                assert.deepEqual(foreign(`${text} ${title}`, [mine[i][2], Object.values(mine[i][3] ?? {})]), [], `${what}: ${text}`);
+                assert.match(text, /⁅/, what);
+            }
+            await page.done();
+        }
+    });
+
+    test("so is what an import cannot read, line by line, and what a server in front says", async () => {
+        const page = await browser.person(ANNA, { locale: "de-DE" });
+        const lines = ["{\"action\": \"block\", \"conditions\": [{\"kind\": \"sender\", \"any\": [\"x@\"]}]}", "{\"action\": 3}", "{\"action\": \"block\" \"x\"}", "{\"action\": \"blok\"}", "{", "[1]", "{\"action\": \"block\", \"note\": \"\\q\"}"];
+
+        await mark(page);
+        await page.at("/rules?tab=import");
+        await page.locator("textarea").fill(lines.join("\n"));
+        await page.locator(".card .button.primary").first().click();
+        await page.locator("table.table").waitFor();
+        const remarks = await page.locator(".remark").allInnerTexts();
+        assert.equal(remarks.length, lines.length);
+        for (const [i, text] of remarks.entries()) assert.deepEqual(foreign(text, lines), [], `${lines[i]}: ${text}`);
+        await page.route("**/api/v1/**/rules/import**", (route) => route.fulfill({ status: 413, contentType: "text/html", body: "<h1>Request Entity Too Large</h1>" }));
+        await page.at("/rules?tab=import");
+        await page.locator("textarea").fill("blocklist_from weekly@garden.example");
+        await page.locator(".card .button.primary").first().click();
+        assert.deepEqual(foreign(await page.locator("main .problem").innerText(), []), []);
+        await page.done();
+    });
+
+    const seen = [[ANNA, "/", "/quarantine", "/quarantine?show=deleted", "/rules?open=new", "/rules?tab=lists", "/settings", "/log"], [OTTO, "/", "/policies", "/people"], [ROOT, "/", "/people?tab=domain", "/log", "/brand"]];
+
+    test("nothing stands on a page that is not said in it", async () => {
+        for (const [who, ...paths] of seen) {
+            const page = await browser.person(who, { locale: "de-DE" });
+
+            await mark(page);
+            for (const path of paths) {
+                await page.at(path);
+                await settled(page);
+                assert.deepEqual(await unsaid(page, ["Postern", "ours.example", "List-Id", "Garden weekly", "No raffles", "No lotteries"]), [], `${path} as ${who}`);
+            }
+            assert.deepEqual(page.wrong, []);
+            await page.done();
+        }
     });
 });
