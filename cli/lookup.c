@@ -9,15 +9,16 @@ static bool on_sqlite(const struct cli *c) { return span_starts(span_of(c->setti
 
 /* ---- SpamAssassin ---- */
 
-/* SQL text differs where a tag is cut off: anna+list@ours.example reads what anna@ours.example reads. */
-#define QUERY_BEFORE                                                                                                   \
-    "SELECT preference, value FROM %sspamassassin_userpref WHERE (username = '@GLOBAL'"                                \
-    " OR username = '%%' || lower(_DOMAIN_) OR username = lower(_USERNAME_) OR username = lower("
-#define QUERY_TAG_SQLITE "substr(_MAILBOX_, 1, instr(_MAILBOX_ || '+', '+') - 1)"
-#define QUERY_TAG_PGSQL "split_part(_MAILBOX_, '+', 1)"
-#define QUERY_AFTER                                                                                                    \
-    " || '@' || _DOMAIN_)) AND (prio < 10 OR prio >= 50 OR lower(_MAILBOX_) NOT IN ('postmaster', 'abuse'))"           \
-    " ORDER BY prio ASC"
+/* SQL text differs where a tag is cut off: anna+list@ours.example reads what anna@ours.example reads. Whose address nobody knows reads
+ * what the catch-all does, @ours.example; apart, or SQLite would look at every row. */
+#define TAG_SQLITE "lower(substr(_MAILBOX_, 1, instr(_MAILBOX_ || '+', '+') - 1) || '@' || _DOMAIN_)"
+#define TAG_PGSQL "lower(split_part(_MAILBOX_, '+', 1) || '@' || _DOMAIN_)"
+static const char query[] =
+    "user_scores_sql_custom_query SELECT preference, value FROM (SELECT preference, value, prio FROM"
+    " %1$sspamassassin_userpref WHERE username IN ('@GLOBAL', '%%' || lower(_DOMAIN_), lower(_USERNAME_), %2$s)"
+    " UNION ALL SELECT preference, value, prio FROM %1$sspamassassin_userpref WHERE username = '@' || lower(_DOMAIN_)"
+    " AND NOT EXISTS (SELECT 1 FROM %1$sspamassassin_known WHERE address IN (lower(_USERNAME_), %2$s))) p"
+    " WHERE prio < 10 OR prio >= 50 OR lower(_MAILBOX_) NOT IN ('postmaster', 'abuse') ORDER BY prio ASC\n";
 
 static void print_spamassassin(const struct cli *c)
 {
@@ -25,12 +26,12 @@ static void print_spamassassin(const struct cli *c)
          "-q and -x:");
     if (on_sqlite(c)) {
         printf("user_scores_dsn DBI:SQLite:dbname=%s/spamassassin/lookup.db\n", c->settings->lookup.dir);
-        printf("user_scores_sql_custom_query " QUERY_BEFORE QUERY_TAG_SQLITE QUERY_AFTER "\n", "");
+        printf(query, "", TAG_SQLITE);
         return;
     }
     puts("user_scores_dsn DBI:Pg:dbname=postern;host=/run/postgresql\n"
          "user_scores_sql_username postern_spamassassin");
-    printf("user_scores_sql_custom_query " QUERY_BEFORE QUERY_TAG_PGSQL QUERY_AFTER "\n", "postern.");
+    printf(query, "postern.", TAG_PGSQL);
 }
 
 /* Walks the scopes, and counts. */
@@ -188,12 +189,13 @@ static int lookup_postfix(struct cli *c, int argc, char **argv, struct err *e)
 
 static int lookup_sql(struct cli *c, int argc, char **argv, struct err *e)
 {
-    static const char *const views[] = {"spamassassin_userpref", "postfix_blocked_sender"};
+    static const char *const views[] = {"postern.spamassassin_userpref, postern.spamassassin_known",
+                                        "postern.postfix_blocked_sender"};
 
     (void)c;
     if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
         return -1;
-    puts("-- One role for each program that reads Postern's data, with one view each. Run it as the owner of the "
+    puts("-- One role for each program that reads Postern's data, with its views alone. Run it as the owner of the "
          "database:\n"
          "--     postern lookup sql | psql -v ON_ERROR_STOP=1 postern");
     for (int i = 0; lookup_words[i] != NULL; i++) {
@@ -201,7 +203,7 @@ static int lookup_sql(struct cli *c, int argc, char **argv, struct err *e)
         printf("ALTER ROLE postern_%s SET default_transaction_read_only = on;\n", lookup_words[i]);
         printf("ALTER ROLE postern_%s SET statement_timeout = '10s';\n", lookup_words[i]);
         printf("GRANT USAGE ON SCHEMA postern TO postern_%s;\n", lookup_words[i]);
-        printf("GRANT SELECT ON postern.%s TO postern_%s;\n", views[i], lookup_words[i]);
+        printf("GRANT SELECT ON %s TO postern_%s;\n", views[i], lookup_words[i]);
     }
     puts("-- Each then needs a password (\\password), or a line in pg_hba.conf and pg_ident.conf that maps its system "
          "user.");

@@ -19,7 +19,7 @@
 #include "store/sending.h"
 #include "store/setting.h"
 
-#define LOOKUP_VERSION 1 /* of the files */
+#define LOOKUP_VERSION 2 /* of the files */
 #define PAGE 1000
 #define KEY_MAX (2 * 32 + 2)
 #define SCOPE_BYTES_MAX ((size_t)2 << 30) /* of the rows of one scope */
@@ -54,7 +54,8 @@ static const char spamassassin_schema[] =
     "CREATE INDEX spamassassin_alias_scope ON spamassassin_alias (scope);"
     "CREATE VIEW spamassassin_userpref AS SELECT username, preference, value, prio FROM spamassassin_row UNION ALL"
     " SELECT a.alias, r.preference, r.value, r.prio FROM spamassassin_alias a"
-    " JOIN spamassassin_row r ON r.username = a.username;";
+    " JOIN spamassassin_row r ON r.username = a.username;"
+    "CREATE VIEW spamassassin_known AS SELECT alias AS address FROM spamassassin_alias;";
 static const char postfix_schema[] =
     "CREATE TABLE postfix_row (login TEXT PRIMARY KEY, until_us BIGINT);"
     "CREATE VIEW postfix_blocked_sender AS"
@@ -62,8 +63,8 @@ static const char postfix_schema[] =
     " WHERE until_us IS NULL OR until_us > CAST(strftime('%s', 'now') AS INTEGER) * 1000000;";
 
 static const char version_sql[] = "PRAGMA user_version";
-static const char mark_sql[] = "PRAGMA user_version = 1";
-_Static_assert(LOOKUP_VERSION == 1, "mark_sql says it too");
+static const char mark_sql[] = "PRAGMA user_version = 2";
+_Static_assert(LOOKUP_VERSION == 2, "mark_sql says it too");
 
 static const char claim_sql[] = "UPDATE spamassassin_head SET seq = $1 WHERE one = 1 AND seq < $1";
 static const char seat_sql[] = "UPDATE spamassassin_head SET seq = $1 WHERE one = 1";
@@ -497,7 +498,8 @@ static int read_scope(struct store *s, struct store_scope scope, struct lines *x
 /* The addresses and other names of a domain. Spans live in the arena. */
 struct names {
     struct arena arena;
-    struct span *aliases; /* of the domain */
+    char         catchall[STORE_ADDRESS_MAX + 1]; /* its mailbox; "": nobody's, or one of another domain */
+    struct span *aliases;                         /* of the domain */
     size_t       naliases;
     struct known {
         struct span local;
@@ -525,15 +527,26 @@ static int each_address(void *arg, const struct store_address *a)
     return 0;
 }
 
-static int add_alias(struct store_lookup *l, const char *key, struct span local, struct span domain,
+/* mark: '@' of an address, '%' of a domain. */
+static int add_alias(struct store_lookup *l, const char *key, struct span local, char mark, struct span domain,
                      const char *username, struct err *e)
 {
     char          alias[STORE_ADDRESS_MAX + 2];
     struct db_val vals[] = {dbv_str(key), DBV_NULL, dbv_str(username)};
 
-    snprintf(alias, sizeof alias, "%.*s%s%.*s", SPAN_ARG(local), local.n > 0 ? "@" : "%", SPAN_ARG(domain));
+    snprintf(alias, sizeof alias, "%.*s%c%.*s", SPAN_ARG(local), mark, SPAN_ARG(domain));
     vals[1] = dbv_str(alias);
     return db_batch_add(l->db, vals, COUNT(vals), e);
+}
+
+/* Under all names of the domain. */
+static int add_everywhere(struct store_lookup *l, const char *key, const struct names *x, struct span local,
+                          const char *username, struct err *e)
+{
+    for (size_t n = 0; n < x->naliases; n++)
+        if (add_alias(l, key, local, '@', x->aliases[n], username, e) < 0)
+            return -1;
+    return 0;
 }
 
 /* Whose lines an address reads: its own, or those of the one mailbox of the same domain that it leads to; "" for neither. */
@@ -545,9 +558,9 @@ static int user_of(struct store *s, const struct known *k, const struct store_do
     snprintf(out, STORE_ADDRESS_MAX + 1, "%.*s@%s", SPAN_ARG(k->local), v->name);
     if (!k->alias)
         return 0;
-    if (k->local.n > 0 && store_resolve(s, span_of(out), &to, e) < 0)
+    if (store_resolve(s, span_of(out), &to, e) < 0)
         return -1;
-    if (k->local.n > 0 && to.has_mailbox && uuid_eq(&to.domain, &v->id))
+    if (to.has_mailbox && uuid_eq(&to.domain, &v->id))
         snprintf(out, STORE_ADDRESS_MAX + 1, "%s", to.mailbox_address);
     else
         out[0] = '\0';
@@ -562,17 +575,17 @@ static int add_page(struct store_lookup *l, struct store *s, const char *key, co
     for (size_t i = 0; i < x->n; i++) {
         const struct known *k = &x->page[i];
 
-        if (!k->alias && x->naliases == 0)
+        if (k->local.n == 0 || (!k->alias && x->naliases == 0 && x->catchall[0] == '\0'))
             continue;
         if (user_of(s, k, v, username, e) < 0)
             return -1;
-        if (username[0] == '\0')
+        if (username[0] == '\0' && x->catchall[0] == '\0')
             continue;
-        if (k->alias && add_alias(l, key, k->local, span_of(v->name), username, e) < 0)
+        if ((k->alias || x->catchall[0] != '\0') &&
+            add_alias(l, key, k->local, '@', span_of(v->name), k->alias ? username : "", e) < 0)
             return -1;
-        for (size_t n = 0; n < x->naliases; n++)
-            if (add_alias(l, key, k->local, x->aliases[n], username, e) < 0)
-                return -1;
+        if (add_everywhere(l, key, x, k->local, username, e) < 0)
+            return -1;
     }
     return 0;
 }
@@ -599,6 +612,31 @@ static int add_pages(struct store_lookup *l, struct store *s, const char *key, s
     return 0;
 }
 
+/* Where the catch-all leads, which takes what is no address at all. Who has an address is known by it from then on, even if nothing is
+ * to be read under it: a row without a user. */
+static int read_catchall(struct store *s, struct names *x, const struct store_domain_view *v, struct err *e)
+{
+    struct store_resolved to;
+    char                  nobody[STORE_DOMAIN_MAX + 4];
+
+    snprintf(nobody, sizeof nobody, " @%s", v->name);
+    if (store_resolve(s, span_of(nobody), &to, e) < 0)
+        return -1;
+    if (to.has_mailbox && uuid_eq(&to.domain, &v->id))
+        snprintf(x->catchall, sizeof x->catchall, "%s", to.mailbox_address);
+    return 0;
+}
+
+static int add_catchall(struct store_lookup *l, const char *key, const struct names *x,
+                        const struct store_domain_view *v, struct err *e)
+{
+    if (x->catchall[0] == '\0')
+        return 0;
+    if (add_alias(l, key, SPAN_NONE, '@', span_of(v->name), x->catchall, e) < 0)
+        return -1;
+    return add_everywhere(l, key, x, SPAN_NONE, x->catchall, e);
+}
+
 /* Inside an open batch of put_alias_sql. */
 static int add_aliases(struct store_lookup *l, struct store *s, struct uuid domain, struct err *e)
 {
@@ -616,8 +654,8 @@ static int add_aliases(struct store_lookup *l, struct store *s, struct uuid doma
         x->aliases = arena_array(&x->arena, PAGE, sizeof *x->aliases);
         rc = x->aliases == NULL ? -1 : store_domain_alias_list(s, domain, each_name, x, e);
         for (size_t i = 0; i < x->naliases && rc == 0; i++)
-            rc = add_alias(l, key, SPAN_NONE, x->aliases[i], whole, e);
-        if (rc == 0)
+            rc = add_alias(l, key, SPAN_NONE, '%', x->aliases[i], whole, e);
+        if (rc == 0 && (rc = read_catchall(s, x, &v, e)) == 0 && (rc = add_catchall(l, key, x, &v, e)) == 0)
             rc = add_pages(l, s, key, x, &v, e);
     }
     arena_fini(&x->arena);

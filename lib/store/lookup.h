@@ -4,7 +4,8 @@
  * own (nobody but us reads the main one), on PostgreSQL tables with a view on top.
  *   spamassassin  spamassassin_userpref(username, preference, value, prio): @GLOBAL, %domain and user, the last row wins. Rows
  *                 below prio 10 are thresholds; 10 the default policy, 20 the domain, 30 the mailbox, 40 locked of the domain,
- *                 50 locked global ones. Aliases of a mailbox and of a domain are users and domains too.
+ *                 50 locked global ones. Aliases of a mailbox and of a domain are users and domains too, and a catch-all is the user
+ *                 @DOMAIN, for whoever is not in spamassassin_known(address): there stand at least all addresses of its domain.
  *   postfix       postfix_blocked_sender(login, action).
  * Several nodes may keep one up to date (PostgreSQL): each change is applied once, whoever comes first. */
 #ifndef POSTERN_STORE_LOOKUP_H

@@ -39,6 +39,16 @@ test("SpamAssassin's role reads the preferences by the query that the command pr
     assert.deepEqual(await preferences("bob@ours.example"), ["required_score|6", "required_score|5.5"]);
 });
 
+test("whoever has no address reads what the catch-all does", async () => {
+    await site.must("domain", "add", "all.example");
+    for (const who of ["carol@all.example", "dan@all.example"]) await site.must("mailbox", "add", who);
+    await site.must("address", "add", "@all.example", "--to", "carol@all.example");
+    await site.must("rule", "add", "--scope", "mailbox:carol@all.example", "--name", "No shop", "--sender", "news@shop.example", "block");
+    await sleep(200);
+    assert.ok((await preferences("whoever+x@all.example")).includes("blocklist_from|news@shop.example"));
+    assert.deepEqual(await preferences("dan+x@all.example"), ["required_score|6"]);
+});
+
 test("a real spamd reads them, by DBI", { skip: cannot("spamassassin", "spamd", "libdbd-pg-perl") }, async () => {
     const lines = (await site.must("lookup", "spamassassin")).replace("host=/run/postgresql", `host=127.0.0.1;port=${postgres.port}`);
     const spamd = await startSpamd({ local: `${lines}\ndns_available no\nskip_rbl_checks 1\n`, args: ["-q", "-u", "debian-spamd"], modules: ["libdbd-pg-perl"] });

@@ -85,6 +85,30 @@ test("tags, aliases and other names of the domain read what the mailbox reads", 
     assert.equal(await blocked("bob+list@ours.example", "news@shop.example"), "neither");
 });
 
+test("a catch-all's rules hold for whoever has no address of their own, and for nobody else", { skip }, async () => {
+    await site.must("domain", "add", "all.example");
+    for (const who of ["carol@all.example", "dan@all.example"]) await site.must("mailbox", "add", who);
+    await site.must("address", "add", "team@all.example", "--to", "carol@all.example", "--to", "dan@all.example");
+    await site.must("address", "add", "@all.example", "--to", "carol@all.example");
+    await add("mailbox:carol@all.example", "No shop", "--sender", "news@shop.example", "block");
+    await seen();
+    for (const user of ["carol@all.example", "whoever@all.example", "Who+ever@All.Example"])
+        assert.equal(await blocked(user, "news@shop.example"), "blocked", user);
+    for (const user of ["dan@all.example", "dan+list@all.example", "team@all.example", "whoever@theirs.example"])
+        assert.equal(await blocked(user, "news@shop.example"), "neither", user);
+    await site.must("mailbox", "add", "whoever@all.example");
+    await seen();
+    assert.equal(await blocked("whoever@all.example", "news@shop.example"), "neither");
+});
+
+test("what it reads is found by its index, however many rows there are", { skip }, async () => {
+    const [, query] = /^user_scores_sql_custom_query (.*)$/m.exec(await site.must("lookup", "spamassassin"));
+    const { stdout } = await run("sqlite3", ["-readonly", file, `EXPLAIN QUERY PLAN ${query.replace(/_(USERNAME|MAILBOX|DOMAIN)_/g, "'x'")}`]);
+
+    assert.match(stdout, /SEARCH spamassassin_row USING INDEX/);
+    assert.doesNotMatch(stdout, /SCAN (spamassassin_row|spamassassin_alias|a|r)\b/);
+});
+
 test("an allow asks for proof: a forged From gets nothing", { skip }, async () => {
     await add("mailbox:bob@ours.example", "Partner", "--sender", "pal@partner.example", "allow");
     await seen();

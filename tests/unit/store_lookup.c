@@ -71,7 +71,8 @@ static void follow(struct world *w, struct look *l)
 
 static const char userpref_sql[] =
     "SELECT preference, value, prio FROM spamassassin_userpref WHERE username = '@GLOBAL'"
-    " OR username = '%' || lower($2) OR username = lower($1) ORDER BY prio, value, preference DESC";
+    " OR username = '%' || lower($2) OR username = lower($1) OR (username = '@' || lower($2) AND NOT EXISTS"
+    " (SELECT 1 FROM spamassassin_known WHERE address = lower($1))) ORDER BY prio, value, preference DESC";
 static const char blocked_sql[] = "SELECT login, action FROM postfix_blocked_sender ORDER BY login";
 
 /* "required_score=6 blocklist_from=a@b …", as SpamAssassin reads it for this user. */
@@ -257,6 +258,41 @@ static void aliases_read_what_the_mailbox_reads(void **state)
     look_away(&l);
 }
 
+static void whoever_has_no_address_reads_what_the_catch_all_does(void **state)
+{
+    struct world *w = world_of(state);
+    struct uuid   domain = add_domain(w, "ours.example"), anna = add_mailbox(w, domain, "anna"), id, all;
+    struct span   hers[] = {SPAN("anna@ours.example")}, two[] = {SPAN("anna@ours.example"), SPAN("x@else.example")};
+    struct look   l = look_at(w, LOOKUP_SPAMASSASSIN);
+    const char   *caught = "required_score=6 unwelcomelist_auth=a@x.example blocklist_from=a@x.example";
+
+    add_mailbox(w, domain, "ben");
+    put_rule(w, store_scope_mailbox(anna), POLICY_RULES, RULE_BLOCK, FROM("a@x.example"));
+    OK(w, store_domain_alias_add(w->more, &root, domain, SPAN("other.example"), &w->e));
+    OK(w, store_address_add(w->more, &root, domain, SPAN("team"), ADDRESS_ALIAS, two, 2, &id, &w->e));
+    follow(w, &l);
+    reads(w, &l, "nobody@ours.example", "required_score=6");
+    OK(w, store_address_add(w->more, &root, domain, SPAN(""), ADDRESS_CATCHALL, hers, 1, &all, &w->e));
+    follow(w, &l);
+    reads(w, &l, "nobody@ours.example", caught);
+    reads(w, &l, "nobody@other.example", caught);
+    reads(w, &l, "anna@ours.example", caught);
+    reads(w, &l, "nobody@else.example", "required_score=6");
+    for (int i = 0; i < 2; i++) {
+        reads(w, &l, "ben@ours.example", "required_score=6");
+        reads(w, &l, "ben@other.example", "required_score=6");
+        reads(w, &l, "team@ours.example", "required_score=6");
+        OK(w, store_lookup_fill(l.lookup, w->more, &w->e));
+    }
+    add_mailbox(w, domain, "nobody");
+    follow(w, &l);
+    reads(w, &l, "nobody@ours.example", "required_score=6");
+    OK(w, store_address_delete(w->more, &root, all, &w->e));
+    follow(w, &l);
+    reads(w, &l, "else@ours.example", "required_score=6");
+    look_away(&l);
+}
+
 static void a_domain_takes_everything_of_it_along(void **state)
 {
     struct world *w = world_of(state);
@@ -415,6 +451,7 @@ int main(void)
         STORE(within_a_layer_the_rule_that_decides_is_told),
         STORE(global_policies_reach_whom_they_are_for),
         STORE(aliases_read_what_the_mailbox_reads),
+        STORE(whoever_has_no_address_reads_what_the_catch_all_does),
         STORE(a_domain_takes_everything_of_it_along),
         STORE(a_rule_that_has_run_out_is_told_no_more),
         STORE(what_is_filled_anew_is_what_followed_the_changes),
