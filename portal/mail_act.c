@@ -65,7 +65,8 @@ static int may_release(struct call *c, const struct mail_delivery *m, bool confi
 /* What a scan at release found is known from here on, and decided about by who may. */
 static int stopped(const struct store_release *row, struct err *e)
 {
-    if (row->state != RELEASE_FAILED || row->code != 0 || e->code != ERR_DENIED || !sentence_is_ours(span_of(row->reply)))
+    if (row->state != RELEASE_FAILED || row->code != 0 || e->code != ERR_DENIED ||
+        !sentence_is_ours(span_of(row->reply)))
         return -1;
     return err_set(e, ERR_CONFLICT, "It was not sent: %.300s.", row->reply);
 }
@@ -292,7 +293,8 @@ static const struct route rows[] = {
 const struct route_family mail_act_family = {
     "Mail", rows, COUNT(rows),
     "\"Release\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"},"
-    "\"reply\":{\"type\":\"string\"},\"reply_said\":{\"$ref\":\"#/components/schemas/Said\"},\"queue_id\":{\"type\":\"string\"}}},"
+    "\"reply\":{\"type\":\"string\"},\"reply_said\":{\"$ref\":\"#/components/schemas/"
+    "Said\"},\"queue_id\":{\"type\":\"string\"}}},"
     "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
     "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]},\"why_"
     "said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};

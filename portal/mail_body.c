@@ -32,15 +32,13 @@ static int open_body(struct call *c, struct buf *message, struct err *e)
     struct vault              *v;
     const char                *reason = in->reason.n > 0 ? arena_str(c->arena, in->reason) : NULL;
 
-    buf_init(message, (size_t)c->portal->settings->rulesd.max_message + MESSAGE_SPARE);
-    if (worker_vault(c->worker, &v, e) < 0 ||
-        body_open(c->store, v, &c->actor, &c->delivery.uid, c->delivery.n, reason, message, e) < 0) {
-        buf_fini(message);
-        if (e->code == ERR_NOT_FOUND)
-            return err_set(e, ERR_NOT_FOUND, "The message is not stored any more.");
+    if (worker_vault(c->worker, &v, e) < 0)
         return -1;
-    }
-    return 0;
+    buf_init(message, (size_t)c->portal->settings->rulesd.max_message + MESSAGE_SPARE);
+    if (body_open(c->store, v, &c->actor, &c->delivery.uid, c->delivery.n, reason, message, e) == 0)
+        return 0;
+    buf_fini(message);
+    return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "The message is not stored any more.") : -1;
 }
 
 static int with_body(struct call *c, int (*show)(struct call *c, struct message *m, struct err *e), struct err *e)

@@ -1,5 +1,7 @@
 // The portal's API as people and programs meet it: signing in, whose mail one sees, what one can do about it, and what nobody can.
 import assert from "node:assert/strict";
+import { renameSync } from "node:fs";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { askHttp, Browser, http, keyed, makeSite, signIn, sleep, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
@@ -222,6 +224,22 @@ test("held mail is shown, released into the mailbox as it was sent, and twice pr
     assert.equal(mail.length, 1);
     assert.ok(mail[0].data.endsWith(letter("Cheap wares today", "Buy\r\n.\r\nnow")), mail[0].data);
     await waitFor("the status", async () => (await anna.get(path)).body.state === "released");
+});
+
+test("what goes wrong here is for the log: a person is told no more than that it did", async () => {
+    await send(ANNA, "Lost wares");
+    const [row] = await found(anna, 'status:quarantined subject:"lost wares"'), keys = join(site.dir, "keys");
+
+    await site.stopPortal();
+    renameSync(keys, `${keys}.away`);
+    await startPortal(site, { port: site.port });
+    const closed = await anna.get(`/deliveries/${row.uid}/${row.n}/preview`);
+    renameSync(`${keys}.away`, keys);
+    assert.equal(closed.status, 500, closed.text);
+    assert.equal(closed.body.detail_said.code, "failed");
+    assert.ok(!closed.text.includes(site.dir), closed.text);
+    assert.ok(site.portalLog().includes(keys), "the log says which keys");
+    assert.equal((await anna.get(`/deliveries/${row.uid}/${row.n}/preview`)).status, 200);
 });
 
 test("a report is taken, taken back, and the same again is no second one", async () => {

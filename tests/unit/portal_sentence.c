@@ -114,8 +114,9 @@ static void a_text_of_nothing_but_separators_is_walked_once(void **unused)
 
 /* What PCRE2 says of itself, of options that it never gets from us, and of what regex.c refuses before it; and what regex.c says with
  * its cure, as below. */
-static const int elsewhere[] = {100, 116, 117, 121, 132, 136, 138, 139, 140, 145, 151, 159, 160, 166, 172, 174, 175, 176,
-                                181, 182, 183, 185, 188, 191, 192, 193, 195, 196, 101, 106, 108, 109, 114, 122, 125};
+static const int elsewhere[] = {100, 116, 117, 121, 132, 136, 138, 139, 140, 145, 151, 159,
+                                160, 166, 172, 174, 175, 176, 181, 182, 183, 185, 188, 191,
+                                192, 193, 195, 196, 101, 106, 108, 109, 114, 122, 125};
 
 static bool is_elsewhere(int code)
 {
@@ -186,7 +187,8 @@ static const struct {
     const char   *said;
 } failures[] = {
     {"what was written for people is told", "no such domain: ours.example", ERR_NOT_FOUND, "none.domain_named"},
-    {"a path of ours is nobody's business", "open /var/lib/postern/x: No such file or directory", ERR_NOT_FOUND, "failed"},
+    {"a path of ours is nobody's business", "open /var/lib/postern/x: No such file or directory", ERR_NOT_FOUND,
+     "failed"},
     {"nor is a key", "the secret half of the key k is not in /etc/keys", ERR_DENIED, "failed"},
     {"what is away comes back", "PostgreSQL is away", ERR_LOST, "away"},
     {"what is too much is too much", "no memory for a job", ERR_LIMIT, "too_much"},
@@ -199,8 +201,7 @@ static void a_person_is_told_what_was_written_for_people_and_no_more(void **unus
         struct err e = ERR_INIT;
 
         err_set(&e, failures[i].code, "%s", failures[i].text);
-        CHECK(failures[i].holds,
-              strcmp(sentence_find(span_of(sentence_for(&e))).row->code, failures[i].said) == 0);
+        CHECK(failures[i].holds, strcmp(sentence_find(span_of(sentence_for(&e))).row->code, failures[i].said) == 0);
     }
 }
 
