@@ -3,9 +3,10 @@ import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../
 import { get, segment } from "../api.js";
 import { useLive } from "../live.js";
 import { go, opener, useHere, withQuery } from "../router.js";
+import { Clip, idOf, Rows } from "../rows.js";
 import { exact, terms } from "../terms.js";
 import { Ago, Button, Chip, Empty, Failed, Icon, Link, Their, Time, useKeys, useLate, useLoad, Waiting } from "../ui.js";
-import { midnight, size, t, today } from "../words.js";
+import { midnight, size, t } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Saved } from "./saved.js";
 import { FormButton, SearchForm } from "./search_form.js";
@@ -15,31 +16,13 @@ const PAGE = 50, BURST_MS = 40;
 const nothing = [], noMore = { rows: nothing, next: undefined };
 
 const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
-export const idOf = (row) => `${row.uid}/${row.n}`;
-
-// That it has attachments, in front of the subject.
-export const Clip = ({ row }) => row.attached && html`<span class="clip"><${Icon} name="clip" label=${t("attached")} /></span>`;
-
-// Made anew when it is another row, or another day, or looks or leads elsewhere: a key in the search box is for the page, not for all
-// that stands on it.
-const Row = ({ row, to, current, href, day }) => useMemo(() => html`
+const line = ({ row, to, current, href }) => html`
     <li><a class="row ${to ? "" : "no-to"}" href=${href} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}>
         <span class="chip-cell"><${Chip} status=${row.status} /></span>
         <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
         <span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
-        <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`, [row, to, current, href, day]);
-
-function Rows({ rows, to, open, hrefs, busy, late, onOpen }) {
-    const day = today();
-    const press = (e) => {
-        const id = e.target.closest("a.row")?.dataset.id;
-        if (id && !e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(rows.find((r) => idOf(r) === id)); }
-    };
-
-    return html`<ul class="rows ${late ? "late" : ""}" aria-busy=${busy} onClick=${press}>${rows.map((row) => html`
-        <${Row} key=${idOf(row)} row=${row} to=${to} current=${idOf(row) === open} href=${hrefs(idOf(row))} day=${day} />`)}</ul>`;
-}
+        <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
 
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
 export function Search({ q, onSearch }) {
@@ -111,10 +94,10 @@ export function Mail({ me, held }) {
         else setCame(at < 0 ? page.items : page.items.slice(0, at));
     });
     const put = () => { list.set({ ...list.value, items: [...fresh, ...list.value.items] }); setCame(nothing); scrollTo(0, 0); };
-    const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
+    const look = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => {
         const at = rows.findIndex((r) => idOf(r) === open), row = rows[Math.min(Math.max(at + by, 0), rows.length - 1)];
-        if (row) { show(row); document.querySelector(`[data-id="${CSS.escape(idOf(row))}"]`)?.scrollIntoView({ block: "nearest" }); }
+        if (row) { look(row); document.querySelector(`[data-id="${CSS.escape(idOf(row))}"]`)?.scrollIntoView({ block: "nearest" }); }
     };
     useKeys({ j: () => step(1), k: () => step(-1) });
     // Who closes a message is back at its row, however far they went on from the one that they opened first.
@@ -143,9 +126,9 @@ export function Mail({ me, held }) {
             : !list.value ? html`<${Waiting} />`
             : rows.length === 0 && late ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held=${held} words=${words} scope=${scope} />`
-            : html`<${Rows} rows=${rows} to=${wide} open=${open} hrefs=${hrefs} busy=${list.loading} late=${late} onOpen=${show} />
+            : html`<${Rows} rows=${rows} line=${line} to=${wide} open=${open} hrefs=${hrefs} busy=${list.loading} late=${late} onOpen=${look} />
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
-        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${change} />`}`;
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => look(null)} onChange=${change} />`}`;
 }
 
 // Of one's own mailboxes, or of the domain that one looks at.

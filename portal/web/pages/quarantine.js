@@ -2,12 +2,13 @@
 import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, post, segment } from "../api.js";
 import { useLive } from "../live.js";
-import { go, useHere, withQuery } from "../router.js";
+import { go, opener, useHere, withQuery } from "../router.js";
+import { Clip, idOf, Rows } from "../rows.js";
 import { exact } from "../terms.js";
 import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { number, score, spoken, t } from "../words.js";
 import { Delivery } from "./delivery.js";
-import { Clip, idOf, Nothing, scopesOf, Search } from "./mail.js";
+import { Nothing, scopesOf, Search } from "./mail.js";
 import { Requests } from "./requests.js";
 
 const PAGE = 100;
@@ -23,12 +24,10 @@ const taken = new Set(["release", "delete"]);
 // Of releases that were called back: how many still could be, and how many had gone.
 const tookBack = (n, gone) => `${[t("back.done", { n }), gone > 0 && t("back.gone", { n: gone })].filter(Boolean).join(", ")}.`;
 
-function Held({ row, to, picked, onPick, current, onOpen }) {
-    return html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} onChange=${onPick} />
-        <a class="row held ${to ? "" : "no-to"}" href=${withQuery({ open: idOf(row) })} aria-current=${current ? "true" : undefined} data-id=${idOf(row)} onClick=${(e) => { if (!e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); } }}>
+const line = ({ row, to, current, picked, href }) => html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} data-pick=${idOf(row)} />
+        <a class="row held ${to ? "" : "no-to"}" href=${href} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}>
         <span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span><span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
         ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}<span class="number quiet">${row.score !== null && row.score < 90 ? score(row.score) : ""}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
-}
 
 // Work on a whole search, done by the server while one does something else.
 function Job({ id, onEnd }) {
@@ -66,10 +65,7 @@ function Deleted({ scope, changed }) {
         <span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span><${Button} onClick=${() => back(row)}>${t("deleted.undo")}</${Button}></li>`)}</ul>`;
 }
 
-function Groups({ rows, groups, picked, flip, wide, open, show }) {
-    return groups.map(([word, all]) => all.length > 0 && html`<section key=${word} aria-label=${t(`held.${word}`)}><h2 class="group">${t(`held.${word}`)} <span class="quiet">${number(all.length)}</span></h2>
-        <ul class="rows">${all.map((row) => html`<${Held} key=${idOf(row)} row=${row} to=${wide} picked=${picked.has(idOf(row))} onPick=${() => flip(row)} current=${idOf(row) === open} onOpen=${show} />`)}</ul></section>`);
-}
+const Groups = ({ groups, ...rest }) => groups.map(([word, all]) => all.length > 0 && html`<section key=${word} aria-label=${t(`held.${word}`)}><h2 class="group">${t(`held.${word}`)} <span class="quiet">${number(all.length)}</span></h2><${Rows} rows=${all} line=${line} ...${rest} /></section>`);
 
 export function Quarantine({ me }) {
     const { query } = useHere();
@@ -83,7 +79,7 @@ export function Quarantine({ me }) {
     const [front, setFront] = useState([]); // what came, once it was asked for: what is picked stays so
     const rows = [...front, ...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
-    const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1;
+    const shown = groups.flatMap(([, all]) => all), wide = scope !== "" || me.mailboxes.length > 1, hrefs = useMemo(opener, [list.value, scope, job, bin]);
 
     // Before the rows are seen: what is picked as soon as it stands there stays picked; and so it does when the list is read again,
     // as far as it is still there.
@@ -114,8 +110,8 @@ export function Quarantine({ me }) {
         else setCame(at < 0 ? page.items : page.items.slice(0, at));
     });
     const put = () => { setFront([...fresh, ...front]); setCame([]); scrollTo(0, 0); };
-    const show = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
-    const step = (by) => { const i = shown.findIndex((r) => idOf(r) === open), row = shown[Math.min(Math.max(i + by, 0), shown.length - 1)]; if (row) show(row); };
+    const look = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
+    const step = (by) => { const i = shown.findIndex((r) => idOf(r) === open), row = shown[Math.min(Math.max(i + by, 0), shown.length - 1)]; if (row) look(row); };
     useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = shown.find((r) => idOf(r) === open); if (row) flip(row); } });
     const flip = (row) => { const now = new Set(picked); now.has(idOf(row)) ? now.delete(idOf(row)) : now.add(idOf(row)); pick(now); setEvery(false); };
 
@@ -163,7 +159,7 @@ export function Quarantine({ me }) {
         <div class="page-head"><h1>${t("nav.quarantine")}</h1>
             ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
                 ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
-        ${scope.startsWith("domain:") && html`<${Requests} key=${scope} domain=${scope.slice(7)} onOpen=${show} onDone=${list.again} />`}
+        ${scope.startsWith("domain:") && html`<${Requests} key=${scope} domain=${scope.slice(7)} onOpen=${look} onDone=${list.again} />`}
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${scope !== "global" && html`<div class="presets" role="group" aria-label=${t("presets")}><${Link} to=${withQuery({ show: null, open: null })} aria-current=${bin ? undefined : "true"}>${t("held.now")}</${Link}><${Link} to=${withQuery({ show: "deleted", open: null })} aria-current=${bin ? "true" : undefined}>${t("deleted.title")}</${Link}></div>`}
         ${job && html`<${Job} key=${job} id=${job} onEnd=${list.again} />`}
@@ -173,11 +169,11 @@ export function Quarantine({ me }) {
             : !list.value || (rows.length === 0 && next) ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held words=${words} scope=${scope} />`
             : html`<label class="all"><input type="checkbox" checked=${picked.size === rows.length} onChange=${(e) => { pick(e.target.checked ? new Set(rows.map(idOf)) : new Set()); setEvery(false); }} /> ${t("pick.all", { n: rows.length })}</label>
-                <${Groups} groups=${groups} picked=${picked} flip=${flip} wide=${wide} open=${open} show=${show} />
+                <${Groups} groups=${groups} to=${wide} open=${open} hrefs=${hrefs} picked=${picked} onOpen=${look} onPick=${flip} />
                 ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}
                 ${picked.size > 0 && html`<div class="bulk" role="toolbar" aria-label=${t("bulk.label")}><strong>${every ? said("pick.every") : t("pick.some", { n: picked.size })}</strong>
                     ${whole && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${said("pick.take_every")}</button>`}
                     ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
         ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
-        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => show(null)} onChange=${(row) => row.status !== "quarantined" && list.again()} />`}`;
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => look(null)} onChange=${(row) => row.status !== "quarantined" && list.again()} />`}`;
 }
