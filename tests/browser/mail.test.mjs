@@ -1,7 +1,9 @@
 // Mail and the drawer, as people work with them: searching, keys, releasing, reporting, and what they see when there is nothing, no
 // right, no such thing, or no server.
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
+import { join } from "node:path";
 import { after, before, test } from "node:test";
 
 import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
@@ -22,6 +24,14 @@ const subjects = (page) => page.locator(".row .subject").allInnerTexts();
 const shows = (page, ...wanted) => waitFor(wanted.join(", "), async () => JSON.stringify(await subjects(page)) === JSON.stringify(wanted));
 const drawer = (page) => page.getByRole("dialog");
 const shot = async (page, name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/${name}.png` }); };
+// As if it had lain on the disk of a machine that does not come back.
+async function loseNode(subject) {
+    const sql = (file, text) => execFileSync("sqlite3", ["-cmd", ".timeout 5000", join(house.dir, file), text]), node = `x'${"77".repeat(16)}'`;
+
+    sql("postern.db", `INSERT INTO node (id, name, created_us) VALUES (${node}, 'mx2', 1)`);
+    sql("log.db", `UPDATE custody SET node_id = ${node} WHERE uid = (SELECT uid FROM message WHERE subject = '${subject}')`);
+    await house.must("quarantine", "forget-node", "mx2", "--yes");
+}
 const note = (page, text) => page.locator(".note", { hasText: text }).waitFor();
 
 test("the list has each message with its status in a word, the newest first", async () => {
@@ -303,6 +313,11 @@ test("what is attached to a held message has its SHA-256, whole and in its width
     await look("Chairs for everybody");
     await drawer(page).getByText("not stored any more: the SHA-256").waitFor();
     assert.equal(await drawer(page).locator(".hash, table a").count(), 0);
+
+    await loseNode("Raffle of chairs");
+    await look("Raffle of chairs");
+    await drawer(page).getByText("The disk that this message was on is gone").waitFor();
+    assert.equal(await drawer(page).getByRole("button", { name: /^Release/ }).count(), 0);
     assert.deepEqual(page.wrong, []);
     await page.done();
 });

@@ -174,7 +174,8 @@ export function Delivery({ id, me, onClose, onChange }) {
                 <dl class="facts"><dt>${t("fact.from")}</dt><dd><bdi>${d.from_name ? `${d.from_name} ` : ""}${d.from ? `<${d.from}>` : ""}</bdi></dd>
                     ${d.sender !== d.from && html`<dt>${t("fact.envelope")}</dt><dd><bdi>${d.sender || "<>"}</bdi></dd>`}
                     <dt>${t("fact.to")}</dt><dd><bdi>${d.recipient}</bdi></dd><dt>${t("fact.at")}</dt><dd>${moment(d.at)}</dd><dt>${t("fact.size")}</dt><dd>${size(d.size)}</dd>
-                    ${d.held?.there && html`<dt>${t(d.held.copy ? "fact.copy" : "fact.held")}</dt><dd>${moment(d.held.until)}</dd>`}</dl>
+                    ${d.held?.there && html`<dt>${t(d.held.copy ? "fact.copy" : "fact.held")}</dt><dd>${moment(d.held.until)}</dd>`}
+                    ${d.held?.lost && html`<dt>${t("fact.lost")}</dt><dd>${t("lost")}</dd>`}</dl>
                 <${Tabs} label=${t("tabs")} current=${tab} onPick=${setTab} tabs=${[["timeline", t("tab.timeline")], ["why", t("tab.why")], ...(d.held?.there ? [["preview", t("tab.preview")], ["headers", t("tab.headers")]] : []), ["attachments", t("tab.attachments")]]} />
                 <div class="panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">
                     ${tab === "timeline" && html`<${Timeline} d=${d} />`}${tab === "why" && html`<${Why} d=${d} />`}${tab === "preview" && html`<${Preview} path=${path} />`}
