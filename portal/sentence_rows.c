@@ -568,7 +568,7 @@ const struct sentence_row sentence_rows[] = {
     {"server.wrong", "%s: a mail server is written smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:/PATH", ">why"},
     {"server.scheme", "\"%.20s\" is no way to a mail server", "scheme"},
     {"server.port", "the port is a number from 0 to 65535", ""},
-    {"server.no_address", "there is no address of a server in it", ""},
+    {"server.no_address", "there is no address of a host in it", ""},
     {"server.no_scheme", "there is no \"://\" in it", ""},
     {"server.no_host", "there is no host in it", ""},
     {"brand.not_of_domain", "That domain does not have this brand.", ""},

@@ -162,7 +162,7 @@ static int parse_url(struct smtp_client *c, const char *url, struct err *e)
     how = curl_url_set(u, CURLUPART_URL, bare, CURLU_NON_SUPPORT_SCHEME);
     rc = how == CURLUE_OK                ? parse_parts(c, u, e)
          : how == CURLUE_BAD_PORT_NUMBER ? not_so(e, "the port is a number from 0 to 65535")
-                                         : not_so(e, "there is no address of a server in it");
+                                         : not_so(e, "there is no address of a host in it");
     curl_url_cleanup(u);
     free(bare);
     return rc;

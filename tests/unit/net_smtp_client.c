@@ -447,8 +447,8 @@ static const struct {
     {"smtp://u:secret@", "host"},
     {"", "there is no \"://\""},
     {"lmtp+unix:relative", "there is no \"://\""},
-    {"smtp://host:99999", "ort number"},
-    {"smtp://host:mail", "ort number"},
+    {"smtp://host:99999", "the port is a number"},
+    {"smtp://host:mail", "the port is a number"},
     {"smtp://ho st", "host"},
     {"smtp://[::1", "ddress"},
 };

@@ -563,7 +563,7 @@ export default {
     "server.wrong": "{why}: Einen Mailserver schreibt man smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT oder lmtp+unix:/PFAD.",
     "server.scheme": "„{scheme}“ führt zu keinem Mailserver",
     "server.port": "der Port ist eine Zahl von 0 bis 65535",
-    "server.no_address": "die Adresse eines Servers fehlt darin",
+    "server.no_address": "die Adresse eines Hosts fehlt darin",
     "server.no_scheme": "„://“ fehlt darin",
     "server.no_host": "der Host fehlt darin",
     "brand.not_of_domain": "Diese Domain hat diese Marke nicht.",

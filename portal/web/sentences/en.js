@@ -564,7 +564,7 @@ export default {
     "server.wrong": "{why}: a mail server is written smtp://HOST:PORT, smtps://HOST:PORT, lmtp://HOST:PORT or lmtp+unix:/PATH.",
     "server.scheme": "“{scheme}” is no way to a mail server",
     "server.port": "the port is a number from 0 to 65535",
-    "server.no_address": "there is no address of a server in it",
+    "server.no_address": "there is no address of a host in it",
     "server.no_scheme": "there is no “://” in it",
     "server.no_host": "there is no host in it",
     "brand.not_of_domain": "That domain does not have this brand.",
