@@ -153,6 +153,20 @@ export async function barriers(page) {
 // How many pixels the page is wider than the window: 0, or it scrolls sideways.
 export const overhang = (page) => page.evaluate(() => Math.max(0, document.scrollingElement.scrollWidth - innerWidth));
 
+// Keeps requests of that kind back, as a slow server would, until what it gives is called.
+export async function hold(page, method, url) {
+    const kept = [];
+    let go;
+    const all = new Promise((done) => { go = done; });
+    const keep = (route) => {
+        if (route.request().method() !== method) return route.fallback();
+        kept.push(all.then(() => route.continue()));
+    };
+
+    await page.route(url, keep);
+    return async () => { go(); await Promise.all(kept); await page.unroute(url, keep); };
+}
+
 // The row of that subject, once it has come.
 export const row = (page, subject) => page.locator("a.row", { hasText: subject }).first();
 

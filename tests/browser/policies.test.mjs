@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ANNA, barriers, findings, openBrowser, openHouse, OTTO, overhang, ROOT, settled, waitFor } from "./lib.mjs";
+import { ANNA, barriers, findings, hold, openBrowser, openHouse, OTTO, overhang, ROOT, settled, waitFor } from "./lib.mjs";
 
 let house, browser, n = 0;
 const views = [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]];
@@ -41,9 +41,15 @@ test("an owner sees what a threshold would move while typing it, saves it, and g
     await page.getByText("“Spam beyond doubt from” (15) must be more than “Spam from” (16).").waitFor();
     await page.getByRole("button", { name: "Save" }).click();
     await page.locator(".keep .problem").getByText("must be more than").waitFor();
-    await field(page, "Spam from").fill("7.5");
+    await field(page, "Spam from").fill("7");
+    const go = await hold(page, "PUT", "**/settings");
     await page.getByRole("button", { name: "Save" }).click();
+    await field(page, "Spam from").fill("7.5");
+    await go();
     await page.getByText("Saved.").waitFor();
+    assert.equal(await field(page, "Spam from").inputValue(), "7.5", "what was typed while the first was being saved");
+    await page.getByRole("button", { name: "Save" }).click();
+    await page.getByRole("button", { name: "Save" }).waitFor({ state: "detached" });
     await page.reload();
     await settled(page);
     assert.equal(await field(page, "Spam from").inputValue(), "7.5");

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { signIn } from "../system/lib/index.mjs";
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
+import { ANNA, barriers, hold, openBrowser, openHouse, OTTO, overhang, settled, waitFor } from "./lib.mjs";
 
 const PARCEL = "Your parcel is waiting", LOTTERY = "Lottery: final notice";
 let house, browser, anna, otto;
@@ -65,23 +65,19 @@ test("all results of a search are one job, with its progress, and it is taken ba
 });
 
 test("what is picked while the list is read again stays picked, as far as it is still there", async () => {
-    let go, asked = 0;
-    const held = new Promise((done) => { go = done; });
-
     await anna.at("/quarantine?q=raffle");
     await settled(anna);
     for (const n of [50, 51]) await box(anna, `Raffle number ${n}`).check();
     await anna.locator("a.row", { hasText: "Raffle number 50" }).click();
-    await anna.route("**/api/v1/me/mail?*", async (r) => { asked++; await held; await r.continue(); });
+    const go = await hold(anna, "GET", "**/api/v1/me/mail?*"), asked = anna.waitForRequest(/\/me\/mail\?/);
     await anna.getByRole("dialog").getByRole("button", { name: "Release", exact: true }).click();
-    await waitFor("the list to be asked for", () => asked > 0);
+    await asked;
     await anna.keyboard.press("Escape");
     await box(anna, "Raffle number 52").check();
-    go();
+    await go();
     await box(anna, "Raffle number 50").waitFor({ state: "detached" });
     assert.deepEqual(await Promise.all([51, 52, 53].map((n) => box(anna, `Raffle number ${n}`).isChecked())), [true, true, false]);
     await anna.getByRole("toolbar").getByText("2 selected").waitFor();
-    await anna.unroute("**/api/v1/me/mail?*");
 });
 
 test("what the mail server has not taken is taken back: one by one, of a selection, and of a job, which says what had gone", async () => {

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { mkdirSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, PASSWORD, settled, waitFor } from "./lib.mjs";
+import { ANNA, barriers, hold, openBrowser, openHouse, OTTO, overhang, PASSWORD, settled, waitFor } from "./lib.mjs";
 
 const pictures = process.env.PICTURES; // a folder, for who wants to look
 let house, browser, anna, otto;
@@ -26,9 +26,14 @@ test("an address in the quick bar is a rule, and the note takes it back", async 
     await anna.at("/rules");
     await settled(anna);
     await inOrder(anna, "Garden weekly", "No raffles");
-    await anna.getByLabel("Address, domain or IP address").fill("pest@ext.example");
+    const box = anna.getByLabel("Address, domain or IP address"), go = await hold(anna, "POST", "**/rules/quick");
+    await box.fill("pest@ext.example");
     await anna.getByRole("button", { name: "Add", exact: true }).click();
+    await box.fill("another@ext.example");
+    await go();
     await note(anna, "pest@ext.example is blocked from now on.");
+    assert.equal(await box.inputValue(), "another@ext.example", "what was typed while the first was being added");
+    await box.fill("");
     await inOrder(anna, "Garden weekly", "No raffles", "pest@ext.example");
     await anna.getByRole("button", { name: "Undo" }).click();
     await inOrder(anna, "Garden weekly", "No raffles");

@@ -13,6 +13,9 @@ const some = (from, names) => Object.fromEntries(names.filter((n) => n in from).
 const scales = { held_max: 1000000, mailbox_held_max: 1000000 };
 const said = (name, v) => (v === null || v === undefined ? t("set.inherit") : typeof v === "number" ? number(v / (scales[name] ?? 1)) : t(`choice.${typeof v === "boolean" ? (v ? "yes" : "no") : v}`));
 
+// What was typed while that was being saved.
+const since = (sent, typed) => some(typed, Object.keys(typed).filter((n) => typed[n] !== sent[n]));
+
 // now: each name with its own value, or null where it is inherited; above: what then holds.
 export function useHolds(scope) {
     const path = `/scopes/${segment(scope)}`;
@@ -34,7 +37,7 @@ export function useHolds(scope) {
             const met = await saveOver(standing(load.value), now, send, () => get(`${path}/settings`).then(standing));
 
             load.set(met.saved ?? met.found.now.whole);
-            setChanged(met.saved ? {} : touched(met.found.now.value, met.found.mine));
+            setChanged((typed) => ({ ...(met.saved ? {} : touched(met.found.now.value, met.found.mine)), ...since(changed, typed) }));
             setFound(met.found);
             if (met.saved) note(t("saved"));
         } catch (p) { setProblem(p); }

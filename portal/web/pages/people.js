@@ -16,7 +16,7 @@ function Adder({ fields, button, make }) {
         event.preventDefault();
         setBusy(true);
         setProblem(undefined);
-        try { await make(now); set({}); } catch (p) { setProblem(p); }
+        try { await make(now); set((typed) => (typed === now ? {} : typed)); } catch (p) { setProblem(p); }
         setBusy(false);
     };
 

@@ -32,7 +32,7 @@ function Quick({ path, onDone }) {
         try {
             const made = await post(`${path}/quick`, { action, what, ...(sure ? { confirm: true } : {}) });
             note([t(`rules.added.${action}`, { what }), ...made.advice.map((a) => t(`advice.${a}`))].join(" "), () => del(`/rules/${made.id}`, { version: made.version }).then(onDone, (p) => note(say(p))));
-            setWhat(""); setWrong(undefined); setConfirm(false);
+            setWhat((now) => (now === what ? "" : now)); setWrong(undefined); setConfirm(false); // the next may be typed already
             onDone();
         } catch (p) { setConfirm(p.status === 409); setWrong(say(p)); }
         setBusy(false);

@@ -56,7 +56,7 @@ export function Lists({ path, policies }) {
             const undo = () => post(path, { ...query, add: done.removed, remove: done.added, confirm: true }).then(again, (p) => note(say(p)));
             const changed = done.added.length + done.removed.length > 0;
             note([t("lists.changed", { added: number(done.added.length), removed: number(done.removed.length) }), done.already > 0 && t("lists.already", { n: done.already })].filter(Boolean).join(" "), changed ? undo : undefined);
-            setWhat(""); setText(false); setEmpty(false);
+            setWhat((now) => (now === what ? "" : now)); setText(false); setEmpty(false);
             again();
         } catch (p) { setAsks(p.status === 409 ? body : null); setWrong(say(p)); setEmpty(false); }
         setBusy(false);
