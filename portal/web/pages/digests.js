@@ -2,7 +2,7 @@
 import { html, useState } from "../modules/preact.js";
 import { del, get, patch, post, put, segment } from "../api.js";
 import { doing, Listed, said } from "../lists.js";
-import { Meanwhile, saveOver, touched } from "../meanwhile.js";
+import { Meanwhile, over, saveOver, touched } from "../meanwhile.js";
 import { Button, Dialog, Failed, Field, note, Time, useLoad, Waiting } from "../ui.js";
 import { answered, eitherOf, languages, listOf, momentIn, t, timeOfDay, weekday } from "../words.js";
 
@@ -91,10 +91,10 @@ function Edit({ title, from, me, standing, save, onClose }) {
         setBusy(true);
         setProblem(undefined);
         try {
-            const met = base ? await saveOver(base, body(now), save, standing.load) : { saved: await save(me ? { kind: all[now.which][0], of: all[now.which][1], ...body(now) } : body(now)) };
+            const sent = body(now), met = base ? await saveOver(base, sent, save, standing.load) : { saved: await save(me ? { kind: all[now.which][0], of: all[now.which][1], ...body(now) } : body(now)) };
 
             if (!met.found) { onClose(); return; }
-            setBase(met.found.now); setFound(met.found); set(met.found.mine); setBusy(false);
+            setBase(met.found.now); setFound(met.found); setNow((typed) => ({ ...typed, ...over(sent, body(typed), met.found.mine) })); setBusy(false);
         } catch (p) { setProblem(p); setBusy(false); }
     };
 

@@ -84,13 +84,15 @@ export function Editor({ item, path, site, onClose, onDone }) {
     const rule = useMemo(() => ruleOf(form), [form]);
     const byName = form.action === "allow" && form.conditions.some((c) => c.kind === "sender" && !c.not);
     const sure = confirm ? { confirm } : {}, one = item && `/rules/${item.id}`;
+    const latest = useRef(); // what is typed while it is being saved counts too
+    latest.current = { ...rule, policy };
     const fill = ({ policy: where, ...now }) => { setForm(formOf(now)); setPolicy(where); };
     const write = ({ policy: where, ...now }, version) => put(one, { rule: now, policy: where, ...sure }, { version });
     // What was changed meanwhile is shown first, and nothing of what was typed is lost.
     const over = async (send) => {
-        const met = await saveOver(base, { ...rule, policy }, send, () => get(one).then(standing), { merge, tells: (was, now) => tells(was, now, names) });
+        const sent = latest.current, met = await saveOver(base, sent, send, () => get(one).then(standing), { merge, tells: (was, now) => tells(was, now, names) });
 
-        if (met.found) { setBase(met.found.now); setFound(met.found); fill(met.found.mine); setBusy(""); }
+        if (met.found) { setBase(met.found.now); setFound(met.found); fill(merge(sent, latest.current, met.found.mine)); setBusy(""); }
         return met;
     };
     const theirs = () => {
