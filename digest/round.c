@@ -7,7 +7,10 @@
 #include "base/log.h"
 #include "base/schedule.h"
 
-#define BATCH_ITEMS 3000 /* deliveries in memory at once, with those of one digest more */
+#define LOOK_BACK_US                                                                                                   \
+    (DIGEST_LOOK_US + 86400 * INT64_C(1000000)) /* no digest tells of more, and every choice has an hour in it */
+#define HOUR_US (3600 * INT64_C(1000000))       /* no two hours of a choice are closer */
+#define BATCH_ITEMS 3000                        /* deliveries in memory at once, with those of one digest more */
 
 int64_t round_next_us(const struct store_digest_choice *c, int64_t after_us)
 {
@@ -23,6 +26,17 @@ int64_t round_next_us(const struct store_digest_choice *c, int64_t after_us)
     if (schedule_next_us(&s, after_us, &next, &e) < 0)
         panic("a schedule in UTC has no next run: %s", e.text);
     return next;
+}
+
+int64_t round_last_us(const struct store_digest_choice *c, int64_t due_us, int64_t now_us)
+{
+    int64_t next;
+
+    if (due_us < now_us - LOOK_BACK_US)
+        due_us = now_us - LOOK_BACK_US;
+    while (now_us - due_us >= HOUR_US && (next = round_next_us(c, due_us)) <= now_us)
+        due_us = next;
+    return due_us;
 }
 
 static bool is_skipped(const struct store_digest *d, int64_t now_us)
@@ -57,7 +71,7 @@ static int plan_one(struct round *r, struct batch *b, const struct store_digest 
         atomic_fetch_add(&r->counts->skipped, 1);
         return 0;
     }
-    rc = digest_plan(&r->look, d, d->next_us, now_us, r->a, p, e);
+    rc = digest_plan(&r->look, d, round_last_us(&d->choice, d->next_us, now_us), now_us, r->a, p, e);
     if (rc == 0)
         atomic_fetch_add(&r->counts->nothing, 1);
     if (rc > 0) {

@@ -24,6 +24,9 @@ struct round {
 /* One batch: how many subscriptions it has gone through, 0: nothing is due; or -1. */
 int round_step(struct round *r, int64_t now_us, struct err *e);
 
+/* The last of a choice's hours that has come by now, of those from due_us on, which is one: what a digest that runs late tells of ends
+ * there. */
+int64_t round_last_us(const struct store_digest_choice *c, int64_t due_us, int64_t now_us);
 /* The next run of a choice after then. A zone that is not installed any more counts as UTC: late is better than never. */
 int64_t round_next_us(const struct store_digest_choice *c, int64_t after_us);
 

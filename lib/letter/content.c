@@ -7,6 +7,7 @@
 #include "base/map.h"
 #include "custody/held.h"
 #include "custody/release.h"
+#include "letter/tally.h"
 #include "scan/findings.h"
 #include "scan/learnable.h"
 #include "store/delivery.h"
@@ -268,45 +269,34 @@ static int read_again(struct gather *g, size_t n, struct err *e)
     return 0;
 }
 
-/* ---- those blocked ---- */
-
-static int by_number(const void *x, const void *y)
-{
-    const struct digest_sender *a = x, *b = y;
-
-    return a->n != b->n ? (a->n > b->n ? -1 : 1) : span_cmp(a->address, b->address);
-}
-
-/* The most frequent senders of what rules blocked. */
-static void count_senders(struct gather *g, struct digest_content *out)
-{
-    struct digest_sender *all = arena_array(g->a, out->of_group[GROUP_BLOCKED] + 1, sizeof *all), *one;
-    struct map            by_address;
-    size_t                n = 0;
-
-    if (all == NULL)
-        return;
-    map_init(&by_address);
-    for (size_t i = 0; i < g->n; i++) {
-        const struct digest_item *x = &g->items[i];
-        struct span               who = x->from_address.n > 0 ? x->from_address : x->envelope_sender;
-
-        if (x->group != GROUP_BLOCKED || x->gone)
-            continue;
-        if ((one = map_get(&by_address, who)) == NULL) {
-            one = &all[n++];
-            *one = (struct digest_sender){.address = who};
-            map_put(&by_address, who, one);
-        }
-        one->n++;
-    }
-    map_fini(&by_address);
-    qsort(all, n, sizeof *all, by_number);
-    out->nblocked_by = n < DIGEST_SENDERS ? n : DIGEST_SENDERS;
-    memcpy(out->blocked_by, all, out->nblocked_by * sizeof *all);
-}
-
 /* ---- the numbers ---- */
+
+/* Those without a line are not read again: of a run they are counted where they lie. */
+struct recipients {
+    struct gather         *g;
+    struct digest_content *out;
+};
+
+static int each_recipient(void *ctx, struct span recipient, int64_t n)
+{
+    struct recipients *x = ctx;
+
+    x->out->recipients[x->out->nrecipients++] = (struct digest_count){arena_dup(x->g->a, recipient), n};
+    return x->out->nrecipients == DIGEST_RECIPIENTS;
+}
+
+static int count_addresses(struct gather *g, const struct store_run *r, struct digest_content *out, struct err *e)
+{
+    struct recipients x = {g, out};
+
+    out->nblocked_by = tally_senders_blocked(out->items, out->nitems, g->a, out->blocked_by, DIGEST_SENDERS);
+    if (g->d->kind != DIGEST_DOMAIN)
+        return 0;
+    if (r != NULL)
+        return store_run_recipients(g->look->store, r->id, DIGEST_RECIPIENTS, each_recipient, &x, e);
+    out->nrecipients = tally_recipients(out->items, out->nitems, g->a, out->recipients, DIGEST_RECIPIENTS);
+    return 0;
+}
 
 static int count_all(struct gather *g, struct digest_content *out, struct err *e)
 {
@@ -389,14 +379,14 @@ static int begin_of(const struct digest_look *l, const struct store_digest *d, i
 }
 
 /* Which, and in what order: all that a run has to know. */
-static int gather_keys(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
+static int gather_keys(struct gather *g, int64_t until_us, int64_t now_us, struct digest_content *out, struct err *e)
 {
-    int64_t look;
+    int64_t look, old_enough = now_us - DIGEST_YOUNG_US;
 
-    out->until_us = now_us;
+    out->until_us = until_us;
     if (begin_of(g->look, g->d, now_us, g->a, &look, &out->since_us, e) < 0 ||
         store_run_listed(g->look->store, g->d->id, look, note_listed, g, e) < 0 ||
-        search_new(g, look, now_us - DIGEST_YOUNG_US, e) < 0)
+        search_new(g, look, until_us < old_enough ? until_us : old_enough, e) < 0)
         return -1;
     give_places(g, out);
     return 0;
@@ -404,10 +394,9 @@ static int gather_keys(struct gather *g, int64_t now_us, struct digest_content *
 
 static int gather_new(struct gather *g, int64_t now_us, struct digest_content *out, struct err *e)
 {
-    if (gather_keys(g, now_us, out, e) < 0 || read_again(g, out->shown, e) < 0)
+    if (gather_keys(g, now_us, now_us, out, e) < 0 || read_again(g, out->shown, e) < 0)
         return -1;
-    count_senders(g, out);
-    return count_all(g, out, e);
+    return count_addresses(g, NULL, out, e) < 0 ? -1 : count_all(g, out, e);
 }
 
 static struct gather gather_begin(const struct digest_look *l, const struct store_digest *d, struct arena *a)
@@ -472,8 +461,9 @@ static int gather_old(struct gather *g, const struct store_run *r, struct digest
     }
     out->items = g->items;
     out->nitems = g->n;
-    count_senders(g, out);
-    return g->a->full ? err_set(e, ERR_LIMIT, "no memory for a digest") : count_all(g, out, e);
+    if (count_addresses(g, r, out, e) < 0 || count_all(g, out, e) < 0)
+        return -1;
+    return g->a->full ? err_set(e, ERR_LIMIT, "no memory for a digest") : 0;
 }
 
 int digest_content_of(const struct digest_look *l, const struct store_digest *d, const struct store_run *r,
@@ -517,14 +507,14 @@ static int quiet_is_due(const struct digest_look *l, const struct store_digest *
     return rc < 0 ? -1 : now_us - (rc > 0 ? last.until_us : d->created_us) >= WEEK_US;
 }
 
-static int keys_new(const struct digest_look *l, const struct store_digest *d, int64_t now_us, struct arena *a,
-                    struct digest_content *out, struct err *e)
+static int keys_new(const struct digest_look *l, const struct store_digest *d, int64_t until_us, int64_t now_us,
+                    struct arena *a, struct digest_content *out, struct err *e)
 {
     struct gather g = gather_begin(l, d, a);
     int           rc;
 
     *out = (struct digest_content){0};
-    rc = gather_keys(&g, now_us, out, e);
+    rc = gather_keys(&g, until_us, now_us, out, e);
     map_fini(&g.listed);
     return rc;
 }
@@ -537,7 +527,7 @@ int digest_plan(const struct digest_look *l, const struct store_digest *d, int64
     int                    rc;
 
     *out = (struct store_run_plan){.run = {.subscription = d->id, .until_us = until_us}};
-    if (keys_new(l, d, now_us, a, &c, e) < 0)
+    if (keys_new(l, d, until_us, now_us, a, &c, e) < 0)
         return -1;
     if (c.nitems == 0 && (rc = quiet_is_due(l, d, now_us, a, e)) <= 0)
         return rc;

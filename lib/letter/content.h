@@ -2,7 +2,8 @@
  *
  * New      every delivery of the last DIGEST_LOOK_US (the first digest: DIGEST_FIRST_US) of the wanted statuses that no digest of this
  *          subscription has listed, except those younger than DIGEST_YOUNG_US, whose neighbours may still be on their way to the log.
- *          By what was listed, not by a mark in time: a row that was written late is in the next digest.
+ *          By what was listed, not by a mark in time: a row that was written late is in the next digest. What came behind the end of
+ *          the window is for the next as well.
  * Old      a digest that was begun is read again from its items: what has been released, deleted or forgotten since is shown so. */
 #ifndef POSTERN_LETTER_CONTENT_H
 #define POSTERN_LETTER_CONTENT_H
@@ -16,6 +17,7 @@
 #define DIGEST_YOUNG_US (5 * INT64_C(1000000))
 #define DIGEST_SHOWN 50  /* items with a line of their own */
 #define DIGEST_SENDERS 5 /* of those blocked by rules, the most frequent */
+#define DIGEST_RECIPIENTS 10
 
 enum digest_group { GROUP_PROBABLY_FINE, GROUP_PROBABLY_SPAM, GROUP_BLOCKED, DIGEST_GROUPS };
 enum digest_reason {
@@ -39,7 +41,7 @@ struct digest_item {
     double      score, threshold; /* the limit that it has reached; NAN: that did not hold or mark it */
     struct span from_name, from_address, envelope_sender, subject, recipient;
 };
-struct digest_sender {
+struct digest_count {
     struct span address;
     int64_t     n;
 };
@@ -51,8 +53,8 @@ struct digest_content {
     size_t                    nitems, shown;
     size_t                    marked; /* of those that are no block's: marked. The others were held */
     size_t                    of_group[DIGEST_GROUPS];
-    struct digest_sender      blocked_by[DIGEST_SENDERS];
-    size_t                    nblocked_by;
+    struct digest_count       blocked_by[DIGEST_SENDERS], recipients[DIGEST_RECIPIENTS]; /* the latter of a domain */
+    size_t                    nblocked_by, nrecipients;
     bool                      more; /* over RUN_ITEMS_MAX: the rest is for the next */
 };
 struct digest_look {

@@ -1,17 +1,13 @@
 /* lib/letter/view.c - see view.h. */
 #include "letter/view.h"
 
-#include <stdlib.h>
-
 #include "base/log.h"
-#include "base/map.h"
 #include "base/when.h"
 #include "mail/person_text.h"
 
 #define NAME_MAX_SHOWN 60
 #define ADDRESS_MAX_SHOWN 120
 #define SUBJECT_MAX_SHOWN 160
-#define RECIPIENTS_SHOWN 10
 #define ACCENT_LIGHT "#2f6f62"
 #define ACCENT_DARK "#6fc0ae"
 
@@ -91,7 +87,7 @@ static const char *state_of(const struct view *v, const struct digest_item *i)
     if (i->marked)
         return words_say(v->l, WORD_DELIVERED);
     if (i->reason == REASON_SITE_RULE || i->reason == REASON_ATTACHMENT || i->reason == REASON_VIRUS)
-        return words_say(v->l, WORD_ASK_THE_OWNER);
+        return words_say(v->l, of_domain(v) ? WORD_DECIDE : WORD_ASK_THE_OWNER);
     return i->can_release || (i->status != STATUS_QUARANTINED && i->status != STATUS_SPAM) ? NULL
                                                                                            : words_say(v->l, WORD_GONE);
 }
@@ -196,42 +192,19 @@ static void put_blocked(const struct view *v, struct mustache_value *root)
         put_counted(v, senders, c->blocked_by[i].address, c->blocked_by[i].n);
 }
 
-static int by_number(const void *x, const void *y)
-{
-    const struct digest_sender *a = x, *b = y;
-
-    return a->n != b->n ? (a->n > b->n ? -1 : 1) : span_cmp(a->address, b->address);
-}
-
 /* How much each of a domain's recipients has in it. */
 static void put_recipients(const struct view *v, struct mustache_value *root)
 {
     const struct digest_content *c = v->w->content;
-    struct digest_sender        *all = arena_array(v->a, c->nitems + 1, sizeof *all), *one;
     struct mustache_value       *o, *rows;
-    struct map                   by_address;
-    size_t                       n = 0;
 
-    if (!of_domain(v) || c->shown == 0 || all == NULL)
+    if (c->nrecipients == 0)
         return;
-    map_init(&by_address);
-    for (size_t i = 0; i < c->nitems; i++) {
-        if (c->items[i].place == LISTED_BLOCKED || c->items[i].gone)
-            continue;
-        if ((one = map_get(&by_address, c->items[i].recipient)) == NULL) {
-            one = &all[n++];
-            *one = (struct digest_sender){.address = c->items[i].recipient};
-            map_put(&by_address, one->address, one);
-        }
-        one->n++;
-    }
-    map_fini(&by_address);
-    qsort(all, n, sizeof *all, by_number);
     o = mustache_put_object(v->a, root, "recipients");
     mustache_put_str(v->a, o, "title", words_say(v->l, WORD_BY_RECIPIENT));
     rows = mustache_put_list(v->a, o, "rows");
-    for (size_t i = 0; i < n && i < RECIPIENTS_SHOWN; i++)
-        put_counted(v, rows, all[i].address, all[i].n);
+    for (size_t i = 0; i < c->nrecipients; i++)
+        put_counted(v, rows, c->recipients[i].address, c->recipients[i].n);
 }
 
 /* ---- the whole ---- */

@@ -44,6 +44,9 @@ static const struct {
     [WORD_ASK_THE_OWNER] = {NULL,
                             {"Your organisation decides about this one: ask for it in the quarantine.",
                              "Hierüber entscheidet Ihre Organisation: Bitten Sie in der Quarantäne darum."}},
+    [WORD_DECIDE] = {NULL,
+                     {"A link does not decide about this one: look at it in the quarantine.",
+                      "Hierüber entscheidet kein Link: Sehen Sie in der Quarantäne nach."}},
     [WORD_BY_RECIPIENT] = {NULL, {"By recipient", "Nach Empfänger"}},
 };
 

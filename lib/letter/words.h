@@ -39,6 +39,7 @@ enum word {
     WORD_DELIVERED,
     WORD_GONE,
     WORD_ASK_THE_OWNER,
+    WORD_DECIDE,
     WORD_BY_RECIPIENT,
     WORDS
 };

@@ -40,6 +40,9 @@ static const char list_sql[] = "SELECT " COLUMNS " FROM digest_run WHERE subscri
 static const char last_sql[] = "SELECT " COLUMNS " FROM digest_run WHERE subscription_id = $1 AND state = 'sent'"
                                " ORDER BY until_us DESC LIMIT 1";
 static const char items_sql[] = "SELECT uid, n, place FROM digest_item WHERE run_id = $1 ORDER BY place, uid, n";
+static const char recipients_sql[] =
+    "SELECT d.recipient, COUNT(*) FROM digest_item i JOIN delivery d ON d.uid = i.uid AND d.n = i.n"
+    " WHERE i.run_id = $1 AND i.place <> $2 GROUP BY d.recipient ORDER BY COUNT(*) DESC, d.recipient LIMIT $3";
 static const char at_sql[] = "SELECT uid, n, place FROM digest_item WHERE run_id = $1 AND place = $2";
 static const char sums_sql[] = "SELECT (SELECT COUNT(*) FROM digest_run WHERE state = 'waiting'),"
                                " (SELECT COUNT(*) FROM digest_run WHERE state = 'failed' AND changed_us > $1),"
@@ -129,6 +132,27 @@ int store_run_items(struct store *s, struct uuid id, store_run_item_fn fn, void 
     struct item_list l = {fn, ctx};
 
     return row_each(s->log, items_sql, (struct db_val[]){dbv_uuid(&id)}, 1, each_item, &l, e) < 0 ? -1 : 0;
+}
+
+struct recipient_list {
+    store_run_recipient_fn fn;
+    void                  *ctx;
+};
+
+static int each_recipient(void *arg, struct db_rows *r)
+{
+    struct recipient_list *l = arg;
+
+    return l->fn(l->ctx, db_text(r, 0), db_i64(r, 1));
+}
+
+int store_run_recipients(struct store *s, struct uuid id, size_t limit, store_run_recipient_fn fn, void *ctx,
+                         struct err *e)
+{
+    struct recipient_list l = {fn, ctx};
+    const struct db_val   vals[] = {dbv_uuid(&id), dbv_i64(LISTED_BLOCKED), dbv_i64((int64_t)limit)};
+
+    return row_each(s->log, recipients_sql, vals, COUNT(vals), each_recipient, &l, e) < 0 ? -1 : 0;
 }
 
 int store_run_item_at(struct store *s, struct uuid id, int64_t place, struct store_key *out, struct err *e)

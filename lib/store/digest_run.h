@@ -73,6 +73,10 @@ int store_run_list(struct store *s, struct uuid subscription, size_t limit, stor
 int store_run_last(struct store *s, struct uuid subscription, struct arena *a, struct store_run *out, struct err *e);
 /* In order of places: those without a line of their own come first. */
 int store_run_items(struct store *s, struct uuid id, store_run_item_fn fn, void *ctx, struct err *e);
+/* To whom most of what it lists went, but for what was blocked; as far as the log has it still. */
+typedef int (*store_run_recipient_fn)(void *ctx, struct span recipient, int64_t n);
+int store_run_recipients(struct store *s, struct uuid id, size_t limit, store_run_recipient_fn fn, void *ctx,
+                         struct err *e);
 /* 1 and the delivery at that place, 0 there is none, -1: what "release 2" in an answer means. */
 int store_run_item_at(struct store *s, struct uuid id, int64_t place, struct store_key *out, struct err *e);
 

@@ -126,6 +126,25 @@ static void what_is_young_waits(void **state)
     arena_fini(&k.a);
 }
 
+static void a_late_digest_ends_where_it_says_and_the_next_has_the_rest(void **state)
+{
+    struct desk      k;
+    struct store_run run;
+    struct uuid      id, early;
+
+    desk_begin(&k, state);
+    k.d.created_us = k.now_us - 24 * HOUR;
+    early = came(&k, 3 * HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    assert_int_equal(digest_begin(&k.look, &k.d, k.now_us - 2 * HOUR, k.now_us, &k.a, &id, &k.w->e), 1);
+    OK(k.w, store_run_get(k.w->more, id, &k.a, &run, &k.w->e));
+    OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
+    assert_true(k.c.until_us == k.now_us - 2 * HOUR && k.c.nitems == 1 && k.c.quarantined == 1);
+    assert_true(uuid_eq(&k.c.items[0].key.uid, &early));
+    CHECK("the other", look(&k) == 1 && !uuid_eq(&k.c.items[0].key.uid, &early));
+    arena_fini(&k.a);
+}
+
 static void filters_choose_what_is_told(void **state)
 {
     struct desk k;
@@ -226,6 +245,27 @@ static void fifty_have_a_line_and_the_others_are_counted(void **state)
     assert_int_equal(k.c.items[DIGEST_SHOWN].place, 0);
     send(&k);
     CHECK("and told", look(&k) == 0);
+    arena_fini(&k.a);
+}
+
+static void of_a_domain_all_are_counted_by_recipient_also_those_without_a_line(void **state)
+{
+    struct desk      k;
+    struct store_run run;
+
+    desk_begin(&k, state);
+    for (int i = 0; i < DIGEST_SHOWN + 3; i++)
+        came(&k, HOUR, DELIVERY_QUARANTINED, 7);
+    came(&k, HOUR, DELIVERY_BLOCKED, 100);
+    look(&k);
+    CHECK("of a mailbox there is one", k.c.nrecipients == 0);
+    k.d.kind = DIGEST_DOMAIN;
+    look(&k);
+    assert_true(k.c.nrecipients == 1 && k.c.recipients[0].n == DIGEST_SHOWN + 3);
+    OK(k.w, store_run_get(k.w->more, send(&k), &k.a, &run, &k.w->e));
+    OK(k.w, digest_content_of(&k.look, &k.d, &run, &k.a, &k.c, &k.w->e));
+    assert_true(k.c.nrecipients == 1 && k.c.recipients[0].n == DIGEST_SHOWN + 3 &&
+                span_eq(k.c.recipients[0].address, k.c.items[0].recipient));
     arena_fini(&k.a);
 }
 
@@ -347,11 +387,13 @@ int main(void)
         STORE(what_was_held_is_told_once_and_what_was_written_late_too),
         STORE(a_first_digest_tells_of_a_day_and_none_of_more_than_a_week),
         STORE(what_is_young_waits),
+        STORE(a_late_digest_ends_where_it_says_and_the_next_has_the_rest),
         STORE(filters_choose_what_is_told),
         STORE(what_was_discarded_was_held_and_not_delivered),
         STORE(what_was_marked_is_told_apart_also_beyond_those_with_a_line),
         STORE(the_likeliest_to_be_missed_come_first_and_blocked_ones_are_counted),
         STORE(fifty_have_a_line_and_the_others_are_counted),
+        STORE(of_a_domain_all_are_counted_by_recipient_also_those_without_a_line),
         STORE(what_was_listed_is_read_as_it_is_now),
         STORE(of_each_it_is_known_whether_it_can_be_released_and_why_not),
         STORE(one_delivery_is_shown_by_itself_and_nobody_elses_is),
