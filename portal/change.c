@@ -13,7 +13,7 @@
 struct version version_of(struct span written)
 {
     uint8_t        bytes[FINGERPRINT_BYTES];
-    struct version v;
+    struct version v = {.text = ""};
 
     fingerprint(written, bytes);
     secret_text(span_make((const char *)bytes, sizeof bytes), v.text);
