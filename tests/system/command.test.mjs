@@ -160,7 +160,7 @@ function suite(makeConfig) {
 
     test("a route that no mail could take is refused, with what is wrong with it", async () => {
         await must("domain", "add", "astray.example");
-        for (const [route, wrong] of [["192.0.2.9:25", /--route: there is no ":\/\/" in it: a mail server is written smtp:\/\/HOST:PORT/], ["ftp://mx.inner.example", /"ftp" is no way to a mail server/], ["smtp://mx.inner.example:99999", /--route: Port number/], ["smtp://me:secret@:25", /^(?!.*secret)/]]) {
+        for (const [route, wrong] of [["192.0.2.9:25", /--route: there is no ":\/\/" in it: a mail server is written smtp:\/\/HOST:PORT/], ["ftp://mx.inner.example", /"ftp" is no way to a mail server/], ["smtp://mx.inner.example:99999", /--route: the port is a number/], ["smtp://me:secret@:25", /^(?!.*secret)/]]) {
             const { code, stderr } = await site.postern(["domain", "set", "astray.example", "--route", route]);
             assert.notEqual(code, 0, route);
             assert.match(stderr, wrong);
