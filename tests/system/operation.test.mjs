@@ -202,14 +202,14 @@ test("too many connections are closed at once, and those that are there go on", 
     await site.stop();
 });
 
-test("while the database is away the last rules decide, and whom nobody knows yet is asked to come again", async () => {
+test("while the database is away the last rules decide, whom nobody knows yet is asked to come again, and in the end everybody", async () => {
     const pg = await startPostgres();
     const site = await startRulesd({ config: { store: { url: pg.url }, rulesd: trusting } });
     await furnish(site);
     const check = (rcpt) => http(site.http, { headers: { Rcpt: rcpt }, body: spam });
     const counted = async (name) => numbers((await http(site.http, { method: "GET", path: "/metrics" })).text, new RegExp(`^${name}$`))[name];
     assert.equal(JSON.parse((await check("ann@ours.example")).text).action, "reject");
-    // A row that waits for two seconds has everybody asked to come again, and this is about the rules: none waits until the last scan.
+    // None of the rows waits for the database until the rules have been asked.
     await waitFor("its row", async () => await counted("log_records_total") === 1);
     await pg.stop();
     const unknown = await check("nobody.yet@ours.example");
@@ -220,6 +220,8 @@ test("while the database is away the last rules decide, and whom nobody knows ye
     assert.doesNotMatch(site.log(), /log is behind/);
     assert.equal(JSON.parse((await check("ann@ours.example")).text).action, "reject");
     await waitFor("the metrics to tell", async () => await counted("database_up") === 0);
+    await waitFor("what waits to be logged for two seconds to have the senders wait", async () => (await check("ann@ours.example")).status === 503);
+    assert.match(site.log(), /verdict=failed why="the message log is behind"/);
     assert.equal((await http(site.http, { method: "GET", path: "/healthz" })).status, 200);
     assert.equal(await site.stop(), 0);
 });

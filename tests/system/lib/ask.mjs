@@ -1,13 +1,13 @@
 // What rulesd says about a message, in both protocols, as a mail server that is trusted would ask it.
 import { http, rawTcp } from "./wire.mjs";
 
-// { status, action, rule: "allow" | "block" | "none" }; headers go with the question. Over HTTP.
+// { status, action, rule: "allow" | "block" | "none", or null when one is asked to come again }; headers go with the question. Over HTTP.
 export async function askHttp(site, rcpt, message, headers = {}) {
     const { status, text } = await http(site.http, { headers: { Rcpt: rcpt, ...headers }, body: message });
     const said = JSON.parse(text);
     const symbols = Object.keys(said.symbols ?? {});
 
-    return { status, action: said.action, rule: symbols.includes("POSTERN_ALLOW") ? "allow" : symbols.includes("POSTERN_BLOCK") ? "block" : "none" };
+    return { status, action: said.action, rule: status !== 200 ? null : symbols.includes("POSTERN_ALLOW") ? "allow" : symbols.includes("POSTERN_BLOCK") ? "block" : "none" };
 }
 
 // { line: the first line of the reply, spam, rule }. Over spamd, with SYMBOLS.
@@ -17,6 +17,6 @@ export async function askSpamd(site, rcpt, message) {
 
     return {
         line: reply.split("\r\n")[0], spam: /^Spam: True/m.test(reply),
-        rule: symbols.includes("POSTERN_ALLOW") ? "allow" : symbols.includes("POSTERN_BLOCK") ? "block" : "none",
+        rule: !/^SPAMD\/1\.\d 0 /.test(reply) ? null : symbols.includes("POSTERN_ALLOW") ? "allow" : symbols.includes("POSTERN_BLOCK") ? "block" : "none",
     };
 }
