@@ -1,9 +1,8 @@
 /* lib/store/log_row.c - reading deliveries of the log. */
 #include "store/log_row.h"
 
-#include <stdlib.h>
-
 #include "store/day.h"
+#include "store/kept.h"
 
 static bool read_words(struct db_rows *r, struct store_row *out)
 {
@@ -169,39 +168,6 @@ static int find_days(struct store *s, struct day_keys *k, const struct store_key
         k->days[k->ndays++].last = end;
     }
     return 0;
-}
-
-/* Statements that stay prepared: most of what is asked for is of the same few days, and to plan takes longer than to look up. */
-struct log_row_texts {
-    char  *kept[8];
-    size_t next;
-};
-
-static const char *kept_text(struct store *s, struct span sql)
-{
-    struct log_row_texts *t = s->texts;
-    char                **to;
-
-    if (t == NULL && (t = s->texts = calloc(1, sizeof *t)) == NULL)
-        panic("out of memory");
-    for (size_t i = 0; i < COUNT(t->kept); i++)
-        if (t->kept[i] != NULL && span_is(sql, t->kept[i]))
-            return t->kept[i];
-    to = &t->kept[t->next++ % COUNT(t->kept)];
-    if (*to != NULL)
-        db_forget(s->log, *to);
-    free(*to);
-    if ((*to = strndup(sql.p, sql.n)) == NULL)
-        panic("out of memory");
-    return *to;
-}
-
-void log_row_texts_free(struct log_row_texts **t)
-{
-    for (size_t i = 0; *t != NULL && i < COUNT((*t)->kept); i++)
-        free((*t)->kept[i]);
-    free(*t);
-    *t = NULL;
 }
 
 static int ask_days(const struct wish *w, const struct day_keys *k, struct err *e)

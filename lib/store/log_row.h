@@ -34,9 +34,6 @@ int log_rows(struct store *s, const struct store_key *keys, size_t n, log_row_fn
 /* With symbols, which can be long. */
 int log_rows_closer(struct store *s, const struct store_key *keys, size_t n, log_row_fn fn, void *ctx, struct err *e);
 
-/* What log_rows() keeps of a store. NULL is fine. */
-void log_row_texts_free(struct log_row_texts **t);
-
 /* Spans live until the next row. -1: a word in it is none of ours. */
 int log_row_read(struct db_rows *r, struct store_row *out, struct err *e);
 /* The columns seq, at_us, queue_id, final_recipient, host, ip, port, tls, dsn, code, response, from `column` on. */

@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+#include "store/kept.h"
+
 #define WINDOW_MIN_MS (3600 * INT64_C(1000))
 #define WINDOW_MAX_MS (3660 * DAY_MS)
 #define QUICK_US 10000
@@ -80,6 +82,7 @@ static int run_window(struct search *x, const struct window *w, struct err *e)
     struct store_key *keys = x->lite ? NULL : calloc(x->left, sizeof *keys);
     struct query      q;
     struct db_rows   *r = NULL;
+    const char       *sql;
     size_t            n = 0;
     int               rc;
 
@@ -87,11 +90,13 @@ static int run_window(struct search *x, const struct window *w, struct err *e)
         panic("out of memory");
     query_init(&q);
     compose(&q, x, w);
-    rc = db_query(x->s->log, q.sql.p, q.vals, q.n, &r, e);
+    sql = x->lite ? q.sql.p : kept_text(x->s, buf_span(&q.sql));
+    rc = db_query(x->s->log, sql, q.vals, q.n, &r, e);
     if (rc == 0)
         rc = x->lite ? yield_rows(x, r, e) : yield_keys(x, r, keys, &n, e);
     db_rows_free(&r);
-    db_forget(x->s->log, q.sql.p);
+    if (x->lite)
+        db_forget(x->s->log, sql);
     query_fini(&q);
     if (rc == 0 && n > 0) {
         x->left -= n;

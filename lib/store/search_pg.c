@@ -19,11 +19,11 @@ static void put_partition(struct query *q, const char *table, const char *as)
 
 /* The planner takes a look at a row's words for as cheap as one at a number, and would rather look at all of a small day's; and it weighs
  * for each of the days what cannot be better than to look a few rows up by their key. What an index finds is on as many pages as it has
- * rows: those that are not in memory are asked for together, not one after the other. */
+ * rows: those that are not in memory are asked for together, not one after the other. One plan serves whatever is looked for next. */
 #define BY_INDEX(each)                                                                                                 \
     each("enable_seqscan", "off") each("enable_hashjoin", "off") each("enable_mergejoin", "off")                       \
         each("enable_material", "off") each("enable_memoize", "off") each("max_parallel_workers_per_gather", "0")      \
-            each("effective_io_concurrency", "64")
+            each("effective_io_concurrency", "64") each("plan_cache_mode", "force_generic_plan")
 #define SET_IT(name, value) "SET " name " = " value ";"
 #define RESET_IT(name, value) "RESET " name ";"
 static const char by_index_sql[] = BY_INDEX(SET_IT), as_ever_sql[] = BY_INDEX(RESET_IT);
@@ -38,11 +38,18 @@ static void put_tsquery(struct query *q, const struct buf *text)
     query_put(q, " AS TEXT) AS tsquery)");
 }
 
-static void put_join(struct query *q, const char *table, const char *as)
+/* What else there is of each of the rows t; OFFSET 0 keeps the planner from going the other way round. of: its column of the scope, or
+ * NULL. */
+static void put_beside(struct query *q, const char *table, const char *as, const char *of, const struct uuid *scope)
 {
-    query_put(q, " JOIN ");
-    put_partition(q, table, as);
-    buf_printf(&q->sql, " ON %s.uid = t.uid AND %s.n = t.n", as, as);
+    query_put(q, " CROSS JOIN LATERAL (SELECT * FROM ");
+    put_partition(q, table, "j");
+    query_put(q, " WHERE j.uid = t.uid AND j.n = t.n");
+    if (of != NULL) {
+        buf_printf(&q->sql, " AND j.%s = ", of);
+        query_put_param(q, dbv_uuid(scope));
+    }
+    buf_printf(&q->sql, " OFFSET 0) %s", as);
 }
 
 static void put_bounds(struct query *q, const struct search *x)
@@ -123,19 +130,18 @@ static void put_driving_words(struct query *q, const struct search *x)
 static void put_by_words(struct query *q, const struct search *x)
 {
     const struct store_search *w = x->what;
-    bool                       box = w->scope.kind == SCOPE_MAILBOX, domain = w->scope.kind == SCOPE_DOMAIN;
+    bool                       box = w->scope.kind == SCOPE_MAILBOX && !x->by_domain;
 
     query_put(q, "(SELECT w.uid, w.n FROM ");
     put_driving_words(q, x);
     put_asides(q, x, "w");
     query_put(q, " OFFSET 0) t");
-    if (search_asks_of_row(w) || x->by_domain) {
-        put_join(q, box && !x->by_domain ? "delivery_mailbox" : "delivery", "f");
-        if (domain || (box && !x->by_domain)) {
-            query_put(q, domain ? " AND f.domain_id = " : " AND f.mailbox_id = ");
-            query_put_param(q, dbv_uuid(&w->scope.id));
-        }
-    }
+    if (search_asks_of_row(w) || x->by_domain)
+        put_beside(q, box ? "delivery_mailbox" : "delivery", "f",
+                   box                             ? "mailbox_id"
+                   : w->scope.kind == SCOPE_DOMAIN ? "domain_id"
+                                                   : NULL,
+                   &w->scope.id);
     put_bounds(q, x);
     query_put_filters(q, x, "f", "f", "t");
 }
@@ -148,7 +154,7 @@ static void put_scope(struct query *q, const struct search *x)
 
     put_partition(q, box ? "delivery_mailbox" : "delivery", "t");
     if (box && x->by_domain)
-        put_join(q, "delivery", "d");
+        put_beside(q, "delivery", "d", NULL, NULL);
     put_bounds(q, x);
     if (w->scope.kind != SCOPE_GLOBAL) {
         query_put(q, box ? " AND t.mailbox_id = " : " AND t.domain_id = ");

@@ -12,33 +12,35 @@ static const char unsorted_sql[] = "SELECT day FROM log_day WHERE day = $1 AND s
 static const char sorted_sql[] = "UPDATE log_day SET sorted = 1 WHERE day = $1";
 static const char written_sql[] = "UPDATE log_day SET sorted = 0 WHERE day = $1 AND sorted = 1";
 
-/* Keeps away who writes to the day's words, and who would sort them too, but nobody who reads. */
-static const char lock_format[] = "SET LOCAL lock_timeout = 500;"
-                                  "LOCK TABLE delivery_words_%1$lld IN SHARE ROW EXCLUSIVE MODE";
+static const char *const tables[] = {"delivery_words", "delivery_answers"};
 
-/* Words of several mailboxes are put to one of them. The indexes are made of what is there, which is faster and makes them smaller. */
+/* Keeps away who writes to the table, and who would sort it too, but nobody who reads. */
+static const char lock_format[] = "SET LOCAL lock_timeout = 500;"
+                                  "LOCK TABLE %1$s_%2$lld IN SHARE ROW EXCLUSIVE MODE";
+
+/* A row of several mailboxes is put to one of them. The indexes are made of what is there, which is faster and makes them smaller. */
 static const char write_format[] =
-    "CREATE TABLE sorted_%1$lld (LIKE delivery_words_%1$lld INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
-    "INSERT INTO sorted_%1$lld SELECT w.* FROM delivery_words_%1$lld w"
-    " LEFT JOIN delivery_%1$lld d ON d.uid = w.uid AND d.n = w.n ORDER BY d.domain_id,"
-    " (SELECT b.mailbox_id FROM delivery_mailbox_%1$lld b WHERE b.uid = w.uid AND b.n = w.n ORDER BY 1 LIMIT 1), "
+    "CREATE TABLE sorted_%1$s_%2$lld (LIKE %1$s_%2$lld INCLUDING DEFAULTS INCLUDING CONSTRAINTS);"
+    "INSERT INTO sorted_%1$s_%2$lld SELECT w.* FROM %1$s_%2$lld w"
+    " LEFT JOIN delivery_%2$lld d ON d.uid = w.uid AND d.n = w.n ORDER BY d.domain_id,"
+    " (SELECT b.mailbox_id FROM delivery_mailbox_%2$lld b WHERE b.uid = w.uid AND b.n = w.n ORDER BY 1 LIMIT 1), "
     "w.uid, w.n;"
-    "ALTER TABLE sorted_%1$lld ADD PRIMARY KEY (uid, n);"
-    "CREATE INDEX ON sorted_%1$lld USING gin (words)";
+    "ALTER TABLE sorted_%1$s_%2$lld ADD PRIMARY KEY (uid, n);"
+    "CREATE INDEX ON sorted_%1$s_%2$lld USING gin (words)";
 
 /* Everybody waits behind who takes a partition away, so it is the last that is done. */
 static const char exchange_format[] =
-    "DROP TABLE delivery_words_%1$lld;"
-    "ALTER TABLE sorted_%1$lld RENAME TO delivery_words_%1$lld;"
-    "ALTER TABLE delivery_words ATTACH PARTITION delivery_words_%1$lld FOR VALUES FROM ('%2$s') TO ('%3$s')";
+    "DROP TABLE %1$s_%2$lld;"
+    "ALTER TABLE sorted_%1$s_%2$lld RENAME TO %1$s_%2$lld;"
+    "ALTER TABLE %1$s ATTACH PARTITION %1$s_%2$lld FOR VALUES FROM ('%3$s') TO ('%4$s')";
 
-static int run_script(struct store *s, const char *format, int64_t day, struct err *e)
+static int run_script(struct store *s, const char *format, const char *table, int64_t day, struct err *e)
 {
     struct uuid    from = day_uid_at(day * DAY_MS), to = day_uid_at((day + 1) * DAY_MS);
     struct day_uid a = day_uid_text(&from), z = day_uid_text(&to);
     char           sql[SCRIPT_MAX];
 
-    snprintf(sql, sizeof sql, format, (long long)day, a.text, z.text);
+    snprintf(sql, sizeof sql, format, table, (long long)day, a.text, z.text);
     return db_script(s->log, sql, e);
 }
 
@@ -55,19 +57,23 @@ static int is_unsorted(struct store *s, int64_t day, struct err *e)
     return row_i64(s->log, unsorted_sql, (struct db_val[]){dbv_i64(day)}, 1, &there, e);
 }
 
-/* In a transaction. */
+/* In a transaction. Answers still come, to mail that had to wait: they are kept from coming as shortly as can be. */
 static int sort_in(struct store *s, int64_t day, struct err *e)
 {
     int rc;
 
-    if (run_script(s, lock_format, day, e) < 0 || (rc = is_unsorted(s, day, e)) < 0)
+    if (run_script(s, lock_format, tables[0], day, e) < 0 || (rc = is_unsorted(s, day, e)) < 0)
         return -1;
     if (rc == 0)
         return 0;
-    if (shelf_words_make(s, day, e) < 0 || run_script(s, write_format, day, e) < 0 ||
+    if (shelf_words_make(s, day, e) < 0 || run_script(s, write_format, tables[0], day, e) < 0 ||
+        run_script(s, lock_format, tables[1], day, e) < 0 || run_script(s, write_format, tables[1], day, e) < 0 ||
         run_day(s, sorted_sql, day, e) < 0)
         return -1;
-    return run_script(s, exchange_format, day, e);
+    for (size_t i = 0; i < COUNT(tables); i++)
+        if (run_script(s, exchange_format, tables[i], day, e) < 0)
+            return -1;
+    return 0;
 }
 
 int sort_day(struct store *s, int64_t day, struct err *e)

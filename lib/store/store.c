@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "db/migrate.h"
-#include "store/log_row.h"
+#include "store/kept.h"
 
 const struct uuid uuid_zero = {{0}};
 const char *const scope_kind_words[] = {"global", "domain", "mailbox", NULL};
@@ -39,7 +39,7 @@ void store_close(struct store **s)
         return;
     db_close(&(*s)->main);
     db_close(&(*s)->log);
-    log_row_texts_free(&(*s)->texts);
+    kept_texts_free(&(*s)->texts);
     free(*s);
     *s = NULL;
 }

@@ -30,10 +30,10 @@
 #define STORE_LIST_MAX 1000 /* rows that a paged list yields at most; a limit of 0 means this many */
 
 /* Owns its connections. */
-struct log_row_texts;
+struct kept_texts;
 struct store {
-    struct db            *main, *log;
-    struct log_row_texts *texts; /* of statements about days of the log: log_row.h */
+    struct db         *main, *log;
+    struct kept_texts *texts; /* kept.h */
 };
 
 enum store_open_how {

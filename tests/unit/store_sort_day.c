@@ -2,6 +2,7 @@
 #include "store/sort_day.h"
 
 #include "log_world.h"
+#include "store/attempt.h"
 #include "store/day.h"
 #include "store/search.h"
 
@@ -31,6 +32,21 @@ static void put(struct world *w, int64_t day, const char *subject)
     memcpy(l.m.uid.b, at.b, 6);
     l.m.subject = span_of(subject);
     OK(w, store_message_put(w->more, &m, 1, &w->e));
+}
+
+/* Of the first delivery that there is. */
+static void answer(struct world *w, const char *response)
+{
+    struct store       *s = w->more;
+    struct store_event  v = {.n = 1, .at_us = 1, .has_attempt = true, .response = span_of(response)};
+    struct store_events all = {.events = &v, .nevents = 1};
+    struct db_rows     *r = NULL;
+
+    OK(w, db_query(s->log, "SELECT MIN(uid) FROM delivery", NULL, 0, &r, &w->e));
+    assert_int_equal(db_next(r, &w->e), 1);
+    assert_true(uuid_parse(db_text(r, 0), &v.uid));
+    db_rows_free(&r);
+    OK(w, store_events_put(w->more, &all, NULL, &w->e));
 }
 
 static int each_row(void *ctx, const struct store_row *r)
@@ -67,11 +83,14 @@ static int64_t changes(struct world *w)
 static void a_days_words_are_put_side_by_side_by_whose_they_are(void **state)
 {
     static const char indexes[] = "SELECT COUNT(*) FROM pg_inherits WHERE inhrelid IN (SELECT indexrelid FROM pg_index"
-                                  " WHERE indrelid = 'delivery_words_20000'::regclass)";
-    struct world     *w = world_of(state);
+                                  " WHERE indrelid = 'delivery_words_20000'::regclass)",
+                      answers[] = "SELECT COUNT(*) FROM pg_inherits WHERE inhrelid IN (SELECT indexrelid FROM pg_index"
+                                  " WHERE indrelid = 'delivery_answers_20000'::regclass)";
+    struct world *w = world_of(state);
 
     for (int i = 0; i < 4; i++)
         put(w, DAY, "Your invoice");
+    answer(w, "452 Mailbox full");
     assert_int_equal(changes(w), 7);
     OK(w, store_message_pack(w->more, DAY + 1, NULL, NULL, &w->e));
     CHECK("mail of yesterday may still be on its way", !is_sorted(w));
@@ -80,6 +99,12 @@ static void a_days_words_are_put_side_by_side_by_whose_they_are(void **state)
     assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_words_20000"), 8);
     assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_words"), 8);
     assert_int_equal(ask(w, indexes), 2);
+    assert_int_equal(ask(w, answers), 2);
+    assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_answers"), 1);
+    assert_int_equal(found(w, STORE_SCOPE_GLOBAL, SEARCH_DELIVERY, "mailbox full"), 1);
+    answer(w, "250 ok");
+    assert_int_equal(found(w, STORE_SCOPE_GLOBAL, SEARCH_DELIVERY, "mailbox full"), 0);
+    CHECK("answers may come later", is_sorted(w));
 }
 
 /* The second domain's words are on another shelf than the first's. */
