@@ -7,7 +7,7 @@
 #define BEHIND_MS 1000
 #define MANY 500      /* deliveries: as many are on most shelves */
 #define LOOKS 1000    /* at rows for such: more would cost as much as to ask every shelf */
-#define LOOKS_FEW 300 /* more would cost as much as to ask every shelf for an answer */
+#define LOOKS_FEW 120 /* more would cost as much as to ask every shelf for an answer */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
@@ -280,7 +280,7 @@ static int find_candidates(const struct search *x, int64_t from_ms, int64_t to_m
 }
 
 /* What cannot be told here is left to the search itself, on every shelf. */
-uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
+uint64_t search_lite_shelves(struct search *x, int64_t from_ms, int64_t to_ms)
 {
     bool       answers = search_wants(x->what, true);
     uint64_t   shelves;
@@ -288,8 +288,8 @@ uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to
 
     if (day_has_moments(x->s, from_ms / DAY_MS, &ignored) <= 0)
         return WORDS_ALL_SHELVES;
-    if (find_candidates(x, from_ms, to_ms, false, answers ? LOOKS_FEW : LOOKS, &shelves) ||
-        (answers && find_candidates(x, from_ms, to_ms, true, LOOKS, &shelves)))
+    if (!x->frequent && find_candidates(x, from_ms, to_ms, false, answers ? LOOKS_FEW : LOOKS, &shelves))
         return shelves;
-    return WORDS_ALL_SHELVES;
+    x->frequent = answers; /* and so on the day before, most likely */
+    return answers && find_candidates(x, from_ms, to_ms, true, LOOKS, &shelves) ? shelves : WORDS_ALL_SHELVES;
 }
