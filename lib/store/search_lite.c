@@ -174,6 +174,11 @@ void search_lite_window(struct query *q, const struct search *x, int64_t from_ms
 
 /* ---- On which shelves ---------------------------------------------------------------------------------------------- */
 
+static const char *was_tried(const struct search *x)
+{
+    return search_wants(x->what, true) ? "EXISTS (SELECT 1 FROM attempt a WHERE a.uid = d.uid AND a.n = d.n)" : "1";
+}
+
 /* Deliveries of some states are looked for among the moments; else the moments' deliveries are looked at. An id may lie a little behind
  * its day. */
 static void put_candidates_of(struct query *q, const struct search *x, int64_t from_ms, int64_t below,
@@ -182,7 +187,8 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
     int64_t day = from_ms / DAY_MS, first = day_first_id(day), end = day_id_at((day + 1) * DAY_MS + BEHIND_MS);
 
     if (x->what->statuses != 0) {
-        query_put(q, "SELECT d.domain_id, d.answer FROM delivery d INDEXED BY delivery_everybody WHERE ");
+        buf_printf(&q->sql, "SELECT d.domain_id, d.answer, %s FROM delivery d INDEXED BY delivery_everybody WHERE ",
+                   was_tried(x));
         query_put(q, x->what->directions != 0 ? "1" : "d.direction IN (0, 1, 2)");
         lite_ids(q, "d.id", day_id_at(from_ms), below < end ? below : end);
         buf_printf(&q->sql, " AND d.id - %lld >> %d IN (SELECT rowid FROM moments_%lld WHERE ", (long long)first,
@@ -192,9 +198,9 @@ static void put_candidates_of(struct query *q, const struct search *x, int64_t f
         return;
     }
     buf_printf(&q->sql,
-               "SELECT d.domain_id, d.answer FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
+               "SELECT d.domain_id, d.answer, %s FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
                " ON d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
-               (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
+               was_tried(x), (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
     put_match(q, "moments", day, wanted);
     lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
 }
@@ -210,7 +216,7 @@ static void put_answered(struct query *q, const struct search *x, int64_t from_m
     where.shelves = WORDS_ALL_SHELVES;
     words_query(answers, &where, x->what->words, x->what->nwords, true, false);
     buf_printf(&q->sql,
-               "SELECT d.domain_id, d.answer FROM answers_%lld k CROSS JOIN delivery d NOT INDEXED"
+               "SELECT d.domain_id, d.answer, 1 FROM answers_%lld k CROSS JOIN delivery d NOT INDEXED"
                " ON d.id = k.rowid + %lld WHERE k.",
                (long long)day, (long long)first);
     put_match(q, "answers", day, answers);
@@ -238,9 +244,10 @@ static bool put_candidates(struct query *q, const struct search *x, int64_t from
     return true;
 }
 
-/* What a delivery was last answered stands beside its domain. */
+/* What a delivery was last answered stands beside its domain; where an answer is wanted, somebody must have been asked. */
 struct candidates {
     const struct store_search *what;
+    bool                       answers;
     uint64_t                   shelves;
     size_t                     n, looks;
 };
@@ -251,7 +258,8 @@ static int each_candidate(void *ctx, struct db_rows *r)
     struct uuid        domain = {{0}};
 
     c->looks++;
-    if (!words_may_hold(db_text(r, 1), SEARCH_DELIVERY, c->what->words, c->what->nwords))
+    if ((c->answers && db_i64(r, 2) == 0) ||
+        !words_may_hold(db_text(r, 1), SEARCH_DELIVERY, c->what->words, c->what->nwords))
         return 0;
     if (!db_is_null(r, 0))
         domain = col_uuid(r, 0);
@@ -264,7 +272,7 @@ static int each_candidate(void *ctx, struct db_rows *r)
 static int find_candidates(const struct search *x, int64_t from_ms, int64_t to_ms, bool by_answers, int limit,
                            uint64_t *shelves)
 {
-    struct candidates found = {.what = x->what};
+    struct candidates found = {.what = x->what, .answers = search_wants(x->what, true)};
     struct err        ignored = ERR_INIT;
     struct query      q;
     bool              known = false;
