@@ -1,7 +1,7 @@
 /* lib/store/shelf_words.h - on which shelves (words.h) a day's messages have a word, so that who searches everybody's mail need not ask
  * all of them. PostgreSQL, as SQLite has moments (moment.h); for lib/store alone.
  *
- * A row for each word of a day that is over and has been sorted (sort_day.h); some 6 % of the log. Other days, as today, are asked on
+ * A row for each word of a day that is over and has been sorted (sort_day.h); some 7 % of the log. Other days, as today, are asked on
  * every shelf. */
 #ifndef POSTERN_STORE_SHELF_WORDS_H
 #define POSTERN_STORE_SHELF_WORDS_H
