@@ -5,7 +5,8 @@
  * are made here.
  * Scope    Both sets hold a word for everybody, one for the domain and one for the mailbox; every search asks for one of them.
  * Shelves  Every other word begins with the shelf of its domain: who searches one domain or mailbox reads the lists of one shelf, and
- *          not of how often everybody's mail has that word. Who searches all asks for each word on every shelf. */
+ *          not of how often everybody's mail has that word. Who searches all asks for each word on the shelves that may have it, as
+ *          moment.h and shelf_words.h tell. */
 #ifndef POSTERN_STORE_WORDS_H
 #define POSTERN_STORE_WORDS_H
 
