@@ -1,16 +1,21 @@
 /* portal/decide.c - see decide.h. What would decide the other way are rules that matched this message then, by its trace, and those that
- * match its sender now. */
+ * match its sender now.
+ *
+ * To look at all of them can take as long as to compile three scopes, and the rule has to go ahead of those that stand when it is written.
+ * So it is looked first, and then written in a transaction that looks again only if some rule was changed in between. */
 #include "decide.h"
 
 #include <stdio.h>
 
 #include "base/json_read.h"
 #include "base/utf8.h"
+#include "change.h"
 #include "mail/message.h"
 #include "route.h"
 #include "rules.h"
 #include "sentence.h"
 #include "store/address.h"
+#include "store/change.h"
 #include "store/compile.h"
 #include "store/policy.h"
 
@@ -283,10 +288,9 @@ static const char *note_of(struct call *c, const struct mail_delivery *m, const 
 
 /* ---- what others ask for ---- */
 
-/* Everything that pressing is about, but for the rule. */
-static int begin(struct call *c, struct span sender, struct press *p, struct rivals *r, struct err *e)
+/* Everything that pressing is about, but for the rules that there are. */
+static int begin(struct call *c, struct span sender, struct press *p, struct err *e)
 {
-    *r = (struct rivals){.action = p->action == RULE_ALLOW ? RULE_BLOCK : RULE_ALLOW};
     if (c->scope.kind == SCOPE_GLOBAL)
         return err_set(e, ERR_CONFLICT, "This message was for nobody here: no rule could be theirs.");
     if (mail_find(c, &p->m, e) < 0 || breadths_find(c, &p->m, &p->b, e) < 0)
@@ -301,25 +305,57 @@ static int begin(struct call *c, struct span sender, struct press *p, struct riv
         c->member = "sender";
         return err_set(e, ERR_INVALID, "The sender has to be one of those that are offered for this message.");
     }
+    return 0;
+}
+
+static int begin_rivals(struct call *c, const struct press *p, struct rivals *r, struct err *e)
+{
+    *r = (struct rivals){.action = p->action == RULE_ALLOW ? RULE_BLOCK : RULE_ALLOW};
     return store_policy_find(c->store, c->scope, SPAN(POLICY_RULES), &r->into, e);
+}
+
+/* A press on its way into a rule. */
+struct making {
+    struct press   p;
+    struct rivals  r;
+    int64_t        seen; /* the change up to which r knows all rules; it may know of later ones */
+    struct decided made;
+};
+
+static int look_round(struct call *c, struct making *x, struct err *e)
+{
+    if (store_change_head(c->store, &x->seen, e) < 0 || begin_rivals(c, &x->p, &x->r, e) < 0)
+        return -1;
+    return meet_all(c, &x->p.m, &x->p.b, &x->r, e);
+}
+
+static int make_in(struct call *c, void *ctx, struct err *e)
+{
+    struct making    *x = ctx;
+    struct store_rule rule;
+    struct buf        conditions;
+    int64_t           head;
+    int               rc;
+
+    if (store_change_head(c->store, &head, e) < 0 || (head != x->seen && look_round(c, x, e) < 0))
+        return -1;
+    buf_init(&conditions, RULE_JSON_MAX);
+    rc = make_rule(c, &x->p, &x->r, &conditions, &rule, e) < 0 || save(c, &rule, e) < 0 ? -1 : 0;
+    buf_fini(&conditions);
+    if (rc == 0)
+        x->made = (struct decided){.rule = rule.id, .priority = rule.priority};
+    return rc;
 }
 
 int decide_make(struct call *c, enum rule_action action, struct span sender, struct decided *out, struct err *e)
 {
-    struct press      p = {.action = action};
-    struct rivals     r;
-    struct store_rule rule;
-    struct buf        conditions;
-    int               rc;
+    struct making x = {.p = {.action = action}};
 
-    if (begin(c, sender, &p, &r, e) < 0 || meet_all(c, &p.m, &p.b, &r, e) < 0)
+    if (begin(c, sender, &x.p, e) < 0 || look_round(c, &x, e) < 0 || change_make(c, NULL, make_in, &x, e) < 0)
         return -1;
-    buf_init(&conditions, RULE_JSON_MAX);
-    rc = make_rule(c, &p, &r, &conditions, &rule, e) < 0 || save(c, &rule, e) < 0 ? -1 : 0;
-    buf_fini(&conditions);
-    if (rc == 0)
-        *out = (struct decided){rule.id, rule.priority, note_of(c, &p.m, &r, action)};
-    return rc;
+    *out = x.made;
+    out->note = note_of(c, &x.p.m, &x.r, action);
+    return 0;
 }
 
 /* Whether there is such a rule in the policy. */
@@ -348,14 +384,14 @@ int decide_look(struct call *c, enum rule_action action, struct decide_stand *ou
     struct same_rule same;
 
     *out = (struct decide_stand){.rule = uuid_zero};
-    if (begin(c, SPAN_NONE, &p, &r, e) < 0) {
+    if (begin(c, SPAN_NONE, &p, e) < 0) {
         if (e->code != ERR_CONFLICT)
             return -1;
         *e = ERR_INIT;
         return 0;
     }
     out->possible = true;
-    if (find_same(c, &p, &r, &same, e) < 0)
+    if (begin_rivals(c, &p, &r, e) < 0 || find_same(c, &p, &r, &same, e) < 0)
         return -1;
     if (!same.found)
         return 0;

@@ -1,7 +1,9 @@
 /* portal/decide.h - "allow this sender", "block this sender" about the call's delivery, by a rule of its scope that takes effect.
  *
  * Effect   the rule goes into the policy `Rules` of the scope, ahead of all that would decide the other way there. What stands above the
- *          scope, or in a stronger policy of it, cannot be overtaken: then `over` names it. */
+ *          scope, or in a stronger policy of it, cannot be overtaken: then `note` names it.
+ * Atomic   what it goes ahead of is what stands when it is written, however many change the scope's rules or press at the same moment;
+ *          whoever presses the same gets the same rule. */
 #ifndef POSTERN_PORTAL_DECIDE_H
 #define POSTERN_PORTAL_DECIDE_H
 
@@ -13,7 +15,7 @@ struct decided {
     int32_t     priority;
     const char *note; /* a sentence: what keeps it from deciding; or NULL */
 };
-/* sender: one of breadths_find(); empty: the address alone, and nothing wider (ERR_CONFLICT: it cannot stand in a rule). */
+/* In no transaction: it makes its own. sender: one of breadths_find(); empty: the address alone, and nothing wider (ERR_CONFLICT: it cannot stand in a rule). */
 int decide_make(struct call *c, enum rule_action action, struct span sender, struct decided *out, struct err *e);
 
 /* How it stands with the address alone, changing nothing. */

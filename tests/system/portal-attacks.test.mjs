@@ -5,7 +5,7 @@ import { readdirSync, readFileSync } from "node:fs";
 import { connect } from "node:net";
 import { after, before, test } from "node:test";
 
-import { Browser, http, keyed, makeSite, oneOfMany, parseHttp, rawTcp, signIn, sleep, startPortal, startPostgres, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { Browser, http, keyed, makeSite, oneOfMany, parseHttp, pressedAtOnce, rawTcp, signIn, sleep, startPortal, startPostgres, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example";
 const PASSWORD = "correct horse battery";
@@ -428,6 +428,7 @@ test("nor on PostgreSQL", async (t) => {
         await searchEverything(one, two);
         const rules = `/scopes/mailbox:${ANNA}/rules`, mine = (name) => ({ rule: { name, action: "block", conditions: [{ kind: "subject", any: ["x"] }] } });
         await oneOfMany([one], `/rules/${(await one.post(rules, mine("Mine"))).body.id}`, mine, (body) => body.rule.name);
+        await pressedAtOnce(one, (await list(one, ""))[0], rules, ["writer@ext.example", "*@ext.example", "ext.example"]);
         const first = new Browser(own.origin);
         assert.equal((await first.post("/signin/link", { address: ANNA, ...await first.proof() })).status, 200);
         const got = await Promise.all(Array.from({ length: 40 }, (_, i) => first.post("/signin/code", { code: String(100000 + i) })));

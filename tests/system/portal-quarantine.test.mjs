@@ -5,7 +5,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { http, makeSite, signIn, sleep, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { http, makeSite, pressedAtOnce, signIn, sleep, startPortal, startRelay, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", OWEN = "owen@ours.example", ROOT = "root@elsewhere.example";
 let site, sink, relay, anna, bob, owen, root;
@@ -87,6 +87,11 @@ test("changing one's mind works: the later press goes ahead of the earlier, whic
     await verdictOf(ANNA, "sue@mind.example", "quarantined");
     const rules = (await site.must("rule", "export", "--scope", `mailbox:${ANNA}`)).split("\n").filter(Boolean).map((l) => JSON.parse(l));
     assert.equal(rules.find((r) => r.name === "sue@mind.example").require_proof ?? true, true);
+});
+
+test("pressed to and fro at the same moment, there is one rule of each, and one of them goes ahead", async () => {
+    const row = await arrive(ANNA, "toni@fro.example", "to and fro");
+    await pressedAtOnce(anna, row, `/scopes/${encodeURIComponent(`mailbox:${ANNA}`)}/rules`, ["toni@fro.example", "*@fro.example", "fro.example"]);
 });
 
 test("where a rule above decides first, it is saved, and the answer names that rule", async () => {

@@ -94,5 +94,19 @@ export async function oneOfMany(browsers, path, change, read) {
     }
 }
 
+// Allow and Block are pressed about one message at the same moment, to and fro, for each sender: one rule of each comes of it, everybody
+// who pressed is told of it, and one of the two goes ahead of the other.
+export async function pressedAtOnce(browser, row, rules, senders) {
+    for (const sender of senders) {
+        const tries = await Promise.all(Array.from({ length: 8 }, (_, i) => browser.post(`/deliveries/${row.uid}/${row.n}/decide`, { action: ["allow", "block"][i % 2], sender })));
+        const made = (await browser.get(rules)).body.items.filter((i) => i.rule.name === sender), of = (action) => made.filter((i) => i.rule.action === action).map((i) => i.id);
+
+        assert.deepEqual(tries.map((r) => r.status), Array(8).fill(200), tries.map((r) => r.text).join());
+        assert.equal(made.length, 2, JSON.stringify(made.map((i) => [i.rule.action, i.rule.priority])));
+        tries.forEach((r, i) => assert.deepEqual([r.body.rule], of(["allow", "block"][i % 2])));
+        assert.notEqual(made[0].rule.priority, made[1].rule.priority);
+    }
+}
+
 // A program with a key.
 export const keyed = (site, key) => new Browser(site.origin, { headers: { Authorization: `Bearer ${key}`, Origin: null, "Sec-Fetch-Site": null } });
