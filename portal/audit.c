@@ -110,6 +110,11 @@ static struct store_audit_query query_of(struct call *c, enum audit_where where)
 
 /* ---- a list ---- */
 
+static struct span doer(const struct store_audit_row *r)
+{
+    return call_doer(r->actor_kind == ACTOR_SYSTEM, r->actor_name);
+}
+
 /* A message is called what the log calls it, as long as it is there. */
 static void name_message(struct store *s, const struct store_audit_row *r, struct arena *a, struct span *out)
 {
@@ -132,7 +137,7 @@ static void put_row(struct call *c, struct buf *b, const struct store_audit_row 
     json_add_uuid(b, "node", &r->node);
     json_add_i64(b, "number", r->seq);
     json_add_str(b, "actor_kind", kinds[r->actor_kind]);
-    json_add_text(b, "actor", r->actor_name);
+    json_add_text(b, "actor", doer(r));
     json_add_text(b, "acting_for", r->acting_for.n > 0 ? r->acting_for : SPAN_NONE);
     json_add_text(b, "source", r->source);
     json_add_text(b, "action", r->action);
@@ -203,7 +208,7 @@ static int each_exported(void *ctx, const struct store_audit_row *r)
     if (r->has_object)
         uuid_format(&r->object, object);
     csv_time(p->b, r->at_us);
-    csv_cell(p->b, r->actor_name);
+    csv_cell(p->b, doer(r));
     csv_cell(p->b, r->acting_for);
     csv_cell(p->b, r->source);
     csv_cell(p->b, r->action);

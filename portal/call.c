@@ -211,6 +211,11 @@ void call_reply_nothing(struct call *c)
     c->reply->status = 204;
 }
 
+struct span call_doer(bool program, struct span name)
+{
+    return program && span_starts(name, SPAN("postern-")) ? span_skip(name, SPAN("postern-").n) : name;
+}
+
 int call_slow_down(struct call *c, int64_t seconds, struct err *e, const char *sentence)
 {
     c->retry_after_s = seconds > 0 ? seconds : 1;

@@ -55,6 +55,10 @@ void        call_list_end(struct call *c, struct span next);
 void call_reply_bytes(struct call *c, const char *type, struct span bytes, const char *name);
 void call_reply_nothing(struct call *c); /* 204 */
 
+/* Who did something, as people are told: of our programs what they are, without the name that all of them begin with. Under a brand that is
+ * nobody's to read. */
+struct span call_doer(bool program, struct span name);
+
 /* -1 with ERR_LIMIT and Retry-After: 429. */
 int call_slow_down(struct call *c, int64_t seconds, struct err *e, const char *sentence);
 /* Is a fresh proof of who it is at hand? Else -1, ERR_DENIED, problem type "elevate". */

@@ -577,7 +577,7 @@ static int each_blocked(void *ctx, const struct store_blocked *s)
         json_add_text(b, "login", s->login);
         json_add_text(b, "reason", s->reason);
         json_add_json(b, "evidence", s->evidence);
-        json_add_text(b, "by", s->blocked_by);
+        json_add_text(b, "by", call_doer(s->automatic, s->blocked_by));
         json_add_bool(b, "automatic", s->automatic);
         json_add_time(b, "at", s->at_us);
         json_add_time(b, "until", s->until_us);

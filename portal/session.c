@@ -1,6 +1,7 @@
 /* portal/session.c - the calls about the session at hand, and about the others of the same person. Signing in is in signin.c. */
 #include "store/session.h"
 
+#include "brand.h"
 #include "identify.h"
 #include "route.h"
 #include "store/mailbox.h"
@@ -181,8 +182,11 @@ static int revoke_others(struct call *c, struct err *e)
 
 static int get_openapi(struct call *c, struct err *e)
 {
-    (void)e;
-    openapi_put(call_reply(c, 200), c->portal->settings->portal.name);
+    struct store_brand brand;
+
+    if (brand_of(c, SPAN_NONE, &brand, e) < 0)
+        return -1;
+    openapi_put(call_reply(c, 200), brand.name);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #include "mail/address.h"
 #include "mail/compose.h"
 #include "store/change.h"
+#include "store/domain.h"
 #include "store/row.h"
 
 #define COLUMNS                                                                                                        \
@@ -387,23 +388,39 @@ int store_brand_logo(struct store *s, struct uuid id, struct arena *a, struct sp
 
 /* ---- whose it is ---- */
 
-static int note_given(struct store *s, const struct actor *by, const char *action, struct span name,
+struct given {
+    const char *kind; /* host, domain */
+    struct span name;
+};
+
+static void put_given(struct buf *out, const char *key, const void *row)
+{
+    const struct given *g = row;
+
+    json_open(out, key, '{');
+    json_add_text(out, g->kind, g->name);
+    json_close(out, '}');
+}
+
+/* What a brand is given to is there afterwards; what is taken, was there before. */
+static int note_given(struct store *s, const struct actor *by, const char *action, const struct given *g,
                       const struct uuid *brand, struct err *e)
 {
-    struct store_brand    b = {.id = brand != NULL ? *brand : uuid_zero};
-    struct payload_change c = {action, "brand", b.id, put_payload, NULL, &b};
+    const struct payload_change c = {action, "brand", brand != NULL ? *brand : uuid_zero, put_given,
+                                     brand == NULL ? g : NULL, brand != NULL ? g : NULL};
+    struct store_brand          b;
 
     if (brand != NULL && store_brand_get(s, *brand, &b, e) < 0)
         return -1;
-    snprintf(b.url, sizeof b.url, "%.*s", SPAN_ARG(name)); /* what it was given to */
     return payload_note(s, by, STORE_SCOPE_GLOBAL, &c, e);
 }
 
 static int host_in(struct store *s, const struct actor *by, struct span host, const struct uuid *brand, struct err *e)
 {
-    struct db_val vals[] = {dbv_text(host), dbv_uuid_or_null(brand)};
+    struct db_val      vals[] = {dbv_text(host), dbv_uuid_or_null(brand)};
+    const struct given g = {"host", host};
 
-    if (note_given(s, by, "brand.host", host, brand, e) < 0)
+    if (note_given(s, by, "brand.host", &g, brand, e) < 0)
         return -1;
     return brand != NULL ? db_run(s->main, host_set_sql, vals, 2, NULL, e)
                          : row_change_one(s, host_delete_sql, vals, 1, "host", e);
@@ -422,11 +439,14 @@ int store_brand_host_set(struct store *s, const struct actor *by, struct span ho
 static int domain_in(struct store *s, const struct actor *by, struct uuid domain, const struct uuid *brand,
                      struct err *e)
 {
-    char text[UUID_TEXT + 1];
+    struct store_domain d;
+    struct given        g = {.kind = "domain"};
 
-    uuid_format(&domain, text);
+    if (store_domain_get(s, domain, &d, e) < 0)
+        return -1;
+    g.name = span_of(d.name);
     if (store_change_note(s, CHANGE_SETTING, store_scope_domain(domain), NULL, e) < 0 ||
-        note_given(s, by, "brand.domain", span_of(text), brand, e) < 0)
+        note_given(s, by, "brand.domain", &g, brand, e) < 0)
         return -1;
     return row_change_one(s, domain_set_sql, (struct db_val[]){dbv_uuid(&domain), dbv_uuid_or_null(brand)}, 2, "domain",
                           e);

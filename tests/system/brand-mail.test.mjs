@@ -1,8 +1,9 @@
 // Whose name stands in what we say about mail: the recipient's brand's, and the operator's where there is none, or where there are two.
 import assert from "node:assert/strict";
+import { readdirSync, readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { Browser, http, makeSite, rawTcp, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { Browser, http, makeSite, root as repository, rawTcp, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
 
 const ANNA = "anna@ours.example", CLEO = "cleo@theirs.example", DORA = "dora@plain.example", ROOT = "root@elsewhere.example";
 const SPAM = "From: <w@ext.example>\r\nSubject: wares\r\n\r\nBuy.\r\n";
@@ -88,13 +89,20 @@ test("mail that we send comes from the brand, in the letter and on the envelope"
 
 test("nothing that people's programs see says our name, unless the operator's name is that", async () => {
     const anna = await signIn(site, ANNA);
+    await site.must("sender", "limit", "domain:ours.example", "messages_day=1", "block_after=1");
+    await waitFor("Anna to be blocked", async () => { await http(site.httpSock, { headers: { From: `<${ANNA}>`, Rcpt: "<w@ext.example>", IP: "192.0.2.9", User: ANNA }, body: SPAM }); return (await root.get("/blocked-senders")).body.items.length > 0; });
     const shown = (r) => [...r.headers].map(([k, v]) => `${k}: ${v}`).join("\n") + "\n" + r.text;
     const pages = ["/", "/index.html", "/signin", "/no-such-page"].map((path) => fetch(site.origin + path).then(async (r) => shown({ headers: r.headers, text: await r.text() })));
     const calls = ["/session", "/brand", "/openapi.json", "/no/such/call", "/me/mail", "/scopes/domain:theirs.example/rules"].map((path) => anna.get(path).then(shown));
     const stranger = new Browser(site.origin).get("/me/mail").then(shown);
-    for (const text of await Promise.all([...pages, ...calls, stranger])) assert.doesNotMatch(text, /postern/i, text.slice(0, 2000).match(/.{0,80}postern.{0,80}/is)?.[0]);
+    const logs = ["/audit", "/scopes/global/audit.csv", "/scopes/domain:ours.example/audit.csv", "/blocked-senders"].map((path) => root.get(path).then(shown));
+    const files = readdirSync(`${repository}/portal/web`, { recursive: true }).filter((f) => /\.(js|css|html|svg)$/.test(f) && !f.includes("node_modules")).map((f) => readFileSync(`${repository}/portal/web/${f}`, "utf8"));
+    for (const text of await Promise.all([...pages, ...calls, ...logs, ...files, stranger])) assert.doesNotMatch(text, /postern/i, text.slice(0, 2000).match(/.{0,80}postern.{0,80}/is)?.[0]);
     const link = await new Browser(site.origin).post("/signin/link", { address: ANNA, ...await anna.proof(ANNA) });
     assert.doesNotMatch(shown(link), /postern/i);
+    assert.equal((await anna.get("/openapi.json")).body.info.title, "Acme Mail");
+    assert.deepEqual((await root.get("/audit?actor=portal&action=mailbox&limit=1")).body.items.map((r) => [r.actor_kind, r.actor]), [["system", "portal"]]);
+    assert.deepEqual((await root.get("/blocked-senders")).body.items.map((b) => [b.automatic, b.by]), [[true, "rulesd"]]);
 });
 
 test("a prefix that is no word in capitals does not start", async () => {

@@ -129,4 +129,7 @@ test("what is taken away is gone, and each step is in the audit log", async () =
     assert.equal((await root.del(`/brands/${brand}`)).status, 404);
     const actions = new Set((await root.get("/audit?limit=100")).body.items.map((r) => r.action));
     for (const a of ["brand.add", "brand.set", "brand.logo", "brand.host", "brand.domain", "brand.delete"]) assert.ok(actions.has(a), a);
+    const given = async (what) => (await root.get(`/audit?action=brand.${what}`)).body.items.map((r) => [r.object_name, r.what]);
+    assert.deepEqual(await given("host"), [[null, { before: { host: HOST } }], ["Acme Mail", { after: { host: HOST } }]]);
+    assert.deepEqual(await given("domain"), [["Acme Mail", { after: { domain: "ours.example" } }]]);
 });

@@ -24,9 +24,10 @@ const Figure = ({ name, unknown, warn, children, below }) => html`<section class
     <p class="big">${unknown ? html`<span class="quiet">${t("over.unknown")}</span>` : children}</p>${(unknown || below) && html`<p class="quiet">${unknown || below}</p>`}</section>`;
 
 // Of several nodes: which one a figure is of, and which have not answered.
-const nodes = (o) => o.programs.filter((p) => p.name === "postern-rulesd");
+const isRulesd = (p) => p.name.endsWith("-rulesd");
+const nodes = (o) => o.programs.filter(isRulesd);
 const without = (o) => { const gone = nodes(o).filter((p) => p.state === "silent"), all = nodes(o).length; return gone.length > 0 && all > 1 ? t("over.without", { at: gone.map((p) => p.at).join(", ") }) : null; };
-const silent = (o) => { const p = o.programs.find((x) => x.name === "postern-rulesd"); return p.at ? t("over.silent", { name: p.name, at: p.at }) : t("over.not_told", { name: p.name, setting: p.setting }); };
+const silent = (o) => { const p = o.programs.find(isRulesd); return p.at ? t("over.silent", { name: p.name, at: p.at }) : t("over.not_told", { name: p.name, setting: p.setting }); };
 
 function Scanner({ o }) {
     const s = o.scanner;
@@ -37,7 +38,7 @@ function Scanner({ o }) {
         ${s.mean_ms === null ? html`<span class="quiet">${t("over.unasked")}</span>` : t("over.ms", { n: Math.max(1, Math.round(s.mean_ms)) })}</${Figure}>`;
 }
 
-const Disk = ({ o }) => !o.disk ? html`<${Figure} name=${t("over.disk")} unknown=${o.programs.some((p) => p.name === "postern-rulesd" && p.state !== "silent" && p.state !== "unknown") ? t("over.disk_not_told") : silent(o)} />`
+const Disk = ({ o }) => !o.disk ? html`<${Figure} name=${t("over.disk")} unknown=${nodes(o).some((p) => p.state !== "silent" && p.state !== "unknown") ? t("over.disk_not_told", { name: nodes(o)[0].name }) : silent(o)} />`
     : html`<${Figure} name=${t("over.disk")} warn=${o.disk.days !== null && o.disk.days < 14} below=${`${t("over.room", { size: size(o.disk.room) })}${o.disk.days === null ? "" : ` ${t("over.pace", { size: size(o.disk.per_day) })}`}${o.disk.at ? ` ${t("over.least", { at: o.disk.at })}` : ""}`}>${o.disk.days === null ? t("over.no_pace") : o.disk.days > 365 ? t("over.year") : t("over.days", { n: o.disk.days })}</${Figure}>`;
 
 const load = (n) => number(n, { minimumFractionDigits: 2, maximumFractionDigits: 2 });
@@ -63,7 +64,7 @@ const Waits = ({ o, to }) => html`<section class="card waits"><h2>${t("over.wait
 const marks = { runs: "delivered", ails: "rejected", silent: "rejected", unknown: "queued" };
 const Programs = ({ o }) => html`<section class="card"><h2>${t("over.programs")}</h2><ul class="programs">${o.programs.map((p) => html`<li key=${`${p.name} ${p.at}`}><strong>${p.name}</strong>
     <span class="chip chip-${p.state === "unknown" ? "none" : marks[p.state]}"><${Icon} name=${marks[p.state]} />${t(`program.${p.state}`)}</span>
-    <span class="quiet">${p.name === "postern-rulesd" && nodes(o).length > 1 && p.state !== "silent" && html`<bdi>${p.at}</bdi> · `}${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
+    <span class="quiet">${isRulesd(p) && nodes(o).length > 1 && p.state !== "silent" && html`<bdi>${p.at}</bdi> · `}${p.state === "runs" ? p.since && t("over.since", { date: moment(p.since) }) : p.state === "ails" ? t("program.ails_text") : p.state === "silent" ? t("program.silent_text", { at: p.at }) : t("program.unknown_text", { setting: p.setting })}</span></li>`)}</ul></section>`;
 
 // A test mail and what becomes of it: first what the mail server says to it, then its delivery.
 function TestMail({ me }) {
