@@ -68,7 +68,7 @@ static enum MHD_Result on_accept(void *ctx, const struct sockaddr *addr, socklen
     return welcome ? MHD_YES : MHD_NO;
 }
 
-static void count_peer(struct httpd *d, const struct ip *ip)
+static struct httpd_peer *count_peer(struct httpd *d, const struct ip *ip)
 {
     struct ip          key = peer_key(ip);
     struct httpd_peer *p = map_get(&d->peers, span_make(key.b, sizeof key.b));
@@ -80,16 +80,14 @@ static void count_peer(struct httpd *d, const struct ip *ip)
         map_put(&d->peers, span_make(p->ip.b, sizeof p->ip.b), p);
     }
     p->n++;
+    return p;
 }
 
-static void uncount_peer(struct httpd *d, const struct ip *ip)
+static void uncount_peer(struct httpd *d, struct httpd_peer *p)
 {
-    struct ip          key = peer_key(ip);
-    struct httpd_peer *p = map_get(&d->peers, span_make(key.b, sizeof key.b));
-
     if (--p->n > 0)
         return;
-    map_del(&d->peers, span_make(key.b, sizeof key.b));
+    map_del(&d->peers, span_make(p->ip.b, sizeof p->ip.b));
     free(p);
 }
 
@@ -103,7 +101,6 @@ static struct httpd_conn *conn_open(struct httpd *d, struct MHD_Connection *mhd)
     c->mhd = mhd;
     c->fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     c->by_unix = !ip_of(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, &c->peer);
-    c->counted = !c->by_unix && !is_trusted(d, &c->peer);
     c->head_by = httpd_now_ms() + d->config.times.head_ms;
     httpd_enter(c, CONN_FIRST, c->head_by);
     pthread_mutex_lock(&d->lock);
@@ -111,8 +108,8 @@ static struct httpd_conn *conn_open(struct httpd *d, struct MHD_Connection *mhd)
         c->next->prev = c;
     d->conns = c;
     d->nconns++;
-    if (c->counted)
-        count_peer(d, &c->peer);
+    if (!c->by_unix && !is_trusted(d, &c->peer))
+        c->counted = count_peer(d, &c->peer);
     pthread_mutex_unlock(&d->lock);
     return c;
 }
@@ -126,8 +123,8 @@ static void conn_close(struct httpd *d, struct httpd_conn *c)
     if (c->next != NULL)
         c->next->prev = c->prev;
     d->nconns--;
-    if (c->counted)
-        uncount_peer(d, &c->peer);
+    if (c->counted != NULL)
+        uncount_peer(d, c->counted);
     pthread_mutex_unlock(&d->lock);
     free(c);
 }

@@ -112,7 +112,9 @@ struct httpd_config {
     struct httpd_times {
         int64_t head_ms, body_ms, idle_ms, reply_ms, stop_ms; /* 0: what is said above */
     } times;
-    size_t bodies_max; /* bytes of request bodies in memory at once, beyond: 503; 0: 256 MiB */
+    /* Bytes of request bodies in memory at once, beyond: 503; 0: 256 MiB. Bodies of more than 64 KiB leave a quarter of it to the others; those
+     * from one address (per_ip_max says which) have a quarter together, or are one. */
+    size_t bodies_max;
     /* All with `ctx`. Workers are opened and closed by the thread that starts and stops; body_max runs on an I/O thread. */
     int (*worker_open)(void *ctx, size_t index, void **worker_out, struct err *e);
     void (*worker_close)(void *ctx, void *worker);

@@ -12,6 +12,7 @@
 #define REPLY_MAX ((size_t)64 << 20)
 #define CHUNK_MAX ((size_t)4 << 20)
 #define BODY_BYTES_PER_MS 64
+#define SMALL_BODY ((size_t)64 << 10)
 
 static struct httpd_conn *conn_of(struct MHD_Connection *mhd)
 {
@@ -136,19 +137,37 @@ static enum MHD_Result on_head(struct httpd_call *call, const char *method, cons
 
 /* ---- The body --------------------------------------------------------------------------------------------- */
 
+static void give_back(struct httpd_call *call, size_t n)
+{
+    atomic_fetch_sub(&call->d->bodies, n);
+    if (call->conn->counted != NULL)
+        atomic_fetch_sub(&call->conn->counted->bodies, n);
+}
+
+/* Who sends large bodies almost to their end, and then waits, keeps that room to themselves and takes nobody's: httpd.h, bodies_max. */
+static bool has_room(struct httpd_call *call, size_t more)
+{
+    struct httpd_peer *peer = call->conn->counted;
+    size_t             own = call->body.n + more, most = call->d->config.bodies_max;
+    size_t             all = atomic_fetch_add(&call->d->bodies, more) + more;
+    size_t             theirs = peer != NULL ? atomic_fetch_add(&peer->bodies, more) + more : own;
+
+    if (all <= (own <= SMALL_BODY || all == own ? most : most - most / 4) && (theirs <= most / 4 || theirs == own))
+        return true;
+    give_back(call, more);
+    return false;
+}
+
 static enum MHD_Result on_body(struct httpd_call *call, struct span piece)
 {
-    struct httpd *d = call->d;
-    int64_t       patience = d->config.times.body_ms + (int64_t)(call->body.n / BODY_BYTES_PER_MS);
+    int64_t patience = call->d->config.times.body_ms + (int64_t)(call->body.n / BODY_BYTES_PER_MS);
 
     if (call->drains)
         return MHD_YES;
     if (piece.n > call->body_max - call->body.n)
         return refuse_now(call, HTTPD_BIG_BODY);
-    if (atomic_fetch_add(&d->bodies, piece.n) + piece.n > d->config.bodies_max) {
-        atomic_fetch_sub(&d->bodies, piece.n);
+    if (!has_room(call, piece.n))
         return refuse_now(call, HTTPD_BUSY);
-    }
     buf_put(&call->body, piece);
     return httpd_enter(call->conn, CONN_BODY, call->began_ms + patience) ? MHD_YES : MHD_NO;
 }
@@ -200,7 +219,7 @@ static void free_call(struct httpd_call *call)
         httpd_stream_detach(call->reply.stream, call->conn);
     if (call->reply.more_end != NULL)
         call->reply.more_end(call->reply.more_ctx);
-    atomic_fetch_sub(&d->bodies, call->body.n);
+    give_back(call, call->body.n);
     buf_fini(&call->body);
     buf_fini(&call->reply.body);
     buf_fini(&call->encoded);

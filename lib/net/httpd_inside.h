@@ -33,8 +33,9 @@ struct httpd_conn {
     struct httpd          *d;
     struct MHD_Connection *mhd;
     int                    fd;
-    bool                   by_unix, counted; /* counted: in httpd.peers */
+    bool                   by_unix;
     struct ip              peer;
+    struct httpd_peer     *counted; /* in httpd.peers; NULL: it is not */
     /* Deadline in ms << 8 | enum httpd_phase: one word, so that a phase never ends by another's deadline. */
     atomic_uint_fast64_t watch;
     struct httpd_stream *stream;  /* under httpd.lock, as the next */
@@ -95,8 +96,9 @@ struct httpd_stream {
 };
 
 struct httpd_peer {
-    struct ip ip;
-    size_t    n;
+    struct ip     ip;
+    size_t        n;
+    atomic_size_t bodies; /* bytes of theirs in memory */
 };
 
 struct httpd {

@@ -748,6 +748,45 @@ static void bodies_in_memory_have_a_bound_together(void **unused)
     buf_fini(&a.raw);
 }
 
+static void put_body(struct buf *text, size_t length, size_t sent)
+{
+    buf_clear(text);
+    buf_printf(text, "POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: %zu\r\n\r\n", length);
+    put_times_fast(text, TEXT1000, sent / 1000);
+    buf_putc(text, '\0');
+}
+
+static int status_of_body(struct buf *text, size_t length, struct answer *a)
+{
+    put_body(text, length, length);
+    ask_once(&w.ep, text->p, a);
+    return a->status;
+}
+
+static void large_bodies_that_never_end_leave_room_for_small_ones(void **unused)
+{
+    struct httpd_config config = ordinary();
+    struct answer       a;
+    struct buf          text;
+    int                 fd;
+
+    (void)unused;
+    answer_init(&a);
+    buf_init(&text, 1 << 20);
+    config.bodies_max = 400 * 1000;
+    start_with(&config);
+    fd = must_connect(&w.ep);
+    put_body(&text, 390 * 1000, 290 * 1000); /* alone it may have all of it */
+    send_text(fd, text.p);
+    AWAIT("another large one from there has no room", status_of_body(&text, 90 * 1000, &a) == 503);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(status_of_body(&text, 1000, &a), 200);
+    fd_close(&fd);
+    AWAIT("what was held is free again", status_of_body(&text, 90 * 1000, &a) == 200);
+    buf_fini(&text);
+    buf_fini(&a.raw);
+}
+
 /* ---- Workers ---------------------------------------------------------------------------------------------- */
 
 static void when_too_many_wait_the_next_is_told_to_come_again(void **unused)
@@ -1393,6 +1432,7 @@ int main(void)
         SERVED(a_refused_upload_hears_why_while_it_still_sends),
         SERVED(curl_waits_for_100_and_sends_its_body_then),
         STARTS(bodies_in_memory_have_a_bound_together),
+        STARTS(large_bodies_that_never_end_leave_room_for_small_ones),
         STARTS(when_too_many_wait_the_next_is_told_to_come_again),
         cmocka_unit_test(a_worker_that_does_not_open_stops_the_start),
         SERVED(a_body_made_chunk_by_chunk_arrives_whole),
