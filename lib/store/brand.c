@@ -406,8 +406,12 @@ static void put_given(struct buf *out, const char *key, const void *row)
 static int note_given(struct store *s, const struct actor *by, const char *action, const struct given *g,
                       const struct uuid *brand, struct err *e)
 {
-    const struct payload_change c = {action, "brand", brand != NULL ? *brand : uuid_zero, put_given,
-                                     brand == NULL ? g : NULL, brand != NULL ? g : NULL};
+    const struct payload_change c = {action,
+                                     "brand",
+                                     brand != NULL ? *brand : uuid_zero,
+                                     put_given,
+                                     brand == NULL ? g : NULL,
+                                     brand != NULL ? g : NULL};
     struct store_brand          b;
 
     if (brand != NULL && store_brand_get(s, *brand, &b, e) < 0)

@@ -46,10 +46,12 @@ test("what is wrong is said where it was typed, and nothing is lost", async () =
     await dialog(page).getByRole("button", { name: "Save" }).focus();
     await page.keyboard.press("Enter");
     await waitFor("what is wrong", async () => await dialog(page).getByLabel("Time zone").getAttribute("aria-invalid") === "true");
+    assert.equal(await dialog(page).getByText("No time zone “Mars/Olympus” is installed.").count(), 1, "at its field, and there alone");
     await page.keyboard.press("Tab");
     assert.ok(await dialog(page).evaluate((node) => node.contains(document.activeElement)), "the button was busy, and the focus stays inside");
     await dialog(page).getByLabel("Time zone").fill("Asia/Kathmandu");
     await dialog(page).getByText("This browser is in Europe/Berlin.").waitFor();
+    assert.equal(await dialog(page).getByLabel("Time zone").getAttribute("aria-invalid"), null, "another is typed, which nobody has found wrong");
     await dialog(page).getByLabel("blocked by rules").check();
     await dialog(page).getByLabel("Language of the letter").selectOption("de");
     await save(page);

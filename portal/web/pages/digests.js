@@ -51,12 +51,12 @@ const body = ({ hourly, minute, days, zone, language, tells, quiet }) => ({ hour
 const Ticks = ({ label, all, names, chosen, onPick, problem }) => html`<fieldset class="some-of"><legend>${label}</legend>${all.map((one, i) => html`<label class="check"><input type="checkbox" checked=${chosen.includes(one)} onChange=${(e) => onPick(e.target.checked ? [...chosen, one] : chosen.filter((x) => x !== one))} /> ${names[i]}</label>`)}
     ${problem && html`<p class="problem" role="alert">${problem}</p>`}</fieldset>`;
 
-// When the first one would be: the server is asked, whose clocks and zones they are.
-function FirstOne({ now }) {
+// When the first one would be: the server is asked, whose clocks and zones they are. What is said at a field already (problem) is not said again.
+function FirstOne({ now, problem }) {
     const q = { hourly: now.hourly, minute: now.minute, days: now.days, zone: now.zone };
     const time = useLoad((signal) => (now.zone && now.days.length > 0 && now.minute !== "" ? get("/me/digest-time", q, { signal }) : Promise.resolve(null)), [JSON.stringify(q)]);
 
-    return html`<p class="first-one" aria-live="polite">${time.problem ? html`<span class="problem">${said(time.problem)}</span>` : time.value ? html`<${Next} at=${time.value.next} zone=${now.zone} />` : " "}</p>`;
+    return html`<p class="first-one" aria-live="polite">${time.problem && time.problem.member === problem?.member ? " " : time.problem ? html`<span class="problem">${said(time.problem)}</span>` : time.value ? html`<${Next} at=${time.value.next} zone=${now.zone} />` : " "}</p>`;
 }
 
 function Choice({ now, set, problem }) {
@@ -71,7 +71,7 @@ function Choice({ now, set, problem }) {
         <div class="grid2"><${Field} label=${t("settings.zone")} list="digest-zones" required maxlength="63" value=${now.zone} onInput=${(e) => set({ zone: e.target.value.trim() })} hint=${t(now.zone === here ? "digest.zone_right" : "settings.zone_here", { zone: here })} problem=${wrong("zone")} />
         <${Field} label=${t("digest.language")}>${(a) => html`<select ...${a} value=${now.language} onChange=${(e) => set({ language: e.target.value })}>${languages.map(([code, name]) => html`<option value=${code} lang=${code}>${name}</option>`)}</select>`}</${Field}></div>
         <datalist id="digest-zones">${zones().map((z) => html`<option value=${z} />`)}</datalist>
-        <${FirstOne} now=${now} />
+        <${FirstOne} now=${now} problem=${problem} />
         <${Ticks} label=${t("digest.about")} all=${kinds} names=${kinds.map((k) => t(`digest.is_${k}`))} chosen=${now.tells} onPick=${(tells) => set({ tells })} problem=${wrong("tells")} />
         <label class="check"><input type="checkbox" checked=${now.quiet} onChange=${(e) => set({ quiet: e.target.checked })} /> ${t("digest.quiet")}</label>`;
 }
@@ -85,7 +85,7 @@ function Edit({ title, from, me, standing, save, onClose }) {
     const all = me ? subjects(me) : [];
     const [base, setBase] = useState(standing), [found, setFound] = useState();
     const [now, setNow] = useState({ ...from, which: 0 }), [problem, setProblem] = useState(), [busy, setBusy] = useState(false);
-    const set = (more) => setNow((before) => ({ ...before, ...more }));
+    const set = (more) => { setNow((before) => ({ ...before, ...more })); setProblem((p) => (p?.member in more ? undefined : p)); };
     const send = async (e) => {
         e?.preventDefault();
         setBusy(true);
