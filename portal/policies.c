@@ -65,11 +65,7 @@ static int put_policy(const struct view *v, const struct store_policy *p, struct
 
     json_add_uuid(b, "id", &p->id);
     json_add_str(b, "scope", scope_kind_words[p->scope.kind]);
-    json_add_str(b, "name", p->name);
-    json_add_i64(b, "priority", p->priority);
-    json_add_bool(b, "locked", p->locked);
-    json_add_bool(b, "default", p->is_default);
-    json_add_bool(b, "enabled", p->enabled);
+    store_policy_put(b, p);
     json_add_bool(b, "built_in", store_policy_is_built_in(p));
     json_add_str(b, "layer", layer_word(layer));
     json_add_bool(b, "inert", layer == LAYER_NONE);

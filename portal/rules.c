@@ -5,6 +5,7 @@
 #include <ctype.h>
 
 #include "route.h"
+#include "rules/import.h"
 #include "rules_order.h"
 #include "store/compile.h"
 #include "store/setting.h"
@@ -291,8 +292,11 @@ static int add_quick(struct call *c, struct err *e)
     json_close(&json, '}');
     c->member = "what";
     rc = add_json(c, buf_span(&json), in->confirm, NULL, e);
-    if (rc < 0)
-        e->at = 0; /* of JSON that the caller has not seen */
+    if (rc < 0) { /* of JSON that the caller has not seen */
+        import_own_terms(e);
+        rules_say(c, e);
+        e->at = 0;
+    }
     buf_fini(&json);
     return rc;
 }

@@ -281,14 +281,15 @@ static bool has_words(struct span line)
            (memchr(text.p, ' ', text.n) != NULL || memchr(text.p, '\t', text.n) != NULL);
 }
 
-/* A line as a rule of one entry. 1, 0: it says nothing, -1: the member and the line are in e. What is there may be taken out by anybody. */
-static int read_entry(struct list *l, struct span line, const char *member, size_t number, bool confirm,
+/* A line as a rule of one entry. 1, 0: it says nothing, -1: the member is in e, and where there are several lines which one. What is there
+ * may be taken out by anybody. */
+static int read_entry(struct list *l, const struct field_texts *lines, size_t i, const char *member, bool confirm,
                       struct rule *out, struct err *e)
 {
     struct rule_check    check = {.may_regex = l->may_regex || strcmp(member, "remove") == 0,
                                   .freemail_confirmed = confirm};
     struct import_reader r;
-    struct span          scope, policy;
+    struct span          line = lines->items[i], scope, policy;
     int                  rc;
 
     import_init(&r, IMPORT_MAP, rule_action_word(l->action), NULL);
@@ -297,7 +298,8 @@ static int read_entry(struct list *l, struct span line, const char *member, size
     import_fini(&r);
     if (rc < 0) {
         l->call->member = member;
-        err_wrap(e, "line %zu, %.*s", number, SPAN_ARG(span_head(line, 60)));
+        if (lines->n > 1)
+            err_wrap(e, "line %zu, %.*s", i + 1, SPAN_ARG(span_head(line, 60)));
         e->at = 0;
         return rules_say(l->call, e);
     }
@@ -334,7 +336,7 @@ static int remove_lines(struct list *l, const struct field_texts *lines, struct 
     for (size_t i = 0; i < lines->n && rc >= 0; i++) {
         struct span key;
 
-        if ((rc = read_entry(l, lines->items[i], "remove", i + 1, true, &r, e)) != IMPORT_RULE)
+        if ((rc = read_entry(l, lines, i, "remove", true, &r, e)) != IMPORT_RULE)
             continue;
         key = arena_dup(&l->arena, entry_key(l, &r, &r.conditions[0].any[0]));
         out->missing += map_get(&l->by_key, key) == NULL;
@@ -386,7 +388,7 @@ static int add_lines(struct list *l, const struct change_body *in, struct change
     struct rule r;
 
     for (size_t i = 0; i < in->add.n; i++) {
-        int rc = read_entry(l, in->add.items[i], "add", i + 1, in->confirm, &r, e);
+        int rc = read_entry(l, &in->add, i, "add", in->confirm, &r, e);
 
         if (rc < 0 || (rc == IMPORT_RULE && add_line(l, &r, out, e) < 0))
             return -1;

@@ -179,15 +179,9 @@ static int put_beside(struct call *c, const struct rules_order *own, struct err 
         return -1;
     json_open(b, "policies", '[');
     for (size_t i = 0; i < own->npolicies; i++) {
-        const struct store_policy *p = &own->policies[i];
-
         json_open(b, NULL, '{');
-        json_add_uuid(b, "id", &p->id);
-        json_add_str(b, "name", p->name);
-        json_add_i64(b, "priority", p->priority);
-        json_add_bool(b, "locked", p->locked);
-        json_add_bool(b, "default", p->is_default);
-        json_add_bool(b, "enabled", p->enabled);
+        json_add_uuid(b, "id", &own->policies[i].id);
+        store_policy_put(b, &own->policies[i]);
         json_close(b, '}');
     }
     json_close(b, ']');

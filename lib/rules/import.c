@@ -309,19 +309,17 @@ static int read_csv(struct import_reader *r, struct span line, struct arena *a, 
 
 /* ---- a line ------------------------------------------------------------------------------------------------------- */
 
-/* "conditions[0].any[2], character 3: why" is about JSON that nobody has written. */
-static int in_own_terms(struct err *e)
+void import_own_terms(struct err *e)
 {
     struct span text = span_of(e->text), place = SPAN("conditions[0].any[");
     size_t      skip;
 
-    if (!span_starts(text, place))
-        return -1;
+    if (!span_starts_ci(text, place))
+        return;
     skip = place.n + span_chr(span_skip(text, place.n), ']') + 1;
     while (skip < text.n && (text.p[skip] == ',' || text.p[skip] == ':' || text.p[skip] == ' '))
         skip++;
     memmove(e->text, e->text + skip, text.n - skip + 1);
-    return -1;
 }
 
 int import_line(struct import_reader *r, struct span line, struct arena *a, struct rule_check *check, struct rule *out,
@@ -354,7 +352,7 @@ int import_line(struct import_reader *r, struct span line, struct arena *a, stru
         return IMPORT_RULE;
     }
     if (r->format != IMPORT_JSON)
-        in_own_terms(&why);
+        import_own_terms(&why);
     if (e != NULL)
         *e = why;
     return -1;

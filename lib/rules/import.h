@@ -45,6 +45,9 @@ enum import_found {
 int import_line(struct import_reader *r, struct span line, struct arena *a, struct rule_check *check, struct rule *out,
                 struct span *scope_out, struct span *policy_out, struct err *e);
 
+/* An error about JSON that nobody has written, for who wrote no more than one entry: without the "conditions[0].any[2], " in front. */
+void import_own_terms(struct err *e);
+
 /* What it most likely is. */
 enum import_format import_guess(struct span text);
 

@@ -116,16 +116,19 @@ int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn
 
 /* ---- changing ---- */
 
-static void put_payload(struct buf *b, const char *key, const void *row)
+void store_policy_put(struct buf *b, const struct store_policy *p)
 {
-    const struct store_policy *p = row;
-
-    json_open(b, key, '{');
     json_add_str(b, "name", p->name);
     json_add_i64(b, "priority", p->priority);
     json_add_bool(b, "locked", p->locked);
     json_add_bool(b, "default", p->is_default);
     json_add_bool(b, "enabled", p->enabled);
+}
+
+static void put_payload(struct buf *b, const char *key, const void *row)
+{
+    json_open(b, key, '{');
+    store_policy_put(b, row);
     json_close(b, '}');
 }
 

@@ -37,6 +37,8 @@ int store_policy_find(struct store *s, struct store_scope scope, struct span nam
                       struct err *e);
 /* One of those that every domain or mailbox is born with. */
 bool store_policy_is_built_in(const struct store_policy *p);
+/* Adds its members that people set: name, priority, locked, default, enabled. */
+void store_policy_put(struct buf *b, const struct store_policy *p);
 /* Of one scope, by priority, then age. */
 int store_policy_list(struct store *s, struct store_scope scope, store_policy_fn fn, void *ctx, struct err *e);
 

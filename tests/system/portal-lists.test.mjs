@@ -113,6 +113,7 @@ test("a change of a list is made whole or not at all, and says which line is wro
     assert.deepEqual(await list(anna, A, "block"), ["x.example"]);
     const free = await change(anna, A, "allow", { add: ["gmail.com"] });
     assert.equal(free.status, 409);
+    assert.match(free.body.detail, /^At "gmail\.com" anybody /, "of one entry it goes without saying which");
     ok(await change(anna, A, "allow", { add: ["gmail.com"], confirm: true }));
     assert.equal(ok(await anna.get(`${A}/rules`)).items.find((i) => i.rule.action === "allow").rule.require_proof, true, "an allow asks for proof");
     assert.equal((await change(anna, A, "block", { add: ["/^a/"] })).status, 403, "a regex is for who may write them");

@@ -66,11 +66,14 @@ test("an address, a domain or an IP makes a rule at once", async () => {
     assert.deepEqual((await quick("partner.example", "allow"))[2], ["cannot_prove"], "nothing here can prove senders");
     const free = await anna.post(`${SCOPE}/quick`, { what: "gmail.com", action: "allow" });
     assert.equal(free.status, 409);
-    assert.match(free.body.detail, /^[A-Z].*\.$/s);
+    assert.match(free.body.detail, /^At "gmail\.com" anybody .*\.$/, "of conditions and entries nobody has written here");
     const meant = await anna.post(`${SCOPE}/quick`, { what: "gmail.com", action: "allow", confirm: true });
     assert.equal(meant.status, 201);
     await anna.del(`/rules/${meant.body.id}`);
-    assert.equal((await anna.post(`${SCOPE}/quick`, { what: "not a sender", action: "block" })).status, 400);
+    const wrong = await anna.post(`${SCOPE}/quick`, { what: "not a sender", action: "block" });
+    assert.equal(wrong.status, 400);
+    assert.match(wrong.body.detail, /^Character 4: .*\.$/);
+    assert.deepEqual([wrong.body.member, wrong.body.detail_said.code], ["what", "import.character"]);
 });
 
 test("a refusal says what is wrong, and where", async () => {
