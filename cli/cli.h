@@ -63,8 +63,6 @@ int cli_rule_export(struct cli *c, int argc, char **argv, struct err *e);
 struct store_policy;
 int cli_default_policy(struct cli *c, struct store_scope scope, const char *name, struct store_policy *out,
                        struct err *e);
-/* Would `more` regexes without a fixed text be too many for the scope? */
-int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e);
 /* The 8 digits that lists and replies show, or the whole id. */
 int cli_find_rule(struct cli *c, const char *text, struct uuid *out, struct err *e);
 

@@ -4,7 +4,6 @@
 #include "base/fd.h"
 #include "base/utf8.h"
 #include "cli.h"
-#include "store/compile.h"
 #include "store/hit.h"
 #include "store/policy.h"
 
@@ -174,23 +173,6 @@ static void print_advice(const struct rule *r, const struct rule_check *check)
         puts("Note: test only: it is counted and shown, and decides nothing.");
 }
 
-int cli_check_slow(struct cli *c, struct store_scope scope, size_t more, struct err *e)
-{
-    size_t slow;
-
-    if (more == 0)
-        return 0;
-    if (store_scope_slow(c->store, scope, NULL, &slow, e) < 0)
-        return -1;
-    slow += more;
-    if (slow > SCOPE_SLOW_REGEX_MAX)
-        return err_set(e, ERR_LIMIT,
-                       "the scope would have %zu regular expressions without a fixed text of at least 3 bytes, and %d "
-                       "are allowed; give them such a text, or use contains or a wildcard",
-                       slow, SCOPE_SLOW_REGEX_MAX);
-    return 0;
-}
-
 static int save_rule(struct cli *c, struct span json, const struct rule_options *o, struct err *e)
 {
     struct rule_check   check = {.freemail_confirmed = o->confirm};
@@ -212,8 +194,7 @@ static int save_rule(struct cli *c, struct span json, const struct rule_options 
             err_wrap(e, "add --confirm if that is meant");
         goto out;
     }
-    if (cli_default_policy(c, scope, o->policy, &policy, e) < 0 ||
-        cli_check_slow(c, scope, rule_slow_regexes(&r), e) < 0)
+    if (cli_default_policy(c, scope, o->policy, &policy, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
     row = store_rule_of(&r, &policy.id, buf_span(&conditions));

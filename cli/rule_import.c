@@ -22,7 +22,6 @@ struct target {
     struct span        key; /* "scope\npolicy" */
     struct store_scope scope;
     struct uuid        policy;
-    size_t             slow; /* regexes in the file that nothing can be looked for first */
     struct target     *next;
 };
 
@@ -133,28 +132,6 @@ static void tell_of_list(struct import *im, const char *file, struct span line)
     }
 }
 
-/* The limit on slow regexes is the scope's, in however many policies they come: the first target of a scope gathers them. */
-static int check_slow(struct import *im, struct err *e)
-{
-    struct map by_scope; /* the id of a scope's domain or mailbox -> its first target */
-    int        rc = 0;
-
-    map_init(&by_scope);
-    for (struct target *t = im->targets; t != NULL; t = t->next) {
-        struct span    id = span_make(t->scope.id.b, sizeof t->scope.id.b);
-        struct target *first = map_get(&by_scope, id);
-
-        if (first != NULL)
-            first->slow += t->slow;
-        else
-            map_put(&by_scope, id, t);
-    }
-    for (const struct target *t = im->targets; t != NULL && rc == 0; t = t->next)
-        rc = cli_check_slow(im->c, t->scope, t->slow, e);
-    map_fini(&by_scope);
-    return rc;
-}
-
 /* Each pass reads the lines from the first. */
 static void restart(struct import *im)
 {
@@ -183,7 +160,6 @@ static int check_all(struct import *im, const char *file, struct span text, stru
             tell_of_list(im, file, line);
         } else if (rc == IMPORT_RULE) {
             im->rules++;
-            t->slow += (check.advice & ADVICE_SLOW_REGEX) != 0 ? rule_slow_regexes(&r) : 0;
         }
         arena_reset(&im->line);
         im->done = text.n - rest.n;
@@ -193,7 +169,7 @@ static int check_all(struct import *im, const char *file, struct span text, stru
     if (im->errors > 0)
         return err_set(e, ERR_INVALID, "%zu of %zu lines cannot be imported; nothing was changed", im->errors,
                        im->number - 1);
-    return check_slow(im, e);
+    return 0;
 }
 
 /* Second pass: write. */

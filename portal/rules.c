@@ -7,7 +7,6 @@
 #include "route.h"
 #include "rules/import.h"
 #include "rules_order.h"
-#include "store/compile.h"
 #include "store/setting.h"
 
 /* ---- what all share ---------------------------------------------------------------------------------------------- */
@@ -40,22 +39,6 @@ int rules_say(struct call *c, struct err *e)
     e->at = as.at;
     c->member = c->member != NULL ? c->member : "rule";
     return -1;
-}
-
-int rules_check_slow(struct call *c, size_t more, const struct uuid *but, struct err *e)
-{
-    size_t there;
-
-    if (more == 0)
-        return 0;
-    if (store_scope_slow(c->store, c->scope, but, &there, e) < 0)
-        return -1;
-    if (there + more <= SCOPE_SLOW_REGEX_MAX)
-        return 0;
-    return err_set(e, ERR_LIMIT,
-                   "There would be %zu regular expressions without a fixed text of at least 3 characters here, and %d "
-                   "are allowed. Give them such a text, or use contains.",
-                   there + more, SCOPE_SLOW_REGEX_MAX);
 }
 
 int rules_read(struct call *c, struct span json, bool confirm, struct rule_check *check, struct rule *out,
@@ -128,7 +111,7 @@ static int add_json(struct call *c, struct span json, bool confirm, const struct
 
     buf_init(&conditions, RULE_JSON_MAX);
     if (rules_permit(c, true, e) < 0 || rules_read(c, json, confirm, &check, &r, e) < 0 ||
-        rules_policy(c, policy, SPAN_NONE, &into, e) < 0 || rules_check_slow(c, rule_slow_regexes(&r), NULL, e) < 0)
+        rules_policy(c, policy, SPAN_NONE, &into, e) < 0)
         goto out;
     rule_put_conditions_json(&conditions, &r);
     row = store_rule_of(&r, &into.id, buf_span(&conditions));
@@ -187,8 +170,7 @@ static int change_rule(struct call *c, struct err *e)
     int                     rc = -1;
 
     buf_init(&x.conditions, RULE_JSON_MAX);
-    if (rules_permit(c, true, e) == 0 && rules_read(c, in->rule, in->confirm, &x.check, &x.rule, e) == 0 &&
-        rules_check_slow(c, rule_slow_regexes(&x.rule), &c->object, e) == 0) {
+    if (rules_permit(c, true, e) == 0 && rules_read(c, in->rule, in->confirm, &x.check, &x.rule, e) == 0) {
         rule_put_conditions_json(&x.conditions, &x.rule);
         rc = change_make(c, rules_version, save_in, &x, e);
     }
@@ -304,9 +286,9 @@ static int add_quick(struct call *c, struct err *e)
 /* clang-format off */
 static const struct route rows[] = {
     {HTTPD_POST, "/scopes/{scope}/rules", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_LARGE, add_rule, NULL, add_fields, 0,
-     sizeof(struct rule_body), "Makes a rule.", "RuleSaved"},
+     sizeof(struct rule_body), "Makes a rule.", "RuleSaved", 201},
     {HTTPD_POST, "/scopes/{scope}/rules/quick", DEED_WRITE_RULES, OBJECT_SCOPE, 0, add_quick, NULL, quick_fields, 0,
-     sizeof(struct quick_body), "Makes a rule of an address, a domain or an IP address.", "RuleSaved"},
+     sizeof(struct quick_body), "Makes a rule of an address, a domain or an IP address.", "RuleSaved", 201},
     {HTTPD_PUT, "/rules/{rule}", DEED_WRITE_RULES, OBJECT_RULE, ROUTE_LARGE | ROUTE_VERSION, change_rule, NULL, change_fields, 0,
      sizeof(struct rule_body), "Writes a rule anew.", "RuleSaved"},
     {HTTPD_PATCH, "/rules/{rule}", DEED_WRITE_RULES, OBJECT_RULE, 0, switch_rule, NULL, switch_fields, 0,

@@ -13,10 +13,6 @@ int rules_permit(struct call *c, bool write, struct err *e);
 int rules_read(struct call *c, struct span json, bool confirm, struct rule_check *check, struct rule *out,
                struct err *e);
 
-/* May there be `more` slow regexes in the scope, beside those of its rules but one (NULL: all)? Of a change: what the rule itself has counts
- * no second time. */
-int rules_check_slow(struct call *c, size_t more, const struct uuid *but, struct err *e);
-
 /* What PUT /rules/{rule} writes, and the policy that it is in. / Of the call's rule. */
 struct version rules_version_of(const struct store_rule *r);
 int            rules_version(struct call *c, struct version *out, struct err *e);

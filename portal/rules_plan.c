@@ -279,7 +279,10 @@ int plan_make(struct plan *p, struct call *c, struct err *e)
                        "There are too many rules here for a page: the operator can import them by command.");
     if (read_lines(p, e) < 0 || compare(p, e) < 0)
         return -1;
-    return p->slow > 0 ? rules_check_slow(c, p->slow, NULL, e) : 0;
+    if (p->slow == 0 || store_scope_slow_fit(c->store, c->scope, p->slow, e) == 0)
+        return 0;
+    c->member = "text";
+    return rules_say(c, e);
 }
 
 void plan_drop(struct plan *p)

@@ -353,7 +353,7 @@ const struct sentence_row sentence_rows[] = {
     {"rule.other_policy", "the two rules are in different policies, whose order decides first", ""},
     {"rule.policy_of_others", "the policy %s belongs to somebody else", "policy"},
     {"rule.which_policy", "Say into which policy the rule goes.", ""},
-    {"rule.slow", "There would be %zu regular expressions without a fixed text of at least 3 characters here, and %d are allowed. Give them such a text, or use contains.", "n,max"},
+    {"rule.slow", "there would be %zu regular expressions without a fixed text of at least 3 characters here, and %d are allowed. Give them such a text, or use contains", "n,max"},
     {"rule.listed", "There are more than %d rules here: export them instead.", "n"},
     {"rule.many", "There are too many rules.", ""},
     {"rule.many_compared", "There are too many rules here to be compared.", ""},

@@ -383,34 +383,3 @@ int store_scopes_large(struct store *s, int64_t rules, store_large_fn fn, void *
 
     return row_each(s->main, large_sql, (struct db_val[]){dbv_i64(rules)}, 1, each_large, &l, e);
 }
-
-/* ---- slow regexes ---- */
-
-struct slow_count {
-    const struct uuid *but;
-    size_t             n;
-};
-
-static int count_slow(void *ctx, const struct store_rule *row)
-{
-    struct slow_count *x = ctx;
-    struct rule        r = {0};
-    struct arena       a;
-
-    if (x->but != NULL && uuid_eq(x->but, &row->id))
-        return 0;
-    arena_init(&a, 64 << 20);
-    if (rule_conditions_from_json(row->conditions, &a, NULL, &r, NULL) == 0)
-        x->n += rule_slow_regexes(&r);
-    arena_fini(&a);
-    return 0;
-}
-
-int store_scope_slow(struct store *s, struct store_scope scope, const struct uuid *but, size_t *out, struct err *e)
-{
-    struct slow_count x = {.but = but};
-    int               rc = store_scope_load(s, scope, count_slow, &x, e);
-
-    *out = x.n;
-    return rc;
-}

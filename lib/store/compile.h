@@ -24,9 +24,6 @@ struct compile_how {
 int store_scope_compile(struct store *s, struct store_scope scope, const struct compile_how *how, struct scope **out,
                         struct err *e);
 
-/* How many regexes without a fixed text the scope has (SCOPE_SLOW_REGEX_MAX), but for one rule that is about to change (or NULL). */
-int store_scope_slow(struct store *s, struct store_scope scope, const struct uuid *but, size_t *out, struct err *e);
-
 /* Single rules that changed after a scope was compiled, as they are now. Owns what it has read; one thread at a time. */
 struct scope_patch;
 struct scope_patch *scope_patch_new(const struct compile_how *how);

@@ -4,6 +4,7 @@
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/row.h"
+#include "store/rule.h"
 
 #define COLUMNS                                                                                                        \
     "p.id, p.scope_kind, p.scope_id, p.name, p.priority, p.locked, p.is_default, p.enabled, p.created_us, "            \
@@ -230,7 +231,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_po
 {
     struct store_policy before, after = *p;
 
-    if (store_policy_get(s, p->id, &before, e) < 0)
+    if (store_change_hold(s, e) < 0 || store_policy_get(s, p->id, &before, e) < 0)
         return -1;
     after.scope = before.scope;
     if (check_change(s, by, &before, &after, e) < 0 || store_change_note(s, CHANGE_POLICY, before.scope, &p->id, e) < 0)
@@ -240,7 +241,8 @@ static int set_in(struct store *s, const struct actor *by, const struct store_po
                                          dbv_bool(p->is_default), dbv_bool(p->enabled), dbv_i64(clock_wall_us())},
                        7, "policy", e) < 0)
         return say_conflict(e, "the policy %s exists already", p->name);
-    if (keep_one_default(s, &after, e) < 0)
+    if (keep_one_default(s, &after, e) < 0 ||
+        (after.enabled && !before.enabled && store_scope_slow_fit(s, after.scope, 0, e) < 0))
         return -1;
     return note(s, by, "policy.set", &after, &before, &after, e);
 }

@@ -241,7 +241,8 @@ static int add_in(struct store *s, const struct actor *by, const struct store_ru
         return -1;
     rule_row_values(r, id, clock_wall_us(), vals);
     if (db_run(s->main, rule_row_insert_sql, vals, RULE_ROW_VALUES, NULL, e) < 0 ||
-        rule_room_check(s, by, p.scope, e) < 0)
+        rule_room_check(s, by, p.scope, e) < 0 ||
+        (rule_row_slows(NULL, r) && store_scope_slow_fit(s, p.scope, 0, e) < 0))
         return -1;
     return note(s, by, "rule.add", p.scope, *id, NULL, r, e);
 }
@@ -296,7 +297,8 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ru
         return -1;
     after.policy = before.policy;
     rule_row_values(&after, &r->id, clock_wall_us(), vals);
-    if (row_change_one(s, update_sql, vals, RULE_ROW_VALUES, "rule", e) < 0)
+    if (row_change_one(s, update_sql, vals, RULE_ROW_VALUES, "rule", e) < 0 ||
+        (rule_row_slows(&before, &after) && store_scope_slow_fit(s, p.scope, 0, e) < 0))
         return -1;
     return note(s, by, "rule.set", p.scope, r->id, &before, &after, e);
 }
@@ -312,6 +314,8 @@ static int enable_in(struct store *s, const struct actor *by, struct uuid id, bo
         return -1;
     after = before;
     after.enabled = on;
+    if (rule_row_slows(&before, &after) && store_scope_slow_fit(s, p.scope, 0, e) < 0)
+        return -1;
     return note(s, by, on ? "rule.enable" : "rule.disable", p.scope, id, &before, &after, e);
 }
 

@@ -1,7 +1,9 @@
-/* lib/store/rule.h - rules as rows. The conditions are JSON text, checked by lib/rules before they come here and
- * opaque to the store.
+/* lib/store/rule.h - rules as rows. The conditions are JSON text, checked by lib/rules and written by it before they come here.
  *
- * Quotas (setting.h: rules_max of a domain and of its mailboxes) count the rules of the scope, enabled or not. */
+ * Quotas   (setting.h: rules_max of a domain and of its mailboxes) count the rules of the scope, enabled or not.
+ * Regexes  without a fixed text are tried on every message: a scope has SCOPE_SLOW_REGEX_MAX of them at most in what is enabled. What
+ *          would give it another one beyond (a rule, switching one on or its policy, an import) is ERR_LIMIT. It is decided in the
+ *          transaction that writes: of several at one moment no more get in than fit. */
 #ifndef POSTERN_STORE_RULE_H
 #define POSTERN_STORE_RULE_H
 
@@ -58,6 +60,10 @@ int store_rule_list(struct store *s, struct store_scope scope, const struct uuid
 int store_rule_count(struct store *s, struct store_scope scope, int64_t *out, struct err *e);
 /* Rules in the whole database. */
 int store_rule_count_all(struct store *s, int64_t *out, struct err *e);
+
+/* Would that many regexes without a fixed text fit in, beside those that are there? ERR_LIMIT. For who shows what would be: whoever adds
+ * them is told anyhow. */
+int store_scope_slow_fit(struct store *s, struct store_scope scope, size_t more, struct err *e);
 
 /* Many rules at once: one transaction (joined, if the caller has begun one), one row of the change feed for each
  * scope that was touched, one audit row for all. Ids ascend in the order of putting. Between begin and commit

@@ -10,6 +10,7 @@
 struct import_policy {
     struct store_policy policy;
     int64_t             count; /* rules put into it */
+    bool                slow;  /* some with regexes without a fixed text */
 };
 
 /* Owns the policies, and the transaction unless the caller had begun one. Borrows store and actor. */
@@ -97,6 +98,7 @@ static int put_one(struct store_import *i, const struct store_rule *r, struct er
     if (db_batch_add(i->s->main, vals, RULE_ROW_VALUES, e) < 0)
         return -1;
     p->count++;
+    p->slow = p->slow || rule_row_slows(NULL, r);
     i->count++;
     return 0;
 }
@@ -140,6 +142,9 @@ static int tell_changes(struct store_import *i, struct err *e)
     for (size_t k = 0; k < n && rc == 0; k++)
         rc = rule_room_check(i->s, i->by, scopes[k], e);
     free(scopes);
+    for (size_t k = 0; k < i->npolicies && rc == 0; k++)
+        if (i->policies[k].slow)
+            rc = store_scope_slow_fit(i->s, i->policies[k].policy.scope, 0, e);
     return rc;
 }
 

@@ -26,6 +26,9 @@ int rule_row_before(struct store *s, const struct actor *by, struct uuid id, str
 int rule_row_check(const struct store_rule *r, struct err *e);
 /* May such a rule stand in that policy, by this hand? */
 int rule_row_permit(const struct actor *by, const struct store_policy *p, enum rule_action action, struct err *e);
+/* Does it add to the regexes without a fixed text? before: NULL, or what was there. Then store_scope_slow_fit() has to be asked, for 0
+ * more, once it is written. */
+bool rule_row_slows(const struct store_rule *before, const struct store_rule *after);
 /* Does the scope, with what was just put into it, keep its quota? */
 int rule_room_check(struct store *s, const struct actor *by, struct store_scope scope, struct err *e);
 

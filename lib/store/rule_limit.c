@@ -9,6 +9,11 @@ static const char count_to_sql[] =
     " WHERE p.scope_kind = $1 AND p.scope_id = $2 LIMIT $3) AS x";
 static const char domain_of_sql[] = "SELECT domain_id FROM mailbox WHERE id = $1";
 
+/* As may_have_regex(). */
+static const char slow_sql[] = "SELECT r.conditions FROM policy p JOIN rule r ON r.policy_id = p.id"
+                               " WHERE p.scope_kind = $1 AND p.scope_id = $2 AND p.enabled = 1 AND r.enabled = 1"
+                               " AND (r.conditions LIKE '%\"regex\"%' OR r.conditions LIKE '%\"/%')";
+
 int rule_row_check(const struct store_rule *r, struct err *e)
 {
     if (check_text(r->name, 0, RULE_NAME_MAX, "the rule's name", e) < 0)
@@ -81,4 +86,57 @@ int rule_room_check(struct store *s, const struct actor *by, struct store_scope 
         return 0;
     return err_set(e, ERR_LIMIT, "this %s may have %lld rules at most: delete some, or have an admin raise the number",
                    scope_kind_words[scope.kind], (long long)max);
+}
+
+/* ---- regexes without a fixed text ---- */
+
+/* lib/rules writes a regex as "match":"regex", or as an entry "/…/": what has neither need not be read. */
+static bool may_have_regex(struct span conditions)
+{
+    return span_find(conditions, SPAN("\"regex\"")) < conditions.n || span_find(conditions, SPAN("\"/")) < conditions.n;
+}
+
+static size_t count_slow(struct span conditions)
+{
+    struct rule  r = {0};
+    struct arena a;
+    size_t       n = 0;
+
+    if (!may_have_regex(conditions))
+        return 0;
+    arena_init(&a, 64 << 20);
+    if (rule_conditions_from_json(conditions, &a, NULL, &r, NULL) == 0)
+        n = rule_slow_regexes(&r);
+    arena_fini(&a);
+    return n;
+}
+
+bool rule_row_slows(const struct store_rule *before, const struct store_rule *after)
+{
+    size_t has = after->enabled ? count_slow(after->conditions) : 0;
+
+    return has > (has > 0 && before != NULL && before->enabled ? count_slow(before->conditions) : 0);
+}
+
+static int each_slow(void *ctx, struct db_rows *r)
+{
+    size_t *n = ctx;
+
+    *n += count_slow(db_text(r, 0));
+    return 0;
+}
+
+int store_scope_slow_fit(struct store *s, struct store_scope scope, size_t more, struct err *e)
+{
+    size_t n = 0;
+
+    if (row_each(s->main, slow_sql, (struct db_val[]){dbv_word(scope_kind_words, (int)scope.kind), dbv_uuid(&scope.id)},
+                 2, each_slow, &n, e) < 0)
+        return -1;
+    if (n + more <= SCOPE_SLOW_REGEX_MAX)
+        return 0;
+    return err_set(e, ERR_LIMIT,
+                   "there would be %zu regular expressions without a fixed text of at least 3 characters here, and %d "
+                   "are allowed. Give them such a text, or use contains",
+                   n + more, SCOPE_SLOW_REGEX_MAX);
 }

@@ -221,6 +221,8 @@ static int transfer_in(struct store *s, const struct actor *by, struct uuid id, 
     x = ranking_make();
     rc = place(s, &to, &x, id, NULL, &was, &is, e);
     free(x.rules);
+    if (rc == 0 && !from.enabled && rule_row_slows(NULL, &row))
+        rc = store_scope_slow_fit(s, to.scope, 0, e);
     return rc < 0 ? -1 : note_transfer(s, by, &id, &from, &to, e);
 }
 

@@ -173,6 +173,21 @@ test("of many who save what they have open at the same moment, one does", async 
     await anna.del(`/rules/${id}`);
 });
 
+test("regular expressions without a fixed text are as many as are tried, also when several come at the same moment", async () => {
+    const slow = (...any) => ({ action: "block", name: "Slow", conditions: [{ kind: "subject", match: "regex", any }] }), many = (n) => Array.from({ length: n }, (_, i) => `z.${i % 10}`);
+    const ids = [await add(owen, DOMAIN, slow(...many(99)))], tries = await Promise.all(Array.from({ length: 8 }, () => owen.post(DOMAIN, { rule: slow("z.") })));
+    assert.deepEqual(tries.map((r) => r.status).sort(), [201, ...Array(7).fill(422)], tries.map((r) => r.text).join());
+    const heard = tries.find((r) => r.status === 201).body.id, refused = tries.find((r) => r.status !== 201).body;
+    assert.deepEqual([refused.detail_said.code, refused.detail_said.values, refused.member], ["rule.slow", { n: 101, max: 100 }, "rule"]);
+    assert.equal((await owen.put(`/rules/${heard}`, { rule: slow("z.", "y.") })).status, 422);
+    assert.equal((await owen.put(`/rules/${heard}`, { rule: slow("y.") })).status, 200);
+    const paste = { format: "json", text: JSON.stringify(slow("x.")) };
+    for (const way of ["import/preview", "import"]) assert.deepEqual([way, (await owen.post(`${DOMAIN}/${way}`, paste)).body.detail_said?.code], [way, "rule.slow"]);
+    const { body: { id: off } } = await owen.post(DOMAIN, { rule: { ...slow("x."), enabled: false } });
+    assert.equal((await owen.call("PATCH", `/rules/${off}`, { body: { enabled: true } })).body.detail_said.code, "rule.slow");
+    for (const one of [...ids, heard, off]) await owen.del(`/rules/${one}`);
+});
+
 test("rules from above are shown to whom they hold for, and only those that hold", async () => {
     const { Enforced, Rules } = await policies(owen, DOMAIN);
     const ids = [await add(owen, DOMAIN, { ...subject("enforced"), name: "Enforced one", note: "private" }, { policy: Enforced }), await add(owen, DOMAIN, { ...subject("domain"), name: "Domain one" }, { policy: Rules }), await add(owen, DOMAIN, { ...subject("off"), name: "Off", enabled: false }), await add(owen, DOMAIN, { ...subject("old"), name: "Old", expires_at: "2020-01-01T00:00:00Z" })];

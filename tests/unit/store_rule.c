@@ -1,4 +1,6 @@
-/* tests/unit/store_rule.c - twin of lib/store/rule.c. */
+/* tests/unit/store_rule.c - twin of lib/store/rule.c and of what lies beside it. */
+#include <pthread.h>
+
 #include "store_world.h"
 
 struct seen {
@@ -290,6 +292,129 @@ static void the_quota_stops_people_and_not_the_operator(void **state)
     assert_int_equal(count_rules(w, scope), 3);
 }
 
+/* ---- regexes without a fixed text ---- */
+
+/* A rule with that many of them. */
+static struct store_rule slow_rule(struct uuid policy, int n)
+{
+    static char       text[2][8 * SCOPE_SLOW_REGEX_MAX + 100];
+    static int        turn;
+    char             *to = text[turn++ % 2];
+    struct store_rule r = a_rule(policy, "slow");
+    size_t            at = (size_t)sprintf(to, "[{\"kind\":\"subject\",\"match\":\"regex\",\"any\":[");
+
+    for (int i = 0; i < n; i++)
+        at += (size_t)sprintf(to + at, "%s\"a.%c\"", i > 0 ? "," : "", 'a' + i % 26);
+    strcpy(to + at, "]}]");
+    r.conditions = span_of(to);
+    return r;
+}
+
+static void a_scope_gets_no_more_slow_regexes_than_are_tried(void **state)
+{
+    struct world       *w = world_of(state);
+    struct store       *s = w->more;
+    struct store_scope  scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct store_policy enforced = {0};
+    struct uuid         rules = policy_id(w, scope, POLICY_RULES), id, one, off, ignored;
+    struct store_rule   r = slow_rule(rules, SCOPE_SLOW_REGEX_MAX - 1), last = slow_rule(rules, 1);
+
+    OK(w, store_policy_find(s, scope, SPAN(POLICY_ENFORCED), &enforced, &w->e));
+    OK(w, store_rule_add(s, &root, &r, &id, &w->e));
+    OK(w, store_rule_add(s, &root, &last, &one, &w->e));
+    REFUSED(w, ERR_LIMIT, store_rule_add(s, &root, &last, &ignored, &w->e));
+    assert_non_null(strstr(w->e.text, "101 regular expressions"));
+    add_rule(w, rules, "quick");
+    assert_int_equal(count_rules(w, scope), 3);
+
+    r = slow_rule(rules, 2);
+    r.id = one;
+    REFUSED(w, ERR_LIMIT, store_rule_set(s, &root, &r, &w->e));
+    last.id = one;
+    OK(w, store_rule_set(s, &root, &last, &w->e));
+
+    last.enabled = false;
+    OK(w, store_rule_add(s, &root, &last, &off, &w->e));
+    REFUSED(w, ERR_LIMIT, store_rule_enable(s, &root, off, true, &w->e));
+    OK(w, store_rule_enable(s, &root, one, false, &w->e));
+    OK(w, store_rule_enable(s, &root, off, true, &w->e));
+    OK(w, store_rule_enable(s, &root, off, true, &w->e));
+
+    enforced.enabled = false;
+    OK(w, store_policy_set(s, &root, &enforced, &w->e));
+    last = slow_rule(enforced.id, 1);
+    OK(w, store_rule_add(s, &root, &last, &ignored, &w->e));
+    REFUSED(w, ERR_LIMIT, store_rule_transfer(s, &root, ignored, rules, &w->e));
+    enforced.enabled = true;
+    REFUSED(w, ERR_LIMIT, store_policy_set(s, &root, &enforced, &w->e));
+    OK(w, store_rule_delete(s, &root, off, &w->e));
+    OK(w, store_policy_set(s, &root, &enforced, &w->e));
+}
+
+static void a_scope_with_too_many_slow_regexes_can_be_mended(void **state)
+{
+    struct world      *w = world_of(state);
+    struct store      *s = w->more;
+    struct store_scope scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct uuid        rules = policy_id(w, scope, POLICY_RULES), id;
+    struct store_rule  r = slow_rule(rules, 60);
+    struct db_val      more[] = {dbv_text(r.conditions)};
+
+    add_rule(w, rules, "quick");
+    OK(w, store_rule_add(s, &root, &r, &id, &w->e));
+    OK(w, db_run(s->main, "UPDATE rule SET conditions = $1 WHERE conditions <> $1", more, 1, NULL, &w->e));
+    r = slow_rule(rules, 59);
+    r.id = id;
+    OK(w, store_rule_set(s, &root, &r, &w->e));
+    r = slow_rule(rules, 61);
+    r.id = id;
+    REFUSED(w, ERR_LIMIT, store_rule_set(s, &root, &r, &w->e));
+}
+
+struct racer {
+    struct world     *w;
+    struct store     *s;
+    struct store_rule rule;
+    int               rc;
+    struct err        e;
+};
+
+static void *add_last(void *arg)
+{
+    struct racer *x = arg;
+    struct uuid   ignored;
+
+    x->e = ERR_INIT;
+    x->rc = store_rule_add(x->s, &owner, &x->rule, &ignored, &x->e);
+    return NULL;
+}
+
+static void of_many_who_add_the_last_slow_regex_at_one_moment_one_does(void **state)
+{
+    struct world      *w = world_of(state);
+    struct store_scope scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct uuid        rules = policy_id(w, scope, POLICY_RULES), ignored;
+    struct store_rule  most = slow_rule(rules, SCOPE_SLOW_REGEX_MAX - 1);
+    struct racer       x[8];
+    pthread_t          threads[COUNT(x)];
+    size_t             added = 0;
+
+    OK(w, store_rule_add(w->more, &root, &most, &ignored, &w->e));
+    for (size_t i = 0; i < COUNT(x); i++)
+        x[i] = (struct racer){.w = w, .s = open_store(w), .rule = slow_rule(rules, 1)};
+    for (size_t i = 0; i < COUNT(x); i++)
+        assert_int_equal(pthread_create(&threads[i], NULL, add_last, &x[i]), 0);
+    for (size_t i = 0; i < COUNT(x); i++) {
+        pthread_join(threads[i], NULL);
+        added += x[i].rc == 0;
+        if (x[i].rc < 0)
+            assert_int_equal(x[i].e.code, ERR_LIMIT);
+        store_close(&x[i].s);
+    }
+    assert_int_equal(added, 1);
+    assert_int_equal(count_rules(w, scope), 2);
+}
+
 static void an_owner_can_block_but_not_allow_in_what_is_enforced(void **state)
 {
     struct world      *w = world_of(state);
@@ -423,6 +548,32 @@ static void an_import_keeps_the_quota_of_who_is_no_operator(void **state)
     assert_int_equal(count_rules(w, scope), 0);
 }
 
+static void an_import_keeps_the_number_of_slow_regexes(void **state)
+{
+    struct world        *w = world_of(state);
+    struct store        *s = w->more;
+    struct store_scope   scope = store_scope_domain(add_domain(w, "ours.example"));
+    struct uuid          policies[] = {policy_id(w, scope, POLICY_RULES), policy_id(w, scope, POLICY_ENFORCED)};
+    struct store_import *import = NULL;
+
+    for (int over = 0; over < 2; over++) {
+        OK(w, store_import_begin(s, &root, policies, 2, &import, &w->e));
+        for (int i = 0; i < 2; i++) {
+            struct store_rule r = slow_rule(policies[i], SCOPE_SLOW_REGEX_MAX / 2 + i * over);
+
+            OK(w, store_import_put(&import, &r, &w->e));
+        }
+        if (over == 0) {
+            OK(w, store_import_commit(&import, &w->e));
+            assert_int_equal(count_rules(w, scope), 2);
+            OK(w, db_run(s->main, "DELETE FROM rule", NULL, 0, NULL, &w->e));
+        } else {
+            REFUSED(w, ERR_LIMIT, store_import_commit(&import, &w->e));
+        }
+    }
+    assert_int_equal(count_rules(w, scope), 0);
+}
+
 static void an_import_can_be_part_of_a_larger_change(void **state)
 {
     struct world      *w = world_of(state);
@@ -488,11 +639,15 @@ int main(void)
         STORE(a_rule_is_moved_in_front_of_another_and_the_rest_keeps_its_order),
         STORE(a_rule_goes_into_another_policy_of_its_scope_behind_those_there),
         STORE(the_quota_stops_people_and_not_the_operator),
+        STORE(a_scope_gets_no_more_slow_regexes_than_are_tried),
+        STORE(a_scope_with_too_many_slow_regexes_can_be_mended),
+        STORE(of_many_who_add_the_last_slow_regex_at_one_moment_one_does),
         STORE(an_owner_can_block_but_not_allow_in_what_is_enforced),
         STORE(global_rules_are_the_operators),
         STORE(an_import_is_one_change_a_scope_and_keeps_its_order),
         STORE(an_import_with_one_bad_rule_stores_none),
         STORE(an_import_keeps_the_quota_of_who_is_no_operator),
+        STORE(an_import_keeps_the_number_of_slow_regexes),
         STORE(an_import_can_be_part_of_a_larger_change),
         STORE(a_killed_import_leaves_nothing_half),
     };
