@@ -261,7 +261,7 @@ static const struct route rows[] = {
     LIST("/me/audit", DEED_SELF, OBJECT_NONE, list_mine, "What concerns the person who asks."),
     LIST("/me/looked-at", DEED_SELF, OBJECT_NONE, list_looked, "Who else opened the mail of who asks, or let it go."),
     {HTTPD_GET, "/scopes/{scope}/audit.csv", DEED_EXPORT_AUDIT, OBJECT_SCOPE, 0, export_scope, export_fields, NULL,
-     sizeof(struct ask), 0, "The same as a table, the newest 10,000 rows.", "Table"},
+     sizeof(struct ask), 0, "The same as a table, the newest 10,000 rows.", "text/csv"},
 };
 
 const struct route_family audit_family = {
@@ -272,5 +272,4 @@ const struct route_family audit_family = {
     "\"object_kind\":{\"type\":\"string\"},\"object\":{\"type\":[\"string\",\"null\"]},"
     "\"object_name\":{\"type\":[\"string\",\"null\"],\"description\":\"What it was called then.\"},"
     "\"scope\":{\"type\":\"string\"},\"scope_name\":{\"type\":[\"string\",\"null\"]},"
-    "\"scope_id\":{\"type\":[\"string\",\"null\"]},\"what\":{\"type\":[\"object\",\"null\"]}}},"
-    "\"Table\":{\"type\":\"string\"}"};
+    "\"scope_id\":{\"type\":[\"string\",\"null\"]},\"what\":{\"type\":[\"object\",\"null\"]}}}"};

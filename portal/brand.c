@@ -373,9 +373,9 @@ static const struct route rows[] = {
     {HTTPD_GET, "/brand", DEED_OPEN, OBJECT_NONE, 0, get_brand,
      .summary = "What this host, or the domain of who is signed in, calls itself and looks like.", .reply = "Brand"},
     {HTTPD_GET, "/brand/logo", DEED_OPEN, OBJECT_NONE, 0, get_logo, .query = logo_fields,
-     .query_size = sizeof(struct logo_query), .summary = "The image.", .reply = "Image"},
+     .query_size = sizeof(struct logo_query), .summary = "The image.", .reply = "image/*"},
     OPERATE(HTTPD_GET, "/brands", 0, list_brands, NULL, "All brands, with their hosts and domains.", "list:BrandRow"),
-    OPERATE(HTTPD_POST, "/brands", 0, add_brand, add_fields, "Makes a brand.", "BrandRow"),
+    OPERATE(HTTPD_POST, "/brands", ROUTE_MAKES, add_brand, add_fields, "Makes a brand.", "BrandRow"),
     OPERATE(HTTPD_PATCH, "/brands/{brand}", ROUTE_ATOMIC, set_brand, set_fields, "Changes what is named.", "BrandRow"),
     OPERATE(HTTPD_DELETE, "/brands/{brand}", 0, delete_brand, NULL, "Its hosts and domains have none then.", NULL),
     OPERATE(HTTPD_PUT, "/brands/{brand}/logo", ROUTE_RAW, set_logo, NULL,
@@ -389,7 +389,6 @@ static const struct route rows[] = {
 
 const struct route_family brand_family = {
     "Brands", rows, COUNT(rows),
-    "\"Image\":{\"type\":\"string\"},"
     "\"Brand\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"logo\":{\"type\":[\"string\","
     "\"null\"]},"
     "\"support\":{\"type\":[\"string\",\"null\"]},\"webmail\":{\"type\":[\"string\",\"null\"]},"

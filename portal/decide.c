@@ -451,6 +451,6 @@ const struct route_family decide_family = {
     "\"Breadths\":{\"type\":\"object\",\"properties\":{\"items\":{\"type\":\"array\",\"items\":{\"type\":\"object\","
     "\"properties\":{\"kind\":{\"type\":\"string\",\"enum\":[\"address\",\"stable\",\"domain\",\"subdomains\"]},"
     "\"sender\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"}}}},\"more\":{\"type\":\"boolean\"},"
-    "\"warning\":{\"type\":[\"string\",\"null\"]},\"warning_said\":{\"$ref\":\"#/components/schemas/Said\"}}},"
+    "\"warning\":{\"type\":[\"string\",\"null\"]},\"warning_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"}}},"
     "\"Decided\":{\"type\":\"object\",\"properties\":{\"rule\":{\"type\":\"string\"},\"priority\":{\"type\":"
-    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]},\"note_said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};
+    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]},\"note_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"}}}"};

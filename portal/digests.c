@@ -351,7 +351,7 @@ static int preview(struct call *c, struct err *e)
 static const struct route rows[] = {
     {HTTPD_GET, "/me/digests", DEED_SUBSCRIBE, OBJECT_NONE, 0, list_digests,
      .summary = "The digests that one gets, each with its last letter.", .reply = "list:Digest"},
-    {HTTPD_POST, "/me/digests", DEED_SUBSCRIBE, OBJECT_NONE, 0, add_digest, CHOICE_IN(digest_add_fields),
+    {HTTPD_POST, "/me/digests", DEED_SUBSCRIBE, OBJECT_NONE, ROUTE_MAKES, add_digest, CHOICE_IN(digest_add_fields),
      "Asks for a digest of a mailbox of one's own, or of a domain that one owns.", "Digest"},
     {HTTPD_GET, "/me/digest-time", DEED_SUBSCRIBE, OBJECT_NONE, 0, tell_time, digest_choice_fields, NULL,
      sizeof(struct digest_choice_body), 0, "When the first digest of such a choice would be.", "DigestTime"},
@@ -373,7 +373,7 @@ static const struct route rows[] = {
     {HTTPD_POST, "/me/digests/{digest}/letters/{letter}/again", DEED_SUBSCRIBE, OBJECT_NONE, 0, send_again,
      .summary = "Sends a letter once more."},
     {HTTPD_GET, "/me/digests/{digest}/preview.html", DEED_SUBSCRIBE, OBJECT_NONE, ROUTE_NO_REPLAY, preview,
-     .summary = "What it would look like now, as HTML."},
+     .summary = "What it would look like now, as HTML.", .reply = "text/html"},
 };
 
 const struct route_family digests_family = {
@@ -381,12 +381,12 @@ const struct route_family digests_family = {
     "\"Digest\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\",\"format\":\"uuid\"},\"kind\":{"
     "\"type\":\"string\"},\"of\":{\"type\":\"string\"},\"address\":{\"type\":\"string\"}," DIGEST_CHOICE_SCHEMA
     ",\"stands\":{\"type\":\"boolean\"},\"paused\":{\"type\":\"boolean\"},\"paused_until\":{\"type\":[\"string\","
-    "\"null\"]},\"next\":{\"type\":\"string\"},\"last\":{\"$ref\":\"#/components/schemas/DigestLetter\"}}},"
+    "\"null\"]},\"next\":{\"type\":[\"string\",\"null\"]},\"last\":{\"$ref\":\"#/components/schemas/DigestLetter\"}}},"
     "\"DigestTime\":{\"type\":\"object\",\"properties\":{\"next\":{\"type\":\"string\"}}},"
     "\"DigestSent\":{\"type\":\"object\",\"properties\":{\"sent\":{\"type\":\"boolean\"},\"run\":{\"type\":["
     "\"string\",\"null\"]}}},"
     "\"DigestLetter\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"since\":{\"type\":\"string\"}"
     ","
     "\"until\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"},\"attempts\":{"
-    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},"
+    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"answer_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},"
     "\"changed\":{\"type\":\"string\"}}}"};

@@ -157,10 +157,10 @@ static int export_scope(struct call *c, struct err *e)
 static const struct route rows[] = {
     {HTTPD_GET, "/me/mail.csv", DEED_EXPORT, OBJECT_NONE, 0, export_mine, export_fields, NULL,
      sizeof(struct export_query), 0, "A search in all mailboxes of who is signed in, as CSV: up to 100,000 rows.",
-     "Bytes"},
+     "text/csv"},
     {HTTPD_GET, "/scopes/{scope}/mail.csv", DEED_EXPORT, OBJECT_SCOPE, 0, export_scope, export_fields, NULL,
      sizeof(struct export_query), 0, "A search in a mailbox, a domain, or everywhere, as CSV: up to 100,000 rows.",
-     "Bytes"},
+     "text/csv"},
 };
 
 const struct route_family export_family = {"Mail", rows, COUNT(rows), NULL};

@@ -359,9 +359,9 @@ static const struct route rows[] = {
      "Count"},
     {HTTPD_GET, "/scopes/{scope}/mail/count", DEED_SEE_MAIL, OBJECT_SCOPE, 0, count_scope, count_fields, NULL,
      sizeof(struct count_query), 0, "The same of a mailbox or a domain.", "Count"},
-    {HTTPD_POST, "/me/jobs", DEED_ACT_ON_MAIL, OBJECT_NONE, 0, start_mine, NULL, job_fields, 0, sizeof(struct job_body),
+    {HTTPD_POST, "/me/jobs", DEED_ACT_ON_MAIL, OBJECT_NONE, ROUTE_BEGINS, start_mine, NULL, job_fields, 0, sizeof(struct job_body),
      "Does something with all that a search finds in one's mailboxes, in the background.", "Job"},
-    {HTTPD_POST, "/scopes/{scope}/jobs", DEED_ACT_ON_MAIL, OBJECT_SCOPE, 0, start_scope, NULL, job_fields, 0,
+    {HTTPD_POST, "/scopes/{scope}/jobs", DEED_ACT_ON_MAIL, OBJECT_SCOPE, ROUTE_BEGINS, start_scope, NULL, job_fields, 0,
      sizeof(struct job_body), "The same in a mailbox or a domain.", "Job"},
     {HTTPD_GET, "/jobs", DEED_SELF, OBJECT_NONE, 0, list_jobs, .summary = "One's own jobs, the newest first.",
      .reply = "list:Job"},
@@ -369,7 +369,7 @@ static const struct route rows[] = {
      .reply = "Job"},
     {HTTPD_DELETE, "/jobs/{job}", DEED_SELF, OBJECT_NONE, 0, stop_job, .summary = "Stops it; what is done stays done.",
      .reply = "Job"},
-    {HTTPD_POST, "/jobs/{job}/undo", DEED_SELF, OBJECT_NONE, 0, undo_job,
+    {HTTPD_POST, "/jobs/{job}/undo", DEED_SELF, OBJECT_NONE, ROUTE_BEGINS, undo_job,
      .summary = "Takes back what it has done, by another job; of releases, those that are not sent yet.",
      .reply = "Job"},
 };
@@ -382,4 +382,5 @@ const struct route_family held_family = {
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"done\",\"stopped\",\"failed\"]},\"total\":{\"type\":"
     "\"integer\"},\"done\":{\"type\":\"integer\"},\"failed\":{\"type\":\"integer\"},\"gone\":{\"type\":\"integer\","
     "\"description\":\"had been sent, when it came to take it back\"},\"answer\":{\"type\":[\"string\","
-    "\"null\"]},\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},\"can_undo\":{\"type\":\"boolean\"}}}"};
+    "\"null\"]},\"answer_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},\"can_undo\":{\"type\":\"boolean\"},"
+    "\"created\":{\"type\":\"string\"},\"changed\":{\"type\":\"string\"}}}"};

@@ -52,16 +52,17 @@ struct span identify_host(const struct call *c) { return httpd_field(c->request,
 
 /* ---- cookies and tokens ---- */
 
-static const char *cookie_name(const struct portal *p) { return p->secure ? HOST_COOKIE : PLAIN_COOKIE; }
+const char *identify_cookie_name(const struct portal *p) { return p->secure ? HOST_COOKIE : PLAIN_COOKIE; }
 
-struct span identify_token(const struct call *c) { return httpd_cookie(c->request, cookie_name(c->portal)); }
+struct span identify_token(const struct call *c) { return httpd_cookie(c->request, identify_cookie_name(c->portal)); }
 
 void identify_set_cookie(struct call *c, struct span token, int64_t max_age_s)
 {
     char line[300];
 
-    snprintf(line, sizeof line, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%lld%s", cookie_name(c->portal),
-             SPAN_ARG(token), (long long)(token.n > 0 ? max_age_s : 0), c->portal->secure ? "; Secure" : "");
+    snprintf(line, sizeof line, "%s=%.*s; Path=/; HttpOnly; SameSite=Lax; Max-Age=%lld%s",
+             identify_cookie_name(c->portal), SPAN_ARG(token), (long long)(token.n > 0 ? max_age_s : 0),
+             c->portal->secure ? "; Secure" : "");
     httpd_set(c->reply, "Set-Cookie", span_of(line));
 }
 

@@ -20,6 +20,7 @@ int guard(const struct call *c, struct err *e);
 int  guard_origin(const struct call *c, struct err *e);
 void client_address(const struct portal *p, const struct httpd_request *r, struct ip *out, char text_out[IP_TEXT]);
 
+const char *identify_cookie_name(const struct portal *p);
 /* The cookie of a session; token empty: takes it away. */
 void identify_set_cookie(struct call *c, struct span token, int64_t max_age_s);
 /* The session's text as the request has it; empty: none. */

@@ -347,7 +347,8 @@ static const struct route rows[] = {
     {HTTPD_GET, "/me/events", DEED_SEE_MAIL, OBJECT_NONE, ROUTE_NO_REPLAY, events,
      .summary =
          "Server-sent events: \"mail\" says that so many deliveries have come to what who is signed in may see. Ends "
-         "after 5 minutes, to be asked for again."},
+         "after 5 minutes, to be asked for again.",
+     .reply = "text/event-stream"},
 };
 
 const struct route_family live_family = {"Events", rows, COUNT(rows), NULL};

@@ -706,18 +706,47 @@ static const struct route rows[] = {
      .summary = "One delivery: the verdict and why, and what became of it.", .reply = "DeliveryDetail"},
 };
 
+/* ---- what openapi.json says of them ---- */
+
+#define TEXT "{\"type\":\"string\"}"
+#define TEXT_OR_NULL "{\"type\":[\"string\",\"null\"]}"
+#define NUMBER_OR_NULL "{\"type\":[\"number\",\"null\"]}"
+#define WHOLE "{\"type\":\"integer\"}"
+#define YES_OR_NO "{\"type\":\"boolean\"}"
+#define OBJECT_OR_NULL "{\"type\":[\"object\",\"null\"]}"
+#define MEMBER(name, type) ",\"" name "\":" type
+/* Of a row and of the whole alike. */
+#define DELIVERY                                                                                                       \
+    "\"uid\":{\"type\":\"string\",\"format\":\"uuid\"}" MEMBER("n", WHOLE)                                             \
+        MEMBER("at", "{\"type\":\"string\",\"format\":\"date-time\"}")                                                \
+            MEMBER("status", "{\"type\":\"string\",\"enum\":[\"received\",\"queued\",\"delivered\",\"spam\","         \
+                             "\"quarantined\",\"blocked\",\"rejected\"]}")                                            \
+                MEMBER("verdict", TEXT) MEMBER("state", TEXT) MEMBER("released", YES_OR_NO) MEMBER("direction", TEXT)  \
+                    MEMBER("sender", TEXT_OR_NULL) MEMBER("from", TEXT_OR_NULL) MEMBER("from_name", TEXT_OR_NULL)      \
+                        MEMBER("subject", TEXT_OR_NULL) MEMBER("recipient", TEXT) MEMBER("size", WHOLE)                \
+                            MEMBER("score", NUMBER_OR_NULL) MEMBER("layer", TEXT_OR_NULL)                          \
+                                MEMBER("answer", TEXT_OR_NULL) MEMBER("updated", TEXT_OR_NULL)
+
+/* clang-format off */
 const struct route_family mail_family = {
     "Mail", rows, COUNT(rows),
-    "\"Delivery\":{\"type\":\"object\",\"required\":[\"uid\",\"n\",\"at\",\"status\",\"recipient\"],\"properties\":{"
-    "\"uid\":{\"type\":\"string\",\"format\":\"uuid\"},\"n\":{\"type\":\"integer\"},\"at\":{\"type\":\"string\","
-    "\"format\":\"date-time\"},\"status\":{\"type\":\"string\",\"enum\":[\"received\",\"queued\",\"delivered\","
-    "\"spam\",\"quarantined\",\"blocked\",\"rejected\"]},\"verdict\":{\"type\":\"string\"},\"state\":{\"type\":"
-    "\"string\"},\"released\":{\"type\":\"boolean\"},\"direction\":{\"type\":\"string\"},\"sender\":{\"type\":"
-    "\"string\"},\"from\":{\"type\":\"string\"},"
-    "\"from_name\":{\"type\":\"string\"},\"subject\":{\"type\":\"string\"},\"recipient\":{\"type\":\"string\"},"
-    "\"size\":{\"type\":\"integer\"},\"attached\":{\"type\":\"boolean\",\"description\":\"it has attachments\"},"
-    "\"score\":{\"type\":[\"number\",\"null\"]},"
-    "\"likely\":{\"type\":\"string\",\"enum\":[\"spam\",\"ham\"]}}},"
-    "\"Summary\":{\"type\":\"object\",\"properties\":{\"last\":{\"type\":[\"string\",\"null\"]},"
-    "\"delivered_today\":{\"type\":\"integer\"},\"held\":{\"type\":\"integer\"}}},"
-    "\"DeliveryDetail\":{\"type\":\"object\",\"allOf\":[{\"$ref\":\"#/components/schemas/Delivery\"}]}"};
+    "\"Delivery\":{\"type\":\"object\",\"required\":[\"uid\",\"n\",\"at\",\"status\",\"recipient\"],\"properties\":{" DELIVERY
+    MEMBER("attached", "{\"type\":\"boolean\",\"description\":\"it has attachments\"}") MEMBER("rule", TEXT_OR_NULL)
+    MEMBER("likely", "{\"type\":\"string\",\"enum\":[\"spam\",\"ham\"]}") "}},"
+    "\"Summary\":{\"type\":\"object\",\"properties\":{\"last\":" TEXT_OR_NULL MEMBER("delivered_today", WHOLE) MEMBER("held", WHOLE) "}},"
+    "\"Attempt\":{\"type\":\"object\",\"properties\":{\"at\":" TEXT MEMBER("to", TEXT_OR_NULL) MEMBER("host", TEXT_OR_NULL)
+    MEMBER("ip", TEXT_OR_NULL) MEMBER("port", WHOLE) MEMBER("tls", TEXT_OR_NULL) MEMBER("dsn", TEXT_OR_NULL) MEMBER("code", WHOLE)
+    MEMBER("response", TEXT_OR_NULL) MEMBER("queue_id", TEXT_OR_NULL) "}},"
+    "\"DeliveryDetail\":{\"type\":\"object\",\"required\":[\"uid\",\"n\",\"at\",\"status\",\"recipient\"],\"properties\":{" DELIVERY
+    MEMBER("message_id", TEXT_OR_NULL) MEMBER("queue_id", TEXT_OR_NULL)
+    MEMBER("client", "{\"type\":\"object\",\"properties\":{\"ip\":" TEXT_OR_NULL MEMBER("host", TEXT_OR_NULL) MEMBER("helo", TEXT_OR_NULL) MEMBER("tls", TEXT_OR_NULL) "}}")
+    MEMBER("inbound", TEXT_OR_NULL) MEMBER("scanner_score", NUMBER_OR_NULL)
+    MEMBER("symbols", "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}") MEMBER("attachments", "{\"type\":\"array\",\"items\":{\"type\":\"object\"}}")
+    MEMBER("matches", "{\"type\":\"array\",\"items\":{\"type\":\"object\"},\"description\":\"every rule that matched, and what came of it\"}")
+    MEMBER("attempts", "{\"type\":\"array\",\"items\":{\"$ref\":\"#/components/schemas/Attempt\"}}")
+    MEMBER("rule", "{\"type\":[\"object\",\"null\"],\"properties\":{\"id\":" TEXT MEMBER("name", TEXT_OR_NULL) MEMBER("action", TEXT_OR_NULL) "}}")
+    MEMBER("thresholds", OBJECT_OR_NULL) MEMBER("dispositions", OBJECT_OR_NULL) MEMBER("release", OBJECT_OR_NULL)
+    MEMBER("request", "{\"anyOf\":[{\"$ref\":\"#/components/schemas/ReleaseRequest\"},{\"type\":\"null\"}]}")
+    MEMBER("report", OBJECT_OR_NULL) MEMBER("held", OBJECT_OR_NULL)
+    MEMBER("can", "{\"type\":\"object\",\"description\":\"what the caller may do about it\"}") MEMBER("standing", TEXT) "}}"};
+/* clang-format on */

@@ -294,7 +294,8 @@ const struct route_family mail_act_family = {
     "Mail", rows, COUNT(rows),
     "\"Release\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\"},\"code\":{\"type\":\"integer\"},"
     "\"reply\":{\"type\":\"string\"},\"reply_said\":{\"$ref\":\"#/components/schemas/"
-    "Said\"},\"queue_id\":{\"type\":\"string\"}}},"
+    "SaidOrNull\"},\"queue_id\":{\"type\":\"string\"}}},"
     "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
     "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]},\"why_"
-    "said\":{\"$ref\":\"#/components/schemas/Said\"}}}"};
+    "said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},\"note\":{\"type\":[\"string\",\"null\"]},\"body\":{\"type\":\"boolean\"},"
+    "\"sender\":{\"type\":\"string\"},\"proof\":{\"type\":\"string\"}}}"};

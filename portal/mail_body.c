@@ -290,13 +290,13 @@ static const struct route rows[] = {
     BODY("/deliveries/{uid}/{n}/preview", get_preview, "The text of a held message, as its reader would see it.",
          "Preview"),
     BODY("/deliveries/{uid}/{n}/preview.html", get_preview_html,
-         "The HTML of a held message, made safe to look at: for a sandboxed frame.", "Html"),
+         "The HTML of a held message, made safe to look at: for a sandboxed frame.", "text/html"),
     BODY("/deliveries/{uid}/{n}/attachments", get_files,
          "The attachments of a held message, each with the SHA-256 of its content as the download has it.",
          "list:Attachment"),
     BODY("/deliveries/{uid}/{n}/attachments/{attachment}", get_attachment,
-         "An attachment of a held message, counted from 1, as a download.", "Bytes"),
-    BODY("/deliveries/{uid}/{n}/raw", get_raw, "A held message as it came, as a download.", "Bytes"),
+         "An attachment of a held message, counted from 1, as a download.", "application/octet-stream"),
+    BODY("/deliveries/{uid}/{n}/raw", get_raw, "A held message as it came, as a download.", "application/octet-stream"),
 };
 
 const struct route_family mail_body_family = {
@@ -308,6 +308,4 @@ const struct route_family mail_body_family = {
     "\"Attachment\":{\"type\":\"object\",\"properties\":{\"n\":{\"type\":\"integer\"},\"name\":{\"type\":[\"string\","
     "\"null\"]},\"type\":{\"type\":\"string\"},\"size\":{\"type\":\"integer\",\"description\":\"decoded\"},\"sha256\":{"
     "\"type\":[\"string\",\"null\"],\"description\":\"null: there is too much in the message to work all of them "
-    "out\"}}},"
-    "\"Html\":{\"type\":\"string\"},\"Bytes\":{\"type\":\"string\",\"format\":"
-    "\"binary\"}"};
+    "out\"}}}"};

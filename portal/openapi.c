@@ -5,6 +5,7 @@
 #include "base/version.h"
 #include "route.h"
 #include "sentence.h"
+#include "store/idempotency.h"
 
 /* GET /mailboxes/{mailbox}/rules → "get_mailboxes_mailbox_rules": an id that programs may go by. */
 static void put_operation_id(struct buf *b, const struct route *r)
@@ -91,16 +92,33 @@ static void put_parameter(struct buf *b, struct span name, const char *in, bool 
 
 static bool takes_version(const struct route *r) { return (r->flags & ROUTE_VERSION) != 0 && r->method != HTTPD_GET; }
 
-static void put_if_match(struct buf *b)
+static bool is_write(const struct route *r) { return r->method != HTTPD_GET; }
+
+/* Of a call without a caller nothing is kept (replay.h). */
+static bool takes_key(const struct route *r)
 {
-    static const struct field f = {
+    return is_write(r) && r->deed != DEED_OPEN && (r->flags & ROUTE_NO_REPLAY) == 0;
+}
+
+static void put_fields_of_head(struct buf *b, const struct route *r)
+{
+    static const struct field if_match = {
         .name = "If-Match",
         .type = FIELD_TEXT,
         .min = 1,
         .max = 1000,
         .doc = "The version that is meant, in quotes: the change is made to that one, or not at all (412)."};
+    static const struct field key = {
+        .name = "Idempotency-Key",
+        .type = FIELD_TEXT,
+        .min = 1,
+        .max = IDEMPOTENCY_KEY_MAX,
+        .doc = "Any text of your own: the same request with the same text is done once, and answered again for a day."};
 
-    put_parameter(b, span_of(f.name), "header", false, &f);
+    if (takes_version(r))
+        put_parameter(b, span_of(if_match.name), "header", false, &if_match);
+    if (takes_key(r))
+        put_parameter(b, span_of(key.name), "header", false, &key);
 }
 
 static void put_parameters(struct buf *b, const struct route *r)
@@ -113,18 +131,13 @@ static void put_parameters(struct buf *b, const struct route *r)
             put_parameter(b, span_make(segment.p + 1, segment.n - 2), "path", true, NULL);
     for (const struct field *f = r->query; f != NULL && f->name != NULL; f++)
         put_parameter(b, span_of(f->name), "query", (f->flags & FIELD_REQUIRED) != 0, f);
-    if (takes_version(r))
-        put_if_match(b);
+    put_fields_of_head(b, r);
     json_close(b, ']');
 }
 
-static void put_body(struct buf *b, const struct route *r)
+static void put_body_as(struct buf *b, const struct route *r, const char *type)
 {
-    if (r->body == NULL && (r->flags & ROUTE_RAW) == 0)
-        return;
-    json_open(b, "requestBody", '{');
-    json_open(b, "content", '{');
-    json_open(b, (r->flags & ROUTE_RAW) != 0 ? "application/octet-stream" : "application/json", '{');
+    json_open(b, type, '{');
     json_open(b, "schema", '{');
     if (r->body != NULL) {
         json_add_str(b, "type", "object");
@@ -141,6 +154,17 @@ static void put_body(struct buf *b, const struct route *r)
     }
     json_close(b, '}');
     json_close(b, '}');
+}
+
+static void put_body(struct buf *b, const struct route *r)
+{
+    if (r->body == NULL && (r->flags & ROUTE_RAW) == 0)
+        return;
+    json_open(b, "requestBody", '{');
+    json_open(b, "content", '{');
+    put_body_as(b, r, (r->flags & ROUTE_RAW) != 0 ? "application/octet-stream" : "application/json");
+    if ((r->flags & ROUTE_FORM) != 0)
+        put_body_as(b, r, "application/x-www-form-urlencoded");
     json_close(b, '}');
     json_close(b, '}');
 }
@@ -155,8 +179,14 @@ static void put_ref(struct buf *b, const char *key, const char *name)
     json_close(b, '}');
 }
 
+static bool is_media_type(const char *reply) { return strchr(reply, '/') != NULL; }
+
 static void put_reply_schema(struct buf *b, const char *reply)
 {
+    if (is_media_type(reply)) {
+        json_add_json(b, "schema", strncmp(reply, "text/", 5) == 0 ? SPAN("{\"type\":\"string\"}") : SPAN("{}"));
+        return;
+    }
     if (strncmp(reply, "list:", 5) != 0) {
         put_ref(b, "schema", reply);
         return;
@@ -187,10 +217,19 @@ static void put_problem(struct buf *b, const char *status, const char *descripti
     json_close(b, '}');
 }
 
+static const char *status_of(const struct route *r)
+{
+    return (r->flags & ROUTE_MAKES) != 0    ? "201"
+           : (r->flags & ROUTE_BEGINS) != 0 ? "202"
+           : (r->flags & ROUTE_LEADS) != 0  ? "303"
+           : r->reply != NULL               ? "200"
+                                            : "204";
+}
+
 static void put_responses(struct buf *b, const struct route *r)
 {
     json_open(b, "responses", '{');
-    json_open(b, r->reply != NULL ? "200" : "204", '{');
+    json_open(b, status_of(r), '{');
     json_add_str(b, "description", "Done.");
     if ((r->flags & ROUTE_VERSION) != 0 && r->method == HTTPD_GET)
         json_add_json(b, "headers",
@@ -198,7 +237,7 @@ static void put_responses(struct buf *b, const struct route *r)
                            "If-Match.\",\"schema\":{\"type\":\"string\"}}}"));
     if (r->reply != NULL) {
         json_open(b, "content", '{');
-        json_open(b, "application/json", '{');
+        json_open(b, is_media_type(r->reply) ? r->reply : "application/json", '{');
         put_reply_schema(b, r->reply);
         json_close(b, '}');
         json_close(b, '}');
@@ -213,6 +252,22 @@ static void put_responses(struct buf *b, const struct route *r)
 
 static const char *const object_names[OBJECTS] = {"none",     "global", "scope",  "domain",  "mailbox", "account",
                                                   "delivery", "rule",   "policy", "learned", "sender"};
+
+/* A browser's session and its token; or a program's key. */
+static void put_security(struct buf *b, const struct route *r, const struct deed_row *deed)
+{
+    json_open(b, "security", '[');
+    if (r->deed != DEED_OPEN)
+        json_add_json(b, NULL, is_write(r) ? SPAN("{\"session\":[],\"csrf\":[]}") : SPAN("{\"session\":[]}"));
+    if (deed->key_scope != NULL) {
+        json_open(b, NULL, '{');
+        json_open(b, "key", '[');
+        json_add_str(b, NULL, deed->key_scope);
+        json_close(b, ']');
+        json_close(b, '}');
+    }
+    json_close(b, ']');
+}
 
 static void put_operation(struct buf *b, const struct route *r, const char *tag)
 {
@@ -235,21 +290,7 @@ static void put_operation(struct buf *b, const struct route *r, const char *tag)
     json_add_str(b, "x-least", standing_words[deed->least]);
     json_add_bool(b, "x-clerk", deed->clerk);
     json_add_bool(b, "x-staff", deed->staff);
-    json_open(b, "security", '[');
-    if (r->deed != DEED_OPEN) {
-        json_open(b, NULL, '{');
-        json_open(b, "session", '[');
-        json_close(b, ']');
-        json_close(b, '}');
-    }
-    if (deed->key_scope != NULL) {
-        json_open(b, NULL, '{');
-        json_open(b, "key", '[');
-        json_add_str(b, NULL, deed->key_scope);
-        json_close(b, ']');
-        json_close(b, '}');
-    }
-    json_close(b, ']');
+    put_security(b, r, deed);
     put_parameters(b, r);
     put_body(b, r);
     put_responses(b, r);
@@ -276,12 +317,16 @@ static void put_path(struct buf *b, const char *path)
     json_close(b, '}');
 }
 
-static void put_components(struct buf *b)
+static void put_components(struct buf *b, const char *session)
 {
     json_open(b, "components", '{');
-    json_add_json(b, "securitySchemes",
-                  SPAN("{\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"session\"},"
-                       "\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}"));
+    json_key(b, "securitySchemes");
+    buf_printf(b,
+               "{\"session\":{\"type\":\"apiKey\",\"in\":\"cookie\",\"name\":\"%s\"},"
+               "\"csrf\":{\"type\":\"apiKey\",\"in\":\"header\",\"name\":\"X-CSRF-Token\",\"description\":\"As GET "
+               "/session says it: whatever changes something with a session's cookie needs it.\"},"
+               "\"key\":{\"type\":\"http\",\"scheme\":\"bearer\"}}",
+               session);
     json_open(b, "schemas", '{');
     json_add_json(
         b, "Problem",
@@ -297,7 +342,7 @@ static void put_components(struct buf *b)
     json_close(b, '}');
 }
 
-void openapi_put(struct buf *b, const char *title)
+void openapi_put(struct buf *b, const char *title, const char *session)
 {
     json_open(b, NULL, '{');
     json_add_str(b, "openapi", "3.1.0");
@@ -317,6 +362,6 @@ void openapi_put(struct buf *b, const char *title)
             if (first_of_path(r))
                 put_path(b, r->path);
     json_close(b, '}');
-    put_components(b);
+    put_components(b, session);
     json_close(b, '}');
 }

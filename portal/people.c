@@ -662,9 +662,9 @@ const struct route_family people_family = {
     "\"name\":{\"type\":\"string\"},\"admin\":{\"type\":\"boolean\"},\"active\":{\"type\":\"boolean\"},"
     "\"role\":{\"type\":\"string\"},\"created\":{\"type\":\"string\"}}},"
     "\"Mailbox\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"address\":{\"type\":\"string\"},"
-    "\"account\":{\"type\":[\"string\",\"null\"]},\"enabled\":{\"type\":\"boolean\"}}},"
+    "\"account\":{\"type\":[\"string\",\"null\"]},\"enabled\":{\"type\":\"boolean\"},\"created\":{\"type\":\"string\"}}},"
     "\"Address\":{\"type\":\"object\",\"properties\":{\"address\":{\"type\":\"string\"},\"kind\":{\"type\":\"string\"},"
-    "\"targets\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}}}},"
+    "\"targets\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"created\":{\"type\":\"string\"}}},"
     "\"BlockedSender\":{\"type\":\"object\",\"properties\":{\"login\":{\"type\":\"string\"},\"reason\":{\"type\":"
     "\"string\"},\"evidence\":{\"type\":\"object\"},\"by\":{\"type\":\"string\"},\"automatic\":{\"type\":\"boolean\"},"
     "\"at\":{\"type\":\"string\"},\"until\":{\"type\":[\"string\",\"null\"]}}}"};

@@ -352,7 +352,7 @@ static const struct route rows[] = {
      .summary = "The policies of a mailbox, a domain or all, as they decide.", .reply = "list:Policy"},
     {HTTPD_GET, "/scopes/{scope}/policies/above", DEED_SEE_RULES, OBJECT_SCOPE, 0, list_above,
      .summary = "Policies from above that hold here too.", .reply = "list:Policy"},
-    {HTTPD_POST, "/scopes/{scope}/policies", DEED_WRITE_POLICIES, OBJECT_SCOPE, 0, add_policy, NULL, add_fields, 0,
+    {HTTPD_POST, "/scopes/{scope}/policies", DEED_WRITE_POLICIES, OBJECT_SCOPE, ROUTE_MAKES, add_policy, NULL, add_fields, 0,
      sizeof(struct policy_body), "Makes a policy.", "PolicyDetail"},
     {HTTPD_GET, "/policies/{policy}", DEED_SEE_RULES, OBJECT_POLICY, 0, get_policy,
      .summary = "One policy, and what would go with it.", .reply = "PolicyDetail"},

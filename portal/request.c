@@ -229,7 +229,8 @@ const struct route_family request_family = {
     "Mail", rows, COUNT(rows),
     "\"ReleaseRequest\":{\"type\":\"object\",\"properties\":{\"state\":{\"type\":\"string\",\"enum\":[\"waiting\","
     "\"granted\",\"refused\"]},\"who\":{\"type\":\"string\"},\"why\":{\"type\":\"string\"},\"answer\":{\"type\":"
-    "\"string\"},\"answered_by\":{\"type\":\"string\"}}},"
+    "\"string\"},\"answered_by\":{\"type\":\"string\"},\"asked\":{\"type\":\"string\"},\"answered\":{\"type\":["
+    "\"string\",\"null\"]}}},"
     "\"ReleaseAsked\":{\"type\":\"object\",\"properties\":{\"uid\":{\"type\":\"string\"},\"n\":{\"type\":\"integer\"},"
     "\"request\":{\"$ref\":\"#/components/schemas/ReleaseRequest\"},\"delivery\":{\"$ref\":"
     "\"#/components/schemas/Delivery\"}}}"};

@@ -37,6 +37,9 @@ enum object {
 #define ROUTE_CROSS_SITE 32u /* a form of another site may call it: it must do nothing by itself (handoff.h) */
 #define ROUTE_VERSION 64u    /* shows a version, or takes If-Match: by change_make() (change.h) */
 #define ROUTE_ATOMIC 128u    /* reads what it writes back changed: the whole of run() is one change_make() */
+#define ROUTE_MAKES 256u     /* answers 201 */
+#define ROUTE_BEGINS 512u    /* answers 202: what it began goes on */
+#define ROUTE_LEADS 1024u    /* answers 303: goes to another page */
 
 struct route {
     enum httpd_method method;
@@ -48,7 +51,7 @@ struct route {
     const struct field *query, *body; /* tables; NULL: none */
     size_t              query_size, body_size;
     const char         *summary; /* a sentence, for openapi.json */
-    const char         *reply;   /* a schema of openapi's components, or NULL for 204; "list:NAME" for a page of them */
+    const char         *reply;   /* a schema of openapi's components, or NULL for 204; "list:NAME" for a page of them; or a media type */
 };
 
 /* Every file of calls has one of these. */
@@ -71,7 +74,7 @@ int route_delivery(struct call *c, struct err *e);
 int route_permit(struct call *c, enum deed deed, const char *what, bool is_delivery, struct err *e);
 /* A domain that is no object of the route: its id, from id or name. ERR_NOT_FOUND. */
 int route_domain(struct call *c, struct span text, struct uuid *out, struct err *e);
-/* openapi.json, OpenAPI 3.1. */
-void openapi_put(struct buf *b, const char *title);
+/* openapi.json, OpenAPI 3.1. session: what the cookie is called. */
+void openapi_put(struct buf *b, const char *title, const char *session);
 
 #endif

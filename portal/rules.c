@@ -285,10 +285,10 @@ static int add_quick(struct call *c, struct err *e)
 
 /* clang-format off */
 static const struct route rows[] = {
-    {HTTPD_POST, "/scopes/{scope}/rules", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_LARGE, add_rule, NULL, add_fields, 0,
-     sizeof(struct rule_body), "Makes a rule.", "RuleSaved", 201},
-    {HTTPD_POST, "/scopes/{scope}/rules/quick", DEED_WRITE_RULES, OBJECT_SCOPE, 0, add_quick, NULL, quick_fields, 0,
-     sizeof(struct quick_body), "Makes a rule of an address, a domain or an IP address.", "RuleSaved", 201},
+    {HTTPD_POST, "/scopes/{scope}/rules", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_LARGE | ROUTE_MAKES, add_rule, NULL, add_fields, 0,
+     sizeof(struct rule_body), "Makes a rule.", "RuleSaved"},
+    {HTTPD_POST, "/scopes/{scope}/rules/quick", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_MAKES, add_quick, NULL, quick_fields, 0,
+     sizeof(struct quick_body), "Makes a rule of an address, a domain or an IP address.", "RuleSaved"},
     {HTTPD_PUT, "/rules/{rule}", DEED_WRITE_RULES, OBJECT_RULE, ROUTE_LARGE | ROUTE_VERSION, change_rule, NULL, change_fields, 0,
      sizeof(struct rule_body), "Writes a rule anew.", "RuleSaved"},
     {HTTPD_PATCH, "/rules/{rule}", DEED_WRITE_RULES, OBJECT_RULE, 0, switch_rule, NULL, switch_fields, 0,

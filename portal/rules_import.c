@@ -242,7 +242,7 @@ static const struct route rows[] = {
     {HTTPD_POST, "/scopes/{scope}/rules/import", DEED_WRITE_RULES, OBJECT_SCOPE, ROUTE_LARGE, import_rules, NULL, plan_fields, 0,
      sizeof(struct plan_body), "Adds the rules of a list, all or none; what is there already is left out.", "Imported"},
     {HTTPD_GET, "/scopes/{scope}/rules/export", DEED_EXPORT_RULES, OBJECT_SCOPE, 0, export_rules,
-     .summary = "The rules as JSON lines, as the import reads them.", .reply = "Bytes"},
+     .summary = "The rules as JSON lines, as the import reads them.", .reply = "text/plain"},
 };
 /* clang-format on */
 
@@ -255,7 +255,7 @@ const struct route_family rules_import_family = {
     ",\"whole\":{\"type\":\"boolean\"},\"items\":{\"type\":"
     "\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"line\":{\"type\":\"integer\"},\"state\":{\"type\":"
     "\"string\"},\"text\":{\"type\":\"string\"},\"action\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\","
-    "\"null\"]},\"why_said\":{\"$ref\":\"#/components/schemas/Said\"},"
+    "\"null\"]},\"why_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},"
     "\"same_line\":{\"type\":\"integer\"},\"same_rule\":{\"type\":\"string\"},\"beside\":{\"type\":\"array\",\"items\":"
     "{\"$ref\":\"#/components/schemas/RuleConflict\"}}}}}}},"
     "\"Imported\":{\"type\":\"object\",\"properties\":{" COUNTS ",\"rules\":{\"type\":\"integer\"}}}"};

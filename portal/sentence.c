@@ -209,4 +209,5 @@ void sentence_schema(struct buf *b)
     json_close(b, '}');
     json_close(b, '}');
     json_close(b, '}');
+    json_add_json(b, "SaidOrNull", SPAN("{\"anyOf\":[{\"$ref\":\"#/components/schemas/Said\"},{\"type\":\"null\"}]}"));
 }

@@ -186,7 +186,7 @@ static int get_openapi(struct call *c, struct err *e)
 
     if (brand_of(c, SPAN_NONE, &brand, e) < 0)
         return -1;
-    openapi_put(call_reply(c, 200), brand.name);
+    openapi_put(call_reply(c, 200), brand.name, identify_cookie_name(c->portal));
     return 0;
 }
 
@@ -214,7 +214,8 @@ const struct route_family session_family = {
     "\"acting_for\":{\"type\":[\"string\",\"null\"]},\"created\":{\"type\":\"string\"},\"last_used\":{\"type\":"
     "\"string\"},"
     "\"expires\":{\"type\":\"string\"}}},"
-    "\"Session\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"},\"csrf\":{\"type\":"
+    "\"Session\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"},\"now\":{\"type\":\"string\"},\"csrf\":{\"type\":"
     "\"string\"},"
     "\"account\":{\"type\":\"object\"},\"mailboxes\":{\"type\":\"array\"},\"domains\":{\"type\":\"array\"},"
-    "\"staff\":{\"type\":\"boolean\"}}}"};
+    "\"staff\":{\"type\":\"boolean\"},\"acting_for\":{\"type\":[\"string\",\"null\"]},\"methods\":{\"type\":\"string\"},"
+    "\"elevated_until\":{\"type\":[\"string\",\"null\"]}}}"};

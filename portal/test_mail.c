@@ -185,7 +185,7 @@ static int get_test(struct call *c, struct err *e)
 }
 
 static const struct route rows[] = {
-    {HTTPD_POST, "/overview/test-mails", DEED_OPERATE, OBJECT_GLOBAL, 0, send_test, NULL, test_fields, 0,
+    {HTTPD_POST, "/overview/test-mails", DEED_OPERATE, OBJECT_GLOBAL, ROUTE_MAKES, send_test, NULL, test_fields, 0,
      sizeof(struct test_body), "Sends a test mail by the outbox, as all mail of ours.", "TestMailMade"},
     {HTTPD_GET, "/overview/test-mails/{mail}", DEED_OPERATE, OBJECT_GLOBAL, 0, get_test,
      .summary = "What became of a test mail: what the mail server said to it, and its delivery once it is in the log.",
@@ -197,6 +197,6 @@ const struct route_family test_mail_family = {
     "\"TestMailMade\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"to\":{\"type\":\"string\"}}},"
     "\"TestMail\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"to\":{\"type\":\"string\"},"
     "\"state\":{\"type\":\"string\",\"enum\":[\"waiting\",\"sent\",\"failed\"]},\"answer\":{\"type\":\"string\"},"
-    "\"answer_said\":{\"$ref\":\"#/components/schemas/Said\"},"
+    "\"answer_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},"
     "\"attempts\":{\"type\":\"integer\"},\"created\":{\"type\":\"string\"},\"next\":{\"type\":[\"string\",\"null\"]},"
     "\"done\":{\"type\":[\"string\",\"null\"]},\"deliveries\":{\"type\":\"array\"}}}"};

@@ -3,6 +3,7 @@ import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
 import { Browser, http, keyed, makeSite, program, run, signIn, startPortal, startRulesd, startSmtpSink, waitFor } from "./lib/index.mjs";
+import { faults } from "./lib/schema.mjs";
 import { calls } from "./portal-calls.mjs";
 
 const ANNA = "anna@ours.example", BOB = "bob@ours.example", CLEO = "cleo@theirs.example", OWEN = "owen@ours.example", OLGA = "olga@theirs.example", CLARA = "clara@ours.example", ROOT = "root@elsewhere.example";
@@ -100,6 +101,16 @@ async function staff() {
 
 // ---- the walk ----
 
+// What of a reply openapi.json does not say: its status, its type, or what is in it.
+function undescribed({ op }, { status, body, headers }) {
+    const said = op.responses[status] ?? op.responses.default, type = headers?.get("content-type")?.split(";")[0];
+    if (status < 400 && !op.responses[status]) return [`status ${status} is not described`];
+    if (!type) return said.content && headers ? ["a reply without its type"] : [];
+    const [[name, { schema }] = ["", {}]] = Object.entries(said.content ?? {});
+    if (name !== type && name !== `${type.split("/")[0]}/*`) return [`${type} is not described: ${name}`];
+    return type.includes("json") ? faults(document, schema, body) : [];
+}
+
 const operations = () => Object.entries(document.paths).flatMap(([path, methods]) => Object.entries(methods).map(([method, op]) => ({ path, method: method.toUpperCase(), op, key: `${method.toUpperCase()} ${path}` })));
 const standings = ["nobody", "user", "clerk", "owner", "admin"];
 const least = (o) => standings.indexOf(o.op["x-least"]);
@@ -159,7 +170,7 @@ test("bodies, exports, keys, digests and credentials are not for staff", () => {
     assert.deepEqual(operations().filter((o) => kept.test(o.path) && o.op["x-staff"]).map((o) => o.key), []);
 });
 
-test("every call is refused to who has no business there, and the very same request succeeds for who has", async () => {
+test("every call is refused to who has no business there, and the very same request succeeds for who has, as openapi.json says", async () => {
     const byKey = new Map(operations().map((o) => [o.key, o])), problems = [];
     const changed = [];
     let refused = 0, reached = 0, sam = await staff();
@@ -204,6 +215,7 @@ test("every call is refused to who has no business there, and the very same requ
             if (more.status !== 200) tells(`${name}, who may too`, more);
         }
         if (what.status ? got.status !== what.status : got.status < 200 || got.status > 299) tells("who may", got);
+        for (const fault of undescribed(o, got)) problems.push(`${key}: ${fault}`);
         reached++;
         if (/session|password/.test(key) && !isOpen(o)) await (what.as ?? rightful(o)).session(); // its token may be another now
     }
