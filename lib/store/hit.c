@@ -102,7 +102,4 @@ int store_hits_entries(struct store *s, struct uuid rule, int64_t since_day, sto
     return row_each(s->log, entries_sql, (struct db_val[]){dbv_uuid(&rule), dbv_i64(since_day)}, 2, each_hit, &l, e);
 }
 
-int store_hits_trim(struct store *s, int64_t day, struct err *e)
-{
-    return db_run(s->log, trim_sql, (struct db_val[]){dbv_i64(day)}, 1, NULL, e);
-}
+int store_hits_trim(struct store *s, int64_t day, struct err *e) { return row_run_i64(s->log, trim_sql, day, e); }

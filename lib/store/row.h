@@ -42,6 +42,11 @@ int row_i64(struct db *db, const char *sql, const struct db_val *vals, size_t n,
 /* Calls each(ctx, row) for every row until it returns something else than 0. */
 int row_each(struct db *db, const char *sql, const struct db_val *vals, size_t n,
              int (*each)(void *ctx, struct db_rows *r), void *ctx, struct err *e);
+/* db_run with one number: a day, a time. */
+static inline int row_run_i64(struct db *db, const char *sql, int64_t number, struct err *e)
+{
+    return db_run(db, sql, (struct db_val[]){dbv_i64(number)}, 1, NULL, e);
+}
 /* db_run on the main database that has to change exactly one row: else ERR_NOT_FOUND "no such <what>". */
 int row_change_one(struct store *s, const char *sql, const struct db_val *vals, size_t n, const char *what,
                    struct err *e);

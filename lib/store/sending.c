@@ -385,5 +385,5 @@ int store_counters_list(struct store *s, struct span subject, int64_t since_us, 
 
 int store_counters_trim(struct store *s, int64_t before_us, struct err *e)
 {
-    return db_run(s->log, trim_sql, (struct db_val[]){dbv_i64(before_us)}, 1, NULL, e);
+    return row_run_i64(s->log, trim_sql, before_us, e);
 }

@@ -20,24 +20,22 @@ static const char make_format[] =
     " FROM delivery_words_%lld w CROSS JOIN unnest(w.words) l WHERE l.lexeme NOT LIKE '@%%' GROUP BY 2 ORDER BY 2";
 static const char forget_sql[] = "DELETE FROM shelf_words WHERE day < $1";
 
-static int run_day(struct store *s, const char *sql, int64_t day, struct err *e)
-{
-    return db_run(s->log, sql, (struct db_val[]){dbv_i64(day)}, 1, NULL, e);
-}
-
 int shelf_words_make(struct store *s, int64_t day, struct err *e)
 {
     char sql[sizeof make_format + 24];
-    int  rc = run_day(s, clear_sql, day, e);
+    int  rc = row_run_i64(s->log, clear_sql, day, e);
 
     snprintf(sql, sizeof sql, make_format, (long long)day);
     if (rc == 0)
-        rc = run_day(s, sql, day, e);
+        rc = row_run_i64(s->log, sql, day, e);
     db_forget(s->log, sql);
     return rc;
 }
 
-int shelf_words_forget(struct store *s, int64_t before, struct err *e) { return run_day(s, forget_sql, before, e); }
+int shelf_words_forget(struct store *s, int64_t before, struct err *e)
+{
+    return row_run_i64(s->log, forget_sql, before, e);
+}
 
 /* ---- Asking -------------------------------------------------------------------------------------------------------- */
 

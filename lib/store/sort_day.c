@@ -44,11 +44,6 @@ static int run_script(struct store *s, const char *format, const char *table, in
     return db_script(s->log, sql, e);
 }
 
-static int run_day(struct store *s, const char *sql, int64_t day, struct err *e)
-{
-    return db_run(s->log, sql, (struct db_val[]){dbv_i64(day)}, 1, NULL, e);
-}
-
 /* 1 it is, 0, -1. */
 static int is_unsorted(struct store *s, int64_t day, struct err *e)
 {
@@ -68,7 +63,7 @@ static int sort_in(struct store *s, int64_t day, struct err *e)
         return 0;
     if (shelf_words_make(s, day, e) < 0 || run_script(s, write_format, tables[0], day, e) < 0 ||
         run_script(s, lock_format, tables[1], day, e) < 0 || run_script(s, write_format, tables[1], day, e) < 0 ||
-        run_day(s, sorted_sql, day, e) < 0)
+        row_run_i64(s->log, sorted_sql, day, e) < 0)
         return -1;
     for (size_t i = 0; i < COUNT(tables); i++)
         if (run_script(s, exchange_format, tables[i], day, e) < 0)
@@ -90,4 +85,4 @@ int sort_day(struct store *s, int64_t day, struct err *e)
     return -1;
 }
 
-int sort_day_written(struct store *s, int64_t day, struct err *e) { return run_day(s, written_sql, day, e); }
+int sort_day_written(struct store *s, int64_t day, struct err *e) { return row_run_i64(s->log, written_sql, day, e); }
