@@ -55,6 +55,19 @@ struct world {
             fail_msg("%s: %s was expected, not %s: %s", #call, err_word(want), err_word((w)->e.code), (w)->e.text);    \
     } while (0)
 
+/* The number that a constant text asks for. */
+static inline int64_t db_number(struct world *w, struct db *db, const char *sql)
+{
+    struct db_rows *r = NULL;
+    int64_t         n;
+
+    OK(w, db_query(db, sql, NULL, 0, &r, &w->e));
+    assert_int_equal(db_next(r, &w->e), 1);
+    n = db_i64(r, 0);
+    db_rows_free(&r);
+    return n;
+}
+
 static struct {
     char        dir[PATH_MAX - 128], bin[PATH_MAX - 128];
     pid_t       pid;

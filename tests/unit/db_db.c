@@ -34,17 +34,7 @@ static int put(struct db *db, int64_t id, struct err *e)
     return db_run(db, put_sql, vals, COUNT(vals), NULL, e);
 }
 
-static int64_t count(struct world *w, struct db *db)
-{
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(db, count_sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
+static int64_t count(struct world *w, struct db *db) { return db_number(w, db, count_sql); }
 
 static const struct {
     const char *holds;

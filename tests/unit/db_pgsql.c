@@ -31,18 +31,6 @@ static struct db *open_table(struct world *w, bool make)
     return db;
 }
 
-static int64_t number(struct world *w, struct db *db, const char *sql)
-{
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(db, sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
-
 static int put(struct db *db, int64_t id, const char *text, struct err *e)
 {
     return db_run(db, put_sql, (struct db_val[]){dbv_i64(id), dbv_str(text)}, 2, NULL, e);
@@ -61,10 +49,10 @@ static void a_lost_connection_is_told_once_and_made_anew(void **state)
     struct db    *db = open_table(w, true), *other = open_table(w, false);
 
     OK(w, put(db, 1, "before", &w->e));
-    cut(w, other, number(w, db, pid_sql));
+    cut(w, other, db_number(w, db, pid_sql));
     REFUSED(w, ERR_LOST, put(db, 2, "lost", &w->e));
     OK(w, put(db, 2, "after", &w->e));
-    assert_int_equal(number(w, db, count_sql), 2);
+    assert_int_equal(db_number(w, db, count_sql), 2);
     db_close(&db);
     db_close(&other);
 }
@@ -74,11 +62,11 @@ static void a_ping_makes_a_lost_connection_anew(void **state)
     struct world *w = world_of(state);
     struct db    *db = open_table(w, true), *other = open_table(w, false);
 
-    cut(w, other, number(w, db, pid_sql));
+    cut(w, other, db_number(w, db, pid_sql));
     OK(w, db_ping(db, &w->e));
     OK(w, put(db, 1, "after", &w->e));
     OK(w, db_begin(db, &w->e));
-    cut(w, other, number(w, db, pid_sql));
+    cut(w, other, db_number(w, db, pid_sql));
     REFUSED(w, ERR_LOST, db_ping(db, &w->e));
     db_rollback(db);
     OK(w, db_ping(db, &w->e));
@@ -93,12 +81,12 @@ static void a_transaction_is_lost_with_its_connection(void **state)
 
     OK(w, db_begin(db, &w->e));
     OK(w, put(db, 1, "half", &w->e));
-    cut(w, other, number(w, db, pid_sql));
+    cut(w, other, db_number(w, db, pid_sql));
     REFUSED(w, ERR_LOST, put(db, 2, "lost", &w->e));
     REFUSED(w, ERR_CONFLICT, put(db, 3, "still", &w->e));
     REFUSED(w, ERR_CONFLICT, db_commit(db, &w->e));
     db_rollback(db);
-    assert_int_equal(number(w, db, count_sql), 0);
+    assert_int_equal(db_number(w, db, count_sql), 0);
     OK(w, put(db, 1, "whole", &w->e));
     db_close(&db);
     db_close(&other);
@@ -111,10 +99,10 @@ static void a_commit_that_was_cut_off_is_not_taken_for_one(void **state)
 
     OK(w, db_begin(db, &w->e));
     OK(w, put(db, 1, "half", &w->e));
-    cut(w, other, number(w, db, pid_sql));
+    cut(w, other, db_number(w, db, pid_sql));
     REFUSED(w, ERR_LOST, db_commit(db, &w->e));
     db_rollback(db);
-    assert_int_equal(number(w, db, count_sql), 0);
+    assert_int_equal(db_number(w, db, count_sql), 0);
     db_close(&db);
     db_close(&other);
 }
@@ -123,7 +111,7 @@ static void a_batch_that_loses_its_connection_stores_nothing(void **state)
 {
     struct world *w = world_of(state);
     struct db    *db = open_table(w, true), *other = open_table(w, false);
-    int64_t       pid = number(w, db, pid_sql);
+    int64_t       pid = db_number(w, db, pid_sql);
     int           rc = 0;
 
     OK(w, db_begin(db, &w->e));
@@ -138,7 +126,7 @@ static void a_batch_that_loses_its_connection_stores_nothing(void **state)
     assert_int_equal(rc, -1);
     assert_int_equal(w->e.code, ERR_LOST);
     db_rollback(db);
-    assert_int_equal(number(w, db, count_sql), 0);
+    assert_int_equal(db_number(w, db, count_sql), 0);
     db_close(&db);
     db_close(&other);
 }
@@ -149,7 +137,7 @@ static void a_cursor_that_loses_its_connection_says_so(void **state)
         "SELECT CAST(i AS BIGINT), repeat('x', 1000) FROM generate_series(1, 1000000) AS s (i)";
     struct world   *w = world_of(state);
     struct db      *db = open_table(w, true), *other = open_table(w, false);
-    int64_t         pid = number(w, db, pid_sql), rows = 0;
+    int64_t         pid = db_number(w, db, pid_sql), rows = 0;
     struct db_rows *r = NULL;
     int             rc;
 
@@ -161,7 +149,7 @@ static void a_cursor_that_loses_its_connection_says_so(void **state)
     assert_int_equal(w->e.code, ERR_LOST);
     assert_true(rows < 1000000);
     db_rows_free(&r);
-    assert_int_equal(number(w, db, count_sql), 0);
+    assert_int_equal(db_number(w, db, count_sql), 0);
     db_close(&db);
     db_close(&other);
 }
@@ -181,9 +169,9 @@ static void a_server_is_told_to_stop_only_where_there_is_much_left_to_read(void 
 
     for (size_t i = 0; i < COUNT(queries); i++) {
         cancels = 0;
-        assert_int_equal(number(w, db, queries[i].sql), 7);
+        assert_int_equal(db_number(w, db, queries[i].sql), 7);
         assert_int_equal(cancels, queries[i].told);
-        assert_int_equal(number(w, db, count_sql), 0);
+        assert_int_equal(db_number(w, db, count_sql), 0);
     }
     db_close(&db);
 }
@@ -195,7 +183,7 @@ static void who_waits_for_changes_hears_of_a_lost_connection_and_then_looks_agai
     struct db        *waiter = open_table(w, true), *other = open_table(w, false);
 
     assert_int_equal(db_wait_change(waiter, 1000, &w->e), 1);
-    cut(w, other, number(w, waiter, pid_sql));
+    cut(w, other, db_number(w, waiter, pid_sql));
     REFUSED(w, ERR_LOST, db_wait_change(waiter, 1000, &w->e));
     assert_int_equal(db_wait_change(waiter, 1000, &w->e), 1);
     assert_int_equal(db_wait_change(waiter, 50, &w->e), 0);
@@ -209,7 +197,7 @@ static void a_server_that_keeps_silent_is_given_up_and_asked_anew(void **state)
 {
     struct world *w = world_of(state);
     struct db    *db = open_table(w, true);
-    pid_t         backend = (pid_t)number(w, db, pid_sql);
+    pid_t         backend = (pid_t)db_number(w, db, pid_sql);
     int64_t       began = clock_mono_us();
 
     OK(w, put(db, 1, "before", &w->e));
@@ -245,7 +233,7 @@ static void a_server_that_is_away_is_found_again(void **state)
     db_close(&none);
     OK(w, db_ping(db, &w->e));
     OK(w, put(db, 2, "back", &w->e));
-    assert_int_equal(number(w, db, count_sql), 2);
+    assert_int_equal(db_number(w, db, count_sql), 2);
     db_close(&db);
 }
 

@@ -16,17 +16,7 @@ static struct db *open_table(struct world *w)
     return db;
 }
 
-static int64_t count(struct world *w, struct db *db)
-{
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(db, count_sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
+static int64_t count(struct world *w, struct db *db) { return db_number(w, db, count_sql); }
 
 /* Puts text of `bytes` bytes. */
 static int put(struct db *db, size_t bytes, struct err *e)

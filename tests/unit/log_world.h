@@ -11,6 +11,11 @@ struct letter {
     struct store_delivery to[2];
 };
 
+static inline int64_t log_number(struct world *w, const char *sql)
+{
+    return db_number(w, ((struct store *)w->more)->log, sql);
+}
+
 /* The ids of the two. */
 static const struct uuid first_domain = {{0xd1}}, second_domain = {{0xd2}};
 static const struct uuid first_box = {{0xb1}}, second_box = {{0xb2}};

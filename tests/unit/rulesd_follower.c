@@ -55,30 +55,17 @@ static void append_attempt(const struct site *s, const char *queue_id, const cha
 #define SENT "dsn=2.0.0, status=sent (250 2.0.0 ok)"
 #define DEFERRED "dsn=4.0.0, status=deferred (450 later)"
 
-static int64_t count(struct world *w, const char *sql)
-{
-    struct store   *s = w->more;
-    struct db_rows *r;
-    int64_t         n = -1;
-
-    OK(w, db_query(s->log, sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
-
 #define DELIVERED "SELECT COUNT(*) FROM delivery WHERE state = 'delivered'"
 #define ATTEMPTS "SELECT COUNT(*) FROM attempt"
 
 static void wait_for(struct world *w, const char *sql, int64_t n)
 {
     for (int ms = 0; ms < PATIENCE_MS; ms += 20) {
-        if (count(w, sql) == n)
+        if (log_number(w, sql) == n)
             return;
         nanosleep(&(struct timespec){.tv_nsec = 20000000}, NULL);
     }
-    fail_msg("%s is %lld, not %lld", sql, (long long)count(w, sql), (long long)n);
+    fail_msg("%s is %lld, not %lld", sql, (long long)log_number(w, sql), (long long)n);
 }
 
 static void a_line_is_in_the_store_a_moment_after_it_was_written(void **state)
@@ -93,7 +80,7 @@ static void a_line_is_in_the_store_a_moment_after_it_was_written(void **state)
     append_attempt(&s, "4jX51P6jsYz1c738", SENT);
     wait_for(s.w, DELIVERED, 1);
     follower_free(&s.f);
-    assert_int_equal(count(s.w, ATTEMPTS), 2);
+    assert_int_equal(log_number(s.w, ATTEMPTS), 2);
 }
 
 static void what_was_written_while_nobody_followed_is_read_at_the_start(void **state)
@@ -117,8 +104,8 @@ static void what_was_written_while_nobody_followed_is_read_at_the_start(void **s
     site_start(&s);
     wait_for(s.w, DELIVERED, 3);
     follower_free(&s.f);
-    assert_int_equal(count(s.w, ATTEMPTS), 3);
-    assert_int_equal(count(s.w, "SELECT COUNT(*) FROM follower"), 1);
+    assert_int_equal(log_number(s.w, ATTEMPTS), 3);
+    assert_int_equal(log_number(s.w, "SELECT COUNT(*) FROM follower"), 1);
 }
 
 static void a_stop_leaves_what_waits_to_be_read_again(void **state)

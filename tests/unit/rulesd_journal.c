@@ -17,18 +17,7 @@ static struct journal *journal_on(struct world *w)
     return j;
 }
 
-static int64_t messages(struct world *w)
-{
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(s->log, "SELECT COUNT(*) FROM message", NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
+static int64_t messages(struct world *w) { return log_number(w, "SELECT COUNT(*) FROM message"); }
 
 static void put_some(struct journal *j, size_t n)
 {

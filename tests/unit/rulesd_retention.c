@@ -8,18 +8,7 @@
 #include "store/day.h"
 #include "store/learned.h"
 
-static int64_t messages(struct world *w)
-{
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(s->log, "SELECT COUNT(*) FROM message", NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
+static int64_t messages(struct world *w) { return log_number(w, "SELECT COUNT(*) FROM message"); }
 
 static void put_days_ago(struct world *w, int64_t days)
 {
@@ -51,15 +40,7 @@ static void days_beyond_what_was_set_are_forgotten_soon_after_the_start(void **s
 
 static int64_t learned(struct world *w)
 {
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(s->main, "SELECT COUNT(*) FROM learned", NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
+    return db_number(w, ((struct store *)w->more)->main, "SELECT COUNT(*) FROM learned");
 }
 
 static void learned_senders_that_have_lapsed_go_too(void **state)

@@ -5,19 +5,6 @@
 
 #include "log_world.h"
 
-static int64_t count_rows(struct world *w, const char *sql)
-{
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n = -1;
-
-    OK(w, db_query(s->log, sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
-
 /* ---- Status ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -91,13 +78,13 @@ static void a_record_becomes_rows_of_every_table(void **state)
     l.m.kept = true;
     l.m.kept_bytes = 1000;
     OK(w, store_message_put(w->more, &m, 1, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM message"), 1);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery"), 2);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery_mailbox"), 2);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM custody"), 1);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM held"), 2);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery WHERE status = 'quarantined'"), 1);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM log_day"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM message"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery"), 2);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery_mailbox"), 2);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM custody"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM held"), 2);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery WHERE status = 'quarantined'"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM log_day"), 1);
 }
 
 static void the_same_record_again_changes_nothing(void **state)
@@ -111,9 +98,9 @@ static void the_same_record_again_changes_nothing(void **state)
     OK(w, store_message_put(w->more, first, 1, &w->e));
     l.m.subject = SPAN("another one");
     OK(w, store_message_put(w->more, again, 4, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM message"), 2);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery"), 4);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM message WHERE subject = 'another one'"), 0);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM message"), 2);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery"), 4);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM message WHERE subject = 'another one'"), 0);
 }
 
 static void texts_that_no_database_takes_are_mended(void **state)
@@ -127,7 +114,7 @@ static void texts_that_no_database_takes_are_mended(void **state)
     l.m.helo = SPAN("a\0b");
     l.to[0].recipient = SPAN("\xFF@ours.example");
     OK(w, store_message_put(w->more, &m, 1, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM message WHERE subject = 'cut \xEF\xBF\xBD'"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM message WHERE subject = 'cut \xEF\xBF\xBD'"), 1);
 }
 
 static void a_message_with_ten_thousand_recipients_is_written_and_one_more_is_refused(void **state)
@@ -145,7 +132,7 @@ static void a_message_with_ten_thousand_recipients_is_written_and_one_more_is_re
     REFUSED(w, ERR_LIMIT, store_message_put(w->more, &m, 1, &w->e));
     l.m.ndeliveries = STORE_DELIVERIES_MAX;
     OK(w, store_message_put(w->more, &m, 1, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery"), STORE_DELIVERIES_MAX);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery"), STORE_DELIVERIES_MAX);
     free(many);
 }
 
@@ -169,7 +156,7 @@ static void messages_of_one_moment_with_many_recipients_do_not_collide(void **st
         many[i] = letters[0].to[0];
     OK(w, store_message_put(w->more, all, 7, &w->e));
     OK(w, store_message_put(w->more, all + 7, 13, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM delivery"), 40000);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery"), 40000);
     free(many);
 }
 

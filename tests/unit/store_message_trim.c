@@ -5,19 +5,6 @@
 #include "store/report.h"
 #include "store/search.h"
 
-static int64_t count_rows(struct world *w, const char *sql)
-{
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(s->log, sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
-
 /* One message a day with an attempt, `n` of them from a day on. */
 static void fill(struct world *w, int64_t from, int64_t n)
 {
@@ -49,7 +36,7 @@ static int64_t rows_of(struct world *w, const char *table)
     for (i = 0; strcmp(tables[i], table) != 0; i++)
         ;
     snprintf(sql[i], sizeof sql[i], "SELECT COUNT(*) FROM %s", table);
-    return count_rows(w, sql[i]);
+    return log_number(w, sql[i]);
 }
 
 static int each_row(void *ctx, const struct store_row *r)
@@ -82,11 +69,11 @@ static void whole_days_are_forgotten_and_the_rest_stays(void **state)
     for (size_t i = 0; i < COUNT(tables); i++)
         CHECK(tables[i], rows_of(w, tables[i]) == (i == 1 || i == 2 ? 4 : 2));
     assert_int_equal(found(w), 4);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM custody"), 5); /* what is held is no question of the log */
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM custody"), 5); /* what is held is no question of the log */
     if (w->kind == DB_SQLITE)
-        assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE '%_20001'"), 0);
+        assert_int_equal(log_number(w, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE '%_20001'"), 0);
     else
-        assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM pg_class WHERE relname LIKE '%_20001'"), 0);
+        assert_int_equal(log_number(w, "SELECT COUNT(*) FROM pg_class WHERE relname LIKE '%_20001'"), 0);
     OK(w, store_message_trim(w->more, 20003, NULL, NULL, &done, &w->e));
     assert_int_equal(done.days + done.rows, 0);
     fill(w, 20001, 1); /* a replay of old mail finds its place again */
@@ -114,14 +101,14 @@ static void days_that_have_ended_are_put_in_order_and_found_as_before(void **sta
     }
     assert_int_equal(found(w), 12);
     if (w->kind == DB_SQLITE)
-        assert_int_equal(count_rows(w, pieces), 6);
+        assert_int_equal(log_number(w, pieces), 6);
     OK(w, store_message_pack(w->more, 20001, NULL, NULL, &w->e));
     if (w->kind == DB_SQLITE) {
-        assert_int_equal(count_rows(w, pieces), 2);
-        assert_int_equal(count_rows(w, later), 3);
+        assert_int_equal(log_number(w, pieces), 2);
+        assert_int_equal(log_number(w, later), 3);
     } else {
-        assert_int_equal(count_rows(w, vacuumed), 6);
-        assert_int_equal(count_rows(w, not_yet), 6);
+        assert_int_equal(log_number(w, vacuumed), 6);
+        assert_int_equal(log_number(w, not_yet), 6);
     }
     assert_int_equal(found(w), 12);
     OK(w, store_message_pack(w->more, 20001, NULL, NULL, &w->e));
@@ -137,7 +124,7 @@ static void custody_rows_go_when_their_object_has(void **state)
     fill(w, 20000, 2);
     OK(w, db_script(((struct store *)w->more)->log, "UPDATE custody SET place = 'gone'", &w->e));
     OK(w, store_message_trim(w->more, 20001, NULL, NULL, &done, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM custody"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM custody"), 1);
 }
 
 static bool after_some(void *ctx) { return --*(int *)ctx < 0; }
@@ -157,7 +144,7 @@ static void a_stop_in_the_middle_leaves_nothing_behind_for_ever(void **state)
     OK(w, store_message_trim(w->more, 20002, NULL, NULL, &done, &w->e));
     assert_int_equal(rows_of(w, "message"), 1);
     assert_int_equal(rows_of(w, "delivery"), 2);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM log_day WHERE day < 20002"), 0);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM log_day WHERE day < 20002"), 0);
 }
 
 static void more_rows_than_a_step_takes_go_in_several(void **state)
@@ -188,9 +175,9 @@ static void days_to_come_have_their_partitions_made(void **state)
     struct store_trim done;
 
     OK(w, store_message_trim(w->more, 1, NULL, NULL, &done, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM log_day"), DAY_AHEAD + 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM log_day"), DAY_AHEAD + 1);
     fill(w, clock_wall_us() / DAY_US + 1, 1);
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM pg_inherits WHERE inhparent = 'message'::regclass"),
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM pg_inherits WHERE inhparent = 'message'::regclass"),
                      DAY_AHEAD + 1);
 }
 
@@ -207,11 +194,11 @@ static void what_a_day_leaves_is_taken_bit_by_bit(void **state)
     OK(w, db_script(log, pad_sql, &w->e));
     OK(w, day_drop(w->more, 20000, &w->e));
     assert_int_equal(day_sweep(w->more, &w->e), 1);
-    assert_true(count_rows(w, "SELECT COUNT(*) FROM forgotten_words_20000_data") > 100);
+    assert_true(log_number(w, "SELECT COUNT(*) FROM forgotten_words_20000_data") > 100);
     fill(w, 20000, 1);
     assert_int_equal(found(w), 4);
     OK(w, store_message_trim(w->more, 20001, NULL, NULL, &done, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'forgotten%'"), 0);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM sqlite_master WHERE name LIKE 'forgotten%'"), 0);
     assert_int_equal(found(w), 2);
     assert_int_equal(day_sweep(w->more, &w->e), 0);
 }
@@ -238,11 +225,11 @@ static void what_was_observed_and_reports_that_ended_go_with_their_days(void **s
     OK(w, store_report_add(w->more, &r, clock_wall_us(), &added, &w->e));
     OK(w, store_message_trim(w->more, today, NULL, NULL, &done, &w->e));
     CHECK("their day is still in the log",
-          count_rows(w, "SELECT COUNT(*) FROM observed") == 1 && count_rows(w, "SELECT COUNT(*) FROM report") == 2);
+          log_number(w, "SELECT COUNT(*) FROM observed") == 1 && log_number(w, "SELECT COUNT(*) FROM report") == 2);
     OK(w, store_message_trim(w->more, today + 2, NULL, NULL, &done, &w->e));
-    assert_int_equal(count_rows(w, "SELECT COUNT(*) FROM observed"), 0);
-    CHECK("what waits is not forgotten", count_rows(w, "SELECT COUNT(*) FROM report WHERE state = 'waiting'") == 1 &&
-                                             count_rows(w, "SELECT COUNT(*) FROM report") == 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM observed"), 0);
+    CHECK("what waits is not forgotten", log_number(w, "SELECT COUNT(*) FROM report WHERE state = 'waiting'") == 1 &&
+                                             log_number(w, "SELECT COUNT(*) FROM report") == 1);
 }
 
 static void a_uids_day_and_place_go_by_its_time(void **state)

@@ -8,19 +8,6 @@
 
 #define DAY 20000
 
-static int64_t ask(struct world *w, const char *sql)
-{
-    struct store   *s = w->more;
-    struct db_rows *r = NULL;
-    int64_t         n;
-
-    OK(w, db_query(s->log, sql, NULL, 0, &r, &w->e));
-    assert_int_equal(db_next(r, &w->e), 1);
-    n = db_i64(r, 0);
-    db_rows_free(&r);
-    return n;
-}
-
 /* To anna of the first domain and berta of the second. */
 static void put(struct world *w, int64_t day, const char *subject)
 {
@@ -69,15 +56,15 @@ static size_t found(struct world *w, struct store_scope scope, enum search_field
 
 static bool is_sorted(struct world *w)
 {
-    return ask(w, "SELECT COUNT(*) FROM log_day WHERE day = 20000 AND sorted = 1") == 1;
+    return log_number(w, "SELECT COUNT(*) FROM log_day WHERE day = 20000 AND sorted = 1") == 1;
 }
 
 /* How often the next row is of another domain. */
 static int64_t changes(struct world *w)
 {
-    return ask(w, "SELECT COUNT(*) FROM (SELECT d.domain_id, lag(d.domain_id) OVER (ORDER BY w.ctid) AS before"
-                  " FROM delivery_words_20000 w JOIN delivery d ON d.uid = w.uid AND d.n = w.n) x"
-                  " WHERE before <> domain_id");
+    return log_number(w, "SELECT COUNT(*) FROM (SELECT d.domain_id, lag(d.domain_id) OVER (ORDER BY w.ctid) AS before"
+                         " FROM delivery_words_20000 w JOIN delivery d ON d.uid = w.uid AND d.n = w.n) x"
+                         " WHERE before <> domain_id");
 }
 
 static void a_days_words_are_put_side_by_side_by_whose_they_are(void **state)
@@ -96,11 +83,11 @@ static void a_days_words_are_put_side_by_side_by_whose_they_are(void **state)
     CHECK("mail of yesterday may still be on its way", !is_sorted(w));
     OK(w, store_message_pack(w->more, DAY + 2, NULL, NULL, &w->e));
     CHECK("a day later", is_sorted(w) && changes(w) == 1);
-    assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_words_20000"), 8);
-    assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_words"), 8);
-    assert_int_equal(ask(w, indexes), 2);
-    assert_int_equal(ask(w, answers), 2);
-    assert_int_equal(ask(w, "SELECT COUNT(*) FROM delivery_answers"), 1);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery_words_20000"), 8);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery_words"), 8);
+    assert_int_equal(log_number(w, indexes), 2);
+    assert_int_equal(log_number(w, answers), 2);
+    assert_int_equal(log_number(w, "SELECT COUNT(*) FROM delivery_answers"), 1);
     assert_int_equal(found(w, STORE_SCOPE_GLOBAL, SEARCH_DELIVERY, "mailbox full"), 1);
     answer(w, "250 ok");
     assert_int_equal(found(w, STORE_SCOPE_GLOBAL, SEARCH_DELIVERY, "mailbox full"), 0);
@@ -160,8 +147,8 @@ static void what_is_written_later_is_found_and_the_day_sorted_anew(void **state)
     OK(w, store_message_pack(w->more, DAY + 2, NULL, NULL, &w->e));
     CHECK("anew", is_sorted(w) && changes(w) == 1);
     assert_int_equal(found(w, STORE_SCOPE_GLOBAL, SEARCH_SUBJECT, "raffle"), 2);
-    assert_int_equal(ask(w, "SELECT CAST(SUM(bit_count(CAST(shelves AS bit(64)))) AS BIGINT) FROM shelf_words"
-                            " WHERE word = 'sraffle'"),
+    assert_int_equal(log_number(w, "SELECT CAST(SUM(bit_count(CAST(shelves AS bit(64)))) AS BIGINT) FROM shelf_words"
+                                   " WHERE word = 'sraffle'"),
                      2);
 }
 
@@ -195,8 +182,8 @@ static void a_forgotten_day_leaves_no_words(void **state)
     put(w, DAY + 1, "A raffle");
     OK(w, store_message_pack(w->more, DAY + 3, NULL, NULL, &w->e));
     OK(w, store_message_trim(w->more, DAY + 1, NULL, NULL, &done, &w->e));
-    CHECK("that day's alone", ask(w, "SELECT COUNT(*) FROM shelf_words WHERE day = 20000") == 0 &&
-                                  ask(w, "SELECT COUNT(*) FROM shelf_words WHERE word = 'sraffle'") == 1);
+    CHECK("that day's alone", log_number(w, "SELECT COUNT(*) FROM shelf_words WHERE day = 20000") == 0 &&
+                                  log_number(w, "SELECT COUNT(*) FROM shelf_words WHERE word = 'sraffle'") == 1);
 }
 
 int main(void)
