@@ -224,11 +224,11 @@ static int each_exported(void *ctx, const struct store_audit_row *r)
     return p->b->failed;
 }
 
-static int export_scope(struct call *c, struct err *e)
+static int export(struct call *c, enum audit_where where, struct err *e)
 {
     static const char *const heads[] = {"time",   "who",         "on behalf of", "from",       "action", "object kind",
                                         "object", "object name", "scope",        "scope name", "what"};
-    struct page              p = {.b = &c->reply->body, .next = query_of(c, AUDIT_SCOPE)};
+    struct page              p = {.b = &c->reply->body, .next = query_of(c, where)};
     size_t                   before;
     int                      rc;
 
@@ -250,6 +250,9 @@ static int export_scope(struct call *c, struct err *e)
     return rc;
 }
 
+static int export_scope(struct call *c, struct err *e) { return export(c, AUDIT_SCOPE, e); }
+static int export_mine(struct call *c, struct err *e) { return export(c, AUDIT_PERSON, e); }
+
 #define LIST(path, deed, object, run, summary)                                                                         \
     {                                                                                                                  \
         HTTPD_GET, path, deed, object, 0, run, list_fields, NULL, sizeof(struct ask), 0, summary, "list:AuditRow"      \
@@ -262,6 +265,8 @@ static const struct route rows[] = {
     LIST("/me/looked-at", DEED_SELF, OBJECT_NONE, list_looked, "Who else opened the mail of who asks, or let it go."),
     {HTTPD_GET, "/scopes/{scope}/audit.csv", DEED_EXPORT_AUDIT, OBJECT_SCOPE, 0, export_scope, export_fields, NULL,
      sizeof(struct ask), 0, "The same as a table, the newest 10,000 rows.", "text/csv"},
+    {HTTPD_GET, "/me/audit.csv", DEED_EXPORT_SELF, OBJECT_NONE, 0, export_mine, export_fields, NULL, sizeof(struct ask),
+     0, "What concerns the person who asks, as a table.", "text/csv"},
 };
 
 const struct route_family audit_family = {

@@ -286,6 +286,8 @@ static int add_brand(struct call *c, struct err *e)
 
     take_body(c->body, &x);
     name_prefix(c, &x);
+    if (store_brand_check(&x, &c->member, e) < 0)
+        return -1;
     return store_brand_add(c->store, &c->actor, &x, &id, e) < 0 ? -1 : answer(c, id, 201, e);
 }
 
@@ -297,6 +299,8 @@ static int set_brand(struct call *c, struct err *e)
         return -1;
     take_body(c->body, &x);
     name_prefix(c, &x);
+    if (store_brand_check(&x, &c->member, e) < 0)
+        return -1;
     return store_brand_set(c->store, &c->actor, &x, e) < 0 ? -1 : answer(c, x.id, 200, e);
 }
 

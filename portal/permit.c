@@ -16,6 +16,7 @@ const struct deed_row deed_rows[DEEDS] = {
     [DEED_OPEN]           = {"open",           STANDING_NONE,  true,  true,  false, NULL,           ""},
     [DEED_SELF]           = {"self",           STANDING_USER,  true,  true,  false, NULL,           "This is for people who have signed in."},
     [DEED_SELF_SECRET]    = {"self.secret",    STANDING_USER,  true,  false, false, NULL,           "Staff cannot touch a person's credentials."},
+    [DEED_EXPORT_SELF]    = {"self.export",    STANDING_USER,  true,  false, false, NULL,           "Staff cannot export."},
     [DEED_SUBSCRIBE]      = {"digests",        STANDING_USER,  true,  false, false, NULL,           "Staff can neither see nor change a person's digests."},
     [DEED_SEE_MAIL]       = {"mail.see",       STANDING_USER,  true,  true,  true,  "mail:read",    PERSON},
     [DEED_OPEN_BODY]      = {"mail.open",      STANDING_USER,  true,  false, false, NULL,           "Staff cannot open mail."},

@@ -25,6 +25,7 @@ enum deed {
     DEED_OPEN,            /* no session needed: signing in, brand, health */
     DEED_SELF,            /* one's own account and sessions: any signed-in person */
     DEED_SELF_SECRET,     /* one's own credentials and keys: not staff */
+    DEED_EXPORT_SELF,     /* what concerns oneself, as a file: not staff */
     DEED_SUBSCRIBE,       /* one's own digests: not staff */
     DEED_SEE_MAIL,        /* rows of the log, timelines, why */
     DEED_OPEN_BODY,       /* preview, headers, attachments: custody/body.h asks for more */

@@ -35,26 +35,35 @@ static const char of_domain_sql[] =
     "SELECT " COLUMNS " FROM domain d JOIN brand b ON b.id = d.brand_id WHERE d.name = $1 UNION ALL SELECT " COLUMNS
     " FROM domain_alias a JOIN domain d ON d.id = a.domain_id JOIN brand b ON b.id = d.brand_id WHERE a.name = $1";
 
-/* The texts, in the order of COLUMNS behind the id; and what people call them. */
+/* The texts, in the order of COLUMNS behind the id; what people call them; and what each has to be (empty is good but for the name). */
+static int check_name(const char *text, const char *what, struct err *e);
+static int check_prefix(const char *text, const char *what, struct err *e);
+static int check_mail(const char *text, const char *what, struct err *e);
+static int check_origin(const char *text, const char *what, struct err *e);
+static int check_page(const char *text, const char *what, struct err *e);
+static int check_light(const char *text, const char *what, struct err *e);
+static int check_dark(const char *text, const char *what, struct err *e);
+
 static const struct text {
     const char *key, *what;
     size_t      at, size;
+    int (*check)(const char *text, const char *what, struct err *e);
 } texts[] = {
-#define TEXT(key, what, member)                                                                                        \
+#define TEXT(key, what, member, check)                                                                                 \
     {                                                                                                                  \
-        key, what, offsetof(struct store_brand, member), sizeof((struct store_brand *)0)->member                       \
+        key, what, offsetof(struct store_brand, member), sizeof((struct store_brand *)0)->member, check                \
     }
-    TEXT("name", "the name", name),
-    TEXT("prefix", "the prefix", prefix),
-    TEXT("sender", "the sender", sender),
-    TEXT("url", "the portal's address", url),
-    TEXT("support", "the support address", support),
-    TEXT("webmail", "the link to webmail", webmail),
-    TEXT("contacts", "the link to contacts", contacts),
-    TEXT("calendar", "the link to the calendar", calendar),
-    TEXT("accent_light", "the colour on light pages", accent[SCHEME_LIGHT]),
-    TEXT("accent_dark", "the colour on dark pages", accent[SCHEME_DARK]),
-    TEXT("logo_type", "the logo", logo_type),
+    TEXT("name", "the name", name, check_name),
+    TEXT("prefix", "the prefix", prefix, check_prefix),
+    TEXT("sender", "the sender", sender, check_mail),
+    TEXT("url", "the portal's address", url, check_origin),
+    TEXT("support", "the support address", support, check_mail),
+    TEXT("webmail", "the link to webmail", webmail, check_page),
+    TEXT("contacts", "the link to contacts", contacts, check_page),
+    TEXT("calendar", "the link to the calendar", calendar, check_page),
+    TEXT("accent_light", "the colour on light pages", accent[SCHEME_LIGHT], check_light),
+    TEXT("accent_dark", "the colour on dark pages", accent[SCHEME_DARK], check_dark),
+    TEXT("logo_type", "the logo", logo_type, NULL),
 #undef TEXT
 };
 #define WRITTEN (COUNT(texts) - 1) /* all but the logo's type */
@@ -144,10 +153,20 @@ void brand_field(const char *prefix, const char *what, char out[BRAND_FIELD_MAX 
     snprintf(out + n, BRAND_FIELD_MAX + 1 - n, "%s%s", out[n - 1] == '-' ? "" : "-", what);
 }
 
-static int check_prefix(const char *prefix, struct err *e)
+/* It stands in the From of mail. */
+static int check_name(const char *text, const char *what, struct err *e)
 {
-    return brand_prefix_good(span_of(prefix)) ? 0
-                                              : err_set(e, ERR_INVALID, "The prefix is a word in capitals, like ACME.");
+    (void)what;
+    return strpbrk(text, "\"\\<>") == NULL
+               ? 0
+               : err_set(e, ERR_INVALID, "The name cannot have quotes, angle brackets or backslashes.");
+}
+
+static int check_prefix(const char *text, const char *what, struct err *e)
+{
+    (void)what;
+    return brand_prefix_good(span_of(text)) ? 0
+                                            : err_set(e, ERR_INVALID, "The prefix is a word in capitals, like ACME.");
 }
 
 /* http(s)://, and nothing in it that ends an attribute or a line. */
@@ -169,6 +188,9 @@ static int check_link(const char *link, bool origin, const char *what, struct er
                            what);
     return 0;
 }
+
+static int check_origin(const char *text, const char *what, struct err *e) { return check_link(text, true, what, e); }
+static int check_page(const char *text, const char *what, struct err *e) { return check_link(text, false, what, e); }
 
 /* How many addresses a mail reader would find, and whether it would find nothing else. */
 static size_t addresses_in(struct span text, struct arena *a, bool *clean_out)
@@ -203,30 +225,36 @@ static int check_mail(const char *text, const char *what, struct err *e)
     return err_set(e, ERR_INVALID, n > 1 ? "%s is one mail address, and not several." : "%s is no mail address.", what);
 }
 
-static int check_texts(const struct store_brand *b, struct err *e)
-{
-    for (size_t i = 0; i < WRITTEN; i++)
-        if (check_text(span_of((const char *)b + texts[i].at), i == 0 ? 1 : 0, texts[i].size - 1, texts[i].what, e) < 0)
-            return -1;
-    if (strpbrk(b->name, "\"\\<>") != NULL) /* it stands in the From of mail */
-        return err_set(e, ERR_INVALID, "The name cannot have quotes, angle brackets or backslashes.");
-    return 0;
-}
-
-static int check(const struct store_brand *b, struct err *e)
+static int check_colour(const char *text, enum scheme scheme, struct err *e)
 {
     struct accent made;
 
-    if (check_texts(b, e) < 0 || check_prefix(b->prefix, e) < 0 || check_mail(b->sender, "the sender", e) < 0 ||
-        check_mail(b->support, "the support address", e) < 0 ||
-        check_link(b->url, true, "the portal's address", e) < 0 ||
-        check_link(b->webmail, false, "the link to webmail", e) < 0 ||
-        check_link(b->contacts, false, "the link to contacts", e) < 0 ||
-        check_link(b->calendar, false, "the link to the calendar", e) < 0)
-        return -1;
-    for (int i = 0; i < SCHEMES; i++)
-        if (b->accent[i][0] != '\0' && accent_make(span_of(b->accent[i]), (enum scheme)i, &made, e) < 0)
+    return *text == '\0' ? 0 : accent_make(span_of(text), scheme, &made, e);
+}
+
+static int check_light(const char *text, const char *what, struct err *e)
+{
+    (void)what;
+    return check_colour(text, SCHEME_LIGHT, e);
+}
+
+static int check_dark(const char *text, const char *what, struct err *e)
+{
+    (void)what;
+    return check_colour(text, SCHEME_DARK, e);
+}
+
+int store_brand_check(const struct store_brand *b, const char **key_out, struct err *e)
+{
+    for (size_t i = 0; i < WRITTEN; i++) {
+        const char *text = (const char *)b + texts[i].at;
+
+        *key_out = texts[i].key;
+        if (check_text(span_of(text), i == 0 ? 1 : 0, texts[i].size - 1, texts[i].what, e) < 0 ||
+            texts[i].check(text, texts[i].what, e) < 0)
             return -1;
+    }
+    *key_out = NULL;
     return 0;
 }
 
@@ -286,11 +314,12 @@ int store_brand_add(struct store *s, const struct actor *by, const struct store_
                     struct err *e)
 {
     struct store_brand mine = *b;
+    const char        *ignored;
     bool               own;
 
     mine.id = uuid7_make();
     mine.logo_type[0] = '\0';
-    if (check(b, e) < 0 || row_begin(s, &own, e) < 0)
+    if (store_brand_check(b, &ignored, e) < 0 || row_begin(s, &own, e) < 0)
         return -1;
     *id_out = mine.id;
     return row_end(s, own, add_in(s, by, &mine, e), e);
@@ -316,9 +345,10 @@ static int set_in(struct store *s, const struct actor *by, const struct store_br
 
 int store_brand_set(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e)
 {
-    bool own;
+    const char *ignored;
+    bool        own;
 
-    if (check(b, e) < 0 || row_begin(s, &own, e) < 0)
+    if (store_brand_check(b, &ignored, e) < 0 || row_begin(s, &own, e) < 0)
         return -1;
     return row_end(s, own, set_in(s, by, b, e), e);
 }

@@ -39,7 +39,9 @@ void brand_prefix_of(const char *name, const char *otherwise, char out[BRAND_PRE
 #define BRAND_FIELD_MAX (BRAND_PREFIX_MAX + 40)
 void brand_field(const char *prefix, const char *what, char out[BRAND_FIELD_MAX + 1]);
 
-/* id, logo_type and times are made here. */
+/* Is each of its texts what it has to be? On -1 key says which is not: "name", "accent_dark", as the API calls them. */
+int store_brand_check(const struct store_brand *b, const char **key_out, struct err *e);
+/* Both check. id, logo_type and times are made here. */
 int store_brand_add(struct store *s, const struct actor *by, const struct store_brand *b, struct uuid *id_out,
                     struct err *e);
 int store_brand_set(struct store *s, const struct actor *by, const struct store_brand *b, struct err *e);

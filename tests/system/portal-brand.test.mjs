@@ -69,6 +69,7 @@ test("what cannot be read, or would break a page or a letter, is refused with a 
         const { status, body: said } = await root.patch(`/brands/${brand}`, body);
         assert.equal(status, 400, JSON.stringify(body));
         assert.match(said.detail, why);
+        assert.equal(said.member, Object.keys(body)[0]);
     }
     assert.equal((await root.patch(`/brands/${brand}`, { calendar: "https://cal.acme.example/" })).body.name, "Acme Mail", "what is not named stays");
 });

@@ -89,7 +89,7 @@ export const calls = {
     "GET /scopes/{scope}/settings": {}, "PUT /scopes/{scope}/settings": async (w) => { await w.who.owen.put("/scopes/domain:ours.example/settings", { mailbox_thresholds: true }); return { body: { reject: 14 } }; }, "PUT /scopes/{scope}/quotas": { on: OURS, body: { copies: true } },
 
     // ---- oneself ----
-    "GET /me": {}, "PATCH /me": { body: { name: "Anna" } }, "GET /me/sessions": {}, "GET /me/audit": {}, "GET /me/looked-at": {}, "POST /me/password": (w) => ({ body: { current: w.password, password: w.password } }),
+    "GET /me": {}, "PATCH /me": { body: { name: "Anna" } }, "GET /me/sessions": {}, "GET /me/audit": {}, "GET /me/audit.csv": {}, "GET /me/looked-at": {}, "POST /me/password": (w) => ({ body: { current: w.password, password: w.password } }),
     "GET /me/digests": {}, "GET /me/digest-time": { query: "minute=420&zone=Europe/Berlin" }, "POST /me/digests": (w) => ({ body: { kind: "mailbox", of: w.anna, ...DIGEST } }),
     "GET /me/digests/{digest}": onDigest(), "PATCH /me/digests/{digest}": onDigest({ minute: 480 }), "GET /me/digests/{digest}/preview.html": onDigest(), "GET /me/digests/{digest}/letters": onDigest(),
     "POST /me/digests/{digest}/letters/{letter}/again": async (w) => ({ on: { digest: await digest(w), letter: await w.letter(await digest(w)) } }),

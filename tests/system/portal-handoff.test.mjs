@@ -177,7 +177,7 @@ test("staff see and do what helps, half an hour, under both names, and open, exp
     assert.equal((await sam.get(path)).status, 200, "rows");
     for (const what of ["preview", "preview.html", "headers", "raw", "attachments", "attachments/1"]) assert.equal((await sam.get(`${path}/${what}`)).status, 403, what);
     for (const what of ["preview", "preview.html", "headers", "raw"]) assert.equal((await anna.get(`${path}/${what}`)).status, 200, `${what}, Anna herself`);
-    assert.equal((await sam.get("/me/mail.csv")).status, 403, "export");
+    for (const path of ["/me/mail.csv", "/me/audit.csv"]) assert.equal((await sam.get(path)).status, 403, "export");
     assert.equal((await sam.del("/me/sessions")).status, 403, "sessions");
     assert.equal((await sam.post("/session/elevate", { password: "x" })).status, 403, "credentials");
     assert.equal((await sam.post(`${path}/report`, { class: "spam" })).status, 200, "actions");

@@ -160,9 +160,12 @@ test("the log comes as a table that runs nothing, to who may have it", async () 
     assert.doesNotMatch(text, /(^|,)"[=+@-]/m);
     assert.equal((await root.get("/scopes/global/audit.csv?action=account")).status, 200);
     assert.equal((await anna.get(path)).status, 404);
+    const own = await anna.get("/me/audit.csv?action=session.begin");
+    assert.match(own.text, new RegExp(`^"time","who".*\\r\\n"[^"]*","${ANNA}".*"session.begin"`));
+    assert.doesNotMatch(own.text, new RegExp(OWEN));
     assert.equal((await olga.get(path)).status, 404);
     const key = keyed(site, (await site.must("token", "add", "reader", "audit:read", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0]);
     assert.equal((await key.get(path)).status, 200);
     assert.equal((await key.get("/scopes/domain:theirs.example/audit")).status, 404);
-    assert.equal((await key.get("/me/audit")).status, 403);
+    for (const mine of ["/me/audit", "/me/audit.csv"]) assert.equal((await key.get(mine)).status, 403);
 });
