@@ -142,13 +142,15 @@ export const places = [
 // The page has said what it has to say: nothing is loading any more.
 export const settled = (page) => page.waitForFunction(() => document.querySelector("main") && !document.querySelector(".waiting, [aria-busy='true']"));
 
-// What a reader would stumble over: a line each.
-export async function barriers(page) {
-    await page.evaluate(axe);
-    const { violations } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
+// What a reader would stumble over: a line each. `only`: of all rules, these.
+export async function barriers(page, only) {
+    if (!await page.evaluate(() => "axe" in globalThis)) await page.evaluate(axe); // half a megabyte: once a document
+    const { violations } = await page.evaluate((rules) => globalThis.axe.run(document, { resultTypes: ["violations"], ...(rules && { runOnly: rules }) }), only);
 
     return violations.flatMap((v) => v.nodes.map((node) => `${v.id}: ${node.target.join(" ")}: ${node.failureSummary.replace(/\s+/g, " ").slice(0, 240)}`));
 }
+// Of axe's rules, those that look at colours: all that another scheme can change, since that is nothing but colours (looks.test.mjs says so).
+export const colours = ["color-contrast", "link-in-text-block"];
 
 // How many pixels the page is wider than the window: 0, or it scrolls sideways.
 export const overhang = (page) => page.evaluate(() => Math.max(0, document.scrollingElement.scrollWidth - innerWidth));

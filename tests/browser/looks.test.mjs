@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { hostile } from "./hostile.mjs";
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, places, ROOT, row, settled, waitFor, widths } from "./lib.mjs";
+import { ANNA, barriers, colours, openBrowser, openHouse, OTTO, overhang, places, ROOT, row, settled, waitFor, widths } from "./lib.mjs";
 import { foreign, mark, unsaid } from "./marks.mjs";
 
 let house, browser;
@@ -16,11 +16,26 @@ before(async () => {
 });
 after(async () => { await browser?.close(); await house?.close(); });
 
-const views = [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]];
 const drawer = (page) => page.locator(".drawer");
 async function look(page, width, scheme) {
     await page.setViewportSize({ width, height: width < 600 ? 844 : 800 });
     await page.emulateMedia({ colorScheme: scheme });
+}
+
+// On to another place, as a link of ours leads there: without loading everything again.
+const turn = (page, path) => page.evaluate((to) => { history.pushState(null, "", to); dispatchEvent(new PopStateEvent("popstate")); }, path);
+
+// What stands there now, at every width, in light and dark. In the dark its colours are others, and nothing else is: a test below.
+async function through(page, what, { axeAt = [390, 1280], more } = {}) {
+    for (const width of widths) {
+        await look(page, width, "light");
+        assert.equal(await overhang(page), 0, `${what} at ${width}`);
+        await more?.(width);
+        if (!axeAt.includes(width)) continue;
+        assert.deepEqual(await barriers(page), [], `${what} at ${width}, light`);
+        await look(page, width, "dark");
+        assert.deepEqual(await barriers(page, colours), [], `${what} at ${width}, dark`);
+    }
 }
 
 describe("every page, as everybody,", () => {
@@ -32,14 +47,7 @@ describe("every page, as everybody,", () => {
                 await page.at(path);
                 await settled(page);
                 assert.equal(await page.evaluate(() => document.querySelector("main h1, main h2, main h3")?.tagName), "H1", `${path} begins with its title`);
-                for (const width of widths) {
-                    await look(page, width, "light");
-                    assert.equal(await overhang(page), 0, `${path} at ${width}`);
-                }
-                for (const [width, scheme] of views) {
-                    await look(page, width, scheme);
-                    assert.deepEqual(await barriers(page), [], `${path} at ${width}, ${scheme}`);
-                }
+                await through(page, path);
             }
             assert.deepEqual(page.wrong, []);
             await page.done();
@@ -48,33 +56,35 @@ describe("every page, as everybody,", () => {
     test("with the drawer open, at each of its tabs", async () => {
         const page = await browser.person(ANNA);
 
-        for (const [width, scheme] of [...views, [320, "light"], [768, "light"]]) {
-            await look(page, width, scheme);
-            await page.at("/?q=bank");
-            await row(page, "Unusual sign-in").click();
-            await drawer(page).locator(".verdict").waitFor();
-            for (const tab of await page.getByRole("tab").all()) {
-                await tab.click();
-                await settled(page);
-                assert.deepEqual(await barriers(page), [], `${await tab.innerText()} at ${width}, ${scheme}`);
-                assert.equal(await overhang(page), 0, `${await tab.innerText()} at ${width}`);
-                assert.equal(await drawer(page).evaluate((e) => e.scrollWidth - e.clientWidth), 0, `${await tab.innerText()} at ${width}: inside`);
-            }
+        await page.at("/?q=bank");
+        await row(page, "Unusual sign-in").click();
+        await drawer(page).locator(".verdict").waitFor();
+        for (const tab of await page.getByRole("tab").all()) {
+            await tab.click();
+            await settled(page);
+            const what = await tab.innerText();
+            await through(page, what, { axeAt: widths, more: async (width) => assert.equal(await drawer(page).evaluate((e) => e.scrollWidth - e.clientWidth), 0, `${what} at ${width}: inside`) });
         }
         assert.deepEqual(page.wrong, []);
+        await page.done();
+    });
+
+    test("in the dark, where its colours are others and nothing else is", async () => {
+        const page = await browser.stranger();
+
+        await page.at("/");
+        const set = await page.evaluate(() => [...document.styleSheets].flatMap((s) => [...s.cssRules]).filter((r) => /prefers-color-scheme/.test(r.conditionText)).flatMap((r) => [...r.cssRules].flatMap((one) => [...one.style])));
+        assert.ok(set.length > 10, `${set}`);
+        assert.deepEqual(set.filter((name) => !/^--(?!font|mono|radius|gap|row|drawer)|^color-scheme$/.test(name)), []);
         await page.done();
     });
 
     test("the door, for who has not signed in", async () => {
         const page = await browser.stranger();
 
-        for (const [width, scheme] of [...views, [320, "light"]]) {
-            await look(page, width, scheme);
-            await page.at("/");
-            await page.getByLabel("Your email address").waitFor();
-            assert.deepEqual(await barriers(page), []);
-            assert.equal(await overhang(page), 0);
-        }
+        await page.at("/");
+        await page.getByLabel("Your email address").waitFor();
+        await through(page, "the door", { axeAt: widths });
         assert.deepEqual(page.wrong, []);
         await page.done();
     });
@@ -87,20 +97,14 @@ describe("what strangers write", () => {
         await page.at("/?q=from:hostile.example");
         await settled(page);
         assert.ok(await page.locator(".row").count() >= 20, `${await page.locator(".row").count()} rows`);
-        for (const width of widths) {
-            await look(page, width, "light");
-            assert.equal(await overhang(page), 0, `at ${width}`);
+        await through(page, "the list", { more: async (width) => {
             const edges = await page.locator(".row .at").evaluateAll((cells) => cells.map((c) => Math.round(c.getBoundingClientRect().right)));
             assert.equal(new Set(edges).size, 1, `the times at ${width} stand one below the other`);
             const tall = await page.locator(".row").evaluateAll((rows) => Math.max(...rows.map((r) => r.getBoundingClientRect().height)));
             assert.ok(tall < 140, `the tallest row at ${width} is ${tall} px`);
-        }
+        } });
         assert.equal(await page.locator(".rows").locator("script, img, iframe, svg:not(.icon), b, title, a:not(.row)").count(), 0);
         assert.equal(await page.evaluate(() => window.pwned), undefined);
-        for (const [width, scheme] of views) {
-            await look(page, width, scheme);
-            assert.deepEqual(await barriers(page), [], `at ${width}, ${scheme}`);
-        }
         assert.deepEqual(page.wrong, []);
         await page.done();
     });
@@ -112,13 +116,14 @@ describe("what strangers write", () => {
         await settled(page);
         const ids = await page.locator(".row").evaluateAll((rows) => rows.map((r) => r.dataset.id));
         for (const id of ids) {
-            await page.at(`/?open=${id}`);
+            await page.keyboard.press("j");
+            await page.locator(`.row[data-id="${id}"][aria-current="true"]`).waitFor({ state: "attached" });
             await drawer(page).locator(".verdict").waitFor();
             assert.equal(await overhang(page), 0, id);
             assert.equal(await drawer(page).evaluate((e) => e.scrollWidth - e.clientWidth), 0, await drawer(page).locator("h2").first().innerText());
             assert.equal(await drawer(page).locator("script, img, iframe, b").count(), 0);
         }
-        await page.at("/?q=script");
+        await page.keyboard.press("Escape");
         await row(page, "<script>").click();
         await drawer(page).locator(".verdict").waitFor();
         assert.match(await drawer(page).locator("h2").first().innerText(), /<script>/);
@@ -230,8 +235,9 @@ describe("in German", () => {
             const page = await browser.person(who, { locale: "de-DE" });
 
             await mark(page);
+            await page.at("/settings");
             for (const path of paths) {
-                await page.at(path);
+                await turn(page, path);
                 await settled(page);
                 assert.deepEqual(await unsaid(page, ["Postern", "ours.example", "List-Id", "Garden weekly", "No raffles", "No lotteries"]), [], `${path} as ${who}`);
             }
