@@ -6,6 +6,7 @@
 #   make unit       the unit tests alone             make unit T=rules_     those whose name has this in it
 #   make system     the system tests alone           make system T=spamd    the same
 #   make browser    the pages in Chromium            make browser T=mail    the same
+#   make tests      the programs and all that system and browser tests start besides, for one that is run by hand (docs/adding.md)
 #   make screenshots  of each page and of a digest, into docs/screenshots (T=digest: of those alone)
 #   make lint       formatting, static analysis, and who may include whom (make graph prints that)
 #   make fuzz       ten minutes for each fuzz target (MINUTES=1 for less), with clang
@@ -118,7 +119,7 @@ say  = $(if $(V),,@printf '  %-7s %s\n' '$(1)' '$(2)')
 .DELETE_ON_ERROR:
 .SECONDARY:
 .SECONDEXPANSION:
-.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build system browser screenshots lint format fuzz bench bench-log learning graph install uninstall clean help
+.PHONY: all deps deps-test deps-bench deps-fuzz deps-lint run check unit unit-build tests system browser screenshots lint format fuzz bench bench-log learning graph install uninstall clean help
 
 all: $(PROGRAMS)
 
@@ -206,13 +207,18 @@ $(OUT)/shim/%.so: tests/shim/%.c
 	$(call say,SHIM,$<)
 	$(Q)$(CC) -std=c17 -D_GNU_SOURCE -O2 -g $(WARN) -fPIC -shared -o $@ $<
 
-system: all $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
+# All that a system or browser test starts: run by hand, they need nothing else made.
+TESTED := $(PROGRAMS) $(SHIMS) $(addprefix $(OUT)/bench-,log maillog digest)
+
+tests: $(TESTED)
+
+system: tests
 	@tests/run.mjs --system "system" $(SYSTEM_WANTED)
 
 BROWSER_TESTS  := $(wildcard tests/browser/*.test.mjs)
 BROWSER_WANTED := $(call wanted,$(BROWSER_TESTS))
 
-browser: all
+browser: tests
 	@tests/run.mjs --system "browser" $(BROWSER_WANTED)
 
 screenshots: deps deps-test all
@@ -226,7 +232,7 @@ THREADED := $(filter $(OUT)/unit/rulesd_% $(OUT)/unit/base_pause $(OUT)/unit/bas
 # twins of the unit tests, in folders of their own, are made while the tests that need none are running.
 check: deps
 	@.ci/packages "to build tests" libcmocka-dev
-	$(MAKE) -j$$(($(J) + 1)) --no-print-directory deps-test all unit-build $(SHIMS) $(OUT)/bench-log $(OUT)/bench-maillog $(OUT)/bench-digest
+	$(MAKE) -j$$(($(J) + 1)) --no-print-directory deps-test tests unit-build
 	@tests/run.mjs --system "browser" $(BROWSER_WANTED) \
 	               --system "system" $(SYSTEM_WANTED) \
 	               --unit "unit" $(UNITS_WANTED) \
@@ -261,7 +267,7 @@ bench: deps-bench all $(BENCHES)
 bench-log: deps deps-test $(OUT)/bench-log
 	tests/bench/log.mjs $(N)
 
-learning: deps deps-test all
+learning: deps deps-test tests
 	LEARN=200 REPORTS=1000 KILLS=50 SILENT=1 node --test tests/system/bayes.test.mjs tests/system/drain.test.mjs
 
 # ---- Running and installing -------------------------------------------------------------------------------
