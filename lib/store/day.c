@@ -51,8 +51,9 @@ int64_t day_id(const struct uuid *u)
 
 static const char known_sql[] = "SELECT day FROM log_day WHERE day = $1";
 static const char add_sql[] = "INSERT INTO log_day (day) VALUES ($1) ON CONFLICT DO NOTHING";
-static const char add_lite_sql[] = "INSERT INTO log_day (day, moments) VALUES ($1, 1) ON CONFLICT DO NOTHING";
-static const char moments_sql[] = "SELECT moments FROM log_day WHERE day = $1";
+static const char add_lite_sql[] = "INSERT INTO log_day (day, moments, moments_answers) VALUES ($1, 1, 1)"
+                                   " ON CONFLICT DO NOTHING";
+static const char moments_sql[] = "SELECT moments + moments * moments_answers FROM log_day WHERE day = $1";
 static const char forget_sql[] = "DELETE FROM log_day WHERE day = $1";
 static const char newest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day DESC LIMIT $3";
 static const char oldest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day LIMIT $3";
@@ -137,7 +138,7 @@ int day_has_moments(struct store *s, int64_t day, struct err *e)
 {
     int64_t has = 0;
 
-    return row_i64(s->log, moments_sql, (struct db_val[]){dbv_i64(day)}, 1, &has, e) < 0 ? -1 : has != 0;
+    return row_i64(s->log, moments_sql, (struct db_val[]){dbv_i64(day)}, 1, &has, e) < 0 ? -1 : (int)has;
 }
 
 int day_make(struct store *s, int64_t day, struct err *e)

@@ -76,9 +76,9 @@ static int merge_table(struct store *s, const struct pace *p, const char *table,
 static int merge_day(struct store *s, const struct pace *p, int64_t day, struct err *e)
 {
     static const char *const tables[] = {"words", "answers", "moments"};
-    int                      n = day_has_moments(s, day, e), rc = n < 0 ? -1 : 1;
+    int                      moments = day_has_moments(s, day, e), rc = moments < 0 ? -1 : 1;
 
-    for (int i = 0; i < 2 + n && rc > 0; i++)
+    for (int i = 0; i < 2 + (moments > 0) && rc > 0; i++)
         rc = merge_table(s, p, tables[i], day, e);
     return rc;
 }

@@ -8,52 +8,105 @@
 
 static const char put_sql[] = "INSERT INTO moments_%lld (rowid, words) VALUES ($1, $2)";
 
+/* Rows of a day on their way into its table: the words of a moment are gathered, until there is one of another. */
+struct put {
+    struct store *s;
+    struct err   *e;
+    char          sql[sizeof put_sql + 24];
+    struct buf    words;
+    int64_t       first_id, moment;
+};
+
+static void put_init(struct put *p, struct store *s, int64_t day, struct err *e)
+{
+    *p = (struct put){.s = s, .e = e, .first_id = day_first_id(day)};
+    snprintf(p->sql, sizeof p->sql, put_sql, (long long)day);
+    buf_init(&p->words, TEXT_MAX);
+}
+
+static int put_write(struct put *p)
+{
+    int rc = p->words.n == 0
+                 ? 0
+                 : db_run(p->s->log, p->sql, (struct db_val[]){dbv_i64(p->moment), dbv_text(buf_span(&p->words))}, 2,
+                          NULL, p->e);
+
+    buf_clear(&p->words);
+    return rc;
+}
+
+static int put_turn_to(struct put *p, int64_t id)
+{
+    int64_t moment = moment_of(id - p->first_id);
+    int     rc = moment != p->moment || p->words.n >= TEXT_FULL ? put_write(p) : 0;
+
+    p->moment = moment;
+    return rc;
+}
+
+static int put_end(struct put *p, int rc)
+{
+    if (rc == 0)
+        rc = put_write(p);
+    buf_fini(&p->words);
+    db_forget(p->s->log, p->sql);
+    return rc;
+}
+
 /* Recipients of one message have the rest in common. */
-static void put_words(struct buf *b, const struct words_message *m, bool again)
+static void put_message(struct buf *b, const struct words_message *m, bool again)
 {
     const struct span message[] = {m->subject, m->from_address, m->from_name, m->sender, m->message_id, m->inbound};
 
     for (size_t i = 0; i < COUNT(message) && !again; i++)
-        words_put_moment(b, message[i]);
-    words_put_moment(b, m->recipient);
+        words_put_moment(b, false, message[i]);
+    words_put_moment(b, false, m->recipient);
 }
 
-static bool is_same_message(const struct words_message *m, const struct words_message *before)
+int moment_put_messages(struct store *s, int64_t day, const struct words_message *rows, size_t n, struct err *e)
 {
-    return before != NULL && uuid_eq(&m->of.uid, &before->of.uid);
-}
-
-/* How many of the rows are of the first one's moment, as far as a text has room for them. */
-static size_t put_moment(struct buf *b, int64_t first_id, const struct words_message *rows, size_t n)
-{
-    int64_t moment = moment_of(rows[0].of.id - first_id);
-    size_t  i;
-
-    buf_clear(b);
-    for (i = 0; i < n && b->n < TEXT_FULL && moment_of(rows[i].of.id - first_id) == moment; i++)
-        put_words(b, &rows[i], is_same_message(&rows[i], i > 0 ? &rows[i - 1] : NULL));
-    return i;
-}
-
-int moment_put(struct store *s, int64_t day, const struct words_message *rows, size_t n, struct err *e)
-{
-    char       sql[sizeof put_sql + 24];
-    struct buf b;
-    int64_t    first_id = day_first_id(day);
+    struct put p;
     int        rc = day_has_moments(s, day, e);
 
     if (rc <= 0)
         return rc;
-    snprintf(sql, sizeof sql, put_sql, (long long)day);
-    buf_init(&b, TEXT_MAX);
+    put_init(&p, s, day, e);
     rc = 0;
-    for (size_t i = 0, done; i < n && rc == 0; i += done) {
-        done = put_moment(&b, first_id, rows + i, n - i);
-        rc = db_run(s->log, sql,
-                    (struct db_val[]){dbv_i64(moment_of(rows[i].of.id - first_id)), dbv_text(buf_span(&b))}, 2, NULL,
-                    e);
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        int64_t moment = p.moment;
+
+        rc = put_turn_to(&p, rows[i].of.id);
+        put_message(&p.words, &rows[i],
+                    p.words.n > 0 && moment == p.moment && uuid_eq(&rows[i].of.uid, &rows[i - 1].of.uid));
     }
-    buf_fini(&b);
-    db_forget(s->log, sql);
-    return rc;
+    return put_end(&p, rc);
+}
+
+/* What an attempt was answered stays, also when a later one is answered otherwise: a moment may have too much. Outbound has the last
+ * one's answer too, as far as it has room. */
+static void put_answers(struct buf *b, const struct words_change *c)
+{
+    struct span now = c->now.outbound, before = c->had ? c->before.outbound : SPAN_NONE;
+
+    if (span_starts(now, before))
+        now = span_skip(now, before.n);
+    words_put_moment(b, true, now);
+    if (c->now.outbound.n > WORDS_TEXT_MAX)
+        words_put_moment(b, true, c->now.delivery);
+}
+
+int moment_put_answers(struct store *s, int64_t day, const struct words_change *rows, size_t n, struct err *e)
+{
+    struct put p;
+    int        rc = day_has_moments(s, day, e);
+
+    if (rc < 2)
+        return rc < 0 ? -1 : 0;
+    put_init(&p, s, day, e);
+    rc = 0;
+    for (size_t i = 0; i < n && rc == 0; i++) {
+        rc = put_turn_to(&p, rows[i].now.of.id);
+        put_answers(&p.words, &rows[i]);
+    }
+    return put_end(&p, rc);
 }

@@ -1,10 +1,11 @@
 /* lib/store/moment.h - the words of everybody's mail, so that who searches all of it need not ask every shelf. SQLite; for lib/store alone.
  *
  * Besides the words of each delivery, which stand on the shelf of its domain (words.h), a day has a table moments_DAY: a row for what
- * came within the same four seconds, with all words of its messages and envelopes, but not where they stand. A search asks it for the
- * moments that have all its words, looks at their deliveries, and asks the shelves of these domains alone for what it really wants.
+ * came within the same four seconds, with all words of its messages and envelopes and of all that its attempts were ever answered, but
+ * not where they stand. A search asks it for the moments that have all its words, looks at their deliveries, and asks the shelves of
+ * these domains alone for what it really wants.
  * Size     Some 5 % of the log: a moment has a number of two bytes, and a word that many of its deliveries have stands there once.
- * Days     that were begun before there were moments have none; there each shelf is asked. */
+ * Days     that were begun before there were moments have none, or none of answers; there each shelf is asked. */
 #ifndef POSTERN_STORE_MOMENT_H
 #define POSTERN_STORE_MOMENT_H
 
@@ -15,6 +16,7 @@
 static inline int64_t moment_of(int64_t id_in_day) { return id_in_day >> MOMENT_BITS; }
 
 /* Of one day, in order of their ids, in the transaction that writes the rows. */
-int moment_put(struct store *s, int64_t day, const struct words_message *rows, size_t n, struct err *e);
+int moment_put_messages(struct store *s, int64_t day, const struct words_message *rows, size_t n, struct err *e);
+int moment_put_answers(struct store *s, int64_t day, const struct words_change *rows, size_t n, struct err *e);
 
 #endif

@@ -125,6 +125,8 @@ static bool is_over(struct search *x, int64_t from_ms)
 static int walk_days(struct search *x, struct err *e)
 {
     x->everywhere = x->where.shelves == WORDS_ALL_SHELVES;
+    if (x->everywhere)
+        search_lite_ask(x);
     for (size_t i = 0; i < x->ndays; i++) {
         int64_t       from = x->days[i] * DAY_MS;
         struct window w = {from > x->since_ms ? from : x->since_ms, x->until_ms, NULL, 0};

@@ -26,21 +26,21 @@ struct search {
     struct words_where         where;
     enum driver                by;
     bool                       lite;
-    bool                       forced;     /* PostgreSQL was told to go by indexes */
-    bool                       everywhere; /* words of messages are wanted, of whatever shelf */
-    bool                     frequent;  /* SQLite: too many have the words, so who was answered so is looked at first */
-    bool                     by_domain; /* the filter says something that the scope does not */
-    int64_t                  since_ms, until_ms; /* since <= UID's time < until */
-    int64_t                 *days;               /* that have tables, the newest first */
-    size_t                   ndays;
-    struct store_key         before; /* keys from here on are behind us; n 0: all of this moment */
-    int64_t                  before_id;
-    int64_t                  deadline_us;
-    size_t                   left;
-    store_row_fn             fn;
-    void                    *ctx;
-    bool                     stopped; /* by fn */
-    struct store_search_end *end;
+    bool                       forced;             /* PostgreSQL was told to go by indexes */
+    bool                       everywhere;         /* words are wanted, of whatever shelf */
+    bool                       by_domain;          /* the filter says something that the scope does not */
+    int64_t                    since_ms, until_ms; /* since <= UID's time < until */
+    int64_t                   *days;               /* that have tables, the newest first */
+    size_t                     ndays;
+    struct words_of_all        asked;  /* SQLite, of everybody's moments: the word first that the fewest have */
+    struct store_key           before; /* keys from here on are behind us; n 0: all of this moment */
+    int64_t                    before_id;
+    int64_t                    deadline_us;
+    size_t                     left;
+    store_row_fn               fn;
+    void                      *ctx;
+    bool                       stopped; /* by fn */
+    struct store_search_end   *end;
 };
 
 /* A statement in the making. Owns its texts. */
@@ -81,8 +81,10 @@ struct buf *search_driving_words(struct query *q, const struct search *x, bool q
 void search_lite_window(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms);
 void search_pg_window(struct query *q, const struct search *x, const int64_t *days, size_t n);
 
-/* Those shelves on which a window of one day may have what is wanted of its messages, as far as that is cheap to know. */
-uint64_t search_lite_shelves(struct search *x, int64_t from_ms, int64_t to_ms);
+/* Before the first of these: finds `asked`. */
+void search_lite_ask(struct search *x);
+/* Those shelves on which a window of one day may have what is wanted, as far as that is cheap to know. */
+uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms);
 
 /* PostgreSQL: how many of the first days can be looked at together; out (n at most): those that may have something, on the shelves where
  * it is looked for from now on. */

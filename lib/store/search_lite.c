@@ -1,13 +1,15 @@
 /* lib/store/search_lite.c - one window on SQLite: one statement, which has the rows. */
 #include "store/search_inside.h"
 
+#include <stdlib.h>
+
 #include "store/moment.h"
 #include "store/row.h"
 
 #define BEHIND_MS 1000
-#define MANY 500      /* deliveries: as many are on most shelves */
-#define LOOKS 1000    /* at rows for such: more would cost as much as to ask every shelf */
-#define LOOKS_FEW 120 /* more would cost as much as to ask every shelf for an answer */
+#define MANY 500 /* deliveries: as many are on most shelves */
+#define ASKED_FIRST 3
+#define LOOKS 1000 /* at rows for such: more would cost as much as to ask every shelf */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
@@ -174,80 +176,105 @@ void search_lite_window(struct query *q, const struct search *x, int64_t from_ms
 
 /* ---- On which shelves ---------------------------------------------------------------------------------------------- */
 
-static const char *was_tried(const struct search *x)
+/* How many moments of a day have a word. */
+static int64_t count_moments(const struct search *x, int64_t day, size_t word)
 {
-    return search_wants(x->what, true) ? "EXISTS (SELECT 1 FROM attempt a WHERE a.uid = d.uid AND a.n = d.n)" : "1";
+    struct err   ignored = ERR_INIT;
+    int64_t      found = 0;
+    struct query q;
+
+    query_init(&q);
+    query_put(&q, "SELECT COUNT(*) FROM moments_");
+    buf_printf(&q.sql, "%lld WHERE ", (long long)day);
+    words_query_moments(query_text(&q), &x->asked, word, 1);
+    put_match(&q, "moments", day, &q.texts[0]);
+    row_i64(x->s->log, q.sql.p, q.vals, q.n, &found, &ignored);
+    db_forget(x->s->log, q.sql.p);
+    query_fini(&q);
+    return found;
+}
+
+static int by_found(const void *a, const void *b)
+{
+    const struct words_one_of_all *x = a, *y = b;
+
+    return (x->found > y->found) - (x->found < y->found);
+}
+
+/* Of messages alone, or of answers too: day_has_moments(). */
+static int moments_wanted(const struct search *x) { return search_wants(x->what, true) ? 2 : 1; }
+
+/* The newest day may have hardly begun. */
+void search_lite_ask(struct search *x)
+{
+    struct err ignored = ERR_INIT;
+    int64_t    day = x->ndays > 0 ? x->days[x->ndays > 1] : 0;
+
+    words_ask_all(&x->asked, x->what->words, x->what->nwords, true);
+    if (x->asked.n < 2 || day_has_moments(x->s, day, &ignored) < moments_wanted(x))
+        return;
+    for (size_t i = 0; i < x->asked.n; i++)
+        x->asked.words[i].found = count_moments(x, day, i);
+    qsort(x->asked.words, x->asked.n, sizeof x->asked.words[0], by_found);
+}
+
+/* SQLite asks for the rest when a moment has the first words, and not before. */
+static void put_rest(struct query *q, const char *id, int64_t day, const struct buf *rest)
+{
+    if (rest->n == 0)
+        return;
+    buf_printf(&q->sql, " AND +%s IN (SELECT rowid FROM moments_%lld WHERE ", id, (long long)day);
+    put_match(q, "moments", day, rest);
+    query_put(q, ")");
 }
 
 /* Deliveries of some states are looked for among the moments; else the moments' deliveries are looked at. An id may lie a little behind
  * its day. */
 static void put_candidates_of(struct query *q, const struct search *x, int64_t from_ms, int64_t below,
-                              const struct buf *wanted)
+                              const struct buf *wanted, const struct buf *rest)
 {
     int64_t day = from_ms / DAY_MS, first = day_first_id(day), end = day_id_at((day + 1) * DAY_MS + BEHIND_MS);
 
     if (x->what->statuses != 0) {
-        buf_printf(&q->sql, "SELECT d.domain_id, d.answer, %s FROM delivery d INDEXED BY delivery_everybody WHERE ",
-                   was_tried(x));
+        query_put(q, "SELECT d.domain_id, d.answer FROM delivery d INDEXED BY delivery_everybody WHERE ");
         query_put(q, x->what->directions != 0 ? "1" : "d.direction IN (0, 1, 2)");
         lite_ids(q, "d.id", day_id_at(from_ms), below < end ? below : end);
         buf_printf(&q->sql, " AND d.id - %lld >> %d IN (SELECT rowid FROM moments_%lld WHERE ", (long long)first,
                    MOMENT_BITS, (long long)day);
         put_match(q, "moments", day, wanted);
+        put_rest(q, "rowid", day, rest);
         query_put(q, ")");
         return;
     }
     buf_printf(&q->sql,
-               "SELECT d.domain_id, d.answer, %s FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
+               "SELECT d.domain_id, d.answer FROM moments_%lld k CROSS JOIN delivery d NOT INDEXED"
                " ON d.id >= %lld + (k.rowid << %d) AND d.id < %lld + ((k.rowid + 1) << %d) WHERE k.",
-               was_tried(x), (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
+               (long long)day, (long long)first, MOMENT_BITS, (long long)first, MOMENT_BITS);
     put_match(q, "moments", day, wanted);
+    put_rest(q, "k.rowid", day, rest);
     lite_ids(q, "k.rowid", moment_of(day_id_at(from_ms) - first), moment_of(below - first) + 1);
 }
 
-/* The other way round: of the deliveries that were answered so, those whose moment has the words. */
-static void put_answered(struct query *q, const struct search *x, int64_t from_ms, int64_t below,
-                         const struct buf *wanted)
-{
-    struct words_where where = x->where;
-    struct buf        *answers = query_text(q);
-    int64_t            day = from_ms / DAY_MS, first = day_first_id(day);
-
-    where.shelves = WORDS_ALL_SHELVES;
-    words_query(answers, &where, x->what->words, x->what->nwords, true, false);
-    buf_printf(&q->sql,
-               "SELECT d.domain_id, d.answer, 1 FROM answers_%lld k CROSS JOIN delivery d NOT INDEXED"
-               " ON d.id = k.rowid + %lld WHERE k.",
-               (long long)day, (long long)first);
-    put_match(q, "answers", day, answers);
-    buf_printf(&q->sql, " AND +k.rowid >> %d IN (SELECT rowid FROM moments_%lld WHERE ", MOMENT_BITS, (long long)day);
-    put_match(q, "moments", day, wanted);
-    query_put(q, ")");
-    lite_ids(q, "k.rowid", day_id_at(from_ms) - first, below - first);
-}
-
 /* The domains of all deliveries that may be wanted, as far as the other filters leave them. */
-static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms, bool by_answers,
-                           int limit)
+static bool put_candidates(struct query *q, const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    int64_t             end = day_id_at(to_ms), below = end < x->before_id ? end : x->before_id;
-    struct buf         *wanted = query_text(q);
-    struct words_of_all asked;
+    int64_t     end = day_id_at(to_ms), below = end < x->before_id ? end : x->before_id;
+    struct buf *wanted = query_text(q), *rest = query_text(q);
+    size_t      first = x->asked.n < ASKED_FIRST ? x->asked.n : ASKED_FIRST;
 
-    words_ask_all(&asked, x->what->words, x->what->nwords);
-    if (asked.n == 0)
+    if (x->asked.n == 0)
         return false;
-    words_query_moments(wanted, &asked);
-    (by_answers ? put_answered : put_candidates_of)(q, x, from_ms, below, wanted);
+    words_query_moments(wanted, &x->asked, 0, first);
+    words_query_moments(rest, &x->asked, first, x->asked.n - first);
+    put_candidates_of(q, x, from_ms, below, wanted, rest);
     query_put_filters(q, x, "d", "d", "d");
-    buf_printf(&q->sql, " LIMIT %d", limit);
+    buf_printf(&q->sql, " LIMIT %d", LOOKS);
     return true;
 }
 
-/* What a delivery was last answered stands beside its domain; where an answer is wanted, somebody must have been asked. */
+/* What a delivery was last answered stands beside its domain. */
 struct candidates {
     const struct store_search *what;
-    bool                       answers;
     uint64_t                   shelves;
     size_t                     n, looks;
 };
@@ -258,8 +285,7 @@ static int each_candidate(void *ctx, struct db_rows *r)
     struct uuid        domain = {{0}};
 
     c->looks++;
-    if ((c->answers && db_i64(r, 2) == 0) ||
-        !words_may_hold(db_text(r, 1), SEARCH_DELIVERY, c->what->words, c->what->nwords))
+    if (!words_may_hold(db_text(r, 1), SEARCH_DELIVERY, c->what->words, c->what->nwords))
         return 0;
     if (!db_is_null(r, 0))
         domain = col_uuid(r, 0);
@@ -269,35 +295,29 @@ static int each_candidate(void *ctx, struct db_rows *r)
 }
 
 /* Their shelves: 1 of all that there are, 0 they are too many, or it cannot be told: FTS5 refuses a word that it takes for two. */
-static int find_candidates(const struct search *x, int64_t from_ms, int64_t to_ms, bool by_answers, int limit,
-                           uint64_t *shelves)
+static int find_candidates(const struct search *x, int64_t from_ms, int64_t to_ms, uint64_t *shelves)
 {
-    struct candidates found = {.what = x->what, .answers = search_wants(x->what, true)};
+    struct candidates found = {.what = x->what};
     struct err        ignored = ERR_INIT;
     struct query      q;
     bool              known = false;
 
     query_init(&q);
-    if (put_candidates(&q, x, from_ms, to_ms, by_answers, limit)) {
+    if (put_candidates(&q, x, from_ms, to_ms)) {
         known = row_each(x->s->log, q.sql.p, q.vals, q.n, each_candidate, &found, &ignored) == 0;
         db_forget(x->s->log, q.sql.p);
     }
     query_fini(&q);
     *shelves = found.shelves;
-    return known && found.n < MANY && found.looks < (size_t)limit;
+    return known && found.n < MANY && found.looks < LOOKS;
 }
 
 /* What cannot be told here is left to the search itself, on every shelf. */
-uint64_t search_lite_shelves(struct search *x, int64_t from_ms, int64_t to_ms)
+uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to_ms)
 {
-    bool       answers = search_wants(x->what, true);
-    uint64_t   shelves;
     struct err ignored = ERR_INIT;
+    uint64_t   shelves;
+    int        moments = day_has_moments(x->s, from_ms / DAY_MS, &ignored);
 
-    if (day_has_moments(x->s, from_ms / DAY_MS, &ignored) <= 0)
-        return WORDS_ALL_SHELVES;
-    if (!x->frequent && find_candidates(x, from_ms, to_ms, false, answers ? LOOKS_FEW : LOOKS, &shelves))
-        return shelves;
-    x->frequent = answers; /* and so on the day before, most likely */
-    return answers && find_candidates(x, from_ms, to_ms, true, LOOKS, &shelves) ? shelves : WORDS_ALL_SHELVES;
+    return moments >= moments_wanted(x) && find_candidates(x, from_ms, to_ms, &shelves) ? shelves : WORDS_ALL_SHELVES;
 }

@@ -11,6 +11,7 @@
 #define DAY_MARK '\x01' /* stands for the day in the text of what is asked of each */
 #define FEW 1000        /* rows of a day: from as many on it does not matter who has more, since a page is soon full */
 #define DRIVERS (BY_ANSWERS + 1)
+#define ASKED_OF_SHELVES 4 /* words: the longest, which few mails have; more take hardly anything away */
 
 static void put_partition(struct query *q, const char *table, const char *as)
 {
@@ -218,7 +219,8 @@ size_t search_pg_shelves(struct search *x, const int64_t *days, size_t n, int64_
     struct err          ignored = ERR_INIT;
     size_t              i;
 
-    words_ask_all(&asked, x->what->words, x->what->nwords);
+    words_ask_all(&asked, x->what->words, x->what->nwords, false);
+    asked.n = asked.n < ASKED_OF_SHELVES ? asked.n : ASKED_OF_SHELVES;
     if (shelf_words_find(x->s, &asked, days, n, found, &ignored) < 0)
         memset(found, 0, sizeof found);
     x->where.shelves = 0;

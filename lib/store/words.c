@@ -242,7 +242,7 @@ static int64_t lite_put_day(struct store *s, const struct words_message *rows, s
     buf_fini(&t.buf);
     db_forget(s->log, sql);
     if (rc == 0)
-        rc = moment_put(s, day, rows, i, e);
+        rc = moment_put_messages(s, day, rows, i, e);
     return rc < 0 ? -1 : (int64_t)i;
 }
 
@@ -298,7 +298,7 @@ static int lite_answers(struct answers_of_day *d, const char *sql, const struct 
 }
 
 /* Without its text the table has to be told again what is to be taken out. */
-static int lite_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
+static int lite_change_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
 {
     struct answers_of_day d = {.s = s, .day = -1};
     int                   rc = 0;
@@ -313,6 +313,20 @@ static int lite_put_answers(struct store *s, const struct words_change *rows, si
     }
     buf_fini(&d.texts.buf);
     forget_day(&d);
+    return rc;
+}
+
+static int lite_put_answers(struct store *s, const struct words_change *rows, size_t n, struct err *e)
+{
+    int rc = lite_change_answers(s, rows, n, e);
+
+    for (size_t i = 0, first = 0; i < n && rc == 0; first = i) {
+        int64_t day = day_of_uid(&rows[first].now.of.uid);
+
+        while (i < n && day_of_uid(&rows[i].now.of.uid) == day)
+            i++;
+        rc = moment_put_answers(s, day, rows + first, i - first, e);
+    }
     return rc;
 }
 
@@ -491,70 +505,78 @@ static bool asks(const struct store_words *one, bool answers, bool without)
     return one->without == without && words_in_answers(one->field) == answers && words_any(one->text);
 }
 
-/* Each behind an x, as on a shelf, so that there is none of which nothing is left when SQLite looks for words in it. */
-void words_put_moment(struct buf *b, struct span text)
+/* What stands before a moment's words says of which set they are; and so there is none of which nothing is left when SQLite looks for
+ * words in it. */
+static char moment_mark(bool answers) { return answers ? 'y' : 'x'; }
+
+void words_put_moment(struct buf *b, bool answers, struct span text)
 {
     struct word w;
     size_t      at = 0;
 
     text = head(text);
-    while (next_word(text, &at, &w))
-        buf_printf(b, "x%.*s ", (int)w.n, w.text);
+    while (next_word(text, &at, &w)) {
+        char *room = buf_reserve(b, w.n + 2);
+
+        if (room == NULL)
+            return;
+        room[0] = moment_mark(answers);
+        memcpy(room + 1, w.text, w.n);
+        room[w.n + 1] = ' ';
+        b->n += w.n + 2;
+    }
 }
 
-static size_t shortest(const struct words_of_all *all)
+/* In its place among the others. */
+static void ask_all(struct words_of_all *all, const struct word *w, bool begins, const struct store_words *one)
 {
-    size_t at = 0;
+    size_t at = all->n;
 
-    for (size_t i = 1; i < all->n; i++)
-        at = all->words[i].n < all->words[at].n ? i : at;
-    return at;
-}
-
-static void ask_all(struct words_of_all *all, const struct word *w, bool begins, const char *letters)
-{
-    bool   full = all->n == WORDS_OF_ALL;
-    size_t at = full ? shortest(all) : all->n++;
-
-    if (full && all->words[at].n >= w->n)
+    while (at > 0 && all->words[at - 1].n < w->n)
+        at--;
+    if (at == WORDS_OF_ALL)
         return;
+    all->n += all->n < WORDS_OF_ALL;
+    memmove(&all->words[at + 1], &all->words[at], (all->n - 1 - at) * sizeof all->words[0]);
     memcpy(all->words[at].text, w->text, w->n);
     all->words[at].n = w->n;
     all->words[at].begins = begins;
-    all->words[at].letters = letters;
+    all->words[at].answers = words_in_answers(one->field);
+    all->words[at].letters = fields[one->field].letters;
 }
 
 /* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
 static void ask_all_of(struct words_of_all *all, const struct store_words *one)
 {
     struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
-    const char *letters = fields[one->field].letters;
+    bool        of_address = is_of_address(fields[one->field].letters[0]), begins;
     struct word w, next;
     size_t      at = 0;
     bool        more = next_word(text, &at, &w);
 
     for (int i = 0; more; i++) {
         more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
-        if (more || i == 0 || !is_of_address(letters[0]))
-            ask_all(all, &w, !more, letters);
+        begins = !more && (w.chars >= PREFIX_MIN || text.n < one->text.n);
+        if (more || i == 0 || !of_address)
+            ask_all(all, &w, begins, one);
         if (more)
             w = next;
     }
 }
 
-void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n)
+void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool answers)
 {
     out->n = 0;
     for (size_t i = 0; i < n; i++)
-        if (asks(&words[i], false, false))
+        if (asks(&words[i], false, false) || (answers && asks(&words[i], true, false)))
             ask_all_of(out, &words[i]);
 }
 
-void words_query_moments(struct buf *b, const struct words_of_all *asked)
+void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n)
 {
-    for (size_t i = 0; i < asked->n; i++)
-        buf_printf(b, "%s\"x%.*s\"%s", i > 0 ? " AND " : "", (int)asked->words[i].n, asked->words[i].text,
-                   asked->words[i].begins ? " *" : "");
+    for (size_t i = from; i < from + n; i++)
+        buf_printf(b, "%s\"%c%.*s\"%s", i > from ? " AND " : "", moment_mark(asked->words[i].answers),
+                   (int)asked->words[i].n, asked->words[i].text, asked->words[i].begins ? " *" : "");
 }
 
 static bool is_ascii(struct span s)

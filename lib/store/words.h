@@ -48,25 +48,27 @@ int words_put_answers(struct store *s, const struct words_change *rows, size_t n
 bool words_any(struct span text);
 /* Which of the two sets a field's words are in. */
 bool words_in_answers(enum search_field f);
-/* What everybody's mail is asked for, where its words stand once for many deliveries: of many words the longest, which few mails have. Each
- * costs the list of all that have it, and all but the first few take hardly anything away. It finds too much: not where words
- * stand, nor whose they are. */
-#define WORDS_OF_ALL 4
+/* What everybody's mail is asked for, where its words stand once for many deliveries, the longest first, which few mails have. Each costs
+ * the list of all that have it. It finds too much: not where words stand, nor whose they are. */
+#define WORDS_OF_ALL 12
 #define WORD_MAX 200 /* bytes of a word */
 struct words_of_all {
-    struct {
+    struct words_one_of_all {
         char        text[WORD_MAX + 4];
         size_t      n;
         bool        begins;  /* perhaps like this */
+        int64_t     found;   /* where it was counted how many have it */
+        bool        answers; /* of which set */
         const char *letters; /* of its field on PostgreSQL: it stands behind one of them */
     } words[WORDS_OF_ALL];
-    size_t n; /* 0: nothing is wanted of messages */
+    size_t n; /* 0: nothing is wanted */
 };
-void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n);
+/* Of the messages' words, and of the answers' too. */
+void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool answers);
 
 /* Words of a text as a moment has them (moment.h), and how they are asked for. */
-void words_put_moment(struct buf *b, struct span text);
-void words_query_moments(struct buf *b, const struct words_of_all *asked);
+void words_put_moment(struct buf *b, bool answers, struct span text);
+void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n);
 
 /* Does the text hold what the filters want of `field`? It says yes too often: to words within words, and to all beyond ASCII. */
 bool words_may_hold(struct span text, enum search_field field, const struct store_words *words, size_t n);

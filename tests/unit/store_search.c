@@ -545,6 +545,50 @@ static void everybody_s_frequent_word_is_found_by_a_rare_answer(void **state)
     free(many);
 }
 
+/* What was answered first stays among what all attempts were answered; the last one's answer is another. Old and new days say the same. */
+static void everybody_s_answers_are_found_after_they_changed(void **state)
+{
+    static const struct {
+        enum search_field field;
+        const char       *text;
+        size_t            n;
+    } cases[] = {
+        {SEARCH_OUTBOUND, "greylisted", 40}, {SEARCH_OUTBOUND, "mx7.partner.example", 1},
+        {SEARCH_OUTBOUND, "accepted", 39},   {SEARCH_DELIVERY, "greylisted", 1},
+        {SEARCH_DELIVERY, "accepted", 39},   {SEARCH_DELIVERY, "acc", 39},
+        {SEARCH_DELIVERY, "nowhere", 0},     {SEARCH_OUTBOUND, "mx7 greylisted", 0},
+    };
+    struct world *w = world_of(state);
+    struct store *s = w->more;
+    char          host[32];
+
+    for (size_t i = 0; i < 40; i++) {
+        struct letter      l;
+        struct store_event v = {.n = 1, .has_attempt = true, .response = SPAN("451 Greylisted")};
+
+        a_letter(&l);
+        l.m.uid = v.uid = uid_at(20000 * DAY_MS + (int64_t)i * 1500);
+        l.m.ndeliveries = 1;
+        l.to[0].domain = uuid7_make();
+        put(w, &l);
+        snprintf(host, sizeof host, "mx%zu.partner.example", i);
+        v.host = span_of(host);
+        for (v.at_us = 1; v.at_us <= (i == 9 ? 1 : 2); v.at_us++) {
+            OK(w, store_events_put(s, &(struct store_events){.events = &v, .nevents = 1}, NULL, &w->e));
+            v.response = SPAN("250 Accepted");
+        }
+    }
+    for (int step = 0; step < 2; step++) {
+        for (size_t i = 0; i < COUNT(cases); i++) {
+            struct store_words one = {cases[i].field, span_of(cases[i].text), false};
+
+            CHECK(cases[i].text, everybody_counts(w, &one, 1) == cases[i].n);
+        }
+        if (db_kind(s->log) == DB_SQLITE) /* a day as it was before moments had answers */
+            OK(w, db_script(s->log, "UPDATE log_day SET moments_answers = 0", &w->e));
+    }
+}
+
 /* ---- Pages -------------------------------------------------------------------------------------------------------- */
 
 static void pages_are_in_order_and_whole(void **state)
@@ -789,6 +833,7 @@ int main(void)
         STORE(everybody_s_mail_is_found_on_whichever_shelf_it_is),
         STORE(everybody_s_mail_is_found_by_its_answers_and_by_many_words),
         STORE(everybody_s_frequent_word_is_found_by_a_rare_answer),
+        STORE(everybody_s_answers_are_found_after_they_changed),
         STORE(every_filter_narrows_in_every_scope),
         STORE(what_is_left_out_is_not_there_and_all_else_is),
         STORE(pages_are_in_order_and_whole),
