@@ -6,13 +6,13 @@
 
 #include "custody/held.h"
 #include "mail/domain.h"
+#include "mail_rules.h"
 #include "mail_said.h"
 #include "route.h"
 #include "sentence.h"
 #include "store/domain.h"
 #include "store/mailbox.h"
 #include "store/release.h"
-#include "store/rule.h"
 #include "store/setting.h"
 
 #define PAGE_DEFAULT 50
@@ -480,27 +480,6 @@ static void put_message(struct buf *b, const struct store_message *m)
     json_add_json(b, "attachments", m->attachments.n > 0 ? m->attachments : SPAN("[]"));
 }
 
-static int put_rule(struct call *c, struct buf *b, const struct store_delivery *d, struct err *e)
-{
-    struct store_rule r;
-    bool              known;
-
-    if (!d->has_rule) {
-        json_add_null(b, "rule");
-        return 0;
-    }
-    known = store_rule_get(c->store, d->rule, c->arena, &r, e) == 0;
-    if (!known && e->code != ERR_NOT_FOUND)
-        return -1;
-    *e = ERR_INIT;
-    json_open(b, "rule", '{');
-    json_add_uuid(b, "id", &d->rule);
-    json_add_text(b, "name", known ? r.name : SPAN_NONE);
-    json_add_str(b, "action", known ? rule_action_word(r.action) : NULL);
-    json_close(b, '}');
-    return 0;
-}
-
 /* What holds now, for "your domain holds from 6". */
 static int put_thresholds(struct call *c, struct buf *b, const struct store_delivery *d, struct err *e)
 {
@@ -667,7 +646,6 @@ static int put_delivery(struct call *c, struct buf *b, const struct mail_deliver
     json_add_bool(b, "released", delivery_was_released(d->delivery.verdict, d->delivery.state));
     json_add_f64(b, "score", d->delivery.has_score ? d->delivery.score : (double)NAN);
     json_add_text(b, "layer", d->delivery.layer.n > 0 ? d->delivery.layer : SPAN_NONE);
-    json_add_json(b, "matches", d->delivery.trace.n > 0 ? d->delivery.trace : SPAN("[]"));
     json_add_text(b, "answer", d->answer);
     json_add_time(b, "updated", d->updated_us);
     json_open(b, "attempts", '[');
@@ -677,7 +655,7 @@ static int put_delivery(struct call *c, struct buf *b, const struct mail_deliver
     put_custody(b, t);
     json_add_str(b, "standing", standing_words[c->standing]);
     put_release(b, m);
-    if (put_rule(c, b, &d->delivery, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 ||
+    if (mail_rules_put(c, &d->delivery, b, e) < 0 || put_thresholds(c, b, &d->delivery, e) < 0 ||
         put_request(c, b, &asked, e) < 0 || mail_said_put(c, &d->delivery, b, e) < 0)
         return -1;
     put_can(c, b, m, asked);

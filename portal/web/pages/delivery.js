@@ -3,43 +3,58 @@ import { html, useRef, useState } from "../modules/preact.js";
 import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
-import { answered, clock, moment, score, size, spoken, t } from "../words.js";
+import { answered, clock, listOf, moment, score, size, spoken, t } from "../words.js";
 
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
 // From which score mail is held: the lower of the two at which this domain holds it.
 const heldFrom = (d) => ["add_header", "reject"].filter((name) => d.dispositions?.[name] === "quarantine").map((name) => threshold(d, name)).find((v) => v !== undefined) ?? threshold(d, "add_header");
 
-// The verdict as a sentence, from the facts and nothing else.
-export function sentence(d) {
-    const values = { score: d.score === null ? "" : score(d.score), rule: d.rule?.name ?? t("rule.gone"), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0), held: score(heldFrom(d) ?? 0) };
-    const by = d.rule ? "rule" : d.score === null ? "plain" : "score";
+const nameOf = (rule) => (!rule || rule.name === null ? t("rule.gone") : rule.name || t("rules.unnamed"));
 
-    if (d.released) return t("why.released");
+// What decided: a rule, what was said of mail from this sender (which outweighs no score when it was said to be wanted), or the score.
+const LEARNED = "learned senders";
+function decider(d) {
+    if (d.layer !== LEARNED) return d.rule ? "rule" : d.score === null ? "plain" : "score";
+    const wanted = d.matches.find((m) => m.id === d.rule.id)?.action === "allow", through = d.verdict === "clean" || d.verdict === "allowed";
+    return wanted && !through ? "score" : "learned";
+}
+
+// The verdict as a sentence, from the facts and nothing else: what was decided then, and what holds now.
+function decided(d) {
+    const values = { score: d.score === null ? "" : score(d.score), rule: nameOf(d.rule), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0), held: score(heldFrom(d) ?? 0) };
+    const by = decider(d);
+
     return t(`why.${d.verdict}.${by}`, values);
 }
+export const sentence = (d) => (d.released ? t("why.released") : decided(d));
 
 function Why({ d }) {
     const symbols = [...d.symbols].filter((s) => s.score).sort((a, b) => Math.abs(b.score) - Math.abs(a.score));
     const plus = symbols.reduce((n, s) => n + Math.max(0, s.score), 0), minus = symbols.reduce((n, s) => n + Math.max(0, -s.score), 0);
-    const reject = threshold(d, "reject"), tag = threshold(d, "add_header");
-    const right = Math.max(plus, reject ?? 0, 10) * 1.05, left = Math.max(minus * 1.05, right * 0.06), x = (v) => ((left + v) / (left + right)) * 100;
+    const marks = ["add_header", "reject"].map((name) => [threshold(d, name), d.dispositions?.[name]]).filter(([from]) => from !== undefined);
+    const right = Math.max(plus, ...marks.map(([from]) => from), 10) * 1.05, left = Math.max(minus * 1.05, right * 0.06), x = (v) => ((left + v) / (left + right)) * 100;
+    const bar = (kind, from, to) => html`<rect class=${kind} x="${x(from)}%" y="5" width="${x(to) - x(from)}%" height="16" />`;
 
     return html`
         ${d.scanner_score !== null && html`<figure class="score"><figcaption>${t("score.caption", { score: score(d.scanner_score), plus: score(plus), minus: score(minus) })}</figcaption>
-            <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="ham-part" x=${x(-minus)} y="2.5" width=${x(0) - x(-minus)} height="5" /><rect class="spam-part" x=${x(0)} y="2.5" width=${x(plus) - x(0)} height="5" />
-                <line class="axis" x1=${x(0)} x2=${x(0)} y1="0" y2="10" stroke-width=".3" />${[tag, reject].map((v) => v !== undefined && html`<line class="mark" x1=${x(v)} x2=${x(v)} y1="0" y2="10" stroke-width=".4" />`)}</svg></figure>`}
-        ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
-            <tbody>${d.matches.map((m) => html`<tr><td><${Their} text=${m.name} or=${m.id} /></td><td>${t(`layer.${m.layer}`)}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table></section>`}
+            <svg width="100%" height="42" aria-hidden="true">${bar("ham-part", -minus, 0)}${bar("spam-part", 0, plus)}<line class="axis" x1="${x(0)}%" x2="${x(0)}%" y1="0" y2="26" />
+                ${marks.map(([from]) => html`<line class="mark" x1="${x(from)}%" x2="${x(from)}%" y1="0" y2="26" /><text x="${x(from)}%" y="40">${score(from)}</text>`)}</svg>
+            ${marks.length > 0 && html`<p class="quiet">${t("score.marks", { list: listOf(marks.map(([from, what]) => t(`score.from.${what ?? "tag"}`, { from: score(from) }))) })}</p>`}</figure>`}
+        ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.what")}</th></tr></thead>
+            <tbody>${d.matches.map((m) => html`<tr class=${m.id === d.rule?.id ? "decided" : undefined}><td><${Their} text=${m.layer === LEARNED ? m.because?.text : m.name} or=${nameOf(m)} /><br /><span class="quiet">${t(`layer.${m.layer}`)}</span></td><td>${m.id === d.rule?.id ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table></section>`}
         ${symbols.length > 0 ? html`<section><h3>${t("symbols.title")}</h3><table class="table"><thead><tr><th>${t("symbols.name")}</th><th>${t("symbols.detail")}</th><th class="number">${t("symbols.score")}</th></tr></thead>
             <tbody>${symbols.map((s) => html`<tr><td>${t(`symbol.${s.name}`) === `symbol.${s.name}` ? s.name : html`<span title=${s.name}>${t(`symbol.${s.name}`)}</span>`}</td><td class="quiet"><bdi>${(s.options ?? []).join(", ")}</bdi></td><td class="number">${s.score > 0 ? "+" : ""}${score(s.score)}</td></tr>`)}</tbody></table></section>`
             : html`<p class="quiet">${t("symbols.none")}</p>`}`;
 }
 
 function Timeline({ d }) {
+    const through = ["allowed", "clean", "tagged"].includes(d.verdict), queued = d.queue_id && `${t("queue_id")} ${d.queue_id}`;
     const steps = [
-        { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, d.queue_id && `${t("queue_id")} ${d.queue_id}`].filter(Boolean).join(" · ") },
-        { at: d.at, what: sentence(d), raw: d.inbound },
+        { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, !through && queued].filter(Boolean).join(" · ") },
+        ...(d.scanner_score === null ? [] : [{ at: d.at, what: t("step.checked", { score: score(d.scanner_score) }), raw: "" }]),
+        { at: d.at, what: decided(d), raw: d.inbound },
+        ...(through && queued ? [{ at: d.at, what: t("step.queued"), raw: queued }] : []),
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
         ...(d.release?.taken_back ? [{ at: d.release.changed, what: t("step.release_back"), raw: "" }] : d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
@@ -48,35 +63,48 @@ function Timeline({ d }) {
     return html`<ol class="steps">${steps.map((s) => html`<li><time class="at" datetime=${s.at} title=${moment(s.at)}>${clock(s.at)}</time><div class="what">${s.what}${s.raw && html`<div class="raw"><bdi>${s.raw}</bdi></div>`}</div></li>`)}</ol>`;
 }
 
-function Preview({ path }) {
-    const { value, problem, again } = useLoad((signal) => get(`${path}/preview`, {}, { signal }), [path]);
+// Who opens other people's mail as the operator says why; it is written down, and they can read it. What then is asked for has it with it.
+function useReason(d) {
+    const [why, setWhy] = useState(""), [typed, setTyped] = useState("");
+    const ask = (problem) => html`<form onSubmit=${(e) => { e.preventDefault(); setWhy(typed.trim()); }}>
+        <${Field} label=${t("open.why")} hint=${t("open.hint", { whom: d.recipient })} maxlength="160" autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} problem=${why ? problem.message : undefined} />
+        <${Button} type="submit" kind="primary" disabled=${!typed.trim()}>${t("open.do")}</${Button}></form>`;
+
+    return { why, query: why ? { reason: why } : {}, tail: why ? `?${new URLSearchParams({ reason: why })}` : "", asks: (problem) => problem?.status === 403 && d.standing === "admin", ask };
+}
+const mayDoNext = (problem) => problem.status >= 500 || problem.offline;
+const Closed = ({ problem, again, reason }) => (reason.asks(problem) ? reason.ask(problem) : html`<${Failed} problem=${problem} again=${mayDoNext(problem) ? again : undefined} />`);
+
+function Preview({ path, reason }) {
+    const { value, problem, again } = useLoad((signal) => get(`${path}/preview`, reason.query, { signal }), [path, reason.why]);
     const [kind, setKind] = useState("text");
 
-    if (problem) return html`<${Failed} problem=${problem} again=${problem.status >= 500 || problem.offline ? again : undefined} />`;
+    if (problem) return html`<${Closed} problem=${problem} again=${again} reason=${reason} />`;
     if (!value) return html`<${Waiting} rows=${4} />`;
     return html`${value.html && html`<div class="actions" role="group" aria-label=${t("preview.kind")}><${Button} aria-pressed=${kind === "text"} onClick=${() => setKind("text")}>${t("preview.text")}</${Button}><${Button} aria-pressed=${kind === "html"} onClick=${() => setKind("html")}>${t("preview.html")}</${Button}></div>`}
-        ${kind === "html" ? html`<iframe class="preview" title=${t("preview.html")} sandbox="" src=${`/api/v1${path}/preview.html`}></iframe>` : html`<div class="raw-text" tabindex="0"><bdi>${value.text || t("preview.empty")}</bdi></div>`}`;
+        ${kind === "html" ? html`<iframe class="preview" title=${t("preview.html")} sandbox="" src=${`/api/v1${path}/preview.html${reason.tail}`}></iframe>` : html`<div class="raw-text" tabindex="0"><bdi>${value.text || t("preview.empty")}</bdi></div>
+        ${!value.whole && html`<p class="hint quiet">${t("preview.part")}</p>`}`}`;
 }
 
-function Headers({ path }) {
-    const { value, problem, again } = useLoad((signal) => get(`${path}/headers`, {}, { signal }), [path]);
+function Headers({ path, reason }) {
+    const { value, problem, again } = useLoad((signal) => get(`${path}/headers`, reason.query, { signal }), [path, reason.why]);
 
-    if (problem) return html`<${Failed} problem=${problem} again=${again} />`;
+    if (problem) return html`<${Closed} problem=${problem} again=${again} reason=${reason} />`;
     if (!value) return html`<${Waiting} rows=${4} />`;
     return html`<table class="table"><tbody>${value.items.map((h) => html`<tr><th scope="row"><bdi>${h.name}</bdi></th><td><bdi>${h.value}</bdi></td></tr>`)}</tbody></table>`;
 }
 
 // While the message is stored the list comes from its bytes, with a hash of each; else it is what was seen when it came.
-function Attachments({ d, path }) {
+function Attachments({ d, path, reason }) {
     const there = Boolean(d.held?.there), may = there && d.can.open && d.attachments.length > 0;
-    const { value, problem, again } = useLoad((signal) => (may ? get(`${path}/attachments`, {}, { signal }) : Promise.resolve(null)), [path, may]);
-    const items = value?.items ?? d.attachments;
+    const { value, problem, again } = useLoad((signal) => (may ? get(`${path}/attachments`, reason.query, { signal }) : Promise.resolve(null)), [path, may, reason.why]);
+    const items = value?.items ?? d.attachments, closed = reason.asks(problem), link = may && problem?.status !== 403;
 
     if (items.length === 0) return html`<p class="quiet">${t("attachments.none")}</p>`;
     return html`<table class="table files"><thead><tr><th>${t("attachments.name")}</th><th>${t("attachments.type")}</th><th class="number">${t("attachments.size")}</th></tr></thead>
-        <tbody>${items.map((a, i) => html`<tr class=${value ? "hashed" : undefined}><td>${may ? html`<a href=${`/api/v1${path}/attachments/${i + 1}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td><bdi>${a.type}</bdi></td><td class="number">${size(a.size ?? 0)}</td></tr>
+        <tbody>${items.map((a, i) => html`<tr class=${value ? "hashed" : undefined}><td>${link ? html`<a href=${`/api/v1${path}/attachments/${i + 1}${reason.tail}`} download><${Their} text=${a.name} or=${t("attachments.unnamed")} /></a>` : html`<${Their} text=${a.name} or=${t("attachments.unnamed")} />`}</td><td><bdi>${a.type}</bdi></td><td class="number">${size(a.size ?? 0)}</td></tr>
             ${value && html`<tr><td colspan="3" class="hash"><span class="quiet">${t("attachments.hash")}</span> ${a.sha256 ? html`<code>${a.sha256}</code>` : html`<span class="quiet">${t("attachments.too_much")}</span>`}</td></tr>`}`)}</tbody></table>
-        ${!value && html`<p class="hint quiet" role="status">${!there ? t("attachments.gone") : !may ? t("attachments.closed") : !problem ? t("attachments.hashing") : html`${t("attachments.unhashed")} ${problem.offline ? t("offline.text") : problem.message}`}</p>`}
+        ${closed ? reason.ask(problem) : !value && html`<p class="hint quiet" role="status">${!there ? t("attachments.gone") : !may ? t("attachments.closed") : !problem ? t("attachments.hashing") : html`${t("attachments.unhashed")} ${problem.offline ? t("offline.text") : problem.message}`}</p>`}
         ${problem && problem.status !== 403 && html`<${Button} onClick=${again}>${t("again")}</${Button}>`}`;
 }
 
@@ -159,14 +187,14 @@ export function Delivery({ id, me, onClose, onChange }) {
     const ref = useRef();
     const [tab, setTab] = useState("timeline");
     const load = useLoad((signal) => get(path, {}, { signal }), [path]);
-    const d = load.value;
+    const d = load.value, reason = useReason(d ?? {});
     const changed = () => get(path).then((fresh) => { load.set(fresh); onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
 
     useTrap(ref, onClose);
     useKeys({ Escape: onClose }); // from the list beside it, too
     return html`<section class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>
         <div class="drawer-head"><div class="line"><h2><${Their} text=${d?.subject} or=${d ? t("subject.none") : load.problem ? t("message") : t("loading")} /></h2><${Button} kind="bare" icon="close" aria-label=${t("close")} onClick=${onClose} /></div>
-            ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> → <bdi>${d.recipient}</bdi></span></div>`}</div>
+            ${d && html`<div class="line"><${Chip} status=${d.status} /><span class="quiet"><${Their} text=${d.from_name || d.from || d.sender} or=${t("sender.none")} /> <span class="turns">→</span> <bdi>${d.recipient}</bdi></span></div>`}</div>
         <div class="drawer-body">
             ${load.problem ? html`<${Failed} problem=${load.problem} again=${load.problem.status === 404 ? undefined : load.again} />` : !d ? html`<${Waiting} rows=${5} />` : html`
                 <p class="verdict ${d.status}">${sentence(d)}</p>
@@ -178,7 +206,7 @@ export function Delivery({ id, me, onClose, onChange }) {
                     ${d.held?.lost && html`<dt>${t("fact.lost")}</dt><dd>${t("lost")}</dd>`}</dl>
                 <${Tabs} label=${t("tabs")} current=${tab} onPick=${setTab} tabs=${[["timeline", t("tab.timeline")], ["why", t("tab.why")], ...(d.held?.there ? [["preview", t("tab.preview")], ["headers", t("tab.headers")]] : []), ["attachments", t("tab.attachments")]]} />
                 <div class="panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} tabindex="0">
-                    ${tab === "timeline" && html`<${Timeline} d=${d} />`}${tab === "why" && html`<${Why} d=${d} />`}${tab === "preview" && html`<${Preview} path=${path} />`}
-                    ${tab === "headers" && html`<${Headers} path=${path} />`}${tab === "attachments" && html`<${Attachments} d=${d} path=${path} />`}</div>`}
+                    ${tab === "timeline" && html`<${Timeline} d=${d} />`}${tab === "why" && html`<${Why} d=${d} />`}${tab === "preview" && html`<${Preview} path=${path} reason=${reason} />`}
+                    ${tab === "headers" && html`<${Headers} path=${path} reason=${reason} />`}${tab === "attachments" && html`<${Attachments} d=${d} path=${path} reason=${reason} />`}</div>`}
         </div></section>`;
 }
