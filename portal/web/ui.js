@@ -74,11 +74,11 @@ export function useLoad(load, inputs) {
 
 // Whether that is so for longer than goes unnoticed: what stands there meanwhile is then seen not to be the answer.
 const LATE_MS = 250;
-export function useLate(so) {
+export function useLate(so, after = LATE_MS) {
     const [late, set] = useState(false);
 
     useEffect(() => {
-        const timer = so ? setTimeout(set, LATE_MS, true) : 0;
+        const timer = so ? setTimeout(set, after, true) : 0;
         return () => { clearTimeout(timer); set(false); };
     }, [so]);
     return late && so;

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
-import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
+import { ANNA, arrived, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
 
 let house, browser, anna;
 before(async () => {
@@ -86,6 +86,26 @@ test("a key asks at once, a key held down when it is let go; what waits is seen 
     assert.equal(await box.inputValue(), all);
     assert.equal(asked[0], "from:garden.examplep");
     assert.ok(asked.length < 10, asked.join("\n"));
+    await anna.unroute("**/api/v1/me/mail?*");
+});
+
+test("the beginning of a word is not asked for while more of it comes, nor is half a token called wrong", async () => {
+    const box = anna.getByLabel("Search mail"), asked = [], of = (r) => new URL(r.request().url()).searchParams.get("q");
+
+    await anna.at("/");
+    await settled(anna);
+    await anna.route("**/api/v1/me/mail?*", (r) => { asked.push(of(r)); r.continue(); });
+    await anna.evaluate(() => { globalThis.alerts = 0; new MutationObserver(() => { globalThis.alerts += document.querySelectorAll(".bar.bad").length; }).observe(document.body, { childList: true, subtree: true }); });
+    await box.pressSequentially("parcel status:quarantined", { delay: 45 });
+    await shows(anna, "Your parcel is waiting: pay 1.99 for customs");
+    assert.equal(await anna.evaluate(() => globalThis.alerts), 0);
+    assert.deepEqual(asked.filter((q) => /^(pa?|parcel st?)$/.test(q)), []);
+    asked.length = 0;
+    await box.fill("zz");
+    await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await box.fill("no");
+    await anna.keyboard.press("Enter");
+    await waitFor("at once with Enter", () => asked.at(-1) === "no");
     await anna.unroute("**/api/v1/me/mail?*");
 });
 
@@ -286,6 +306,73 @@ test("the tabs say what happened, why, what is in it and what it says of itself"
     await drawer(anna).getByText("250 2.0.0 <anna@ours.example> Saved").waitFor();
 });
 
+test("the rules that matched have their names, and the one that decided stands out; what was learned has its sender, and says so in the verdict", async () => {
+    const why = async (subject) => {
+        await anna.at(`/?q=${encodeURIComponent(subject)}`);
+        await (await arrived(anna, subject)).click();
+        await anna.getByRole("tab", { name: "Why" }).click();
+        return drawer(anna).locator("table", { hasText: "What it did" });
+    };
+    await house.letter({ from: "weekly@garden.example", subject: "You have won a garden" });
+    const rules = await why("You have won a garden");
+    assert.match(await rules.locator("tr.decided").innerText(), /^Garden weekly\s+mailbox\s+Allowed it/);
+    assert.match(await rules.locator("tr:not(.decided)").last().innerText(), /^No lotteries\s+domain\s+Did not decide/);
+    await drawer(anna).getByText("Mail is marked as spam from 6.0 and held from 15.0.").waitFor();
+
+    await anna.at("/?q=chairs are ready");
+    await row(anna, "The blue chairs").click();
+    await drawer(anna).getByRole("button", { name: "Report spam" }).click();
+    await note(anna, "the filter could not learn");
+    await waitFor("what was learned", async () => {
+        await house.letter({ from: "anton@workshop.example", subject: "The green chairs" });
+        await house.written();
+        await anna.at("/?q=green chairs");
+        await settled(anna);
+        return await anna.locator(".chip-quarantined").count() > 0;
+    }, { everyMs: 500 });
+    await anna.locator(".row", { has: anna.locator(".chip-quarantined") }).first().click();
+    await drawer(anna).locator(".verdict", { hasText: "Held: mail from this sender was reported as spam." }).waitFor();
+    await anna.getByRole("tab", { name: "Why" }).click();
+    assert.match(await drawer(anna).locator("tr.decided").innerText(), /^anton@workshop\.example\s+learned senders\s+Blocked it/);
+});
+
+test("what happened to it stands in order: received, checked, decided, queued, delivered", async () => {
+    const steps = async (q, subject) => {
+        await anna.at(`/?q=${q}`);
+        await row(anna, subject).click();
+        await drawer(anna).locator(".steps").waitFor();
+        return drawer(anna).locator(".steps .what").allInnerTexts();
+    };
+    const through = await steps("ladder", "The ladder you lent"), held = await steps("bank", "Unusual sign-in");
+
+    for (const [i, step] of [/^Received from/, /^Checked by the filter: score -3\.0/, /^Let through/, /^In the queue of the mail server\s+queue id \w+/, /^Delivered to/].entries()) assert.match(through[i], step);
+    for (const [i, step] of [/^Received from .*\s+queue id \w+/, /^Checked by the filter: score 16\.6/, /^Held/].entries()) assert.match(held[i], step);
+    assert.deepEqual([through.length, held.length], [5, 3]);
+});
+
+test("nothing moves when something else is chosen, nor with the first letter of a search", async () => {
+    const places = (of) => of.evaluateAll((all) => all.map((one) => Math.round(one.getBoundingClientRect().x)));
+    const presets = anna.getByRole("group", { name: "Filters" }).getByRole("link"), tabs = anna.getByRole("tab"), list = anna.locator(".rows");
+
+    await anna.at("/");
+    await settled(anna);
+    const were = await places(presets), { y } = await list.boundingBox();
+    await anna.getByRole("link", { name: "Tagged as spam" }).click();
+    await settled(anna);
+    assert.deepEqual(await places(presets), were);
+    await presets.first().click();
+    await settled(anna);
+    await anna.getByLabel("Search mail").fill("par");
+    await anna.getByRole("button", { name: "Keep this search" }).waitFor();
+    assert.equal((await list.boundingBox()).y, y);
+    await anna.at("/?q=bank");
+    await row(anna, "Unusual sign-in").click();
+    await tabs.first().waitFor();
+    const stood = await places(tabs);
+    await tabs.nth(1).click();
+    assert.deepEqual(await places(tabs), stood);
+});
+
 test("what is attached to a held message has its SHA-256, whole and in its width; of what is not stored any more a sentence says so", async () => {
     const file = "a table of chairs", name = `${"chairs-and-tables-".repeat(5)}.csv`, hash = createHash("sha256").update(file).digest("hex");
     const attached = { fields: "MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b\r\n", body: `--b\r\n\r\nSee the file.\r\n--b\r\nContent-Type: text/csv\r\nContent-Transfer-Encoding: base64\r\nContent-Disposition: attachment; filename="${name}"\r\n\r\n${btoa(file)}\r\n--b\r\nContent-Type: image/png\r\nContent-Disposition: attachment\r\n\r\nx\r\n--b--` };
@@ -402,6 +489,8 @@ test("an empty list says what is, and what will be", async () => {
     assert.deepEqual(await barriers(eva), []);
     await eva.at("/?q=nothing has this");
     await eva.getByRole("heading", { name: "Nothing matches" }).waitFor();
+    await eva.getByRole("link", { name: "Clear the search" }).click();
+    await eva.getByRole("heading", { name: "No mail yet" }).waitFor();
     await house.letter({ to: EVA, from: "kurt@neighbours.example", subject: "Hello Eva" });
     await waitFor("the summary", async () => { await eva.at("/quarantine"); await settled(eva); return /Last message checked/.test(await eva.locator("main").innerText()); });
     await eva.done();
@@ -426,15 +515,26 @@ test("what is not there, or not theirs, gets the same words and no message", asy
     await eva.done();
 });
 
-test("the operator sees that there is mail, but opens none without saying why", async () => {
+test("the operator sees that there is mail, but opens none without saying why; the person can read that", async () => {
     const operator = await browser.person(ROOT);
 
     await operator.at("/?q=parcel");
     await row(operator, "Your parcel").click();
     await drawer(operator).locator(".verdict").waitFor();
     await operator.getByRole("tab", { name: "Preview" }).click();
-    await drawer(operator).getByRole("heading", { name: "This is not yours to see" }).waitFor();
+    const why = drawer(operator).getByLabel("Why do you open this message?"), go = drawer(operator).getByRole("button", { name: "Open", exact: true });
+    await why.fill("no");
+    await go.click();
+    await drawer(operator).getByText("give one of 5 characters or more").waitFor();
     assert.ok(!(await drawer(operator).innerText()).includes("could not be delivered"));
+    assert.deepEqual(await barriers(operator), []);
+    await why.fill("complaint 4711");
+    await go.click();
+    await drawer(operator).getByText("Your parcel could not be delivered.").waitFor();
+    await operator.getByRole("tab", { name: "Headers" }).click();
+    await drawer(operator).getByRole("rowheader", { name: "Message-ID" }).waitFor();
+    await anna.at("/log");
+    await anna.getByText("complaint 4711").first().waitFor({ state: "attached" });
     assert.deepEqual(operator.wrong, []);
     await operator.done();
 });

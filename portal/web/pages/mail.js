@@ -12,7 +12,8 @@ import { Saved } from "./saved.js";
 import { FormButton, SearchForm } from "./search_form.js";
 
 const presets = ["", "status:quarantined", "status:blocked,rejected", "status:spam", "status:queued", "status:delivered,received"];
-const PAGE = 50, BURST_MS = 40;
+const PAGE = 50, BURST_MS = 40, PAUSE_MS = 500;
+const begun = /(^|\s)-?[^\s:"]{1,2}$/; // a word of which there are two letters yet: those that begin so are found from three on
 const nothing = [], noMore = { rows: nothing, next: undefined };
 
 const pathOf = (scope) => (scope ? `/scopes/${segment(scope)}/mail` : "/me/mail");
@@ -21,7 +22,7 @@ const line = ({ row, to, current, href }) => html`
         <span class="chip-cell"><${Chip} status=${row.status} /></span>
         <span class="from" title=${row.from || row.sender}><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
         <span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
-        ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}
+        ${to && html`<span class="to" title=${row.recipient}><bdi>${row.recipient}</bdi></span>`}
         <span class="size">${size(row.size)}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
 
 // Search and results; the words are in the address, so a search can be kept, sent and gone back to.
@@ -37,14 +38,16 @@ export function Search({ q, onSearch }) {
         typing.current = true;
     };
     const rest = () => { typing.current = false; };
-    // With the key; only keys that come faster than anybody types (one held down) wait for the last of them.
+    // With the key; only keys that come faster than anybody types (one held down) wait for the last of them, and the beginning of a word
+    // for the rest of it.
     const typed = (wanted) => {
         const last = key.current;
 
         key.current = performance.now();
         setText(wanted);
         clearTimeout(timer.current);
-        if (key.current - last < BURST_MS) timer.current = setTimeout(search, BURST_MS, wanted);
+        if (begun.test(wanted)) timer.current = setTimeout(search, PAUSE_MS, wanted);
+        else if (key.current - last < BURST_MS) timer.current = setTimeout(search, BURST_MS, wanted);
         else search(wanted);
     };
 
@@ -74,6 +77,8 @@ export function Mail({ me, held }) {
     const list = useLoad((signal) => get(pathOf(scope), { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState(noMore);
     const rows = [...(list.value?.items ?? []), ...more.rows], hrefs = useMemo(opener, [list.value, scope]), late = useLate(list.loading);
+    // What is not understood may be half a word yet ("status:"): who is still typing is not told.
+    const wrong = useLate(Boolean(list.problem && list.value), list.problem?.status === 400 ? PAUSE_MS : 0);
     const next = more.next === undefined ? list.value?.next : more.next;
     const wide = scope.startsWith("domain:") || scope === "global" || me.mailboxes.length > 1;
 
@@ -119,8 +124,8 @@ export function Mail({ me, held }) {
                 ${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}
             ${!me.staff && html`<a class="button" download href=${`/api/v1${pathOf(scope)}.csv?${new URLSearchParams({ q })}`}>${t("export")}</a>`}</div>
         <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
-        ${!held && html`<div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div><${Saved} q=${words} place=${query.get("in") ?? ""} />`}
-        ${list.problem && list.value && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
+        ${!held && html`<div class="filters"><div class="presets" role="group" aria-label=${t("presets")}>${presets.map((p) => html`<${Link} to=${withQuery({ q: p, open: null })} aria-current=${p === words ? "true" : undefined}>${t(`preset.${p.replace("status:", "") || "all"}`)}</${Link}>`)}</div><${Saved} q=${words} place=${query.get("in") ?? ""} /></div>`}
+        ${wrong && html`<div class="bar bad" role="alert"><span>${list.problem.offline ? t("offline.text") : list.problem.message}</span><${Button} onClick=${list.again}>${t("again")}</${Button}></div>`}
         <div class="fresh" role="status">${fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value ? html`<${Waiting} />`
@@ -137,6 +142,6 @@ const summary = (scope, today) => (scope.startsWith("domain:") ? get(`/domains/$
 export function Nothing({ held, words, scope = "" }) {
     const { value } = useLoad(() => (words ? Promise.resolve(null) : summary(scope, midnight()).catch(() => null)), [scope, !words]);
 
-    if (words) return html`<${Empty} title=${t("empty.search")}>${t("empty.search_text")}</${Empty}>`;
+    if (words) return html`<${Empty} title=${t("empty.search")} action=${html`<${Link} class="button" to=${withQuery({ q: null })}>${t("empty.all")}</${Link}>`}>${t("empty.search_text")}</${Empty}>`;
     return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
 }
