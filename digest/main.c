@@ -214,7 +214,8 @@ static int begin(const struct program_options *o, struct parts *p, struct err *e
     join_parts(p, s);
     if (once != NULL || preview != NULL)
         return 0;
-    return answers_start(s, p->store, &counts.answers, &p->answers, e) < 0 ? -1 : health_start(s, &counts, &p->health, e);
+    return answers_start(s, p->store, &counts.answers, &p->answers, e) < 0 ? -1
+                                                                           : health_start(s, &counts, &p->health, e);
 }
 
 static void end(struct parts *p)

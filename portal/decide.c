@@ -453,4 +453,5 @@ const struct route_family decide_family = {
     "\"sender\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"}}}},\"more\":{\"type\":\"boolean\"},"
     "\"warning\":{\"type\":[\"string\",\"null\"]},\"warning_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"}}},"
     "\"Decided\":{\"type\":\"object\",\"properties\":{\"rule\":{\"type\":\"string\"},\"priority\":{\"type\":"
-    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]},\"note_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"}}}"};
+    "\"integer\"},\"note\":{\"type\":[\"string\",\"null\"]},\"note_said\":{\"$ref\":\"#/components/schemas/"
+    "SaidOrNull\"}}}"};

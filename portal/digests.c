@@ -388,5 +388,6 @@ const struct route_family digests_family = {
     "\"DigestLetter\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"since\":{\"type\":\"string\"}"
     ","
     "\"until\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"messages\":{\"type\":\"integer\"},\"attempts\":{"
-    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"answer_said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},"
+    "\"type\":\"integer\"},\"answer\":{\"type\":\"string\"},\"answer_said\":{\"$ref\":\"#/components/schemas/"
+    "SaidOrNull\"},"
     "\"changed\":{\"type\":\"string\"}}}"};

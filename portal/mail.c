@@ -696,13 +696,13 @@ static const struct route rows[] = {
 /* Of a row and of the whole alike. */
 #define DELIVERY                                                                                                       \
     "\"uid\":{\"type\":\"string\",\"format\":\"uuid\"}" MEMBER("n", WHOLE)                                             \
-        MEMBER("at", "{\"type\":\"string\",\"format\":\"date-time\"}")                                                \
-            MEMBER("status", "{\"type\":\"string\",\"enum\":[\"received\",\"queued\",\"delivered\",\"spam\","         \
-                             "\"quarantined\",\"blocked\",\"rejected\"]}")                                            \
-                MEMBER("verdict", TEXT) MEMBER("state", TEXT) MEMBER("released", YES_OR_NO) MEMBER("direction", TEXT)  \
+        MEMBER("at", "{\"type\":\"string\",\"format\":\"date-time\"}")                                                 \
+            MEMBER("status", "{\"type\":\"string\",\"enum\":[\"received\",\"queued\",\"delivered\",\"spam\","          \
+                             "\"quarantined\",\"blocked\",\"rejected\"]}") MEMBER("verdict", TEXT)                     \
+                MEMBER("state", TEXT) MEMBER("released", YES_OR_NO) MEMBER("direction", TEXT)                          \
                     MEMBER("sender", TEXT_OR_NULL) MEMBER("from", TEXT_OR_NULL) MEMBER("from_name", TEXT_OR_NULL)      \
                         MEMBER("subject", TEXT_OR_NULL) MEMBER("recipient", TEXT) MEMBER("size", WHOLE)                \
-                            MEMBER("score", NUMBER_OR_NULL) MEMBER("layer", TEXT_OR_NULL)                          \
+                            MEMBER("score", NUMBER_OR_NULL) MEMBER("layer", TEXT_OR_NULL)                              \
                                 MEMBER("answer", TEXT_OR_NULL) MEMBER("updated", TEXT_OR_NULL)
 
 /* clang-format off */

@@ -297,5 +297,6 @@ const struct route_family mail_act_family = {
     "SaidOrNull\"},\"queue_id\":{\"type\":\"string\"}}},"
     "\"Report\":{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"class\":{\"type\":\"string\"},"
     "\"added\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"why\":{\"type\":[\"string\",\"null\"]},\"why_"
-    "said\":{\"$ref\":\"#/components/schemas/SaidOrNull\"},\"note\":{\"type\":[\"string\",\"null\"]},\"body\":{\"type\":\"boolean\"},"
+    "said\":{\"$ref\":\"#/components/schemas/"
+    "SaidOrNull\"},\"note\":{\"type\":[\"string\",\"null\"]},\"body\":{\"type\":\"boolean\"},"
     "\"sender\":{\"type\":\"string\"},\"proof\":{\"type\":\"string\"}}}"};

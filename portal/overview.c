@@ -295,7 +295,8 @@ const struct route_family overview_family = {
     "\"type\":\"integer\"}}},\"queue\":" QUEUE ",\"releases\":" WAITING ",\"releases_unknown\":" WAITING
     ",\"requests\":" WAITING ",\"reports\":" WAITING ",\"outbox\":{\"type\":\"object\"},\"disk\":{\"type\":[\"object\","
     "\"null\"],\"properties\":{\"room\":{\"type\":\"integer\"},\"per_day\":{\"type\":\"integer\"},\"days\":{\"type\":["
-    "\"number\",\"null\"]},\"at\":{\"type\":[\"string\",\"null\"]}}},\"scanner\":{\"type\":\"object\"},\"load\":{\"type\":[\"object\",\"null\"]},\"programs\":"
+    "\"number\",\"null\"]},\"at\":{\"type\":[\"string\",\"null\"]}}},\"scanner\":{\"type\":\"object\"},\"load\":{"
+    "\"type\":[\"object\",\"null\"]},\"programs\":"
     "{\"type\":\"array\",\"items\":{\"type\":\"object\",\"properties\":{\"name\":{\"type\":\"string\"},\"state\":{"
     "\"type\":\"string\",\"enum\":[\"runs\",\"ails\",\"silent\",\"unknown\"]},\"setting\":{\"type\":[\"string\","
     "\"null\"]},\"at\":{\"type\":[\"string\",\"null\"]},\"since\":" TIME "}}}}},"

@@ -51,7 +51,8 @@ struct route {
     const struct field *query, *body; /* tables; NULL: none */
     size_t              query_size, body_size;
     const char         *summary; /* a sentence, for openapi.json */
-    const char         *reply;   /* a schema of openapi's components, or NULL for 204; "list:NAME" for a page of them; or a media type */
+    /* A schema of openapi's components, or NULL for 204; "list:NAME" for a page of them; or a media type. */
+    const char *reply;
 };
 
 /* Every file of calls has one of these. */

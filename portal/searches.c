@@ -149,8 +149,8 @@ static int delete_search(struct call *c, struct err *e)
 static const struct route rows[] = {
     {HTTPD_GET, "/me/searches", DEED_SELF, OBJECT_NONE, 0, list_searches,
      .summary = "The searches that one keeps, in their order.", .reply = "list:SavedSearch"},
-    {HTTPD_POST, "/me/searches", DEED_SELF, OBJECT_NONE, ROUTE_MAKES, add_search, NULL, add_fields, 0, sizeof(struct search_body),
-     "Keeps a search by a name, at the end of the list.", "SavedSearch"},
+    {HTTPD_POST, "/me/searches", DEED_SELF, OBJECT_NONE, ROUTE_MAKES, add_search, NULL, add_fields, 0,
+     sizeof(struct search_body), "Keeps a search by a name, at the end of the list.", "SavedSearch"},
     {HTTPD_PATCH, "/me/searches/{search}", DEED_SELF, OBJECT_NONE, 0, set_search, NULL, set_fields, 0,
      sizeof(struct search_body), "Changes what is given of it, or moves it to another place in the list.",
      "SavedSearch"},

@@ -214,8 +214,10 @@ const struct route_family session_family = {
     "\"acting_for\":{\"type\":[\"string\",\"null\"]},\"created\":{\"type\":\"string\"},\"last_used\":{\"type\":"
     "\"string\"},"
     "\"expires\":{\"type\":\"string\"}}},"
-    "\"Session\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"},\"now\":{\"type\":\"string\"},\"csrf\":{\"type\":"
+    "\"Session\":{\"type\":\"object\",\"properties\":{\"signed_in\":{\"type\":\"boolean\"},\"now\":{\"type\":"
+    "\"string\"},\"csrf\":{\"type\":"
     "\"string\"},"
     "\"account\":{\"type\":\"object\"},\"mailboxes\":{\"type\":\"array\"},\"domains\":{\"type\":\"array\"},"
-    "\"staff\":{\"type\":\"boolean\"},\"acting_for\":{\"type\":[\"string\",\"null\"]},\"methods\":{\"type\":\"string\"},"
+    "\"staff\":{\"type\":\"boolean\"},\"acting_for\":{\"type\":[\"string\",\"null\"]},\"methods\":{\"type\":\"string\"}"
+    ","
     "\"elevated_until\":{\"type\":[\"string\",\"null\"]}}}"};

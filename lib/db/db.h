@@ -42,7 +42,7 @@ int          db_open(const char *url, enum db_part part, bool create, struct db 
 void         db_close(struct db **db);
 enum db_kind db_kind(const struct db *db);
 #define DB_STATEMENT_MS 30000
-void         db_set_timeout(struct db *db, int64_t ms);
+void db_set_timeout(struct db *db, int64_t ms);
 /* Is it usable right now? Reconnects if it can. */
 int db_ping(struct db *db, struct err *e);
 

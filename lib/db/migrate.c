@@ -4,7 +4,7 @@
 #include "base/clock.h"
 
 #define MIGRATE_TIMEOUT_MS (30 * 60 * 1000) /* an index over a large log takes its time */
-#define LOCK_TRIES 24 /* of 5 s: as long as another program may take to migrate */
+#define LOCK_TRIES 24                       /* of 5 s: as long as another program may take to migrate */
 
 static const char exists_sqlite_sql[] =
     "SELECT COUNT(*) FROM sqlite_master WHERE type = 'table' AND name = 'schema_version'";

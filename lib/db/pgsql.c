@@ -452,8 +452,8 @@ static void pg_rows_free(struct db_rows *r)
 
     PQclear(p->row);
     p->row = NULL;
-    if (!r->ended && PQtransactionStatus(p->c) == PQTRANS_ACTIVE && !r->db->in_transaction &&
-        !rest_is_short(p) && (cancel = PQgetCancel(p->c)) != NULL) {
+    if (!r->ended && PQtransactionStatus(p->c) == PQTRANS_ACTIVE && !r->db->in_transaction && !rest_is_short(p) &&
+        (cancel = PQgetCancel(p->c)) != NULL) {
         PQcancel(cancel, why, sizeof why);
         PQfreeCancel(cancel);
     }

@@ -15,7 +15,8 @@
 #define JOB_STEP 100 /* messages of one step */
 
 enum job_what { JOB_RELEASE, JOB_SPAM, JOB_HAM, JOB_FORGET, JOB_DELETE, JOB_UNDELETE, JOB_UNRELEASE };
-extern const char *const job_what_words[]; /* "release", "spam", "ham", "forget", "delete", "undelete", "unrelease", NULL */
+/* "release", "spam", "ham", "forget", "delete", "undelete", "unrelease", NULL */
+extern const char *const job_what_words[];
 enum job_state { JOB_WAITING, JOB_DONE, JOB_STOPPED, JOB_FAILED };
 extern const char *const job_state_words[]; /* "waiting", "done", "stopped", "failed", NULL */
 
