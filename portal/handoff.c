@@ -172,8 +172,9 @@ static int check_key(struct call *c, const struct wish *in, struct store_scope *
 
     if (c->who.kind != WHO_KEY)
         return err_set(e, ERR_DENIED, "%s", deed_rows[DEED_HAND_OFF].refusal);
-    if (!c->who.key_bound || c->who.key_role > ROLE_OWNER)
-        return err_set(e, ERR_DENIED, "A key that hands people over is bound to domains, and has the role owner.");
+    if (!c->who.key_bound || !c->who.key_placed || c->who.key_role > ROLE_OWNER)
+        return err_set(e, ERR_DENIED,
+                       "A key that hands people over is bound to domains and to networks, and has the role owner.");
     if (store_domain_find(c->store, in->domain, &d, e) < 0)
         return e->code == ERR_NOT_FOUND ? err_set(e, ERR_NOT_FOUND, "There is no such domain.") : -1;
     *scope = (struct store_scope){SCOPE_DOMAIN, d.id};

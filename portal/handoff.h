@@ -10,7 +10,7 @@
  * Why so    Login CSRF: a stranger's page can post a token of the stranger's own, but not press; and with a nonce only the browser that
  *           asked for it can use what was made from it. Fixation: the session's token is made in step 4 and known to nobody before. What
  *           step 3 takes is looked at in step 4 alone, by a call that the guard protects as any other. It redirects to one place.
- * Key       scope sso, bound to domains, role owner and no higher; networks as any key. It brings people all of whose mailboxes and roles
+ * Key       scope sso, bound to domains and to networks, role owner and no higher. It brings people all of whose mailboxes and roles
  *           are in its domains; the operator never. Whom it may not bring is for it as if they were not there.
  * Session   self: an ordinary one, but without the fresh proof that signing in gives. staff: half an hour, and what permit.c's column says;
  *           the page has a banner, the audit log both names. */

@@ -137,6 +137,7 @@ static int by_key(struct call *c, struct span text, struct err *e)
     w->key_role = k.role;
     w->key_scopes = k.scopes;
     w->key_bound = k.bound;
+    w->key_placed = k.networks.n > 0;
     w->key_domains = k.domains;
     w->nkey_domains = k.ndomains;
     return store_api_key_used(c->store, k.id, c->now_us, e);

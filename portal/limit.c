@@ -6,6 +6,7 @@
 #include "base/secret.h"
 #include "store/sending.h"
 
+#define NAME "signin"
 #define SLOT_US (10 * 60 * INT64_C(1000000))
 
 static struct ip network_of(const struct ip *ip) { return ip_network(ip, ip_is_v4(ip) ? 24 : 56); }
@@ -33,11 +34,36 @@ int limit_count(struct call *c, const char *kind, struct span who, bool network,
                 struct err *e)
 {
     char                 subject[120];
-    struct store_counter row = {.name = SPAN("signin"), .slot_us = c->now_us - c->now_us % SLOT_US, .value = more};
+    struct store_counter row = {.name = SPAN(NAME), .slot_us = c->now_us - c->now_us % SLOT_US, .value = more};
 
     subject_of(c, kind, who, network, subject);
     row.subject = span_of(subject);
     return store_counters_add(c->store, &row, 1, total, e);
+}
+
+struct sum {
+    int64_t slot_us, total;
+};
+
+static int add_up(void *ctx, const struct store_counter *row)
+{
+    struct sum *sum = ctx;
+
+    if (row->slot_us == sum->slot_us && span_is(row->name, NAME))
+        sum->total += row->value;
+    return 0;
+}
+
+int limit_so_far(struct call *c, const char *kind, struct span who, int64_t *total, struct err *e)
+{
+    struct sum sum = {.slot_us = c->now_us - c->now_us % SLOT_US};
+    char       subject[120];
+
+    subject_of(c, kind, who, false, subject);
+    if (store_counters_list(c->store, span_of(subject), sum.slot_us, add_up, &sum, e) < 0)
+        return -1;
+    *total = sum.total;
+    return 0;
 }
 
 int limit_check(struct call *c, const char *kind, struct span who, bool network, int64_t most, struct err *e)

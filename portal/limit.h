@@ -10,6 +10,8 @@
 /* Counts so many more, and says how many there were in these ten minutes. network: of this address's network alone. */
 int limit_count(struct call *c, const char *kind, struct span who, bool network, int64_t more, int64_t *total,
                 struct err *e);
+/* The same of all networks together, without counting: nothing is written. */
+int limit_so_far(struct call *c, const char *kind, struct span who, int64_t *total, struct err *e);
 /* Are they in one network, as it is counted here? */
 bool limit_same_network(const struct ip *a, const struct ip *b);
 /* -1 with ERR_LIMIT, 429. */

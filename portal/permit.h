@@ -69,7 +69,7 @@ struct who {
     int64_t              elevated_until_us;
     enum role            key_role;
     struct span          key_scopes, key_name;
-    bool                 key_bound;
+    bool                 key_bound, key_placed; /* to domains; to networks */
     const struct uuid   *key_domains;
     size_t               nkey_domains;
 };

@@ -40,13 +40,12 @@ static struct span login_of(struct call *c, struct span typed)
 /* ---- the challenge ---- */
 
 /* Many machines that guess one person's password, or have links mailed to them, each have to work for it, and so has the person: but nobody
- * is locked out. */
-static int bits_for(struct call *c, struct span login, int64_t more_tries, unsigned *out, struct err *e)
+ * is locked out. What came without its piece of work is no try: that would be more work for the person, and none for who makes it. */
+static int bits_for(struct call *c, struct span login, unsigned *out, struct err *e)
 {
     int64_t tries, links;
 
-    if (limit_count(c, "tries", login, false, more_tries, &tries, e) < 0 ||
-        limit_count(c, "link", login, false, 0, &links, e) < 0)
+    if (limit_so_far(c, "tries", login, &tries, e) < 0 || limit_so_far(c, "link", login, &links, e) < 0)
         return -1;
     *out = tries > HARD_FOR || links > LINKS_EASY ? CHALLENGE_BITS_HARD : CHALLENGE_BITS;
     return 0;
@@ -96,7 +95,7 @@ static int get_challenge(struct call *c, struct err *e)
     unsigned                      bits;
 
     if (limit_count(c, "challenge", SPAN_NONE, true, 1, &total, e) < 0 ||
-        bits_for(c, login_of(c, in->address), 0, &bits, e) < 0)
+        bits_for(c, login_of(c, in->address), &bits, e) < 0)
         return -1;
     if (service_is_there(c, in->failed && total <= LOOKS_FROM_NETWORK)) {
         put_service(c);
@@ -145,6 +144,10 @@ static int begin_session(struct call *c, const struct store_account *a, const ch
     snprintf(x.methods, sizeof x.methods, "%s", method);
     snprintf(x.ip, sizeof x.ip, "%s", c->ip_text);
     signin_device(c, x.device);
+    /* Whoever sat here before has gone: their session would else live on, in nobody's browser. */
+    if (c->who.kind == WHO_SESSION &&
+        store_session_revoke(c->store, &c->actor, c->who.account.id, c->who.session, e) < 0 && e->code != ERR_NOT_FOUND)
+        return -1;
     if (store_session_begin(c->store, &by, &x, c->now_us, &id, token, e) < 0)
         return -1;
     identify_set_cookie(c, span_of(token), SESSION_US / 1000000);
@@ -314,7 +317,7 @@ static int may_ask_link(struct call *c, const struct ask *in, struct span login,
     bool     known;
 
     if (limit_check(c, "link", login, true, LINKS_PER_NETWORK, e) < 0 ||
-        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0 || bits_for(c, login, 0, &bits, e) < 0 ||
+        limit_check(c, "links", SPAN_NONE, true, LINKS_FROM_NETWORK, e) < 0 || bits_for(c, login, &bits, e) < 0 ||
         challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
         limit_count(c, "link", login, false, 1, &links, e) < 0)
         return -1;
@@ -380,13 +383,16 @@ static int look_at_link(struct call *c, struct err *e)
     return 0;
 }
 
-/* Whoever it is by now: the account may have gone, or come, meanwhile. */
+/* Whoever it is by now: the account may have gone, or come, or have become the operator's meanwhile. */
 static int enter(struct call *c, const struct store_signin *x, struct err *e)
 {
     struct store_signin_who who;
 
-    if (store_signin_who(c->store, span_of(x->login), &who, e) < 0 ||
-        store_signin_enrol(c->store, &c->actor, span_of(x->login), &who, e) < 0)
+    if (store_signin_who(c->store, span_of(x->login), &who, e) < 0)
+        return -1;
+    if (who.has_account && who.account.admin && !x->by_operator)
+        return err_set(e, ERR_NOT_FOUND, "Nobody can sign in with this address.");
+    if (store_signin_enrol(c->store, &c->actor, span_of(x->login), &who, e) < 0)
         return -1;
     set_browser_token(c, "");
     return begin_session(c, &who.account, "link", e);
@@ -447,10 +453,12 @@ static int by_password(struct call *c, struct err *e)
     struct span             login = login_of(c, in->address);
     struct store_signin_who who;
     unsigned                bits;
+    int64_t                 tries;
     bool                    known;
     int                     right;
 
-    if (bits_for(c, login, 1, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
+    if (bits_for(c, login, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
+        limit_count(c, "tries", login, false, 1, &tries, e) < 0 ||
         limit_check(c, "password", login, true, LIMIT_TRIES_PER_PERSON, e) < 0 ||
         limit_check(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
         return -1;

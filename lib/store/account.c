@@ -3,6 +3,7 @@
 
 #include "store/audit.h"
 #include "store/row.h"
+#include "store/session.h"
 
 const char *const        role_words[] = {"user", "clerk", "owner", "admin", NULL};
 static const char *const state_words[] = {"disabled", "active", NULL};
@@ -169,7 +170,8 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ac
                                          dbv_str(state_words[a->active]), dbv_str(a->language), dbv_str(a->zone),
                                          dbv_i64(clock_wall_us())},
                        7, "account", e) < 0 ||
-        store_account_get(s, a->id, &after, e) < 0)
+        store_account_get(s, a->id, &after, e) < 0 ||
+        (after.admin && !before.admin && store_session_revoke_unproven(s, by, a->id, e) < 0))
         return -1;
     return note(s, by, "account.set", a->id, &before, &after, e);
 }

@@ -24,6 +24,8 @@ static const char elevate_sql[] = "UPDATE session SET token_sha256 = $2, elevate
 static const char get_sql[] = "SELECT " COLUMNS " FROM session x WHERE x.id = $1";
 static const char revoke_sql[] = "DELETE FROM session WHERE id = $1 AND account_id = $2";
 static const char revoke_all_sql[] = "DELETE FROM session WHERE account_id = $1 AND id <> $2";
+static const char revoke_unproven_sql[] =
+    "DELETE FROM session WHERE account_id = $1 AND ' ' || methods || ' ' NOT LIKE '% password %'";
 static const char list_sql[] = "SELECT " COLUMNS " FROM session x WHERE x.account_id = $1 AND x.expires_us > $2"
                                " AND x.last_used_us > $3 ORDER BY x.last_used_us DESC, x.id";
 static const char holds_sql[] = "SELECT COUNT(*) FROM session x JOIN account a ON a.id = x.account_id"
@@ -200,6 +202,17 @@ int store_session_revoke_all(struct store *s, const struct actor *by, struct uui
     if (rc == 0)
         rc = note(s, by, "session.end_all", &x, e);
     return row_end(s, mine, rc, e);
+}
+
+int store_session_revoke_unproven(struct store *s, const struct actor *by, struct uuid account, struct err *e)
+{
+    const struct db_val        vals[] = {dbv_uuid(&account)};
+    const struct store_session x = {.account = account, .id = account};
+    int64_t                    n = 0;
+
+    if (db_run(s->main, revoke_unproven_sql, vals, COUNT(vals), &n, e) < 0)
+        return -1;
+    return n > 0 ? note(s, by, "session.end_all", &x, e) : 0;
 }
 
 struct listing {

@@ -2,7 +2,8 @@
  *
  * Token    32 random bytes as URL-safe base64 in a cookie; the row has their SHA-256. A new one at every sign-in and elevation, so that
  *          what somebody planted before is worth nothing.
- * Ends     SESSION_IDLE_US after its last use, at expires_us, when revoked, and when the account is disabled or deleted.
+ * Ends     SESSION_IDLE_US after its last use, at expires_us, when revoked, and when the account is disabled or deleted; one that no
+ *          password has proven, when the account becomes an admin's: who reads somebody's mail is not who they are.
  * Uses     are written at most once a minute, and move no feed. */
 #ifndef POSTERN_STORE_SESSION_H
 #define POSTERN_STORE_SESSION_H
@@ -39,6 +40,8 @@ int store_session_elevate(struct store *s, const struct actor *by, struct uuid i
 int store_session_revoke(struct store *s, const struct actor *by, struct uuid account, struct uuid id, struct err *e);
 int store_session_revoke_all(struct store *s, const struct actor *by, struct uuid account, const struct uuid *keep,
                              int64_t *count_out, struct err *e);
+/* Those of an account that no password has proven. Joins an open transaction. */
+int store_session_revoke_unproven(struct store *s, const struct actor *by, struct uuid account, struct err *e);
 typedef int (*store_session_fn)(void *ctx, const struct store_session *x);
 /* Those of an account that hold, the latest used first. */
 int store_session_list(struct store *s, struct uuid account, int64_t now_us, store_session_fn fn, void *ctx,

@@ -99,8 +99,8 @@ int store_signin_look(struct store *s, struct span token, struct span browser, i
     if (rc <= 0)
         return rc < 0 ? -1 : none(e);
     read_row(r, out);
-    *same_out = secret_eq(db_text(r, 7), span_make(own.b, sizeof own.b)) ||
-                secret_eq(db_text(r, 7), span_make(any.b, sizeof any.b));
+    out->by_operator = secret_eq(db_text(r, 7), span_make(any.b, sizeof any.b));
+    *same_out = out->by_operator || secret_eq(db_text(r, 7), span_make(own.b, sizeof own.b));
     db_rows_free(&r);
     return 0;
 }
@@ -156,6 +156,7 @@ int store_signin_type(struct store *s, struct span browser, struct span code, in
     if (rc <= 0)
         return rc < 0 ? -1 : none(e);
     read_row(r, out);
+    out->by_operator = false;
     bool right = secret_eq(db_text(r, 7), span_make(typed.b, sizeof typed.b));
     *left_out = SIGNIN_WRONG_MAX - db_i64(r, 8);
     db_rows_free(&r);

@@ -5,7 +5,7 @@
  *          link shows, typed into the first. SIGNIN_WRONG_MAX wrong codes burn it. A later question for the same address from the same place (ip)
  *          burns those before it; from elsewhere it does not, since anybody can ask: else nobody's link would last. One that is used
  *          burns all the others.
- * Operator a link made without a browser (`postern login-link`) opens in any.
+ * Operator a link made without a browser (`postern login-link`) opens in any, and it alone lets an admin in.
  * Unknown  an address that nobody may sign in with gets a row too, which nothing opens. */
 #ifndef POSTERN_STORE_SIGNIN_H
 #define POSTERN_STORE_SIGNIN_H
@@ -20,7 +20,7 @@
 struct store_signin {
     struct uuid id;
     char        login[STORE_ADDRESS_MAX + 1];
-    bool        known;
+    bool        known, by_operator; /* by_operator: made without a browser; filled in by store_signin_look() and _use() */
     char        device[200], ip[48];
     int64_t     created_us, expires_us;
 };

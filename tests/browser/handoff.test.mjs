@@ -15,7 +15,7 @@ before(async () => {
     await house.stopPortal();
     house.configure({ portal: { sso_url: `${at}/` } });
     await house.up();
-    const key = (await house.must("token", "add", "dashboard", "sso", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0];
+    const key = (await house.must("token", "add", "dashboard", "sso", "--role", "owner", "--domain", "ours.example", "--from", "127.0.0.0/8")).match(/pst_\S+/)[0];
     dashboard = await start("dashboard", process.execPath, [`${root}/examples/sso/dashboard.mjs`], { dir: house.dir, env: { ...process.env, PORTAL: house.origin, KEY: key, PORT: String(port), DOMAIN: "ours.example", PEOPLE: ANNA }, ready: async () => (await fetch(at).catch(() => ({}))).ok });
     browser = await openBrowser(house);
 });

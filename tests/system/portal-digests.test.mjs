@@ -25,7 +25,7 @@ before(async () => {
     for (const d of ["ours.example", "theirs.example"]) await own.must("rule", "add", "--scope", `domain:${d}`, "--name", "Wares", "block", "--subject", "wares");
     const key = async (name, ...scopes) => keyed(own, (await own.must("token", "add", name, ...scopes)).match(/pst_\S+/)[0]);
     who.key = await key("panel", "domain:read", "domain:write", "operate", "--role", "admin");
-    sso = await key("sso", "sso", "--role", "owner", "--domain", "ours.example");
+    sso = await key("sso", "sso", "--role", "owner", "--domain", "ours.example", "--from", "127.0.0.0/8");
     site = await startRulesd({ site: own, init: false });
     await startPortal(site);
     who.key.origin = sso.origin = site.origin;

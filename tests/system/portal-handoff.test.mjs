@@ -6,7 +6,7 @@ import { Browser, freePort, http, keyed, makeSite, root, signIn, start, startPor
 
 const ANNA = "anna@ours.example", NEW = "new@ours.example", OWEN = "owen@ours.example", CLEO = "cleo@theirs.example", BOTH = "both@ours.example", ROOT = "root@ours.example";
 let site, key, asked;
-const minted = async (...more) => keyed(site, (await site.must("token", "add", `key ${++asked}`, ...more)).match(/pst_\S+/)[0]);
+const minted = async (...more) => keyed(site, (await site.must("token", "add", `key ${++asked}`, ...more, ...(more.includes("--from") ? [] : ["--from", "127.0.0.0/8"]))).match(/pst_\S+/)[0]);
 const wish = (more = {}) => ({ login: ANNA, domain: "ours.example", kind: "self", ...more });
 const make = async (more, by = key) => { const r = await by.post("/handoffs", wish(more)); assert.equal(r.status, 200, r.text); return r.body; };
 // What the dashboard's page does: a form of another site.
@@ -134,6 +134,7 @@ test("a key brings whom it is for, and nobody else, the operator least of all", 
     await refused(key, { kind: "admin" }, 400);
     await refused(await minted("mail:read", "--role", "owner", "--domain", "ours.example"), {}, 403, /scope sso/);
     await refused(await minted("sso", "--role", "owner"), {}, 403, /bound to domains/);
+    await refused(keyed(site, (await site.must("token", "add", "from anywhere", "sso", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0]), {}, 403, /to networks/);
     await refused(await minted("sso", "--role", "admin", "--domain", "ours.example"), {}, 403, /role owner/);
     await refused(await minted("sso", "--role", "clerk", "--domain", "ours.example"), {}, 403);
     await refused(await minted("sso", "--role", "owner", "--domain", "theirs.example"), {}, 404);
@@ -188,7 +189,7 @@ test("staff see and do what helps, half an hour, under both names, and open, exp
 
 test("the dashboard of the example does it", async (t) => {
     const port = await freePort(), at = `http://127.0.0.1:${port}`;
-    const text = (await site.must("token", "add", "example", "sso", "--role", "owner", "--domain", "ours.example")).match(/pst_\S+/)[0];
+    const text = (await site.must("token", "add", "example", "sso", "--role", "owner", "--domain", "ours.example", "--from", "127.0.0.0/8")).match(/pst_\S+/)[0];
     const server = await start("dashboard", process.execPath, [`${root}/examples/sso/dashboard.mjs`], { dir: site.dir, env: { ...process.env, PORTAL: site.origin, KEY: text, PORT: String(port), DOMAIN: "ours.example", PEOPLE: ANNA }, ready: async () => (await fetch(at).catch(() => ({}))).ok });
     t.after(() => server.stop());
     const answer = await (await fetch(`${at}/mail`, { method: "POST", body: new URLSearchParams({ login: ANNA, kind: "staff", nonce: "" }) })).text();

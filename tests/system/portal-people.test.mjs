@@ -169,6 +169,8 @@ test("nobody shuts themselves out, and the last admin stays one", async () => {
     assert.equal((await second.put(`/accounts/${ROOT}/admin`, { admin: false })).body.admin, false);
     assert.equal((await second.put("/accounts/second@elsewhere.example/admin", { admin: false })).status, 409);
     assert.equal((await second.put(`/accounts/${ROOT}/admin`, { admin: true })).body.admin, true);
+    assert.equal((await root.session()).signed_in, false, "who has become an admin proves anew who they are");
+    root = await signIn(site, ROOT);
     assert.equal((await root.del("/accounts/second@elsewhere.example")).status, 204);
     assert.equal((await owen.get("/accounts")).status, 404);
     assert.ok((await names(root, "/accounts", "login")).includes(OLGA));

@@ -31,7 +31,7 @@ before(async () => {
     site = await startRulesd({ site: own, init: false });
     await startPortal(site, { settings: { sso_url: "https://dashboard.example/" } });
     const signed = Object.fromEntries(await Promise.all(Object.entries({ anna: ANNA, bob: BOB, cleo: CLEO, owen: OWEN, olga: OLGA, clara: CLARA, root: ROOT }).map(async ([n, a]) => [n, await signIn(site, a)])));
-    who = { ...signed, nobody: new Browser(site.origin), key_ours: await key("ours", "owner", "--domain", "ours.example"), key_theirs: await key("theirs", "owner", "--domain", "theirs.example"), key_user: await key("user", "user") };
+    who = { ...signed, nobody: new Browser(site.origin), key_ours: await key("ours", "owner", "--domain", "ours.example", "--from", "127.0.0.0/8"), key_theirs: await key("theirs", "owner", "--domain", "theirs.example"), key_user: await key("user", "user") };
     for (const [name, one] of Object.entries(who)) if (name.startsWith("key")) one.origin = site.origin;
 
     const row = await held();

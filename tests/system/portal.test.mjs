@@ -91,6 +91,36 @@ test("strangers, aliases and the operator get the same answer as everybody, and 
     assert.deepEqual(sink.messages.slice(seen).flatMap((m) => m.rcpts), [ANNA]);
 });
 
+test("who becomes the operator is it by a password, and by no link that was mailed before", async () => {
+    const NINA = "nina@ours.example", ask = async () => {
+        const browser = new Browser(site.origin), seen = sink.messages.length;
+        await browser.post("/signin/link", { address: NINA, ...await browser.proof(NINA) });
+        return [browser, linkIn(await waitFor("the link", () => sink.messages.slice(seen).find((m) => m.rcpts.includes(NINA))))[2]];
+    };
+    await site.must("account", "add", NINA); await site.must("mailbox", "add", NINA);
+    await site.must("account", "set", NINA, "--password-stdin", { input: `${PASSWORD}\n` });
+    const [[linked, first], proven] = [await ask(), new Browser(site.origin)];
+    assert.equal((await linked.post("/signin/link/use", { token: first })).status, 200);
+    await proven.password(NINA, PASSWORD);
+    const [late, token] = await ask(), [coded, second] = await ask(), { code } = (await new Browser(site.origin).post("/signin/link/code", { token: second })).body;
+    await site.must("account", "set", NINA, "--admin", "on");
+    assert.equal((await linked.session()).signed_in, false, "a session of who reads the mailbox");
+    assert.equal((await proven.session()).account.admin, true, "one of who knows the password");
+    assert.equal((await late.post("/signin/link/use", { token })).status, 404);
+    assert.equal((await coded.post("/signin/code", { code })).status, 404);
+    assert.equal((await coded.session()).signed_in, false);
+    assert.equal((await (await signIn(site, NINA)).session()).account.admin, true, "a link of the command still opens");
+    await site.must("account", "delete", NINA, "--yes");
+});
+
+test("who signs in where somebody was signed in leaves no session behind", async () => {
+    const browser = await signIn(site, BOB), left = new Browser(site.origin);
+    left.cookies.set("session", browser.cookies.get("session"));
+    assert.equal((await browser.password(ANNA, PASSWORD)).status, 200);
+    assert.equal((await browser.session()).account.login, ANNA);
+    assert.equal((await left.session()).signed_in, false);
+});
+
 test("a challenge is good for one question, and nothing is asked without one", async () => {
     const browser = new Browser(site.origin), proof = await browser.proof();
     assert.equal((await browser.post("/signin/password", { address: ANNA, password: "x".repeat(12), ...proof })).status, 400);
@@ -117,6 +147,8 @@ test("many who guess one person's password have to work harder for it, and the p
     const before = await bits(), easy = await from("203.0.113.7").proof();
     await site.must("account", "set", OWEN, "--password-stdin", { input: `${PASSWORD}\n` });
     for (let i = 0; i < 31; i++) await from(`198.51.${i}.1`).post("/signin/password", { address: OWEN, password: "guessed", challenge: "none", answer: "0" });
+    assert.equal(await bits(), before, "what cost nobody any work makes nobody work");
+    for (let i = 0; i < 31; i++) await from(`198.51.${i}.1`).password(OWEN, "guessed");
     assert.ok(await bits() > before);
     assert.equal((await from("203.0.113.7").post("/signin/password", { address: OWEN, password: PASSWORD, ...easy })).status, 403);
     assert.equal((await from("203.0.113.7").password(OWEN, PASSWORD)).status, 200);

@@ -187,7 +187,7 @@ export default {
     "zone": "Das ist keine Zeitzone wie Europe/Berlin.",
     "handoff.no_place": "Es gibt keinen anderen Ort zum Anmelden.",
     "handoff.no_person": "Diese Person gibt es nicht, oder dieser Schlüssel darf sie nicht bringen.",
-    "handoff.key": "Ein Schlüssel für Übergaben ist an Domains gebunden und hat die Rolle owner.",
+    "handoff.key": "Ein Schlüssel für Übergaben ist an Domains und an Netze gebunden und hat die Rolle owner.",
     "handoff.staff_name": "staff_name sagt, wer wirklich davor sitzt: bei der Art staff, und nur dann.",
     "handoff.none": "Das ist keine Übergabe.",
     "handoff.ask_first": "Fragen Sie zuerst die Person, und sagen Sie dann confirm.",

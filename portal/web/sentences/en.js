@@ -188,7 +188,7 @@ export default {
     "zone": "That is no time zone, like Europe/Berlin.",
     "handoff.no_place": "There is no other place to sign in at.",
     "handoff.no_person": "There is no such person, or none that this key may bring.",
-    "handoff.key": "A key that hands people over is bound to domains, and has the role owner.",
+    "handoff.key": "A key that hands people over is bound to domains and to networks, and has the role owner.",
     "handoff.staff_name": "staff_name says who really sits there: with the kind staff, and only then.",
     "handoff.none": "This is no hand-off.",
     "handoff.ask_first": "Ask the person first, and then say confirm.",
