@@ -1,7 +1,7 @@
 // The pieces that pages are built from. What a stranger wrote goes in as text, isolated (<bdi>), never as markup.
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./modules/preact.js";
 import { go } from "./router.js";
-import { ago, moment, t, when } from "./words.js";
+import { ago, moment, t, when, whenExactly } from "./words.js";
 
 // ---- icons: drawn here, so that nothing is loaded for them ----
 
@@ -19,6 +19,8 @@ export const Icon = ({ name, label }) => html`<svg class="icon" viewBox="0 0 24 
 
 export const Chip = ({ status }) => html`<span class="chip chip-${status}"><${Icon} name=${status} />${t(`status.${status}`)}</span>`;
 export const Time = ({ at }) => at ? html`<time datetime=${at} title=${moment(at)}>${when(at)}</time>` : null;
+// The hour is said of every day.
+export const Moment = ({ at }) => html`<time datetime=${at} title=${moment(at)}>${whenExactly(at)}</time>`;
 export const Ago = ({ at }) => at ? html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>` : null;
 export const Their = ({ text, or }) => text ? html`<bdi>${text}</bdi>` : html`<span class="quiet">${or ?? "—"}</span>`;
 

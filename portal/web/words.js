@@ -101,6 +101,7 @@ export function when(iso) {
     if (date.getFullYear() === now.getFullYear()) return format(date, { day: "numeric", month: "short" });
     return format(date, { day: "numeric", month: "short", year: "numeric" });
 }
+export const whenExactly = (iso) => { const text = when(iso), hour = format(new Date(iso), { hour: "2-digit", minute: "2-digit" }); return text === hour ? hour : `${text}, ${hour}`; };
 // The day that it is where the reader is, as 2026-11-01; and when one began there, as an instant.
 const clockwork = { hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit", second: "2-digit" };
 const wall = (at) => Object.fromEntries(writer(Intl.DateTimeFormat, "en", { timeZone: zone, ...clockwork }).formatToParts(at).map((p) => [p.type, p.value]));

@@ -20,6 +20,10 @@ test("a brand is made, given to a domain, and seen by its people", async () => {
     for (const [label, text] of [["Name", "Acme Mail"], ["Support address", "help@acme.example"], ["Link to webmail", "https://webmail.acme.example/"], ["Colour on light pages", "#ffee88"]]) await page.getByLabel(label, { exact: true }).fill(text);
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByText(/hard to read/).waitFor();
+    assert.equal(await page.getByLabel("Colour on light pages").getAttribute("aria-invalid"), "true", "said at its field");
+    assert.equal(await page.getByLabel("Pick one for light pages").inputValue(), "#ffee88");
+    await page.getByLabel("Name", { exact: true }).press("Enter");
+    await page.getByText(/hard to read/).waitFor();
     await page.getByLabel("Colour on light pages").fill("#1d4ed8");
     await page.getByLabel(/^Sender of mail/).fill("a@acme.example, b@acme.example");
     await page.getByRole("button", { name: "Save" }).click();
@@ -28,6 +32,7 @@ test("a brand is made, given to a domain, and seen by its people", async () => {
     await page.getByLabel("Colour on dark pages").fill("#93c5fd");
     await page.getByRole("button", { name: "Save" }).click();
     await page.getByRole("heading", { name: "Acme Mail" }).waitFor();
+    await page.getByText("Acme <mail@acme.example>").waitFor();
     const logo = join(house.dir ?? "/tmp", "logo.svg");
     writeFileSync(logo, SVG);
     await page.locator("input[type=file]").setInputFiles(logo);

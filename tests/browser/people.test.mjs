@@ -1,9 +1,10 @@
 // What people set for themselves, and owners for their domain, by hand.
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { after, before, test } from "node:test";
 
-import { http } from "../system/lib/index.mjs";
-import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, PASSWORD, ROOT, settled, waitFor } from "./lib.mjs";
+import { http, signIn } from "../system/lib/index.mjs";
+import { ANNA, barriers, EVA, openBrowser, openHouse, OTTO, overhang, PASSWORD, ROOT, settled, waitFor } from "./lib.mjs";
 
 let house, browser;
 before(async () => { house = await openHouse({ mail: [] }); browser = await openBrowser(house); });
@@ -13,13 +14,48 @@ test("a password that is guessed early is refused at its field, a good one is se
     const page = await browser.person(ANNA);
     await page.at("/settings");
     await settled(page);
-    await page.getByLabel("Your password until now").fill(PASSWORD);
+    await page.getByLabel("Current password").fill(PASSWORD);
     await page.getByLabel("New password").fill("Password2026!");
     await page.getByRole("button", { name: "Set the password" }).click();
     await page.getByText("Somebody who guesses would try that early").waitFor();
     await page.getByLabel("New password").fill("seven green kettles");
     await page.getByRole("button", { name: "Set the password" }).click();
     await page.getByText("The password is set.").waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("who looked at one's mail: what it was, once however often its parts were opened, with the way to it", async () => {
+    await house.letter({ subject: "Lottery of the year" });
+    await house.written();
+    const otto = await signIn(house, OTTO), page = await browser.person(ANNA);
+    const { uid, n } = (await otto.get("/scopes/domain:ours.example/mail?q=subject:lottery")).body.items[0];
+    for (const part of ["preview", "headers", "preview"]) assert.equal((await otto.get(`/deliveries/${uid}/${n}/${part}`)).status, 200);
+    await page.at("/settings");
+    await settled(page);
+    const looks = page.getByRole("region", { name: "Who looked at your mail" }).getByRole("listitem");
+    assert.match(await looks.first().innerText(), /^\d\d:\d\d · otto@ours\.example opened Lottery of the year$/);
+    assert.equal(await looks.count(), 1);
+    await looks.first().getByRole("link").click();
+    await page.locator(".drawer").getByText("Lottery of the year").first().waitFor();
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("the log is narrowed to days as they are where the reader is, and goes out as a table; an address that is none breaks nothing", async () => {
+    const page = await browser.person(ANNA, { timezoneId: "Pacific/Auckland" });
+    const asked = (press) => Promise.all([page.waitForRequest(/\/me\/audit\?/), press()]).then(([request]) => new URL(request.url()).searchParams);
+    await page.at("/log");
+    await settled(page);
+    assert.equal((await asked(() => page.getByLabel("From").fill("2026-01-10"))).get("since"), "2026-01-09T11:00:00Z");
+    const both = await asked(() => page.getByLabel("To", { exact: true }).fill("2026-01-10"));
+    assert.deepEqual([both.get("since"), both.get("until")], ["2026-01-09T11:00:00Z", "2026-01-10T11:00:00Z"], "the day, whole");
+    await page.getByText("Nothing is written there").waitFor();
+    await page.at("/log?what=session&since=yesterday");
+    await page.getByText("Session: began").first().waitFor();
+    const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export as CSV" }).click()]);
+    assert.match(readFileSync(await file.path(), "utf8"), /^"time","who"[^]*"anna@ours\.example"[^]*"session\.begin"/);
+    assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
     await page.done();
 });
@@ -47,6 +83,14 @@ test("the operator gives a domain another name, says where its mailboxes are and
     await page.getByLabel("Another name").fill("Also-Ours.example");
     await page.getByRole("button", { name: "Add name" }).click();
     await page.getByRole("button", { name: "Remove also-ours.example" }).waitFor();
+    const enrols = page.getByLabel("Signing in without an account"), enrol = async () => (await page.evaluate(() => fetch("/api/v1/scopes/domain:ours.example/settings").then((r) => r.json()))).own;
+    const before = await enrol();
+    await page.getByRole("option", { name: "as everywhere: listed mailboxes" }).waitFor({ state: "attached" });
+    await enrols.selectOption({ label: "nobody" });
+    await waitFor("nobody", async () => (await enrol()).enrol === "closed");
+    assert.deepEqual({ ...await enrol(), enrol: null }, { ...before, enrol: null }, "and nothing else");
+    await enrols.selectOption({ label: "as everywhere: listed mailboxes" });
+    await waitFor("as everywhere", async () => (await enrol()).enrol === null);
     await page.getByLabel("Its mailboxes are").selectOption({ label: "on another server" });
     await page.getByText("Saved").first().waitFor();
     await page.getByLabel("Before a tag").fill("-");
@@ -104,8 +148,10 @@ test("who was blocked for sending too much: what the limit was, what was counted
 
     await house.must("sender", "limit", "domain:ours.example", "messages_day=2", "block_after=3");
     let n = 0; // the same message once more is no message more
+    const send = (user) => http(house.httpSock, { headers: { From: `<"${script}"@ext.example>`, Rcpt: "<friend@else.example>", IP: "192.0.2.77", User: user, "Queue-ID": `Q${++n}${script}` }, body: "Subject: x\r\n\r\nx\r\n" });
+    await waitFor("the limit to be heard of", async () => /soft reject/.test((await send(EVA)).text));
     await waitFor("the block", async () => {
-        for (let i = 0; i < 3; i++) await http(house.httpSock, { headers: { From: `<"${script}"@ext.example>`, Rcpt: "<friend@else.example>", IP: "192.0.2.77", User: ANNA, "Queue-ID": `Q${++n}${script}` }, body: "Subject: x\r\n\r\nx\r\n" });
+        for (let i = 0; i < 3; i++) await send(ANNA);
         return (await house.must("sender", "list")).includes(ANNA);
     });
     await page.at("/people?tab=blocked");

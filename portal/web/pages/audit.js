@@ -2,12 +2,12 @@
 import { html, useEffect, useMemo, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { go, useHere, withQuery } from "../router.js";
-import { Button, Empty, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
-import { member, t } from "../words.js";
+import { Button, Empty, Failed, Field, Moment, note, Their, useLoad, Waiting } from "../ui.js";
+import { dayStart, member, t } from "../words.js";
 
 const scopesOf = (me) => [...(me.account.admin ? [["global", t("scope.global")]] : []), ["", t("audit.mine")],
     ...me.domains.filter((d) => d.role === "owner").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]), ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address])];
-const kinds = ["rule", "policy", "learned", "body", "quarantine", "report", "session", "password", "account", "role", "mailbox", "address", "domain", "setting", "sender", "api_key", "digest"];
+const kinds = ["rule", "policy", "learned", "body", "quarantine", "report", "session", "password", "account", "role", "mailbox", "address", "domain", "setting", "sender", "api_key", "digest"], operated = ["brand", "handoff"];
 
 // A word of the catalogue, or the log's own.
 const word = (family, name) => { const text = t(`${family}.${name}`); return text === `${family}.${name}` ? name : text; };
@@ -35,15 +35,19 @@ function What({ row }) {
 
 const by = (r) => html`${r.actor_kind === "system" ? t("audit.system") : html`<${Their} text=${r.actor} />`}${r.acting_for && html` <span class="quiet">${t("audit.for", { who: r.acting_for })}</span>`}`;
 
-// What it was called then; of a mailbox or domain that is the thing itself, once is enough.
-const about = (r) => html`${r.object_name && html` <bdi>${r.object_name}</bdi>`}${r.scope_name && r.scope_name !== r.object_name && html` <span class="quiet">${t("audit.in", { where: "" })}<bdi>${r.scope_name}</bdi></span>`}`;
+// What it was called then; once is enough where it is who did it, or the mailbox or domain itself.
+const about = (r) => html`${r.object_name && r.object_name !== r.actor && html` <bdi>${r.object_name}</bdi>`}${r.scope_name && r.scope_name !== r.object_name && html` <span class="quiet">${t("audit.in", { where: "" })}<bdi>${r.scope_name}</bdi></span>`}`;
+
+// A day of the address bar as the moment at which it begins where the reader is; `more` days on.
+const DAY = 86400_000;
+const begins = (day, more = 0) => (/^\d{4}-\d\d-\d\d$/.test(day) && Date.parse(day) ? dayStart(new Date(Date.parse(day) + more * DAY).toISOString().slice(0, 10)) : "");
 
 export function Audit({ me }) {
     const { query } = useHere();
     const scopes = useMemo(() => scopesOf(me), [me]);
     const scope = query.get("in") ?? scopes[0][0], who = query.get("who") ?? "", action = query.get("what") ?? "", since = query.get("since") ?? "", until = query.get("until") ?? "";
     const path = scope === "global" ? "/audit" : scope ? `/scopes/${segment(scope)}/audit` : "/me/audit";
-    const asked = { actor: who, action, since: since && new Date(since).toISOString(), until: until && new Date(until).toISOString() };
+    const asked = { actor: who, action, since: begins(since), until: begins(until, 1) };
     const list = useLoad((signal) => get(path, asked, { signal }), [path, who, action, since, until]);
     const [more, setMore] = useState({ rows: [] });
     const rows = [...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
@@ -51,11 +55,11 @@ export function Audit({ me }) {
 
     useEffect(() => setMore({ rows: [] }), [list.value]);
     const load = async () => { try { const page = await get(path, { ...asked, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
-    const table = `/api/v1/scopes/${segment(scope)}/audit.csv?${new URLSearchParams(Object.entries(asked).filter(([, v]) => v))}`;
-    return html`<div class="page-head"><h1>${t("nav.log")}</h1>${scope && !me.staff && html`<a class="button" href=${table} download>${t("audit.export")}</a>`}</div>
-        <div class="grid2">
+    const table = `/api/v1${scope ? `/scopes/${segment(scope)}` : "/me"}/audit.csv?${new URLSearchParams(Object.entries(asked).filter(([, v]) => v))}`;
+    return html`<div class="page-head"><h1>${t("nav.log")}</h1>${!me.staff && html`<a class="button" href=${table} download>${t("audit.export")}</a>`}</div>
+        <div class="grid2 narrowed">
             <${Field} label=${t("audit.whose")}>${(a) => html`<select ...${a} value=${scope} onChange=${filter("in")}>${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select>`}</${Field}>
-            <${Field} label=${t("audit.what")}>${(a) => html`<select ...${a} value=${action} onChange=${filter("what")}><option value="">${t("audit.any")}</option>${kinds.map((k) => html`<option value=${k}>${word("thing", k)}</option>`)}</select>`}</${Field}>
+            <${Field} label=${t("audit.what")}>${(a) => html`<select ...${a} value=${action} onChange=${filter("what")}><option value="">${t("audit.any")}</option>${[...kinds, ...(me.account.admin ? operated : [])].map((k) => html`<option value=${k}>${word("thing", k)}</option>`)}</select>`}</${Field}>
             <${Field} label=${t("audit.who")} value=${who} maxlength="320" onChange=${filter("who")} />
             <${Field} label=${t("audit.since")} type="date" value=${since} onChange=${filter("since")} />
             <${Field} label=${t("audit.until")} type="date" value=${until} onChange=${filter("until")} />
@@ -63,6 +67,6 @@ export function Audit({ me }) {
         ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />` : !list.value ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Empty} title=${t("audit.none")} />`
             : html`<ul class="rows" aria-busy=${list.loading ? "true" : undefined}>${rows.map((r) => html`<li class="deed" key=${`${r.node}/${r.number}`}>
-                <div><strong>${deed(r.action)}</strong>${about(r)} · ${by(r)} <span class="quiet">${t("audit.from", { from: word("source", r.source) })}</span></div><${Time} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
+                <div><strong>${deed(r.action)}</strong>${about(r)} · ${by(r)} <span class="quiet">${t("audit.from", { from: word("source", r.source) })}</span></div><${Moment} at=${r.at} /><${What} row=${r} /></li>`)}</ul>
               ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}`;
 }

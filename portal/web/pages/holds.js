@@ -13,6 +13,14 @@ const some = (from, names) => Object.fromEntries(names.filter((n) => n in from).
 const scales = { held_max: 1000000, mailbox_held_max: 1000000 };
 const said = (name, v) => (v === null || v === undefined ? t("set.inherit") : typeof v === "number" ? number(v / (scales[name] ?? 1)) : t(`choice.${typeof v === "boolean" ? (v ? "yes" : "no") : v}`));
 
+// One of them alone, as it is picked: what others set meanwhile stays. null: inherited.
+export async function setOne(scope, name, value) {
+    const path = `/scopes/${segment(scope)}/settings`, plain = (own) => some(own, Object.keys(own).filter((n) => !quotas.includes(n)));
+    const load = () => get(path).then((s) => ({ version: s.version, value: s.own })), from = await load();
+
+    return saveOver(from, { ...from.value, [name]: value }, (mine, version) => put(path, plain(mine), { version }), load, { tells: () => false });
+}
+
 // What was typed while that was being saved.
 const since = (sent, typed) => some(typed, Object.keys(typed).filter((n) => typed[n] !== sent[n]));
 

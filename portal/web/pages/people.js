@@ -4,8 +4,9 @@ import { del, get, patch, post, put, segment } from "../api.js";
 import { all, doing, Listed, said, Sheet, Sure } from "../lists.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Failed, Field, Link, note, Tabs, Their, Time, useLoad, Waiting } from "../ui.js";
-import { t } from "../words.js";
+import { moment, t } from "../words.js";
 import { DomainDigests } from "./digests.js";
+import { setOne } from "./holds.js";
 
 // A row of fields and a button. `make` gets what was typed.
 function Adder({ fields, button, make }) {
@@ -62,7 +63,7 @@ function Mailboxes({ domain }) {
     const run = doing(list);
     const folk = list.value?.folk ?? [];
 
-    return html`<${Adder} button=${t("mailbox.add")} fields=${[["local", t("mailbox.local"), { required: true, maxlength: 256 }], ["account", t("mailbox.whose"), { choices: [["", t("mailbox.nobody")], ...folk.map((a) => [a.id, a.login])] }]]}
+    return html`<${Adder} button=${t("mailbox.add")} fields=${[["local", t("mailbox.local"), { required: true, maxlength: 256, hint: `@${domain}` }], ["account", t("mailbox.whose"), { choices: [["", t("mailbox.nobody")], ...folk.map((a) => [a.id, a.login])] }]]}
             make=${async (x) => { await post(`${path}/mailboxes`, x); note(t("mailbox.added")); list.again(); }} />
         <${Listed} of=${list} none=${t("mailbox.none")}>${(items) => html`<${Sheet} label=${t("people.mailboxes")} heads=${[t("mailbox.address"), t("mailbox.whose"), t("mailbox.enabled")]} rows=${items.map((m) => [m.id,
             html`<bdi>${m.address}</bdi>`,
@@ -81,7 +82,7 @@ function Addresses({ domain }) {
     const [gone, setGone] = useState(null);
     const run = doing(list);
 
-    return html`<${Adder} button=${t("address.add")} fields=${[["local", t("mailbox.local"), { maxlength: 256 }], ["kind", t("address.kind"), { choices: kinds.map((k) => [k, t(`address.${k}`)]) }], ["to", t("address.to"), { placeholder: t("address.to_hint") }]]}
+    return html`<${Adder} button=${t("address.add")} fields=${[["local", t("mailbox.local"), { maxlength: 256, hint: `@${domain}` }], ["kind", t("address.kind"), { choices: kinds.map((k) => [k, t(`address.${k}`)]) }], ["to", t("address.to"), { hint: t("address.to_hint") }]]}
             make=${async ({ local = "", kind = "alias", to = "" }) => { await post(path, { kind, local: kind === "catchall" ? undefined : local, to: to.split(/[\s,;]+/).filter(Boolean) }); note(t("address.added")); list.again(); }} />
         <${Listed} of=${list} none=${t("address.none")}>${(items) => html`<${Sheet} label=${t("people.addresses")} heads=${[t("mailbox.address"), t("address.kind"), t("address.to")]} rows=${items.map((a) => [a.address,
             html`<bdi>${a.address}</bdi>`, html`${t(`address.${a.kind}`)}`, html`<${Their} text=${a.targets.join(", ")} />`,
@@ -100,6 +101,15 @@ function Names({ path, aliases, admin, run }) {
         ${admin && html`<${Adder} button=${t("alias.add")} fields=${[["name", t("alias.name"), { required: true, maxlength: 253, hint: t("alias.hint") }]]} make=${async (x) => { await post(`${path}/aliases`, x); run(async () => {}, t("alias.added")); }} />`}`;
 }
 
+// Whether accounts come by themselves; as everywhere, unless the domain says otherwise.
+function Enrol({ domain }) {
+    const scope = `domain:${domain}`, load = useLoad((signal) => get(`/scopes/${segment(scope)}/settings`, {}, { signal }), [scope]), run = doing(load);
+    const { own, inherited } = load.value ?? {};
+
+    return html`<${Field} label=${t("set.enrol")} hint=${t("domain.enrol_hint")}>${(a) => html`<select ...${a} disabled=${!own} value=${own?.enrol ?? ""} onChange=${(e) => run(() => setOne(scope, "enrol", e.target.value || null), t("saved"))}>
+        <option value="">${inherited ? t("domain.as_everywhere", { what: t(`choice.${inherited.enrol}`) }) : ""}</option>${["listed", "delivered", "closed"].map((w) => html`<option value=${w}>${t(`choice.${w}`)}</option>`)}</select>`}</${Field}>`;
+}
+
 function Itself({ me, domain, again }) {
     const path = `/domains/${segment(domain)}`;
     const load = useLoad((signal) => get(path, {}, { signal }), [domain]);
@@ -112,8 +122,9 @@ function Itself({ me, domain, again }) {
             <${Field} label=${t("domain.state")}>${(a) => html`<select ...${a} value=${d.state} onChange=${(e) => run(() => patch(path, { state: e.target.value }), t("saved"))}>${["active", "disabled", ...(admin || d.state === "pending" ? ["pending"] : [])].map((s) => html`<option value=${s}>${t(`domain.${s}`)}</option>`)}</select>`}</${Field}>
             <${Field} label=${t("domain.delimiter")} hint=${t("domain.delimiter_hint")} value=${d.delimiter} maxlength="1" onChange=${(e) => run(() => patch(path, { delimiter: e.target.value.trim() }), t("saved"))} />
             ${admin ? html`<${Field} label=${t("domain.kind")}>${(a) => html`<select ...${a} value=${d.kind} onChange=${(e) => run(() => put(`${path}/route`, { kind: e.target.value }), t("saved"))}>${kindsOfDomain.map((k) => html`<option value=${k}>${t(`kind.${k}`)}</option>`)}</select>`}</${Field}>` : ""}
-            ${admin && html`<${Field} label=${t("domain.route")} hint=${t("domain.route_hint")} value=${d.route} maxlength="255" onChange=${(e) => run(() => put(`${path}/route`, { route: e.target.value.trim() }), t("saved"))} />`}</div>
-        ${!admin && html`<p class="quiet">${t("domain.kind")} ${t(`kind.${d.kind}`)}</p>`}
+            ${admin && html`<${Field} label=${t("domain.route")} hint=${t("domain.route_hint")} value=${d.route} maxlength="255" onChange=${(e) => run(() => put(`${path}/route`, { route: e.target.value.trim() }), t("saved"))} />`}
+            <${Enrol} domain=${domain} /></div>
+        ${!admin && html`<p class="hint quiet">${t("domain.kind")} ${t(`kind.${d.kind}`)}</p>`}
         <${Names} path=${path} aliases=${load.value.aliases} admin=${admin} run=${run} />
         <${DomainDigests} path=${path} admin=${admin} />
         <p class="hint"><${Link} to=${`/policies?in=domain:${domain}`}>${t("set.here")}</${Link}></p>
@@ -137,8 +148,8 @@ function Blocked() {
     const list = useLoad((signal) => all("/blocked-senders", signal), []);
     const run = doing(list), known = (b) => countedBy.includes(b.evidence.limit);
 
-    return html`<${Listed} of=${list} none=${t("blocked.none")}>${(items) => html`<ul class="rows">${items.map((b) => html`<li class="deed" key=${b.login}>
-        <div><strong><bdi>${b.login}</bdi></strong> · ${known(b) ? t("evidence.reason", { limit: t(`evidence.${b.evidence.limit}`, { n: b.evidence.max }) }) : html`<bdi>${b.reason}</bdi>`} <span class="quiet">${b.automatic ? t("blocked.automatic") : t("blocked.by", { who: b.by })}</span></div><${Time} at=${b.at} />
+    return html`<p class="hint quiet">${t("blocked.text")}</p><${Listed} of=${list} none=${t("blocked.none")}>${(items) => html`<ul class="rows">${items.map((b) => html`<li class="deed" key=${b.login}>
+        <div><strong><bdi>${b.login}</bdi></strong> · ${known(b) ? t("evidence.reason", { limit: t(`evidence.${b.evidence.limit}`, { n: b.evidence.max }) }) : html`<bdi>${b.reason}</bdi>`} <span class="quiet">${b.automatic ? t("blocked.automatic") : t("blocked.by", { who: b.by })}${b.until && ` · ${t("blocked.until", { date: moment(b.until) })}`}</span></div><${Time} at=${b.at} />
         ${known(b) && html`<${Evidence} of=${b.evidence} />`}
         <div><${Button} onClick=${() => run(() => del(`/blocked-senders/${segment(b.login)}`), t("blocked.lifted"))}>${t("blocked.lift")}</${Button}></div></li>`)}</ul>`}</${Listed}>`;
 }

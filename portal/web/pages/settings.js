@@ -4,7 +4,7 @@ import { del, get, patch, post } from "../api.js";
 import { Keys } from "../keys.js";
 import { Sheet } from "../lists.js";
 import { touched } from "../meanwhile.js";
-import { Ago, Button, Failed, Field, note, Their, Time, useLoad, Waiting } from "../ui.js";
+import { Ago, Button, Failed, Field, Link, Moment, note, Their, useLoad, Waiting } from "../ui.js";
 import { device, languages, t } from "../words.js";
 import { Digests } from "./digests.js";
 
@@ -84,11 +84,15 @@ function Sessions() {
         ${items.length > 1 && html`<div class="actions"><${Button} onClick=${() => end("/me/sessions")}>${t("session.end_others")}</${Button}></div>`}`}</${Loaded}></${Card}>`;
 }
 
+// Who opens a message opens its parts one by one: that is one look.
+const alike = (r, other) => other && ["actor", "action", "object"].every((k) => r[k] === other[k]) && r.what?.reason === other.what?.reason;
+const which = (r) => (r.object_name && r.what?.n ? html`<${Link} to=${`/mail?open=${r.object}/${r.what.n}`}><bdi>${r.object_name}</bdi></${Link}>` : html`<span class="quiet">${t("looked.gone")}</span>`);
+
 function Looked() {
     const list = useLoad((signal) => get("/me/looked-at", { limit: 20 }, { signal }), []);
 
     return html`<${Card} id="looked" title=${t("settings.looked")}><p class="hint quiet">${t("looked.text")}</p><${Loaded} of=${list}>${({ items }) => (items.length === 0 ? html`<p>${t("looked.none")}</p>` : html`
-        <ul class="plainlist">${items.map((r) => html`<li><${Time} at=${r.at} /> · <${Their} text=${r.actor} /> · ${t(r.action === "body.open" ? "looked.opened" : "looked.acted")}${r.what?.reason && html` · <${Their} text=${r.what.reason} />`}</li>`)}</ul>`)}</${Loaded}></${Card}>`;
+        <ul class="plainlist">${items.filter((r, i) => !alike(r, items[i - 1])).map((r) => html`<li><${Moment} at=${r.at} /> · <${Their} text=${r.actor} /> ${t(r.action === "body.open" ? "looked.opened" : "looked.acted")} ${which(r)}${r.what?.reason && html` · <${Their} text=${r.what.reason} />`}</li>`)}</ul>`)}</${Loaded}></${Card}>`;
 }
 
 export function Settings({ me: who }) {
