@@ -358,6 +358,7 @@ static enum go hand_over(struct conn *c)
     if (workers_put(c->loop->server->workers, run_on_worker, c))
         return GO_WAIT;
     c->x->scan->failed = true;
+    c->x->scan->excuse = "too many long messages are waiting, try again later";
     err_set(&c->x->scan->err, ERR_BUSY, "too many long scans are waiting");
     loop_unwait(c->loop, c);
     return finish_scan(c);

@@ -96,7 +96,16 @@ void scan_free(struct scan **sp)
     *sp = NULL;
 }
 
-int scan_full(struct scan *s) { return err_set(&s->err, ERR_LIMIT, "the request needs too much memory"); }
+const char *scan_excuse(const struct scan *s)
+{
+    return s->excuse != NULL ? s->excuse : "the rules cannot be read at the moment";
+}
+
+int scan_full(struct scan *s)
+{
+    s->excuse = "the request needs too much memory";
+    return err_set(&s->err, ERR_LIMIT, "%s", s->excuse);
+}
 
 /* ---- how a stage ends ---- */
 
@@ -130,6 +139,7 @@ static enum scan_step begin(struct scan *s)
         return SCAN_HEAVY;
     if (log_is_behind(s)) {
         if (s->waited) {
+            s->excuse = "the message log is behind, try again later";
             err_set(&s->err, ERR_BUSY, "the message log is behind");
             return give_up(s);
         }

@@ -119,6 +119,7 @@ struct scan {
     bool            bypassed; /* let through: a released message on its way back in, or mail of our own */
     bool            own;      /* mail of our own: it has its row, and no copy */
     struct err      err;
+    const char     *excuse;   /* what the caller is told of that where it is not about the rules; NULL: it is */
     struct outcome  outcome;  /* what to answer */
     struct verdict *verdicts; /* one a recipient, in their order; one for nobody */
     size_t          nverdicts;
@@ -156,6 +157,9 @@ void scan_begin(struct scan *s, const struct scan_request *req, const struct sca
 enum scan_step scan_run(struct scan *s);
 /* Drops what it holds; the memory is kept for the next. */
 void scan_end(struct scan *s);
+
+/* Why one failed, in a sentence for its caller: what is in `err` is for our own log. */
+const char *scan_excuse(const struct scan *s);
 
 /* For its parts: the arena is at its ceiling. err says so; always -1. */
 int scan_full(struct scan *s);

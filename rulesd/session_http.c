@@ -198,7 +198,7 @@ static void put_scan(struct exchange *x, struct buf *out)
         return;
     }
     if (x->scan->failed) {
-        http_put_error(out, 503, "the rules cannot be read at the moment", x->keep, head_only);
+        http_put_error(out, 503, scan_excuse(x->scan), x->keep, head_only);
         return;
     }
     reply_rspamd(x->scan, x->envelope.milter, clock_mono_us(), &reply);

@@ -239,7 +239,7 @@ static void put_scan(struct exchange *x, struct buf *out)
         return;
     }
     if (x->scan->failed) {
-        spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, "the rules cannot be read at the moment");
+        spamd_put_error(out, &x->spamd, SPAMD_EX_UNAVAILABLE, scan_excuse(x->scan));
         return;
     }
     if (x->scan->stopped && x->scan->outcome.action == ACTION_DEFER) { /* a score could not say "later" */
