@@ -1,5 +1,5 @@
 // The one way to the server: every page goes through here, and through nothing but the public API.
-import { learn, spoken, t } from "./words.js";
+import { learn, ready, spoken, t } from "./words.js";
 
 const base = "/api/v1";
 let csrf = "";
@@ -57,10 +57,12 @@ async function call(method, path, { query, body, bytes, key, version, signal, qu
         response = await fetch(url, { method, headers, signal, credentials: "same-origin", body: bytes ?? (body === undefined ? undefined : JSON.stringify(body)) });
     } catch (error) {
         if (error.name === "AbortError") throw error;
+        await ready;
         throw new Problem({ detail: "", code: "offline" }, 0);
     }
     const answer = await read(response).catch((error) => { if (error.name === "AbortError") throw error; return {}; });
     if (response.ok) return answer;
+    await ready;
     const problem = new Problem(typeof answer === "object" && answer !== null ? answer : {}, response.status);
     if (response.status === 401 && !quiet) for (const fn of listeners) fn();
     throw problem;

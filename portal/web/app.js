@@ -5,7 +5,7 @@ import { elsewhere, wear } from "./brand.js";
 import { KeysOver } from "./keys.js";
 import { follow, go, useHere } from "./router.js";
 import { Button, Empty, Failed, Icon, Link, Notes, useKeys, Waiting } from "./ui.js";
-import { setZone, speak, t } from "./words.js";
+import { ready, setZone, speak, t } from "./words.js";
 import { SignIn } from "./pages/signin.js";
 import { Mail } from "./pages/mail.js";
 import { HandOff } from "./pages/handoff.js";
@@ -92,7 +92,7 @@ function Frame({ me, brand }) {
 
 function App() {
     const [state, set] = useState({});
-    const look = () => Promise.all([session(), get("/brand", {}, { quiet: true }).catch(() => ({}))]).then(async ([me, brand]) => {
+    const look = () => Promise.all([session(), get("/brand", {}, { quiet: true }).catch(() => ({})), ready]).then(async ([me, brand]) => {
         await speak(me.account?.language);
         setZone(me.account?.zone);
         wear(brand);
@@ -106,6 +106,5 @@ function App() {
     return html`${state.me.signed_in ? html`<${Frame} ...${state} />` : html`<${SignIn} brand=${state.brand} onSignedIn=${look} />`}<${Notes} />`;
 }
 
-await speak();
 document.addEventListener("click", follow);
 render(html`<${App} />`, document.getElementById("app"));

@@ -1,11 +1,9 @@
 // What the pages say, from a catalogue a language. {name} is filled in; a text with forms ({one, other}) goes by `n`.
-import en from "./words/en.js";
-
-const catalogues = { en: () => Promise.resolve({ default: en }), de: () => import("./words/de.js") };
+const catalogues = { en: () => import("./words/en.js"), de: () => import("./words/de.js") };
 export const languages = [["en", "English"], ["de", "Deutsch"]];
 const rightToLeft = new Set(["ar", "fa", "he", "ur"]);
 
-let words = en, language = "en", region = "en", zone; // region: the same language as it is written where the reader is
+let words = {}, language = "en", region = "en", zone; // region: the same language as it is written where the reader is
 let plural = new Intl.PluralRules("en");
 
 export async function speak(wanted) {
@@ -18,6 +16,8 @@ export async function speak(wanted) {
     document.documentElement.lang = found;
     document.documentElement.dir = rightToLeft.has(found) ? "rtl" : "ltr";
 }
+// Before anybody has signed in: in the language of the browser.
+export const ready = speak().catch(() => {});
 export const setZone = (name) => {
     try { new Intl.DateTimeFormat("en", { timeZone: name || undefined }); zone = name || undefined; } catch { zone = undefined; }
 };
@@ -29,7 +29,7 @@ function fill(text, values) {
         return v === undefined ? all : typeof v === "number" ? number(v) : v;
     });
 }
-export const t = (key, values = {}) => fill(words[key] ?? en[key] ?? key, values);
+export const t = (key, values = {}) => fill(words[key] ?? key, values);
 
 // ---- what the server says: beside a sentence stands its code with its values, as "<name>_said" (portal/sentence.h) ----
 

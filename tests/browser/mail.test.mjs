@@ -3,9 +3,11 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
 import { after, before, test } from "node:test";
 
+import { root } from "../system/lib/index.mjs";
 import { ANNA, arrived, barriers, EVA, openBrowser, openHouse, OTTO, overhang, ROOT, row, settled, waitFor } from "./lib.mjs";
 
 let house, browser, anna;
@@ -87,6 +89,30 @@ test("a key asks at once, a key held down when it is let go; what waits is seen 
     assert.equal(asked[0], "from:garden.examplep");
     assert.ok(asked.length < 10, asked.join("\n"));
     await anna.unroute("**/api/v1/me/mail?*");
+});
+
+test("all that the first page loads, in any language, is under 100 kB on the wire, and asked for at once", async () => {
+    const web = `${root}/portal/web`, graph = new Set(), preloaded = [...readFileSync(`${web}/index.html`, "utf8").matchAll(/"modulepreload" href="@\/([^"]+)"/g)].map((m) => m[1]);
+    const walk = (file) => {
+        if (graph.has(file)) return;
+        graph.add(file);
+        if (!file.startsWith("modules/")) for (const [, to] of readFileSync(join(web, file), "utf8").matchAll(/^import [^;]*?from "(\.[^"]+)";/gm)) walk(join(dirname(file), to));
+    };
+    walk("app.js");
+    assert.deepEqual(preloaded.toSorted(), [...graph].filter((file) => file !== "app.js").toSorted());
+    for (const locale of ["en-GB", "de-DE"]) {
+        const page = await browser.person(ANNA, { locale }), wire = await page.context().newCDPSession(page);
+        let bytes = 0;
+        await wire.send("Network.enable");
+        wire.on("Network.loadingFinished", (e) => { bytes += e.encodedDataLength; });
+        await page.at("/");
+        await settled(page);
+        await page.locator("a.row").first().waitFor();
+        assert.equal(await page.evaluate(() => document.documentElement.lang), locale.slice(0, 2));
+        assert.ok(bytes > 50_000 && bytes < 100_000, `${locale}: ${bytes} bytes`);
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
 });
 
 test("the beginning of a word is not asked for while more of it comes, nor is half a token called wrong", async () => {
