@@ -30,9 +30,9 @@ static int read_rule(struct cli *c, const struct backtest_call *in, struct store
         return rule_conditions_from_json(row.conditions, &c->arena, NULL, r, e);
     }
     buf_init(&json, RULE_JSON_MAX);
-    rc = fd_read_file(in->json, RULE_JSON_MAX, &json, e);
-    if (rc == 0)
-        rc = rule_from_json(arena_dup(&c->arena, buf_span(&json)), &c->arena, &check, r, e);
+    rc = fd_read_file(in->json, RULE_JSON_MAX, &json, e) < 0
+             ? -1
+             : rule_from_json(arena_dup(&c->arena, buf_span(&json)), &c->arena, &check, r, e);
     buf_fini(&json);
     return rc;
 }

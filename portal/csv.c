@@ -6,11 +6,12 @@
 
 static bool is_formula(struct span text)
 {
-    size_t i = 0;
+    static const char signs[] = {'=', '+', '-', '@', '\t', '\r'};
+    size_t            i = 0;
 
     while (i < text.n && (text.p[i] == ' ' || text.p[i] == '\n'))
         i++;
-    return i < text.n && memchr("=+-@\t\r", text.p[i], 6) != NULL;
+    return i < text.n && memchr(signs, text.p[i], sizeof signs) != NULL;
 }
 
 void csv_cell(struct buf *b, struct span text)

@@ -139,7 +139,7 @@ void link_make(const struct link_keys *k, const struct link *what, char out[LINK
     put_be(p += 1, 5, (uint64_t)(what->expires_us / SECOND_US));
     memcpy(p += 5, what->subscription.b, 16);
     memcpy(p += 16, what->key.uid.b, 16);
-    put_be(p += 16, 2, (uint64_t)what->key.n);
+    put_be(p + 16, 2, (uint64_t)what->key.n);
     sign(k->key[0], t, t + SIGNED_BYTES);
     secret_text(span_make(t, sizeof t), out);
 }

@@ -21,7 +21,7 @@ static struct mac_text sign(const uint8_t key[OWN_MARK_KEY_BYTES], struct span r
     const struct span parts[] = {
         span_make(head, (size_t)snprintf(head, sizeof head, "postern own 1 %lld", (long long)expires_s)), recipient,
         span_make(hash, sizeof hash)};
-    struct mac_text out;
+    struct mac_text out = {.text = ""};
 
     secret_hash_message(message, hash);
     secret_hash_parts(parts, COUNT(parts), all);
@@ -43,7 +43,7 @@ void own_mark_put(const uint8_t key[OWN_MARK_KEY_BYTES], struct span recipient, 
 static bool read_field(struct span body, int64_t *expires_s, struct span *mac)
 {
     static const char names[] = "vts";
-    struct span       values[sizeof names - 1], part;
+    struct span       values[sizeof names - 1] = {{0}}, part;
 
     for (size_t i = 0; i < COUNT(values); i++) {
         if (!span_next(&body, ';', &part))

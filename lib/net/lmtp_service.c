@@ -220,7 +220,7 @@ static bool may_address(const struct lmtp_service *l, const struct sockaddr_stor
 static void take_one(const struct lmtp_service *l, void *hand, size_t i)
 {
     static const char       no[] = "421 4.7.1 you are not known here\r\n";
-    struct sockaddr_storage from;
+    struct sockaddr_storage from = {0};
     socklen_t               n = sizeof from;
     int                     fd = accept4(l->fds[i], (struct sockaddr *)&from, &n, SOCK_CLOEXEC | SOCK_NONBLOCK);
 

@@ -197,11 +197,9 @@ static struct store_scope scope_of(const struct store_digest *d)
     return d->kind == DIGEST_MAILBOX ? store_scope_mailbox(d->mailbox) : store_scope_domain(d->domain);
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_digest *before,
-                const struct store_digest *after, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_digest *d,
+                const struct store_digest *before, const struct store_digest *after, struct err *e)
 {
-    const struct store_digest *d = after != NULL ? after : before;
-
     return payload_note(
         s, by, scope_of(d),
         &(struct payload_change){
@@ -263,7 +261,7 @@ static int add(struct store *s, const struct actor *by, struct store_digest *d, 
         return -1;
     if (!d->stands)
         return err_set(e, ERR_DENIED, "%s is none of that account's to get a digest of", d->of);
-    return note(s, by, "digest.add", NULL, d, e);
+    return note(s, by, "digest.add", d, NULL, d, e);
 }
 
 int store_digest_add(struct store *s, const struct actor *by, const struct store_digest *what, struct uuid *id_out,
@@ -290,7 +288,7 @@ static int set(struct store *s, const struct actor *by, const struct store_diges
     if (store_digest_get(s, d->id, &before, e) < 0 || row_change_one(s, set_sql, vals, COUNT(vals), "digest", e) < 0 ||
         store_digest_get(s, d->id, &after, e) < 0)
         return -1;
-    return note(s, by, "digest.set", &before, &after, e);
+    return note(s, by, "digest.set", &after, &before, &after, e);
 }
 
 int store_digest_set(struct store *s, const struct actor *by, const struct store_digest *d, struct err *e)
@@ -311,7 +309,7 @@ static int pause_one(struct store *s, const struct actor *by, struct uuid id, in
         return -1;
     after = before;
     after.paused_until_us = until_us;
-    return note(s, by, "digest.pause", &before, &after, e);
+    return note(s, by, "digest.pause", &after, &before, &after, e);
 }
 
 int store_digest_pause(struct store *s, const struct actor *by, struct uuid id, int64_t until_us, struct err *e)
@@ -330,7 +328,7 @@ static int delete_one(struct store *s, const struct actor *by, struct uuid id, s
     if (store_digest_get(s, id, &before, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "digest", e) < 0)
         return -1;
-    return note(s, by, "digest.delete", &before, NULL, e);
+    return note(s, by, "digest.delete", &before, &before, NULL, e);
 }
 
 int store_digest_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e)
@@ -493,5 +491,5 @@ int store_digest_begin(struct store *s, const struct actor *by, struct uuid doma
     }
     if (insert(s, &d, e) < 0)
         return -1;
-    return note(s, by, "digest.add", NULL, &d, e);
+    return note(s, by, "digest.add", &d, NULL, &d, e);
 }

@@ -42,7 +42,7 @@ static int pieces_of(struct store *s, const char *table, int64_t day, int64_t *o
 static int merge(struct store *s, const char *table, int64_t day, int pages, bool *more, struct err *e)
 {
     char    sql[sizeof merge_sql + 96];
-    int64_t before, after;
+    int64_t before = 0, after = 0;
     int     rc = -1;
 
     snprintf(sql, sizeof sql, merge_sql, table, (long long)day, table, (long long)day, pages);

@@ -40,6 +40,7 @@ static int run_script(struct store *s, const char *format, const char *table, in
     struct day_uid a = day_uid_text(&from), z = day_uid_text(&to);
     char           sql[SCRIPT_MAX];
 
+    /* cppcheck-suppress wrongPrintfScanfArgNum ; by number: each format takes those of them that it needs */
     snprintf(sql, sizeof sql, format, table, (long long)day, a.text, z.text);
     return db_script(s->log, sql, e);
 }
