@@ -7,6 +7,7 @@
 #include "limit.h"
 #include "mail/address.h"
 #include "sentence.h"
+#include "store/audit.h"
 #include "store/mailbox.h"
 
 #define RUNS_SHOWN 20
@@ -273,6 +274,25 @@ static int list_runs(struct call *c, struct err *e)
     return 0;
 }
 
+/* That a letter was asked for; which one, and to whom it goes. */
+static int note_letter(struct call *c, const struct store_digest *d, const char *action, const struct uuid *run,
+                       struct err *e)
+{
+    struct store_scope scope = d->kind == DIGEST_MAILBOX ? store_scope_mailbox(d->mailbox)
+                                                         : store_scope_domain(d->domain);
+    struct buf         b;
+    int                rc;
+
+    buf_init(&b, 4096);
+    json_open(&b, NULL, '{');
+    json_add_uuid(&b, "letter", run);
+    json_add_str(&b, "to", d->address);
+    json_close(&b, '}');
+    rc = store_audit_note(c->store, &c->actor, action, "digest", &d->id, scope, buf_span(&b), e);
+    buf_fini(&b);
+    return rc;
+}
+
 static int send_now(struct call *c, struct err *e)
 {
     struct digest_look  look = look_of(c);
@@ -285,7 +305,8 @@ static int send_now(struct call *c, struct err *e)
         return -1;
     if (!d.stands)
         return err_set(e, ERR_CONFLICT, "This is not yours any more.");
-    if ((rc = digest_begin(&look, &d, c->now_us, c->now_us, c->arena, &id, e)) < 0)
+    if ((rc = digest_begin(&look, &d, c->now_us, c->now_us, c->arena, &id, e)) < 0 ||
+        (rc > 0 && note_letter(c, &d, "digest.send", &id, e) < 0))
         return -1;
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
@@ -307,7 +328,7 @@ static int send_again(struct call *c, struct err *e)
         !uuid_eq(&r.subscription, &d.id))
         return err_set(e, ERR_NOT_FOUND, "There is no such letter.");
     if (limit_check(c, "digest", span_of(c->who.account.login), false, LETTERS_MOST, e) < 0 ||
-        store_run_again(c->store, id, c->now_us, e) < 0)
+        note_letter(c, &d, "digest.again", &id, e) < 0 || store_run_again(c->store, id, c->now_us, e) < 0)
         return -1;
     call_reply_nothing(c);
     return 0;

@@ -2,6 +2,7 @@
 #include "store/account.h"
 
 #include "store/audit.h"
+#include "store/domain.h"
 #include "store/row.h"
 #include "store/session.h"
 
@@ -37,6 +38,7 @@ static const char role_delete_sql[] = "DELETE FROM domain_role WHERE account_id 
 static const char role_get_sql[] =
     "SELECT a.is_admin, r.role FROM account a LEFT JOIN domain_role r ON r.account_id = a.id AND r.domain_id = $2"
     " WHERE a.id = $1 AND a.state = 'active'";
+static const char role_row_sql[] = "SELECT role FROM domain_role WHERE account_id = $1 AND domain_id = $2";
 static const char role_list_sql[] =
     "SELECT r.account_id, r.domain_id, d.name, r.role FROM domain_role r JOIN domain d ON d.id = r.domain_id"
     " WHERE r.account_id = $1 ORDER BY d.name";
@@ -95,12 +97,31 @@ static void put_payload(struct buf *b, const char *key, const void *row)
     json_close(b, '}');
 }
 
+/* Who has an address of a domain of ours is somebody there: its owners read in their log what becomes of them. */
+static int scope_of(struct store *s, const struct store_account *a, struct store_scope *out, struct err *e)
+{
+    struct span         login = span_of(a->login);
+    struct store_domain d;
+
+    *out = STORE_SCOPE_GLOBAL;
+    if (store_domain_find(s, span_skip(login, span_rchr(login, '@') + 1), &d, e) == 0)
+        *out = store_scope_domain(d.id);
+    else if (e->code != ERR_NOT_FOUND)
+        return -1;
+    else
+        *e = ERR_INIT;
+    return 0;
+}
+
 static int note(struct store *s, const struct actor *by, const char *action, struct uuid id,
                 const struct store_account *before, const struct store_account *after, struct err *e)
 {
     struct payload_change c = {action, "account", id, put_payload, before, after};
+    struct store_scope    scope;
 
-    return payload_note(s, by, STORE_SCOPE_GLOBAL, &c, e);
+    if (scope_of(s, after != NULL ? after : before, &scope, e) < 0)
+        return -1;
+    return payload_note(s, by, scope, &c, e);
 }
 
 static int check(const struct store_account *a, struct err *e)
@@ -268,28 +289,45 @@ int store_account_is_in(struct store *s, struct uuid account, struct uuid domain
 
 /* ---- roles ---- */
 
+/* As the row has it: an admin's too, and of who is disabled. */
+static int role_in_domain(struct store *s, struct uuid account, struct uuid domain, enum role *out, struct err *e)
+{
+    struct db_rows *r;
+    int rc = row_first(s->main, role_row_sql, (struct db_val[]){dbv_uuid(&account), dbv_uuid(&domain)}, 2, &r, e);
+
+    *out = ROLE_USER;
+    if (rc <= 0)
+        return rc;
+    *out = (enum role)col_word(r, 0, role_words);
+    db_rows_free(&r);
+    return 0;
+}
+
+static void put_role(struct buf *b, const char *key, const void *role)
+{
+    json_open(b, key, '{');
+    json_add_str(b, "role", role_words[*(const enum role *)role]);
+    json_close(b, '}');
+}
+
 static int role_set_in(struct store *s, const struct actor *by, struct uuid account, struct uuid domain, enum role role,
                        struct err *e)
 {
-    struct db_val keys[4] = {dbv_uuid(&account), dbv_uuid(&domain), dbv_word(role_words, (int)role),
-                             dbv_i64(clock_wall_us())};
-    struct buf    b;
-    int           rc;
+    struct db_val         keys[4] = {dbv_uuid(&account), dbv_uuid(&domain), dbv_word(role_words, (int)role),
+                                     dbv_i64(clock_wall_us())};
+    enum role             before;
+    struct payload_change c = {"role.set", "account", account, put_role, &before, &role};
+    int                   rc;
 
+    if (role_in_domain(s, account, domain, &before, e) < 0)
+        return -1;
     if (role == ROLE_USER)
         rc = row_change_one(s, role_delete_sql, keys, 2, "role", e);
     else
         rc = db_run(s->main, role_put_sql, keys, 4, NULL, e);
     if (rc < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "no such account or domain") : -1;
-    buf_init(&b, PAYLOAD_MAX);
-    json_open(&b, NULL, '{');
-    json_add_uuid(&b, "account", &account);
-    json_add_str(&b, "role", role_words[role]);
-    json_close(&b, '}');
-    rc = store_audit_note(s, by, "role.set", "account", &account, store_scope_domain(domain), buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+    return payload_note(s, by, store_scope_domain(domain), &c, e);
 }
 
 int store_role_set(struct store *s, const struct actor *by, struct uuid account, struct uuid domain, enum role role,

@@ -46,7 +46,8 @@ static const char find_mailbox_sql[] = "SELECT " COLUMNS
 static const char find_domain_sql[] = "SELECT " COLUMNS " FROM audit WHERE ((scope_kind = 'domain' AND scope_id = $9)"
                                       " OR (" MAILBOXES "domain_id = $9))) AND" FOUND;
 static const char find_person_sql[] = "SELECT " COLUMNS " FROM audit WHERE ((" MAILBOXES "account_id = $9))"
-                                      " OR actor_id = $9 OR object_id = $9) AND" FOUND;
+                                      " OR actor_id = $9 OR object_id = $9"
+                                      " OR object_id IN (SELECT id FROM mailbox WHERE account_id = $9)) AND" FOUND;
 static const char find_looked_sql[] = "SELECT " COLUMNS " FROM audit WHERE " MAILBOXES "account_id = $9)"
                                       " AND (action = 'body.open' OR substr(action, 1, 11) = 'quarantine.')"
                                       " AND actor_kind <> 'system' AND actor_id <> $9 AND" FOUND;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "store/account.h"
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/digest.h"
@@ -69,22 +70,41 @@ int store_mailbox_find(struct store *s, struct span address, struct store_mailbo
                                                  : -1;
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *m,
-                struct err *e)
-{
-    struct buf b;
-    int        rc;
+/* A mailbox as the audit log has it: whose it is by the name that people know. */
+struct noted {
+    const struct store_mailbox *m;
+    struct store_account        whose;
+};
 
-    buf_init(&b, PAYLOAD_MAX);
-    json_open(&b, NULL, '{');
-    json_add_str(&b, "address", m->address);
-    json_add_bool(&b, "enabled", m->enabled);
-    if (m->has_account)
-        json_add_uuid(&b, "account", &m->account);
-    json_close(&b, '}');
-    rc = store_audit_note(s, by, action, "mailbox", &m->id, store_scope_domain(m->domain), buf_span(&b), e);
-    buf_fini(&b);
-    return rc;
+static void put_noted(struct buf *b, const char *key, const void *row)
+{
+    const struct noted *n = row;
+
+    json_open(b, key, '{');
+    json_add_str(b, "address", n->m->address);
+    json_add_bool(b, "enabled", n->m->enabled);
+    json_add_text(b, "account", n->m->has_account ? span_of(n->whose.login) : SPAN_NONE);
+    json_close(b, '}');
+}
+
+static int find_whose(struct store *s, const struct store_mailbox *m, struct noted *out, struct err *e)
+{
+    out->m = m;
+    return m != NULL && m->has_account ? store_account_get(s, m->account, &out->whose, e) : 0;
+}
+
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *before,
+                const struct store_mailbox *after, struct err *e)
+{
+    const struct store_mailbox *m = after != NULL ? after : before;
+    struct noted                was, is;
+    struct payload_change       c = {.action = action, .kind = "mailbox", .id = m->id, .put = put_noted};
+
+    if (find_whose(s, before, &was, e) < 0 || find_whose(s, after, &is, e) < 0)
+        return -1;
+    c.before = before != NULL ? &was : NULL;
+    c.after = after != NULL ? &is : NULL;
+    return payload_note(s, by, store_scope_domain(m->domain), &c, e);
 }
 
 static int add_rows(struct store *s, const struct store_mailbox *m, struct span local, struct err *e)
@@ -115,7 +135,7 @@ static int add_in(struct store *s, const struct actor *by, struct store_mailbox 
         store_domain_get(s, m->domain, &d, e) < 0)
         return -1;
     snprintf(m->address, sizeof m->address, "%.*s@%s", SPAN_ARG(local), d.name);
-    if (add_rows(s, m, local, e) < 0 || note(s, by, "mailbox.add", m, e) < 0)
+    if (add_rows(s, m, local, e) < 0 || note(s, by, "mailbox.add", NULL, m, e) < 0)
         return -1;
     if (store_policy_add(s, by, &rules, &ignored, e) < 0)
         return -1;
@@ -148,7 +168,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ma
                                          dbv_bool(m->enabled), dbv_i64(clock_wall_us())},
                        4, "mailbox", e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such account") : -1;
-    if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &after, e) < 0)
+    if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &before, &after, e) < 0)
         return -1;
     if (!after.has_account || uuid_eq(&after.account, &before.account))
         return 0;
@@ -172,7 +192,7 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
         store_change_note(s, CHANGE_MAILBOX, store_scope_mailbox(id), &before.domain, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "mailbox", e) < 0)
         return -1;
-    return note(s, by, "mailbox.delete", &before, e);
+    return note(s, by, "mailbox.delete", &before, NULL, e);
 }
 
 int store_mailbox_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e)

@@ -120,7 +120,12 @@ test("everybody reads of the log what is theirs: a person, an owner, the operato
     assert.equal((await bob.get("/scopes/domain:ours.example/audit")).status, 404);
     assert.equal((await bob.get(`/scopes/mailbox:${BOB}/audit`)).status, 200);
 
-    const ours = (await owen.get("/scopes/domain:ours.example/audit")).body.items;
+    await site.must("mailbox", "set", BOB, "--enabled", "off"); await site.must("mailbox", "set", BOB, "--enabled", "on");
+    const [on, off] = (await bob.get("/me/audit?action=mailbox")).body.items;
+    assert.deepEqual([on.what, off.what.after], [{ before: { address: BOB, enabled: false, account: BOB }, after: { address: BOB, enabled: true, account: BOB } }, { address: BOB, enabled: false, account: BOB }], "what others did about one's mailbox");
+    const ours = (await owen.get("/scopes/domain:ours.example/audit?limit=200")).body.items;
+    assert.ok(ours.some((r) => r.action === "account.add" && r.object_name === ANNA), "who comes and goes in the domain");
+    assert.deepEqual(ours.find((r) => r.action === "role.set").what, { before: { role: "user" }, after: { role: "owner" } });
     assert.ok(ours.some((r) => r.action === "body.open") && ours.some((r) => r.action === "mailbox.add"));
     assert.ok(!JSON.stringify(ours).includes("theirs.example"));
     assert.equal((await owen.get("/scopes/domain:theirs.example/audit")).status, 404);

@@ -101,6 +101,10 @@ async function staff() {
 
 // ---- the walk ----
 
+// What leaves no row in the audit log, because it changes nothing of anybody's: doors, looks, and what found nothing to change.
+const silent = new Set(["POST /signin/link", "POST /signin/link/look", "POST /signin/link/code", "POST /handoffs/arrive", "POST /deliveries/{uid}/{n}/unrelease", "DELETE /jobs/{job}", "POST /rules/{rule}/move", "PUT /rules/{rule}/policy", "POST /scopes/{scope}/rules/backtest", "POST /scopes/{scope}/rules/check", "POST /scopes/{scope}/rules/test", "POST /scopes/{scope}/rules/test/message", "POST /scopes/{scope}/rules/import/preview", "POST /me/digests/{digest}/send"]);
+const newestRow = async () => (({ node, number }) => `${node}/${number}`)((await who.root.get("/audit?limit=1")).body.items[0]);
+
 // What of a reply openapi.json does not say: its status, its type, or what is in it.
 function undescribed({ op }, { status, body, headers }) {
     const said = op.responses[status] ?? op.responses.default, type = headers?.get("content-type")?.split(";")[0];
@@ -170,7 +174,7 @@ test("bodies, exports, keys, digests and credentials are not for staff", () => {
     assert.deepEqual(operations().filter((o) => kept.test(o.path) && o.op["x-staff"]).map((o) => o.key), []);
 });
 
-test("every call is refused to who has no business there, and the very same request succeeds for who has, as openapi.json says", async () => {
+test("every call is refused to who has no business there, and the very same request succeeds for who has, as openapi.json says, and is written down", async () => {
     const byKey = new Map(operations().map((o) => [o.key, o])), problems = [];
     const changed = [];
     let refused = 0, reached = 0, sam = await staff();
@@ -208,7 +212,9 @@ test("every call is refused to who has no business there, and the very same requ
             if (late.status !== 412) tells("who means another version", late);
             changed.push(key);
         }
+        const before = o.method === "GET" ? "" : await newestRow();
         const got = await answer(what.as ?? rightful(o), what, asked);
+        if (o.method !== "GET" && (await newestRow() === before) !== silent.has(key)) problems.push(`${key}: ${silent.has(key) ? "a" : "no"} row in the audit log`);
         if (o.op.responses[200]?.headers?.ETag && got.headers.get("etag") !== `"${got.body.version}"`) tells("no ETag", got);
         for (const name of isOpen(o) ? [] : also(o)) {
             const more = await answer(who[name], what, asked);

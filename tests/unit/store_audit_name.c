@@ -53,7 +53,7 @@ static void a_row_names_what_it_is_about_and_whom_it_concerns(void **state)
     OK(w, store_rule_delete(w->more, &root, r.id, &w->e));
     IS(last(w), "rule.delete", "with \"quotes\" and ,\"named\":{", "anna@ours.example");
     OK(w, store_account_add(w->more, &root, &a, &a.id, &w->e));
-    IS(last(w), "account.add", "bob@ours.example", "");
+    IS(last(w), "account.add", "bob@ours.example", "ours.example");
     OK(w, store_role_set(w->more, &root, a.id, ours, ROLE_CLERK, &w->e));
     IS(last(w), "role.set", "bob@ours.example", "ours.example");
     OK(w, store_audit_note(w->more, &root, "body.open", "message", &id, scope, SPAN("{\"n\":1}"), &w->e));
