@@ -1,11 +1,12 @@
 /* lib/store/rule_import.c - many rules at once. */
+#include "store/rule_inside.h"
+
 #include <stdlib.h>
 
 #include "base/map.h"
 #include "store/audit.h"
 #include "store/change.h"
 #include "store/row.h"
-#include "store/rule_inside.h"
 
 struct import_policy {
     struct store_policy policy;
