@@ -53,6 +53,9 @@ test("the log is narrowed to days as they are where the reader is, and goes out 
     await page.getByText("Nothing is written there").waitFor();
     await page.at("/log?what=session&since=yesterday");
     await page.getByText("Session: began").first().waitFor();
+    await page.getByText("2 details").first().click();
+    await page.locator("details dl").getByText("A browser on an unknown system").first().waitFor();
+    assert.doesNotMatch(await page.locator("main").innerText(), /[0-9a-f]{8}-[0-9a-f]{4}-/, "no row of a table");
     const [file] = await Promise.all([page.waitForEvent("download"), page.getByRole("link", { name: "Export as CSV" }).click()]);
     assert.match(readFileSync(await file.path(), "utf8"), /^"time","who"[^]*"anna@ours\.example"[^]*"session\.begin"/);
     assert.deepEqual(await barriers(page), []);

@@ -3,7 +3,7 @@ import { html, useEffect, useMemo, useState } from "../modules/preact.js";
 import { get, segment } from "../api.js";
 import { go, useHere, withQuery } from "../router.js";
 import { Button, Empty, Failed, Field, Moment, note, Their, useLoad, Waiting } from "../ui.js";
-import { dayStart, member, t } from "../words.js";
+import { dayStart, device, member, moment, t } from "../words.js";
 
 const scopesOf = (me) => [...(me.account.admin ? [["global", t("scope.global")]] : []), ["", t("audit.mine")],
     ...me.domains.filter((d) => d.role === "owner").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]), ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address])];
@@ -17,20 +17,22 @@ function deed(action) {
     return t("audit.deed", { thing: word("thing", action.slice(0, at)), did: word("did", action.slice(at + 1)) });
 }
 
-const plain = (value) => (value === null || value === undefined ? "—" : typeof value === "boolean" ? t(value ? "choice.yes" : "choice.no") : typeof value === "object" ? JSON.stringify(value) : String(value));
-// What is not as it was; of what came or went, all of it.
-function changes(what) {
-    const { before, after, ...rest } = what ?? {}, was = before ?? {}, is = after ?? (before ? {} : rest);
+// A value as people read it. Which row of a table something is tells them nothing: that is for the table that goes out.
+const silent = ["n", "attempt"], isId = (value) => typeof value === "string" && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(value);
+const plain = (value, name) => (value === null || value === undefined || value === "" || isId(value) || (name.endsWith("_us") && value === 0) ? "—" : name.endsWith("_us") ? moment(new Date(value / 1000).toISOString()) : name === "device" ? device(value) : name === "role" ? t(`role.${value}`) : typeof value === "boolean" ? t(value ? "choice.yes" : "choice.no") : typeof value === "object" ? JSON.stringify(value) : String(value));
+// What is not as it was; of what came or went, all of it that the row does not say already.
+function changes(row) {
+    const { before, after, ...rest } = row.what ?? {}, was = before ?? {}, is = after ?? (before ? {} : rest), said = [row.object_name, row.scope_name, row.actor, row.source];
 
-    return [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((k) => plain(was[k]) !== plain(is[k])).map((k) => [k, before ? was[k] : undefined, is[k]]);
+    return [...new Set([...Object.keys(was), ...Object.keys(is)])].filter((k) => !silent.includes(k) && (k in was || !said.includes(is[k])) && plain(was[k], k) !== plain(is[k], k)).map((k) => [k, before ? was[k] : undefined, is[k]]);
 }
 
 function What({ row }) {
     if (row.what === null) return html`<span class="quiet">${t("audit.erased")}</span>`;
-    const all = changes(row.what);
+    const all = changes(row);
 
     return all.length > 0 && html`<details><summary>${t("audit.changes", { n: all.length })}</summary><dl class="facts">${all.map(([name, was, is]) => html`<dt>${member(name)}</dt>
-        <dd>${was !== undefined && html`<del><bdi>${plain(was)}</bdi></del> → `}<ins><bdi>${plain(is)}</bdi></ins></dd>`)}</dl></details>`;
+        <dd>${was !== undefined && html`<del><bdi>${plain(was, name)}</bdi></del> → `}<ins><bdi>${plain(is, name)}</bdi></ins></dd>`)}</dl></details>`;
 }
 
 const by = (r) => html`${r.actor_kind === "system" ? t("audit.system") : html`<${Their} text=${r.actor} />`}${r.acting_for && html` <span class="quiet">${t("audit.for", { who: r.acting_for })}</span>`}`;

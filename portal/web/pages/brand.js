@@ -71,8 +71,7 @@ export function Brand() {
     const { value, problem, again } = useLoad((signal) => get("/brands", {}, { signal }), []);
     const [editing, edit] = useState(null);
 
-    if (problem) return html`<${Failed} problem=${problem} again=${again} top />`;
-    if (!value) return html`<${Waiting} />`;
+    if (!value) return html`<div class="page-head"><h1>${t("nav.brand")}</h1></div>${problem ? html`<${Failed} problem=${problem} again=${again} />` : html`<${Waiting} />`}`;
     return html`<div class="page-head"><h1>${t("nav.brand")}</h1><${Button} kind="primary" onClick=${() => edit({})}>${t("brand.add")}</${Button}></div>
         ${value.items.length === 0 && html`<${Empty} title=${t("brand.none")}>${t("brand.none_text")}</${Empty}>`}
         ${value.items.map((b) => html`<${Card} key=${b.id} brand=${b} again=${again} onEdit=${() => edit(b)} />`)}

@@ -177,7 +177,7 @@ export function People({ me }) {
     const domains = useLoad((signal) => all("/domains", signal), []);
     const admin = me.account.admin;
 
-    if (!domains.value) return domains.problem ? html`<${Failed} problem=${domains.problem} again=${domains.again} />` : html`<${Waiting} />`;
+    if (!domains.value) return html`<div class="page-head"><h1>${t("nav.people")}</h1></div>${domains.problem ? html`<${Failed} problem=${domains.problem} again=${domains.again} />` : html`<${Waiting} />`}`;
     const names = domains.value.items.map((d) => d.name), domain = query.get("in") ?? names[0] ?? "";
     const inside = domain ? [["people", t("people.people")], ["mailboxes", t("people.mailboxes")], ["addresses", t("people.addresses")], ["domain", t("people.domain")]] : [];
     const tabs = [...inside, ["blocked", t("people.blocked")], ...(admin ? [["everybody", t("people.everybody")], ["new", t("domain.add")]] : [])];

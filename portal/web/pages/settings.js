@@ -96,9 +96,14 @@ function Looked() {
 }
 
 export function Settings({ me: who }) {
-    const mine = useLoad((signal) => get("/me", {}, { signal }), []);
+    const mine = useLoad((signal) => get("/me", {}, { signal }), []), me = mine.value;
+    const head = html`<div class="page-head"><h1>${t("nav.settings")}</h1></div>`;
 
-    return html`<div class="page-head"><h1>${t("nav.settings")}</h1></div>
-        <${Loaded} of=${mine}>${(me) => html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`}</${Loaded}>
+    // One failure is the page's: once what is mine is there, the rest asks again.
+    if (!me && mine.problem) return html`${head}<${Failed} problem=${mine.problem} again=${mine.again} />`;
+    // Both in an element of their own, as in Loaded.
+    return html`${head}
+        <div>${me ? html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`
+            : html`<${Card} id="you" title=${t("settings.you")}><${Waiting} rows=${2} /></${Card}><${Card} id="password" title=${t("settings.password")}><${Waiting} rows=${3} /></${Card}>`}</div>
         <${Digests} me=${who} /><${Sessions} /><${Looked} /><${Card} id="keys" title=${t("settings.keys")}><${Keys} /></${Card}>`;
 }
