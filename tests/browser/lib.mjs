@@ -93,6 +93,14 @@ export async function openHouse({ mail = letters } = {}) {
     });
 }
 
+// Those rules in that scope from now on, and no others, by a person who has signed in as signIn() of the system tests has it.
+export async function onlyRules(who, scope, ...rules) {
+    const path = `/scopes/${scope}/rules`, done = ({ status, text, body }) => { if (status >= 300) throw new Error(`${status} ${text}`); return body; };
+
+    for (const { id } of done(await who.get(`${path}?limit=200`)).items) done(await who.del(`/rules/${id}`));
+    for (const rule of rules) done(await who.post(path, { rule }));
+}
+
 const answers = { sent: ["2.0.0", "sent (250 2.0.0 <{to}> Saved)"], deferred: ["4.2.2", "deferred (host mx.ours.example[198.51.100.20] said: 452 4.2.2 Mailbox full, try again later)"] };
 function tellLog(file, { id, queue, from, to, size, ends }) {
     const at = new Date().toISOString().replace("Z", "+00:00"), [dsn, status] = answers[ends];

@@ -198,10 +198,19 @@ test("a person has the page when the domain lets mailboxes differ, for their mai
 test("a rule changes its policy in its editor", async () => {
     const page = await come(OTTO, "/rules?in=domain:ours.example");
 
-    await page.locator("[data-rule]", { hasText: "No lotteries" }).click();
-    await page.getByRole("dialog").getByLabel("Policy", { exact: true }).selectOption({ label: "Enforced" });
-    await page.getByRole("dialog").getByRole("button", { name: "Save" }).click();
-    await page.locator("li.rule", { hasText: "No lotteries" }).getByText("Enforced").waitFor();
+    const one = page.locator("li.rule", { hasText: "No lotteries" }), drawer = page.getByRole("dialog"), save = () => drawer.getByRole("button", { name: "Save" }).click();
+    await one.locator("[data-rule]").click();
+    await drawer.getByLabel("People may not override it").check();
+    await save();
+    await one.getByText("Enforced").waitFor();
+    await house.must("policy", "add", "domain:ours.example", "Autumn");
+    await page.reload();
+    await one.locator("[data-rule]").click();
+    await drawer.getByLabel("Policy", { exact: true }).selectOption({ label: "Autumn" });
+    assert.equal(await drawer.getByLabel("People may not override it").isChecked(), false);
+    await save();
+    await one.getByText("Autumn").waitFor();
+    await house.must("policy", "delete", "domain:ours.example", "Autumn", "--yes");
     await leave(page);
 });
 

@@ -4,6 +4,7 @@ import { del, get, patch, post, put, segment } from "../api.js";
 import { all, doing, Listed, said, Sure } from "../lists.js";
 import { touched } from "../meanwhile.js";
 import { go, useHere, withQuery } from "../router.js";
+import { Scope } from "../scope.js";
 import { Button, Dialog, Empty, Failed, Field, Icon, Link, note, Tabs, useLoad, Waiting } from "../ui.js";
 import { t } from "../words.js";
 import { Rest, Thresholds } from "./thresholds.js";
@@ -99,15 +100,6 @@ function List({ me, scope, domains }) {
 
 // ---- the page ----
 
-// One mailbox of the domain, or the whole of it; who does not own the domain has their own mailboxes.
-function Mailbox({ domain, scope, own }) {
-    const boxes = useLoad((signal) => (own ? Promise.resolve({ items: own }) : all(`/domains/${segment(domain)}/mailboxes`, signal)), [domain]), items = boxes.value?.items ?? [];
-    const here = scope.startsWith("mailbox:") ? scope.slice(8) : "";
-
-    return html`<label><span class="unseen">${t("policy.mailbox")}</span><select value=${here} onChange=${(e) => go(withQuery({ in: e.target.value ? `mailbox:${e.target.value}` : `domain:${domain}` }))}>
-        ${!own && html`<option value="">${t("scope.domain", { name: domain })}</option>`}${here && !items.some((m) => m.address === here) && html`<option value=${here}>${here}</option>`}${items.map((m) => html`<option value=${m.address}>${m.address}</option>`)}</select></label>`;
-}
-
 export function Policies({ me }) {
     const { query } = useHere(), admin = me.account.admin;
     const load = useLoad((signal) => all("/domains", signal), []);
@@ -116,13 +108,10 @@ export function Policies({ me }) {
     const domains = load.value.items.map((d) => d.name), own = me.mailboxes.filter((m) => m.thresholds);
     const scope = query.get("in") ?? (admin ? "global" : domains.length > 0 ? `domain:${domains[0]}` : own.length > 0 ? `mailbox:${own[0].address}` : null);
     if (!scope) return html`<${Empty} title=${t("policy.none")} top />`;
-    const domain = scope === "global" ? null : scope.startsWith("mailbox:") ? scope.slice(scope.lastIndexOf("@") + 1) : scope.slice(7);
     const tabs = [["thresholds", t("set.thresholds")], ["policies", t("policy.list")], ...(scope.startsWith("mailbox:") ? [] : [["rest", t("set.more")]])];
     const tab = tabs.some(([id]) => id === query.get("tab")) ? query.get("tab") : "thresholds";
 
-    return html`<div class="page-head"><h1>${t("nav.policies")}</h1>
-            ${(admin || domains.length > 1) && html`<label><span class="unseen">${t("policy.scope")}</span><select value=${domain ? `domain:${domain}` : "global"} onChange=${(e) => go(withQuery({ in: e.target.value }))}>${admin && html`<option value="global">${t("people.global")}</option>`}${domains.map((n) => html`<option value=${`domain:${n}`}>${n}</option>`)}</select></label>`}
-            ${domain && html`<${Mailbox} key=${domain} domain=${domain} scope=${scope} own=${domains.includes(domain) ? undefined : own} />`}</div>
+    return html`<div class="page-head"><h1>${t("nav.policies")}</h1><${Scope} scope=${scope} domains=${domains} own=${own} everywhere=${admin} /></div>
         <${Tabs} label=${t("nav.policies")} tabs=${tabs} current=${tab} onPick=${(id) => go(withQuery({ tab: id === "thresholds" ? null : id }), { replace: true })} />
         <div class="panel" role="tabpanel" aria-labelledby=${`tab-${tab}`} key=${`${scope} ${tab}`}>
             ${tab === "thresholds" ? html`<${Thresholds} scope=${scope} />` : tab === "policies" ? html`<${List} me=${me} scope=${scope} domains=${domains} />` : html`<${Rest} me=${me} scope=${scope} />`}</div>`;

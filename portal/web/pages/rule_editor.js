@@ -1,21 +1,26 @@
 // The editor of a rule: a sentence, its conditions, what it would have done to past mail, and what others made of it meanwhile.
-import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { html, useEffect, useLayoutEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, post, put } from "../api.js";
 import { Meanwhile, saveOver } from "../meanwhile.js";
 import { Button, Field, note, Their, Time, useTrap } from "../ui.js";
 import { date, t } from "../words.js";
 import { Beside } from "./conflicts.js";
 import { differences, merge } from "./rule_meanwhile.js";
-import { entryOf, kb, lineOf, Sentence, texts } from "./rule_words.js";
+import { entryOf, lineOf, Sentence, sizeLimits, texts } from "./rule_words.js";
 
 const kinds = ["sender", "recipient", "subject", "body", "header", "ip", "host", "size", "attachment", "signed_by"];
+const hinted = new Set(["sender", "recipient", "ip", "host", "attachment"]);
 const matches = ["contains", "exact", "starts_with", "ends_with", "regex"];
 const say = (problem) => (problem.offline ? t("offline.text") : problem.message);
 
 // ---- the form ----
 
 const fresh = () => ({ name: "", action: "block", priority: 100, enabled: true, flow: "from", expires_at: null, require_proof: true, test_only: false, note: "", conditions: [{ kind: "sender", any: [] }] });
-const withText = (c) => ({ ...c, text: (c.any ?? []).map(lineOf).join("\n"), min_kb: c.min ? String(kb(c.min)) : "", max_kb: c.max !== undefined && c.max < 1e15 ? String(kb(c.max)) : "" });
+const withText = (c) => {
+    const [min_kb, max_kb] = sizeLimits(c).map((bytes) => (bytes === undefined ? "" : String(bytes / 1000)));
+
+    return { ...c, text: (c.any ?? []).map(lineOf).join("\n"), min_kb, max_kb };
+};
 // Only what its kind knows.
 function plain(c) {
     const any = c.text.split("\n").map((l) => l.trim()).filter(Boolean).map((l) => entryOf(c.kind, l));
@@ -39,8 +44,8 @@ function ConditionField({ c, i, regex, onChange, onRemove, only }) {
             ${texts.has(c.kind) && html`<label class="check"><input type="checkbox" checked=${c.case_sensitive} onChange=${(e) => set({ case_sensitive: e.target.checked })} /> ${t("edit.case")}</label>`}
             ${!only && html`<${Button} kind="bare" icon="close" aria-label=${t("edit.remove", { n: i + 1 })} onClick=${onRemove} />`}
         </div>
-        ${c.kind === "size" ? html`<div class="line"><label>${t("edit.min")} <input type="number" min="0" value=${c.min_kb} onInput=${(e) => set({ min_kb: e.target.value })} /></label><label>${t("edit.max")} <input type="number" min="0" value=${c.max_kb} onInput=${(e) => set({ max_kb: e.target.value })} /></label></div>`
-            : html`<${Field} label=${t(`entries.${c.kind}`)} hint=${t("edit.lines")}>${(props) => html`<textarea ...${props} rows=${Math.min(8, Math.max(2, c.text.split("\n").length))} spellcheck=${false} value=${c.text} onInput=${(e) => set({ text: e.target.value })}></textarea>`}</${Field}>`}
+        ${c.kind === "size" ? html`<div class="line">${["min", "max"].map((end) => html`<${Field} label=${t(`edit.${end}`)} type="number" inputmode="decimal" min="0" step="any" value=${c[`${end}_kb`]} onInput=${(e) => set({ [`${end}_kb`]: e.target.value })} />`)}</div>`
+            : html`<${Field} label=${t(`entries.${c.kind}`)} hint=${`${t("edit.lines")} ${hinted.has(c.kind) ? t(`hint.${c.kind}`) : ""}`.trim()}>${(props) => html`<textarea ...${props} rows=${Math.min(8, Math.max(2, c.text.split("\n").length))} spellcheck=${false} value=${c.text} onInput=${(e) => set({ text: e.target.value })}></textarea>`}</${Field}>`}
     </fieldset>`;
 }
 
@@ -78,9 +83,20 @@ const tells = (was, now, policies) => JSON.stringify(was.conditions) !== JSON.st
 export function Editor({ item, path, site, onClose, onDone }) {
     const ref = useRef(), own = !item?.read_only;
     const [form, setForm] = useState(() => formOf(item?.rule ?? fresh())), [base, setBase] = useState(() => item && standing(item)), [found, setFound] = useState();
-    const locked = site.policies.find((p) => p.locked), usual = site.policies.find((p) => p.name === "Rules") ?? site.policies[0], names = new Map(site.policies.map((p) => [p.id, p.name]));
+    const enforced = site.policies.find((p) => p.locked && p.name === "Enforced"), usual = site.policies.find((p) => p.name === "Rules") ?? site.policies[0], names = new Map(site.policies.map((p) => [p.id, p.name]));
     const [policy, setPolicy] = useState(item?.policy.id ?? usual?.id), [busy, setBusy] = useState(""), [wrong, setWrong] = useState(), [confirm, setConfirm] = useState(false), [asks, setAsks] = useState(false);
     const set = (more) => { setForm({ ...form, ...more }); setWrong(undefined); };
+    // One more, or one less: what comes next is typed there.
+    const grown = useRef(0), several = (conditions) => { grown.current = conditions.length - form.conditions.length; set({ conditions }); };
+    useLayoutEffect(() => {
+        const by = grown.current;
+
+        grown.current = 0;
+        if (by !== 0) (by > 0 ? [...ref.current.querySelectorAll(".condition")].at(-1).querySelector("select") : ref.current.querySelector(".and")).focus();
+    }, [form.conditions.length]);
+    // What is enforced blocks: only the operator puts an allow there.
+    const mayEnforce = (action) => Boolean(enforced) && (action === "block" || site.any_action);
+    const turn = (action) => { set({ action }); if (policy === enforced?.id && !mayEnforce(action)) setPolicy(usual.id); };
     const rule = useMemo(() => ruleOf(form), [form]);
     const byName = form.action === "allow" && form.conditions.some((c) => c.kind === "sender" && !c.not);
     const sure = confirm ? { confirm } : {}, one = item && `/rules/${item.id}`;
@@ -130,26 +146,25 @@ export function Editor({ item, path, site, onClose, onDone }) {
         <div class="drawer-body"><div class="form">
             ${!own && html`<p class="asked">${t("rules.above_text")}</p>`}
             <p class="verdict ${form.action === "allow" ? "delivered" : "blocked"}"><${Sentence} rule=${rule} /></p>
-            ${own && html`<${Beside} path=${path} rule=${rule} id=${item?.id} policy=${policy} />`}
             <fieldset class="plain-set" disabled=${!own}>
                 <legend class="unseen">${t("edit.title")}</legend>
-                <div class="line"><label class="check"><input type="radio" name="action" checked=${form.action === "block"} onChange=${() => set({ action: "block" })} /> ${t("rules.block")}</label><label class="check"><input type="radio" name="action" checked=${form.action === "allow"} onChange=${() => set({ action: "allow" })} /> ${t("rules.allow")}</label></div>
-                ${form.conditions.map((c, i) => html`<${ConditionField} key=${i} c=${c} i=${i} regex=${site.may_regex} only=${form.conditions.length === 1} onChange=${(n) => set({ conditions: form.conditions.map((o, k) => (k === i ? n : o)) })} onRemove=${() => set({ conditions: form.conditions.filter((o, k) => k !== i) })} />`)}
-                ${own && html`<${Button} onClick=${() => set({ conditions: [...form.conditions, withText({ kind: "subject", any: [] })] })}>${t("edit.and")}</${Button}>`}
+                <div class="line"><label class="check"><input type="radio" name="action" checked=${form.action === "block"} onChange=${() => turn("block")} /> ${t("rules.block")}</label><label class="check"><input type="radio" name="action" checked=${form.action === "allow"} onChange=${() => turn("allow")} /> ${t("rules.allow")}</label></div>
+                ${form.conditions.map((c, i) => html`<${ConditionField} key=${i} c=${c} i=${i} regex=${site.may_regex} only=${form.conditions.length === 1} onChange=${(n) => set({ conditions: form.conditions.map((o, k) => (k === i ? n : o)) })} onRemove=${() => several(form.conditions.filter((o, k) => k !== i))} />`)}
+                ${own && html`<${Button} kind="and" onClick=${() => several([...form.conditions, withText({ kind: "subject", any: [] })])}>${t("edit.and")}</${Button}>`}
                 ${byName && html`<div class="${form.require_proof ? "asked" : "warn"}"><label class="check"><input type="checkbox" checked=${form.require_proof} onChange=${(e) => set({ require_proof: e.target.checked })} /> ${t("edit.proof")}</label><p>${t(!form.require_proof ? "edit.spoof" : site.can_prove ? "edit.proof_text" : "advice.cannot_prove")}</p></div>`}
                 <${Field} label=${t("edit.name")} value=${form.name} maxlength="200" onInput=${(e) => set({ name: e.target.value })} />
                 <div class="line"><${Field} label=${t("edit.expires")} type="date" value=${form.day} onInput=${(e) => set({ day: e.target.value })} />
                     <${Field} label=${t("edit.flow")}>${(props) => html`<select ...${props} value=${form.flow} onChange=${(e) => set({ flow: e.target.value })}>${["from", "to", "from_or_to"].map((f) => html`<option value=${f}>${t(`flow.${f}`)}</option>`)}</select>`}</${Field}></div>
                 ${own && html`<${Field} label=${t("edit.note")}>${(props) => html`<textarea ...${props} rows="2" maxlength="2000" value=${form.note} onInput=${(e) => set({ note: e.target.value })}></textarea>`}</${Field}>`}
                 <label class="check"><input type="checkbox" checked=${form.test_only} onChange=${(e) => set({ test_only: e.target.checked })} /> ${t("edit.test_only")}</label>
-                ${!item && locked && form.action === "block" && site.policies.length === 2 && html`<label class="check"><input type="checkbox" checked=${policy === locked.id} onChange=${(e) => setPolicy(e.target.checked ? locked.id : usual.id)} /> ${t("edit.enforced")}</label>`}
-                ${own && (item || site.policies.length > 2 || !locked) && site.policies.length > 1 && html`<${Field} label=${t("edit.policy")}>${(props) => html`<select ...${props} value=${policy} onChange=${(e) => setPolicy(e.target.value)}>${site.policies.map((p) => html`<option value=${p.id}>${p.name}</option>`)}</select>`}</${Field}>`}
-            </fieldset>
-            ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
-            ${found && html`<${Meanwhile} rows=${differences(found.was, found.now.value, names)} busy=${busy === "save"} onMine=${save} onTheirs=${theirs}>
+                ${own && enforced && (mayEnforce(form.action) || policy === enforced.id) && html`<label class="check"><input type="checkbox" checked=${policy === enforced.id} onChange=${(e) => setPolicy(e.target.checked ? enforced.id : usual.id)} /> ${t("edit.enforced")}</label>`}
+                ${own && site.policies.length > (enforced ? 2 : 1) && html`<${Field} label=${t("edit.policy")}>${(props) => html`<select ...${props} value=${policy} onChange=${(e) => setPolicy(e.target.value)}>${site.policies.map((p) => html`<option value=${p.id}>${p.name}</option>`)}</select>`}</${Field}>`}
+            </fieldset></div>
+            ${own && html`<aside class="past"><${Beside} path=${path} rule=${rule} id=${item?.id} policy=${policy} /><${Backtest} path=${path} rule=${rule} /></aside>`}
+            <div class="form foot">${found && html`<${Meanwhile} rows=${differences(found.was, found.now.value, names)} busy=${busy === "save"} onMine=${save} onTheirs=${theirs}>
                 <dt>${t("meanwhile.now")}</dt><dd><${Sentence} rule=${found.now.value} /></dd><dt>${t("meanwhile.with_mine")}</dt><dd><${Sentence} rule=${rule} /></dd></${Meanwhile}>`}
+            ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
             ${asks && html`<label class="check"><input type="checkbox" checked=${confirm} onChange=${(e) => setConfirm(e.target.checked)} /> ${t("rules.meant")}</label>`}
             ${own && html`<div class="actions">${!found && html`<${Button} kind="primary" busy=${busy === "save"} onClick=${save}>${t("edit.save")}</${Button}>`}<${Button} onClick=${onClose}>${t("cancel")}</${Button}>${base && html`<${Button} kind="danger" busy=${busy === "remove"} onClick=${remove}>${t("edit.delete")}</${Button}>`}</div>`}
-            </div>${own && html`<${Backtest} path=${path} rule=${rule} />`}
-        </div></section>`;
+            </div></div></section>`;
 }

@@ -1,11 +1,13 @@
 // The rules of a mailbox, a domain or all: a quick bar, the list in the order in which it decides, an editor that reads as a sentence, and a
 // place to try messages. What a stranger or a person wrote stays text.
-import { html, useEffect, useMemo, useRef, useState } from "../modules/preact.js";
+import { html, useLayoutEffect, useMemo, useRef, useState } from "../modules/preact.js";
 import { del, get, patch, post, segment, upload } from "../api.js";
 import { useDrag } from "../drag.js";
 import { because } from "../because.js";
+import { all } from "../lists.js";
 import { go, useHere, withQuery } from "../router.js";
-import { Ago, Button, Empty, Failed, Field, Icon, note, Tabs, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
+import { Scope } from "../scope.js";
+import { Ago, Button, Empty, Failed, Field, Icon, note, Tabs, Their, useKeys, useLoad, Waiting } from "../ui.js";
 import { date, t } from "../words.js";
 import { apart, Flag } from "./conflicts.js";
 import { Editor } from "./rule_editor.js";
@@ -13,15 +15,12 @@ import { Action, Sentence } from "./rule_words.js";
 import { Import } from "./rules_import.js";
 import { Lists } from "./rules_lists.js";
 
-const PAGE = 100;
+const PAGE = 100, PAGE_MAX = 200;
 const pathOf = (scope) => `/scopes/${segment(scope)}/rules`;
 const say = (problem) => (problem.offline ? t("offline.text") : problem.message);
 
-const scopesOf = (me) => [
-    ...me.mailboxes.map((m) => [`mailbox:${m.address}`, m.address]),
-    ...me.domains.filter((d) => d.role === "owner").map((d) => [`domain:${d.name}`, t("scope.domain", { name: d.name })]),
-    ...(me.account.admin ? [["global", t("scope.global")]] : []),
-];
+const owned = (me) => me.domains.filter((d) => d.role === "owner").map((d) => d.name);
+const firstScope = (me) => [...me.mailboxes.map((m) => `mailbox:${m.address}`), ...owned(me).map((name) => `domain:${name}`), ...(me.account.admin ? ["global"] : [])][0];
 
 // ---- quick bar ----
 
@@ -69,34 +68,75 @@ function Row({ item, number, current, found, grip, onOpen, onSwitch, onMove, can
     </li>`;
 }
 
+// The first page, and as many more as stand there already.
+async function load(path, n, signal) {
+    const limit = n > PAGE ? PAGE_MAX : PAGE;
+    let list = await get(path, { limit }, { signal });
+
+    while (list.next && list.items.length < n) {
+        const page = await get(path, { limit, after: list.next }, { signal });
+        list = { ...list, ...page, items: [...list.items, ...page.items] };
+    }
+    return list;
+}
+
+// What is moved stands there at once; the server is told one after the other, and what it then has is shown.
+// moving: how many it has not been told of yet.
+function useMoves(list, moving) {
+    const last = useRef(Promise.resolve()), focus = useRef(null);
+
+    useLayoutEffect(() => {
+        if (!focus.current) return;
+        const { id, by } = focus.current, link = document.querySelector(`[data-rule="${id}"]`), row = link?.closest("li");
+        const arrow = by && (row?.querySelector(by < 0 ? ".up:enabled" : ".down:enabled") ?? row?.querySelector(".step:enabled"));
+
+        focus.current = null;
+        (arrow || link)?.focus({ preventScroll: true });
+        row?.scrollIntoView({ block: "nearest" });
+    }, [list.value]);
+    const tell = (id, where) => {
+        moving.current++;
+        last.current = last.current.then(() => post(`/rules/${id}/move`, where)).catch((p) => note(say(p))).then(() => { if (--moving.current === 0) list.again(); });
+    };
+    // by: the arrow that was pressed, -1 or 1, where one was.
+    return (from, to, { before, back, text, by }) => {
+        const items = [...list.value.items], { id } = items[from];
+
+        items.splice(to, 0, ...items.splice(from, 1));
+        focus.current = { id, by };
+        list.set({ ...list.value, items });
+        tell(id, before);
+        note(text, () => tell(id, back));
+    };
+}
+
 function List({ scope, path, open }) {
-    const list = useLoad((signal) => get(path, { limit: PAGE }, { signal }), [path]);
+    const many = useRef(0), moving = useRef(0);
+    // What was read before something was moved is not shown any more: it is read again when that is done.
+    const list = useLoad(async (signal) => {
+        const value = await load(path, many.current, signal);
+        if (moving.current > 0) throw new DOMException("moved meanwhile", "AbortError");
+        return value;
+    }, [path]);
     const above = useLoad((signal) => (scope === "global" ? Promise.resolve({ items: [] }) : get(`${path}/above`, { limit: PAGE }, { signal })), [path]);
     const conflicts = useLoad((signal) => get(`${path}/conflicts`, {}, { signal }).catch(() => ({ items: [], whole: true })), [path, list.value]);
     const found = useMemo(() => new Map((conflicts.value?.items ?? []).map((f) => [f.rule.id, f])), [conflicts.value]);
     const items = list.value?.items ?? [], next = list.value?.next, rows = useRef();
     const show = (id) => go(withQuery({ open: id }), { replace: Boolean(open) });
-    const [busy, setBusy] = useState(false);
-    const reload = () => list.again();
-    const load = async () => { const page = await get(path, { limit: PAGE, after: next }); list.set({ ...list.value, ...page, items: [...items, ...page.items] }); };
+    const reload = () => list.again(), put = useMoves(list, moving);
+    const more = async () => {
+        const page = await get(path, { limit: PAGE, after: next });
+        many.current = items.length + page.items.length;
+        list.set({ ...list.value, ...page, items: [...items, ...page.items] });
+    };
     const turn = (item, enabled) => patch(`/rules/${item.id}`, { enabled }).then(reload, (p) => { note(say(p)); reload(); });
     const same = (i, k) => items[k] !== undefined && items[k].policy.id === items[i].policy.id;
-    const canUp = (i) => !busy && same(i, i - 1), canDown = (i) => !busy && same(i, i + 1) && (items[i + 2] !== undefined || !next);
+    const canUp = (i) => same(i, i - 1), canDown = (i) => same(i, i + 1) && (items[i + 2] !== undefined || !next);
+    const ahead = (i, k) => (same(i, k) ? { before: items[k].id } : {});
     // From place i to place k of the same policy; what comes behind it there is named, or it goes last.
-    const place = async (i, k) => {
-        const { id, rule } = items[i], before = k < i ? items[k].id : same(i, k + 1) ? items[k + 1].id : undefined;
-        const back = same(i, i + 1) ? { before: items[i + 1].id } : {};
-        setBusy(true);
-        try {
-            await post(`/rules/${id}/move`, before ? { before } : {});
-            note(t("rules.moved", { name: apart(rule.name || t("rules.unnamed")), n: k + 1, all: list.value.total }), () => post(`/rules/${id}/move`, back).then(reload, (p) => note(say(p))));
-        } catch (p) { note(say(p)); }
-        setBusy(false);
-        reload();
-        document.querySelector(`[data-rule="${id}"]`)?.focus({ preventScroll: true });
-    };
-    const move = (i, by) => { if (by < 0 ? canUp(i) : canDown(i)) place(i, i + by); };
-    const grip = useDrag(rows, { may: (i, k) => !busy && same(i, k) && (k < i || items[k + 1] !== undefined || !next), onDrop: place });
+    const place = (i, k, by) => put(i, k, { before: ahead(i, k < i ? k : k + 1), back: ahead(i, i + 1), by, text: t("rules.moved", { name: apart(items[i].rule.name || t("rules.unnamed")), n: k + 1, all: list.value.total }) });
+    const move = (i, by, arrow) => { if (by < 0 ? canUp(i) : canDown(i)) place(i, i + by, arrow); };
+    const grip = useDrag(rows, { may: (i, k) => same(i, k) && (k < i || items[k + 1] !== undefined || !next), onDrop: (i, k) => place(i, k) });
     const links = () => [...document.querySelectorAll("[data-rule]")], at = () => links().indexOf(document.activeElement);
     const step = (by) => { const all = links(); all[Math.min(Math.max(at() + by, 0), all.length - 1)]?.focus(); };
     const carry = (by) => { const i = items.findIndex((x) => x.id === document.activeElement?.dataset?.rule); if (i >= 0) move(i, by); };
@@ -105,18 +145,18 @@ function List({ scope, path, open }) {
     // What one edits stays open when it is gone from the list.
     const last = useRef(), listed = [...items, ...(above.value?.items ?? [])].find((x) => x.id === open), picked = listed ?? (last.current?.id === open ? last.current : undefined);
     last.current = picked;
+    if (list.problem && !list.value) return html`<${Failed} problem=${list.problem} again=${list.again} />`;
     return html`
         <${Quick} path=${path} onDone=${reload} />
-        <div class="page-head order"><p class="quiet">${t("rules.order")}</p><${Button} onClick=${() => show("new")}>${t("rules.new")}</${Button}></div>
+        <div class="page-head order"><p class="quiet">${items.length > 1 && html`${t("rules.order")} <span class="by-keys">${t("rules.order_keys")}</span>`}</p><${Button} onClick=${() => show("new")}>${t("rules.new")}</${Button}></div>
         ${list.value && !list.value.can_prove && html`<p class="asked">${t("advice.cannot_prove")}</p>`}
-        ${list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
-            : !list.value ? html`<${Waiting} />`
+        ${!list.value ? html`<${Waiting} />`
             : items.length === 0 ? html`<${Empty} title=${t("rules.none")}>${t("rules.none_text")}</${Empty}>`
-            : html`<ol class="rows rules" ref=${rows} aria-label=${t("nav.rules")} aria-busy=${list.loading}>${items.map((item, i) => html`<${Row} key=${item.id} item=${item} number=${i + 1} current=${item.id === open} found=${found.get(item.id)} grip=${grip(i)} onOpen=${() => show(item.id)} onSwitch=${(on) => turn(item, on)} onMove=${(by) => move(i, by)} canUp=${canUp(i)} canDown=${canDown(i)} />`)}</ol>
-                ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`}
+            : html`<ol class="rows rules" ref=${rows} aria-label=${t("nav.rules")} aria-busy=${list.loading}>${items.map((item, i) => html`<${Row} key=${item.id} item=${item} number=${i + 1} current=${item.id === open} found=${found.get(item.id)} grip=${grip(i)} onOpen=${() => show(item.id)} onSwitch=${(on) => turn(item, on)} onMove=${(by) => move(i, by, by)} canUp=${canUp(i)} canDown=${canDown(i)} />`)}</ol>
+                ${next && html`<div class="more"><${Button} onClick=${more}>${t("more")}</${Button}></div>`}`}
         ${conflicts.value?.whole === false && html`<p class="quiet">${t("conflict.part")}</p>`}
         ${above.problem && html`<p class="problem" role="alert">${say(above.problem)}</p>`}
-        ${above.value?.items.length > 0 && html`<h2 class="above">${t("rules.above")}</h2><ul class="rows rules">${above.value.items.map((item) => html`<${Row} key=${item.id} item=${item} number="" current=${item.id === open} onOpen=${() => show(item.id)} />`)}</ul>`}
+        ${above.value?.items.length > 0 && html`<h2 class="above">${t("rules.above")}</h2>${scope.startsWith("mailbox:") && html`<p class="quiet">${t("rules.above_order")}</p>`}<ul class="rows rules">${above.value.items.map((item) => html`<${Row} key=${item.id} item=${item} number="" current=${item.id === open} onOpen=${() => show(item.id)} />`)}</ul>`}
         ${list.value && (open === "new" || picked) && html`<${Editor} key=${open} item=${picked} path=${path} site=${list.value} onClose=${() => show(null)} onDone=${() => { show(null); reload(); }} />`}`;
 }
 
@@ -127,8 +167,8 @@ function Trace({ found }) {
 
     return html`<div class="card" aria-live="polite"><h2>${by ? t(`try.${one.verdict === "allow" ? "allow" : "block"}`, { rule: by.name || t("rules.unnamed"), layer: t(`layer.${one.layer}`) }) : t("try.none")}</h2>
         <p class="quiet">${t("try.for", { who: one.rcpt })}</p>
-        ${one.matches.length === 0 ? html`<p class="quiet">${t("try.no_rules")}</p>` : html`<table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.where")}</th><th>${t("matches.what")}</th></tr></thead>
-            <tbody>${one.matches.map((m) => html`<tr class=${by?.id === m.id ? "decided" : ""}><td><${Their} text=${m.name} or=${t("rules.unnamed")} /></td><td>${t(`layer.${m.layer}`)}</td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table>`}</div>`;
+        ${one.matches.length === 0 ? html`<p class="quiet">${t("try.no_rules")}</p>` : html`<table class="table trace"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.what")}</th></tr></thead>
+            <tbody>${one.matches.map((m) => html`<tr class=${by?.id === m.id ? "decided" : ""}><td><${Their} text=${m.name} or=${t("rules.unnamed")} /><br /><span class="quiet">${t(`layer.${m.layer}`)}</span></td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table>`}</div>`;
 }
 
 function Try({ scope, path }) {
@@ -176,14 +216,15 @@ function WithPolicies({ scope, path, Page }) {
 }
 
 export function Rules({ me }) {
-    const { query } = useHere(), scopes = useMemo(() => scopesOf(me), [me]);
-    const scope = query.get("in") ?? scopes[0]?.[0], tab = query.get("tab") ?? "rules", mailbox = scope?.startsWith("mailbox:") ? scope.slice(8) : null;
+    const { query } = useHere(), admin = me.account.admin;
+    const domains = useLoad((signal) => (admin ? all("/domains", signal).then((list) => list.items.map((d) => d.name)) : Promise.resolve(owned(me))), [me]).value ?? owned(me);
+    const scope = query.get("in") ?? firstScope(me), tab = query.get("tab") ?? "rules", mailbox = scope?.startsWith("mailbox:") ? scope.slice(8) : null;
     const tabs = [["rules", t("nav.rules")], ["lists", t("rules.lists")], ["try", t("rules.try")], ...(mailbox ? [["learned", t("rules.learned")]] : []), ["import", t("rules.import")]];
     const shown = tabs.some(([id]) => id === tab) ? tab : "rules";
 
     if (!scope) return html`<${Empty} title=${t("rules.none")}>${t("rules.no_scope")}</${Empty}>`;
     return html`<div class="page-head"><h1>${t("nav.rules")}</h1>
-            ${scopes.length > 1 && html`<label><span class="unseen">${t("rules.whose")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
+            ${(admin || domains.length > 0 || me.mailboxes.length > 1) && html`<${Scope} scope=${scope} domains=${domains} own=${me.mailboxes} everywhere=${admin} />`}</div>
         <${Tabs} label=${t("nav.rules")} current=${shown} onPick=${(id) => go(withQuery({ tab: id === "rules" ? null : id, open: null }), { replace: true })} tabs=${tabs} />
         <div role="tabpanel" class="panel" aria-labelledby=${`tab-${shown}`}>
             ${shown === "rules" ? html`<${List} key=${scope} scope=${scope} path=${pathOf(scope)} open=${query.get("open")} />` : shown === "lists" ? html`<${WithPolicies} key=${scope} scope=${scope} Page=${Lists} path=${`/scopes/${segment(scope)}/lists`} />` : shown === "import" ? html`<${WithPolicies} key=${scope} scope=${scope} Page=${Import} path=${pathOf(scope)} />` : shown === "try" ? html`<${Try} key=${scope} scope=${scope} path=${pathOf(scope)} />` : html`<${Learned} key=${scope} mailbox=${mailbox} />`}</div>`;

@@ -36,10 +36,10 @@ export function Import({ scope, path, policies }) {
     const usual = policies.find((p) => p.name === "Rules") ?? policies[0];
     const [form, setForm] = useState({ text: "", format: "", action: "", policy: usual.id, confirm: false, skip_conflicts: false }), [found, setFound] = useState(), [filter, setFilter] = useState(null), [busy, setBusy] = useState(false), [wrong, setWrong] = useState();
     const set = (more) => { setForm({ ...form, ...more }); setWrong(undefined); };
-    const body = () => ({ text: form.text, policy: form.policy, confirm: form.confirm, skip_conflicts: form.skip_conflicts, ...(form.format ? { format: form.format } : {}), ...(form.action ? { action: form.action } : {}) });
-    const ask = async (call, done) => {
+    const body = ({ format, action, ...rest }) => ({ ...rest, ...(format ? { format } : {}), ...(action ? { action } : {}) });
+    const ask = async (call, done, what = form) => {
         setBusy(true);
-        try { done(await post(`${path}/${call}`, body(), { key: call === "import" ? undefined : false })); setWrong(undefined); } catch (p) { setWrong(say(p)); }
+        try { done(await post(`${path}/${call}`, body(what), { key: call === "import" ? undefined : false })); setWrong(undefined); } catch (p) { setWrong(say(p)); }
         setBusy(false);
     };
     const file = async (f) => {
@@ -47,12 +47,16 @@ export function Import({ scope, path, policies }) {
         if (f.size > TEXT_MAX) { setWrong(t("import.large", { size: size(TEXT_MAX) })); return; }
         set({ text: plainText(await f.text()) });
     };
+    const preview = (what) => ask("import/preview", (f) => { setFilter(null); setFound(f); }, what);
+    const mean = (action) => { set({ action }); preview({ ...form, action }); };
     const pick = (label, key, values) => html`<${Field} label=${label}>${(props) => html`<select ...${props} value=${form[key]} onChange=${(e) => set({ [key]: e.target.value })}>${values.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select>`}</${Field}>`;
+    const unsaid = found?.items.some((i) => i.why_said?.code === "import.action");
     const count = found ? found.new + (form.skip_conflicts ? 0 : found.conflict) : 0;
 
     if (found) return html`<div class="card stack"><h2 aria-live="polite">${t(`import.format.${found.format}`)}</h2>
         ${found.items.length === 0 ? html`<${Empty} title=${t("import.nothing")} />` : html`<${Preview} found=${found} filter=${filter} onFilter=${setFilter} />`}
-        ${found.error > 0 && html`<p class="warn">${t("import.errors")}</p>`}
+        ${unsaid ? html`<div class="asked meant"><p>${t("import.unsaid")}</p><div class="actions"><${Button} busy=${busy} onClick=${() => mean("block")}>${t("import.block")}</${Button}><${Button} busy=${busy} onClick=${() => mean("allow")}>${t("import.allow")}</${Button}></div></div>`
+            : found.error > 0 && html`<p class="warn">${t("import.errors")}</p>`}
         ${found.conflict > 0 && html`<label class="check"><input type="checkbox" checked=${form.skip_conflicts} onChange=${(e) => set({ skip_conflicts: e.target.checked })} /> ${t("import.skip")}</label>`}
         ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
         <div class="actions"><${Button} kind="primary" busy=${busy} disabled=${found.error > 0 || count === 0} onClick=${() => ask("import", () => { note(t("import.done", { n: count })); setFound(undefined); set({ text: "" }); })}>${t("import.take", { n: count })}</${Button}><${Button} onClick=${() => setFound(undefined)}>${t("import.again")}</${Button}></div></div>`;
@@ -63,7 +67,7 @@ export function Import({ scope, path, policies }) {
                 ${policies.length > 1 && pick(t("edit.policy"), "policy", policies.map((p) => [p.id, p.name]))}</div>
             <label class="check"><input type="checkbox" checked=${form.confirm} onChange=${(e) => set({ confirm: e.target.checked })} /> ${t("import.confirm")}</label>
             ${wrong && html`<p class="problem" role="alert">${wrong}</p>`}
-            <div class="actions"><${Button} kind="primary" busy=${busy} disabled=${!form.text.trim()} onClick=${() => ask("import/preview", (f) => { setFilter(null); setFound(f); })}>${t("import.preview")}</${Button}>
+            <div class="actions"><${Button} kind="primary" busy=${busy} disabled=${!form.text.trim()} onClick=${() => preview()}>${t("import.preview")}</${Button}>
                 <label class="button file">${t("import.file")}<input type="file" accept=".txt,.csv,.json,.jsonl,.cf,.map,text/*" onChange=${(e) => { file(e.target.files[0]); e.target.value = ""; }} /></label></div></div>
         <div class="card stack"><h2>${t("export.title")}</h2><p class="quiet">${t("export.text")}</p><div class="actions"><a class="button" href=${`/api/v1/scopes/${segment(scope)}/rules/export`} download>${t("export.get")}</a></div></div>`;
 }
