@@ -1,0 +1,139 @@
+/* lib/net/smtp_envelope.c - addresses and origins as commands carry them. */
+#include "net/smtp_inside.h"
+
+#include <stdio.h>
+
+#include "base/utf8.h"
+
+#define XFORWARD_LINE 512      /* bytes of an XFORWARD command */
+#define XFORWARD_VALUE_MAX 255 /* bytes of one of its values */
+
+/* ---- addresses ---- */
+
+bool smtp_is_ascii(struct span s)
+{
+    for (size_t i = 0; i < s.n; i++)
+        if ((unsigned char)s.p[i] >= 0x80)
+            return false;
+    return true;
+}
+
+/* "john.doe" may stand as it is; "john doe" has to be quoted. */
+static bool is_dot_atom(struct span local)
+{
+    static const char specials[] = "()<>[]:;@\\,\" ";
+
+    for (size_t i = 0; i < local.n; i++)
+        if (strchr(specials, local.p[i]) != NULL ||
+            (local.p[i] == '.' && (i == 0 || i + 1 == local.n || local.p[i + 1] == '.')))
+            return false;
+    return local.n > 0;
+}
+
+static bool is_quoted(struct span local)
+{
+    bool escaped = false;
+
+    if (local.n < 2 || local.p[0] != '"' || local.p[local.n - 1] != '"')
+        return false;
+    for (size_t i = 1; i + 1 < local.n; i++) {
+        if (!escaped && local.p[i] == '"')
+            return false;
+        escaped = !escaped && local.p[i] == '\\';
+    }
+    return !escaped;
+}
+
+bool smtp_put_path(struct buf *b, struct span address)
+{
+    size_t      at = span_rchr(address, '@');
+    struct span local = span_head(address, at);
+
+    if (address.n > SMTP_COMMAND_MAX / 4 || !utf8_valid(address))
+        return false;
+    for (size_t i = 0; i < address.n; i++)
+        if ((unsigned char)address.p[i] < 0x20 || address.p[i] == 0x7f ||
+            (i > at && (address.p[i] == ' ' || address.p[i] == '<' || address.p[i] == '>')))
+            return false;
+    buf_putc(b, '<');
+    if (is_dot_atom(local) || is_quoted(local) || address.n == 0) {
+        buf_put(b, address);
+    } else {
+        buf_putc(b, '"');
+        for (size_t i = 0; i < local.n; i++) {
+            if (local.p[i] == '"' || local.p[i] == '\\')
+                buf_putc(b, '\\');
+            buf_putc(b, local.p[i]);
+        }
+        buf_putc(b, '"');
+        buf_put(b, span_skip(address, at));
+    }
+    buf_putc(b, '>');
+    return true;
+}
+
+/* ---- XFORWARD ---- */
+
+/* xtext (RFC 3461); what is not known, or too long, is [UNAVAILABLE]. */
+static void put_xtext(struct buf *b, struct span value)
+{
+    if (value.n == 0 || value.n > XFORWARD_VALUE_MAX) {
+        buf_puts(b, "[UNAVAILABLE]");
+        return;
+    }
+    for (size_t i = 0; i < value.n; i++) {
+        unsigned char ch = (unsigned char)value.p[i];
+
+        if (ch < '!' || ch > '~' || ch == '+' || ch == '=')
+            buf_printf(b, "+%02X", ch);
+        else
+            buf_putc(b, (char)ch);
+    }
+}
+
+/* One attribute: into the command in c->out, or, where that would get too long, into the next. A server that does not take it
+ * from us loses its log a line; that is no reason to keep the mail. */
+static int forward(struct smtp_client *c, unsigned bit, const char *name, const char *prefix, struct span value,
+                   struct err *e)
+{
+    struct buf        b;
+    struct smtp_reply r;
+    int               rc = 0;
+
+    if ((c->offers & bit) == 0)
+        return 0;
+    buf_init(&b, SMTP_COMMAND_MAX);
+    buf_printf(&b, " %s=%s", name, value.n > 0 ? prefix : "");
+    put_xtext(&b, value);
+    if (c->out.n > strlen("XFORWARD") && c->out.n + b.n + 2 > XFORWARD_LINE) {
+        buf_puts(&c->out, "\r\n");
+        rc = smtp_command(c, &r, e);
+        smtp_begin(c, "XFORWARD");
+    }
+    buf_put(&c->out, buf_span(&b));
+    buf_fini(&b);
+    return rc;
+}
+
+int smtp_forward_origin(struct smtp_client *c, const struct smtp_origin *o, struct err *e)
+{
+    struct smtp_reply r;
+    char              port[12] = "";
+    bool              v6 = span_chr(o->addr, ':') < o->addr.n;
+
+    if (o->port != 0)
+        snprintf(port, sizeof port, "%u", o->port);
+    smtp_begin(c, "XFORWARD");
+    if (forward(c, FORWARDS_NAME, "NAME", "", o->name, e) < 0 ||
+        forward(c, FORWARDS_ADDR, "ADDR", v6 ? "IPV6:" : "", o->addr, e) < 0 ||
+        forward(c, FORWARDS_PORT, "PORT", "", span_of(port), e) < 0 ||
+        forward(c, FORWARDS_PROTO, "PROTO", "", SPAN("ESMTP"), e) < 0 ||
+        forward(c, FORWARDS_HELO, "HELO", "", o->helo, e) < 0 ||
+        forward(c, FORWARDS_IDENT, "IDENT", "", o->ident, e) < 0 ||
+        forward(c, FORWARDS_SOURCE, "SOURCE", "", SPAN("REMOTE"), e) < 0)
+        return -1;
+    if (c->out.n == strlen("XFORWARD"))
+        return 0;
+    buf_puts(&c->out, "\r\n");
+    return smtp_command(c, &r, e);
+}
