@@ -6,6 +6,7 @@
 #include "base/utf8.h"
 #include "custody/body.h"
 #include "mail.h"
+#include "mail/html.h"
 #include "mail/html_safe.h"
 #include "mail/leaf.h"
 #include "mail/message.h"
@@ -80,27 +81,59 @@ static int get_headers(struct call *c, struct err *e) { return with_body(c, put_
 
 /* ---- text ---- */
 
+/* HTML as its reader would see it, each link with the host that it leads to. False: not all of it. */
+static bool put_seen(struct call *c, struct span html, struct buf *out)
+{
+    struct buf safe;
+    bool       whole;
+
+    buf_init(&safe, HTML_SAFE_MAX);
+    whole = html_safe(&html, 1, NULL, NULL, c->arena, &safe);
+    buf_put(out, html_seen(buf_span(&safe), c->arena));
+    buf_fini(&safe);
+    return whole;
+}
+
+/* Of a text in several forms the last, as mail programs do; false: not all of it. */
+static bool put_texts(struct call *c, const struct message_text *texts, size_t n, struct buf *out)
+{
+    size_t source = 0;
+    bool   whole = true;
+
+    while (source < n && !texts[source].html_source)
+        source++;
+    for (size_t i = 0; i < n && !texts[i].html_source; i++) {
+        struct span html = texts[i].html && source < n ? texts[source++].text : SPAN_NONE;
+
+        if (texts[i].spare)
+            continue;
+        if (out->n > 0)
+            buf_puts(out, "\n\n");
+        if (html.p != NULL)
+            whole &= put_seen(c, html, out);
+        else
+            buf_put(out, texts[i].text);
+    }
+    return whole && !out->failed;
+}
+
 static int put_preview(struct call *c, struct message *m, struct err *e)
 {
     struct buf                *b = call_reply(c, 200), text;
     const struct message_text *texts;
     size_t                     n, parts;
-    bool                       limit, html = false;
-    enum fact                  whole = message_texts(m, false, &texts, &n);
+    bool                       limit, html = false, all;
+    enum fact                  whole = message_texts(m, true, &texts, &n);
 
     (void)e;
     parts = message_parts(m, &limit);
     for (size_t i = 0; i < parts; i++)
         html |= message_part_at(m, i)->kind == LEAF_TEXT_HTML && !message_part_at(m, i)->attachment;
     buf_init(&text, TEXT_MAX);
-    for (size_t i = 0; i < n; i++) {
-        if (text.n > 0)
-            buf_puts(&text, "\n\n");
-        buf_put(&text, texts[i].text);
-    }
+    all = put_texts(c, texts, n, &text);
     json_open(b, NULL, '{');
     json_add_text(b, "text", text.p != NULL ? buf_span(&text) : SPAN(""));
-    json_add_bool(b, "whole", whole == FACT_YES && !text.failed && !limit);
+    json_add_bool(b, "whole", whole == FACT_YES && all && !limit);
     json_add_bool(b, "html", html);
     json_close(b, '}');
     buf_fini(&text);
@@ -287,7 +320,7 @@ static int get_raw(struct call *c, struct err *e) { return with_body(c, put_raw,
 static const struct route rows[] = {
     BODY("/deliveries/{uid}/{n}/headers", get_headers, "The header fields of a held message, decoded.",
          "list:HeaderField"),
-    BODY("/deliveries/{uid}/{n}/preview", get_preview, "The text of a held message, as its reader would see it.",
+    BODY("/deliveries/{uid}/{n}/preview", get_preview, "The text of a held message, as its reader would see it, with the host of each link.",
          "Preview"),
     BODY("/deliveries/{uid}/{n}/preview.html", get_preview_html,
          "The HTML of a held message, made safe to look at: for a sandboxed frame.", "text/html"),

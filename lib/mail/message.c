@@ -580,7 +580,8 @@ static void make_texts(struct message *m)
         s = decode_leaf(m, p, &room, &clean);
         if (html_leaf)
             m->texts[nbody + html++] = (struct message_text){.text = s, .html_source = true, .clean = clean};
-        put_text(m, &m->texts[m->ntexts++], html_leaf ? html_seen(s, m->arena) : s, html_leaf, false, clean);
+        put_text(m, &m->texts[m->ntexts], html_leaf ? html_seen(s, m->arena) : s, html_leaf, false, clean);
+        m->texts[m->ntexts++].spare = p->spare;
     }
     if (m->ntexts < nbody) /* the sources follow what there is */
         memmove(m->texts + m->ntexts, m->texts + nbody, html * sizeof *m->texts);

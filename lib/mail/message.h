@@ -61,6 +61,7 @@ struct message_part {
     bool filename_clean;
     bool detached;     /* its disposition says attachment */
     bool attachment;   /* has a file name, or disposition attachment, or is a message/rfc822 */
+    bool spare;        /* of the same in several forms (multipart/alternative) this is none of the last, which readers show */
     struct span id;    /* Content-ID, without the angle brackets; may be empty */
     struct span raw;   /* the leaf's body, still encoded */
     size_t      depth; /* of the multiparts and messages around it */
@@ -79,6 +80,7 @@ struct message_text {
     bool        html;   /* as seen, or its source: */
     bool        html_source;
     bool        clean;
+    bool        spare; /* its part is */
 };
 enum fact message_texts(struct message *m, bool source, const struct message_text **list_out, size_t *n_out);
 

@@ -5,7 +5,8 @@
  * begins the next entity, or, if it closes its multipart, the wait for a boundary further out.
  *
  * 1. frames[0 .. depth) are open, outermost first; boundaries of multiparts alone are compared.
- * 2. parts whose end is not known yet are the last leaf, and the messages on the stack. */
+ * 2. parts whose end is not known yet are the last leaf, and the messages on the stack.
+ * 3. of the forms of an alternative, all in front of the last that has a text are spare. */
 #include "mail/part.h"
 
 #include "base/clock.h"
@@ -20,6 +21,8 @@ struct frame {
     size_t      part;   /* of a message: its index, since its end comes later */
     const char *body;   /* of a multipart: where it begins */
     bool        digest; /* what is inside is a message unless it says otherwise */
+    bool        alternative;
+    size_t      form, before; /* of an alternative: where the form of it begins that is being read, and those before, not yet spare */
     bool        found;  /* a boundary line was seen */
 };
 
@@ -212,6 +215,18 @@ static struct span id_of(struct span body)
     return span_head(inside, span_chr(inside, '>'));
 }
 
+/* A text has come: of every alternative around it, the forms before this one are another telling of it. */
+static void make_spare(struct scanner *s)
+{
+    for (size_t i = 0; i < s->depth; i++) {
+        struct frame *f = &s->frames[i];
+
+        for (size_t at = f->before; f->alternative && at < f->form; at++)
+            s->parts[at].spare = true;
+        f->before = f->form;
+    }
+}
+
 /* Fills in what the fields say; the raw bytes begin at s->at. */
 static void describe(struct scanner *s, const struct fields *f, struct span type, struct message_part *p)
 {
@@ -225,6 +240,8 @@ static void describe(struct scanner *s, const struct fields *f, struct span type
     p->id = id_of(f->id);
     p->raw = span_make(s->all.p + s->at, 0);
     p->depth = s->depth;
+    if ((p->kind == LEAF_TEXT_PLAIN || p->kind == LEAF_TEXT_HTML) && !p->attachment)
+        make_spare(s);
 }
 
 /* The declared type, or what stands for none and for nonsense. */
@@ -271,6 +288,8 @@ static bool open_multipart(struct scanner *s, const struct fields *f, struct spa
     frame->hash = span_hash(boundary);
     s->lengths |= (uint64_t)1 << boundary.n % 64; /* never taken back: it only saves time */
     frame->digest = span_is(*type, "multipart/digest");
+    frame->alternative = span_is(*type, "multipart/alternative");
+    frame->form = frame->before = s->n;
     return true;
 }
 
@@ -350,6 +369,7 @@ void part_scan(struct span entity, int64_t deadline_cpu_us, struct arena *a, str
     while (more && next_delimiter(&s, &d)) {
         end_above(&s, d.level + 1, d.line);
         s.frames[d.level].found = true;
+        s.frames[d.level].form = s.n;
         s.at = d.next;
         if (d.closing)
             s.depth = d.level;

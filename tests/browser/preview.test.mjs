@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 
-import { ANNA, openBrowser, openHouse, row, settled, waitFor } from "./lib.mjs";
+import { ANNA, arrived, openBrowser, openHouse, row, settled, waitFor } from "./lib.mjs";
 
 const GIF = "R0lGODlhAQABAIAAAP8AAAAAACwAAAAAAQABAAACAkQBADs=";
 const hostile = `<html><head><title>x</title><base href="http://evil.example/"><meta http-equiv="refresh" content="0;url=http://evil.example/refresh">
@@ -43,6 +43,8 @@ test("in the drawer hostile HTML shows its text, where its links lead and its ow
     await settled(page);
     await (await row(page, "You have won: press here")).click();
     await page.getByRole("tab", { name: "Preview" }).click();
+    const first = await page.locator(".raw-text").innerText();
+    for (const shown of ["You have won", "Take it.", "[Our logo]", "www.bank.example [evil.example]", "press [javascript:]", "end"]) assert.ok(first.includes(shown), `${shown} in: ${first}`);
     await page.getByRole("button", { name: "As designed" }).click();
     const frame = await waitFor("the frame", () => page.frames().find((f) => f.url().endsWith("/preview.html")));
     await frame.waitForLoadState();
@@ -86,5 +88,17 @@ test("other sites may not frame it, and other answers of ours may be framed by n
 
     assert.match(policies[0], /frame-ancestors 'self'/);
     assert.match(policies[1], /frame-ancestors 'none'/);
+    await page.done();
+});
+
+test("of a text in two forms the one is shown that a mail program shows, and once", async () => {
+    const page = await browser.person(ANNA), form = (type, text) => `--a\r\nContent-Type: ${type}\r\n\r\n${text}\r\n`;
+    await house.letter({ subject: "You have won: in two forms", fields: "MIME-Version: 1.0\r\nContent-Type: multipart/alternative; boundary=a\r\n", body: `${form("text/plain", "See you at seven.")}${form("text/html", "<p>See you at <a href='http://evil.example/x'>seven</a>.</p>")}--a--` });
+    await page.at("/");
+    await (await arrived(page, "You have won: in two forms")).click();
+    await page.getByRole("tab", { name: "Preview" }).click();
+    await page.locator(".raw-text").waitFor();
+    assert.equal(await page.locator(".raw-text").innerText(), "See you at seven [evil.example].");
+    assert.equal(await page.getByRole("button", { name: "Text" }).getAttribute("aria-pressed"), "true");
     await page.done();
 });

@@ -182,6 +182,43 @@ static void a_thousand_parts_are_listed_and_no_more(void **unused)
     assert_string_equal(message_limit(m), "parts");
 }
 
+/* Which leaves are spare, an s each; a dash for the others. */
+static void of_the_forms_of_an_alternative_the_last_with_a_text_is_shown(void **unused)
+{
+#define PART(type) "--b\nContent-Type: " type "\n\nx\n"
+#define WITHIN(kind, boundary) "--b\nContent-Type: multipart/" kind "; boundary=" boundary "\n\n"
+    static const struct {
+        const char *holds, *kind, *inside, *spare;
+    } forms[] = {
+        {"two forms", "alternative", PART("text/plain") PART("text/html") "--b--", "s-"},
+        {"what is no alternative stands beside", "mixed", PART("text/plain") PART("text/html") "--b--", "--"},
+        {"a form that is no text replaces none", "alternative", PART("text/plain") PART("text/calendar") "--b--", "--"},
+        {"HTML with its pictures", "alternative",
+         PART("text/plain") WITHIN("related", "r") "--r\nContent-Type: text/html\n\nx\n--r\nContent-Type: image/gif\n\nx\n--r--\n--b--", "s--"},
+        {"a form of two texts", "alternative",
+         WITHIN("mixed", "m") "--m\n\nx\n--m\n\ny\n--m--\n" PART("text/html") "--b--", "ss-"},
+        {"what follows the alternative stays", "mixed",
+         WITHIN("alternative", "a") "--a\n\nx\n--a\nContent-Type: text/html\n\nx\n--a--\n" PART("text/plain") "--b--", "s--"},
+        {"three forms", "alternative", PART("text/plain") PART("text/html") PART("text/html") "--b--", "ss-"},
+        {"an attached text replaces none", "alternative", PART("text/plain") PART("text/html; name=a.html") "--b--", "--"},
+    };
+
+    (void)unused;
+    for (size_t i = 0; i < COUNT(forms); i++) {
+        struct arena    a;
+        struct message *m;
+        struct span     found = SPAN(""), raw;
+
+        arena_init(&a, 1 << 20);
+        raw = arena_printf(&a, "Content-Type: multipart/%s; boundary=b\n\n%s", forms[i].kind, forms[i].inside);
+        m = message_open(raw, &a);
+        for (size_t at = 0; at < message_parts(m, NULL); at++)
+            found = arena_printf(&a, "%.*s%s", SPAN_ARG(found), message_part_at(m, at)->spare ? "s" : "-");
+        CHECK(forms[i].holds, span_is(found, forms[i].spare));
+        arena_fini(&a);
+    }
+}
+
 static void a_leaf_knows_by_what_name_others_refer_to_it(void **unused)
 {
     struct arena   *a = arena_of_test();
@@ -202,6 +239,7 @@ int main(void)
         cmocka_unit_test(fifty_levels_are_read_and_a_thousand_answered),
         cmocka_unit_test(what_lies_behind_a_deep_part_is_still_found),
         cmocka_unit_test(a_thousand_parts_are_listed_and_no_more),
+        cmocka_unit_test(of_the_forms_of_an_alternative_the_last_with_a_text_is_shown),
         cmocka_unit_test(a_leaf_knows_by_what_name_others_refer_to_it),
     };
 
