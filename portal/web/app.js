@@ -42,7 +42,7 @@ const searches = (query) => ["q", "in", "open"].some((name) => query.has(name));
 const placeAt = (me, path, query) => (path === "/" ? [overview, mail, quarantine].find((p) => may(me, p.who) && (p !== overview || !searches(query))) : places.find((p) => p.path !== "/" && (path === p.path || path.startsWith(`${p.path}/`))));
 
 // Beside the page where there is room; over it, until one picks or turns away, where there is not.
-function Side({ me, place, open, narrow, onClose, brand, held }) {
+function Side({ me, place, open, narrow, onClose, brand }) {
     const ref = useRef();
     const key = (e) => { if (narrow && e.key === "Escape") { e.stopPropagation(); onClose(); } };
 
@@ -52,7 +52,7 @@ function Side({ me, place, open, narrow, onClose, brand, held }) {
         <${Link} class="brand" to="/">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</${Link}>
         <nav aria-label=${t("nav.main")}>${places.filter((p) => may(me, p.who)).map((p) => html`
             <${Link} to=${p.path} aria-current=${p === place ? "page" : undefined}>
-                <${Icon} name=${p.icon} /> ${t(p.word)}${p.path === "/quarantine" && held > 0 && html`<span class="count">${held}</span>`}</${Link}>`)}
+                <${Icon} name=${p.icon} /> ${t(p.word)}</${Link}>`)}
             ${elsewhere(brand).map(([key, url]) => html`<a href=${url} target="_blank" rel="noopener noreferrer"><${Icon} name="next" /> ${t(`elsewhere.${key}`)}</a>`)}
         </nav>
         <div class="whoami">${brand.support && html`<p>${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}<bdi>${me.account.name || me.account.login}</bdi><br />

@@ -12,10 +12,12 @@ export const Clip = ({ row }) => row.attached && html`<span class="clip"><${Icon
 const Kept = ({ line, row, href, to, current, picked, day }) => useMemo(() => line({ row, href, to, current, picked }), [line, row, href, to, current, picked, day]);
 
 // line: one function for all times that makes the <li> of a row, with a link a.row whose data-id is the row's, and, where rows are picked
-// (a set of ids), a box whose data-pick is.
+// (a set of ids), a box, or where one thing can be done with each a button, whose data-pick is.
 export function Rows({ rows, line, to, open, hrefs, picked, busy, late, onOpen, onPick }) {
     const day = today(), of = (id) => rows.find((row) => idOf(row) === id);
     const press = (e) => {
+        const button = e.target.closest("button[data-pick]");
+        if (button) { onPick(of(button.dataset.pick)); return; }
         const row = of(e.target.closest("a.row")?.dataset.id);
         if (row && !e.metaKey && !e.ctrlKey) { e.preventDefault(); onOpen(row); }
     };

@@ -38,12 +38,16 @@ test("what is picked is deleted at one press, and the note takes it back", async
     await shot(anna, "picked");
     await anna.getByRole("button", { name: "Delete" }).click();
     await note(anna, "1 message deleted.");
+    await waitFor("a place for the keys", () => anna.evaluate(() => document.activeElement !== document.body));
     await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
     await anna.getByRole("link", { name: "Recently deleted" }).click();
-    await anna.locator(".deleted", { hasText: PARCEL }).waitFor();
+    await anna.locator("a.row", { hasText: PARCEL }).click();
+    await anna.getByRole("dialog").locator(".verdict").waitFor();
     await shot(anna, "deleted");
+    await anna.keyboard.press("Escape");
     await anna.getByRole("button", { name: "Put back" }).click();
     await note(anna, "It is in quarantine again.");
+    await anna.getByRole("heading", { name: "Nothing deleted" }).waitFor();
     await anna.getByRole("link", { name: "Held", exact: true }).click();
     await group(anna, "Probably spam").getByText(PARCEL).waitFor();
 });
@@ -59,8 +63,31 @@ test("all results of a search are one job, with its progress, and it is taken ba
     await anna.getByText("Done: 130 messages.").waitFor();
     await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
     await shot(anna, "job");
-    await anna.getByRole("button", { name: "Undo" }).click();
+
+    // All of them are there to be had back, by keys too: the next one is where the last was.
+    await anna.getByRole("link", { name: "Recently deleted" }).click();
+    const rows = anna.locator(".rows a.row"), focused = () => anna.evaluate(() => document.activeElement.closest("li")?.innerText);
+    await rows.nth(99).waitFor();
+    await anna.getByRole("button", { name: "Show more" }).click();
+    await rows.nth(129).waitFor();
+    await anna.getByRole("button", { name: "Put back" }).nth(122).focus();
+    await anna.keyboard.press("Enter");
+    await note(anna, "It is in quarantine again.");
+    await waitFor("the next", async () => /Raffle number 6$/m.test(await focused()));
+    assert.equal(await rows.count(), 129);
+    await anna.keyboard.press("k");
+    await anna.getByRole("dialog").getByRole("heading", { name: "Raffle number 129" }).waitFor();
+    await anna.keyboard.press("Escape");
+    for (const width of [390, 1280]) {
+        await anna.setViewportSize({ width, height: 800 });
+        assert.equal(await overhang(anna), 0, `${width}`);
+        assert.deepEqual(await barriers(anna), [], `${width}`);
+        await shot(anna, `bin-${width}`);
+    }
+    await anna.locator(".bar").getByRole("button", { name: "Undo" }).click();
     await anna.getByText("Done: 130 messages.").waitFor();
+    await anna.getByRole("heading", { name: "Nothing deleted" }).waitFor();
+    await anna.getByRole("link", { name: "Held", exact: true }).click();
     await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
 });
 

@@ -5,7 +5,7 @@ import { useLive } from "../live.js";
 import { go, opener, useHere, withQuery } from "../router.js";
 import { Clip, idOf, Rows } from "../rows.js";
 import { exact } from "../terms.js";
-import { Button, Dialog, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
+import { Button, Dialog, Empty, Failed, Link, note, Their, Time, useKeys, useLoad, Waiting } from "../ui.js";
 import { number, score, spoken, t } from "../words.js";
 import { Delivery } from "./delivery.js";
 import { Nothing, scopesOf, Search } from "./mail.js";
@@ -24,10 +24,13 @@ const taken = new Set(["release", "delete"]);
 // Of releases that were called back: how many still could be, and how many had gone.
 const tookBack = (n, gone) => `${[t("back.done", { n }), gone > 0 && t("back.gone", { n: gone })].filter(Boolean).join(", ")}.`;
 
-const line = ({ row, to, current, picked, href }) => html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: row.subject || t("subject.none") })} checked=${picked} data-pick=${idOf(row)} />
-        <a class="row held ${to ? "" : "no-to"}" href=${href} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}>
+const wrong = (p) => (p.offline ? t("offline.text") : p.message);
+
+const letter = ({ row, to, current, href }) => html`<a class="row held ${to ? "" : "no-to"}" href=${href} aria-current=${current ? "true" : undefined} data-id=${idOf(row)}>
         <span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span><span class="subject"><${Clip} row=${row} /><${Their} text=${row.subject} or=${t("subject.none")} /></span>
-        ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}<span class="number quiet">${row.score !== null && row.score < 90 ? score(row.score) : ""}</span><span class="at"><${Time} at=${row.at} /></span></a></li>`;
+        ${to && html`<span class="to"><bdi>${row.recipient}</bdi></span>`}<span class="number quiet">${row.score !== null && row.score < 90 ? score(row.score) : ""}</span><span class="at"><${Time} at=${row.at} /></span></a>`;
+const line = (of) => html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: of.row.subject || t("subject.none") })} checked=${of.picked} data-pick=${idOf(of.row)} />${letter(of)}</li>`;
+const putAway = (of) => html`<li class="away">${letter(of)}<button type="button" class="button" data-pick=${idOf(of.row)}><span>${t("deleted.undo")}</span></button></li>`;
 
 // Work on a whole search, done by the server while one does something else.
 function Job({ id, onEnd }) {
@@ -54,15 +57,43 @@ function Job({ id, onEnd }) {
         ${ended && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;
 }
 
-function Deleted({ scope, changed }) {
-    const list = useLoad((signal) => get(`${base(scope)}/deleted`, { limit: PAGE }, { signal }), [scope]);
-    const back = async (row) => { try { await post(`${at(row)}/undelete`); note(t("deleted.back")); list.again(); changed(); } catch (p) { note(p.message); } };
+// To the row before or behind the one that is open.
+const beside = (rows, open, by) => rows[Math.min(Math.max(rows.findIndex((r) => idOf(r) === open) + by, 0), rows.length - 1)];
 
+// What was put away, the newest first: it can be looked at, and put back.
+function Deleted({ scope, wide, open, hrefs, onOpen, changed, turn }) {
+    const list = useLoad((signal) => get(`${base(scope)}/deleted`, { limit: PAGE }, { signal }), [scope, turn]);
+    const [more, setMore] = useState({ rows: [], next: undefined });
+    const rows = [...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
+    const load = async () => { try { const page = await get(`${base(scope)}/deleted`, { limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(wrong(p)); } };
+    const without = (all, row) => all.filter((r) => idOf(r) !== idOf(row));
+    const box = useRef(), goOn = useRef(-1);
+    // Only that row goes: whatever was shown beside it stays, and a key goes on where it was.
+    const back = async (row) => {
+        try {
+            await post(`${at(row)}/undelete`);
+            goOn.current = rows.indexOf(row);
+            list.set({ ...list.value, items: without(list.value.items, row) });
+            setMore({ ...more, rows: without(more.rows, row) });
+            note(t("deleted.back"));
+            changed();
+        } catch (p) { note(wrong(p)); }
+    };
+    const step = (by) => { const row = beside(rows, open, by); if (row) onOpen(row); };
+
+    useKeys({ j: () => step(1), k: () => step(-1) });
+    useLayoutEffect(() => setMore({ rows: [], next: undefined }), [scope, turn]);
+    useLayoutEffect(() => {
+        const all = box.current?.querySelectorAll("button[data-pick]") ?? [];
+
+        if (goOn.current >= 0) (all[Math.min(goOn.current, all.length - 1)] ?? document.getElementById("main")).focus();
+        goOn.current = -1;
+    }, [rows.length]);
     if (list.problem) return html`<${Failed} problem=${list.problem} again=${list.again} />`;
     if (!list.value) return html`<${Waiting} />`;
-    if (list.value.items.length === 0) return html`<p class="quiet">${t("deleted.none")}</p>`;
-    return html`<p class="hint quiet">${t("deleted.text")}</p><ul class="rows">${list.value.items.map((row) => html`<li key=${idOf(row)} class="deleted"><span class="from"><${Their} text=${row.from_name || row.from || row.sender} or=${t("sender.none")} /></span>
-        <span class="subject"><${Their} text=${row.subject} or=${t("subject.none")} /></span><${Button} onClick=${() => back(row)}>${t("deleted.undo")}</${Button}></li>`)}</ul>`;
+    if (rows.length === 0) return html`<${Empty} title=${t("deleted.none")}>${t("deleted.text")}</${Empty}>`;
+    return html`<div ref=${box}><p class="hint quiet">${t("deleted.text")}</p><${Rows} rows=${rows} line=${putAway} to=${wide} open=${open} hrefs=${hrefs} onOpen=${onOpen} onPick=${back} /></div>
+        ${next && html`<div class="more"><${Button} onClick=${load}>${t("more")}</${Button}></div>`}`;
 }
 
 const Groups = ({ groups, ...rest }) => groups.map(([word, all]) => all.length > 0 && html`<section key=${word} aria-label=${t(`held.${word}`)}><h2 class="group">${t(`held.${word}`)} <span class="quiet">${number(all.length)}</span></h2><${Rows} rows=${all} line=${line} ...${rest} /></section>`);
@@ -76,6 +107,7 @@ export function Quarantine({ me }) {
     const list = useLoad((signal) => get(`${base(scope)}/mail`, { q, limit: PAGE }, { signal }), [scope, q]);
     const [more, setMore] = useState({ rows: [], next: undefined });
     const [picked, pick] = useState(new Set()), [every, setEvery] = useState(false), [total, setTotal] = useState(null), [busy, setBusy] = useState(""), [sure, setSure] = useState("");
+    const [turn, setTurn] = useState(0), everything = () => { list.again(); setTurn((n) => n + 1); }; // what was put away, too
     const [front, setFront] = useState([]); // what came, once it was asked for: what is picked stays so
     const rows = [...front, ...(list.value?.items ?? []), ...more.rows], next = more.next === undefined ? list.value?.next : more.next;
     const groups = [["ham", rows.filter((r) => r.likely !== "spam")], ["spam", rows.filter((r) => r.likely === "spam")]];
@@ -90,7 +122,7 @@ export function Quarantine({ me }) {
         setMore({ rows: [], next: undefined }); setFront([]); setEvery(false);
         pick((was) => new Set([...was].filter((id) => there.has(id))));
     }, [list.value, scope, q]);
-    const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(p.offline ? t("offline.text") : p.message); } };
+    const load = async () => { try { const page = await get(`${base(scope)}/mail`, { q, limit: PAGE, after: next }); setMore({ rows: [...more.rows, ...page.items], next: page.next }); } catch (p) { note(wrong(p)); } };
     // A page of which all was deleted is empty, and there may be more behind it.
     useEffect(() => { if (list.value && rows.length === 0 && next) load(); }, [list.value, next]);
     // What has come meanwhile waits above the list, as in Mail: the groups stay as they are while one picks.
@@ -111,9 +143,16 @@ export function Quarantine({ me }) {
     });
     const put = () => { setFront([...fresh, ...front]); setCame([]); scrollTo(0, 0); };
     const look = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
-    const step = (by) => { const i = shown.findIndex((r) => idOf(r) === open), row = shown[Math.min(Math.max(i + by, 0), shown.length - 1)]; if (row) look(row); };
-    useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = shown.find((r) => idOf(r) === open); if (row) flip(row); } });
+    const step = (by) => { const row = !bin && beside(shown, open, by); if (row) look(row); };
+    useKeys({ j: () => step(1), k: () => step(-1), x: () => { const row = !bin && shown.find((r) => idOf(r) === open); if (row) flip(row); } });
     const flip = (row) => { const now = new Set(picked); now.has(idOf(row)) ? now.delete(idOf(row)) : now.add(idOf(row)); pick(now); setEvery(false); };
+
+    // The bar with the keys' place in it goes when it is done: they go on at the top of the list.
+    const bar = useRef(false), nothing = rows.length === 0;
+    useLayoutEffect(() => {
+        if (bar.current && picked.size === 0 && document.activeElement === document.body) (document.querySelector(".all input") ?? document.getElementById("main")).focus();
+        bar.current ||= picked.size > 0;
+    }, [picked.size, nothing]);
 
     // How many that is, where the page does not show them all.
     const whole = Boolean(next) && rows.length > 0 && picked.size === rows.length;
@@ -130,7 +169,7 @@ export function Quarantine({ me }) {
         let done = 0, late = 0, failed = "";
         for (const row of these) {
             try { const answer = await call(row); done++; if (answer?.state === "requested") waits.push(row); }
-            catch (p) { failed = p.offline ? t("offline.text") : p.message; late += p.status === 409; }
+            catch (p) { failed = wrong(p); late += p.status === 409; }
         }
         return { done, waits, late, failed };
     };
@@ -146,12 +185,12 @@ export function Quarantine({ me }) {
             if (every) { const made = await post(`${base(scope)}/jobs`, { what, q }); go(withQuery({ job: made.id, open: null })); }
             else {
                 const these = rows.filter((r) => picked.has(idOf(r))), { done, waits, failed } = await each(these, acts[what].call);
-                const back = waits.length > 0 ? () => callBack(waits) : acts[what].back && done > 0 ? () => each(these, acts[what].back).then(list.again) : undefined;
+                const back = waits.length > 0 ? () => callBack(waits) : acts[what].back && done > 0 ? () => each(these, acts[what].back).then(everything) : undefined;
                 note([t(`bulk.${what}_done`, { n: done }), waits.length > 0 && t("bulk.release_waits", { n: waits.length }), failed].filter(Boolean).join(" "), back);
                 if (taken.has(what)) list.again();
             }
             pick(new Set());
-        } catch (p) { note(p.offline ? t("offline.text") : p.message); }
+        } catch (p) { note(wrong(p)); }
         setBusy(""); setSure(""); setEvery(false);
     };
 
@@ -160,11 +199,11 @@ export function Quarantine({ me }) {
             ${scopes.length > 1 && html`<label><span class="unseen">${t("scope.label")}</span><select value=${scope} onChange=${(e) => go(withQuery({ in: e.target.value, open: null }))}>
                 ${me.mailboxes.length > 0 && html`<option value="">${t("scope.mine")}</option>`}${scopes.map(([value, text]) => html`<option value=${value}>${text}</option>`)}</select></label>`}</div>
         ${scope.startsWith("domain:") && html`<${Requests} key=${scope} domain=${scope.slice(7)} onOpen=${look} onDone=${list.again} />`}
-        <${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />
         ${scope !== "global" && html`<div class="presets" role="group" aria-label=${t("presets")}><${Link} to=${withQuery({ show: null, open: null })} aria-current=${bin ? undefined : "true"}>${t("held.now")}</${Link}><${Link} to=${withQuery({ show: "deleted", open: null })} aria-current=${bin ? "true" : undefined}>${t("deleted.title")}</${Link}></div>`}
-        ${job && html`<${Job} key=${job} id=${job} onEnd=${list.again} />`}
+        ${!bin && html`<${Search} q=${words} onSearch=${(text, how) => go(withQuery({ q: text, open: null }), how)} />`}
+        ${job && html`<${Job} key=${job} id=${job} onEnd=${everything} />`}
         <div class="fresh" role="status">${!bin && fresh.length > 0 && html`<${Button} kind="primary" onClick=${put}>${t("live.new", { n: fresh.length })}</${Button}>`}</div>
-        ${bin ? html`<${Deleted} scope=${scope} changed=${list.again} />`
+        ${bin ? html`<${Deleted} scope=${scope} wide=${wide} open=${open} hrefs=${hrefs} onOpen=${look} changed=${list.again} turn=${turn} />`
             : list.problem && !list.value ? html`<${Failed} problem=${list.problem} again=${list.again} />`
             : !list.value || (rows.length === 0 && next) ? html`<${Waiting} />`
             : rows.length === 0 ? html`<${Nothing} held words=${words} scope=${scope} />`
@@ -175,5 +214,5 @@ export function Quarantine({ me }) {
                     ${whole && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${said("pick.take_every")}</button>`}
                     ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
         ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
-        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => look(null)} onChange=${(row) => row.status !== "quarantined" && list.again()} />`}`;
+        ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => look(null)} onChange=${(row) => row.status !== "quarantined" && everything()} />`}`;
 }
