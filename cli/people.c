@@ -25,7 +25,7 @@ int cli_find_account(struct cli *c, const char *login, struct store_account *out
 /* ---- accounts ---- */
 
 struct account_options {
-    const char      *name, *language, *zone, *admin, *active;
+    const char      *name, *language, *zone, *role, *admin, *active;
     struct args_list owner, clerk, drop;
     bool             password_stdin;
 };
@@ -34,7 +34,9 @@ struct account_options {
     {"name", "TEXT", .text = &(o).name, .help = "as shown"},                                                           \
         {"language", "TAG", .text = &(o).language, .help = "BCP 47: en, de"},                                          \
         {"zone", "ZONE", .text = &(o).zone, .help = "IANA time zone: Europe/Berlin"},                                  \
-        {"admin", "on|off", .text = &(o).admin, .help = "the operator"},                                               \
+        {"role", "admin|user", .text = &(o).role,                                                                      \
+         .help = "admin: the operator; roles in a domain are --owner, --clerk"},                                       \
+        {"admin", "on|off", .text = &(o).admin, .help = "the same as --role admin, --role user"},                      \
         {"active", "on|off", .text = &(o).active, .help = "off: cannot sign in"},                                      \
         {"owner", "DOMAIN", .list = &(o).owner, .help = "administers this domain"},                                    \
         {"clerk", "DOMAIN", .list = &(o).clerk, .help = "works in this domain's quarantine"},                          \
@@ -53,11 +55,21 @@ static int copy_text(char *to, size_t max, const char *from, const char *what, s
     return 0;
 }
 
+static int read_role(const char *role, bool *admin_out, struct err *e)
+{
+    *admin_out = strcmp(role, "admin") == 0;
+    return *admin_out || strcmp(role, "user") == 0
+               ? 0
+               : err_set(e, ERR_INVALID, "--role is admin or user; --owner and --clerk give a role in a domain");
+}
+
 static int read_account(const struct account_options *o, struct store_account *a, struct err *e)
 {
     if (copy_text(a->name, sizeof a->name, o->name, "--name", e) < 0 ||
         copy_text(a->language, sizeof a->language, o->language, "--language", e) < 0 ||
         copy_text(a->zone, sizeof a->zone, o->zone, "--zone", e) < 0)
+        return -1;
+    if (o->role != NULL && read_role(o->role, &a->admin, e) < 0)
         return -1;
     if (o->admin != NULL && cli_on_off(o->admin, "--admin", &a->admin, e) < 0)
         return -1;

@@ -106,6 +106,11 @@ function suite(makeConfig) {
         assert.match(stderr, /10/);
         await site.must("account", "set", "otto@ours.example", "--password-stdin", { input: "correct horse battery\n" });
         await must("mailbox", "add", "otto@ours.example", "--account", "otto@ours.example");
+        await must("account", "add", "boss@ops.example", "--role", "admin");
+        assert.match(await must("account", "list"), /boss@ops\.example +admin/);
+        await must("account", "set", "boss@ops.example", "--role", "user");
+        assert.match(await must("account", "list"), /boss@ops\.example +active/);
+        assert.match(await refused("account", "set", "boss@ops.example", "--role", "owner"), /--owner and --clerk give a role in a domain/);
         assert.match(await must("account", "show", "otto@ours.example"), /name +Otto[^]*owner +of ours\.example[^]*mailbox +otto@ours\.example/);
     });
 
