@@ -66,6 +66,15 @@ test("staff come over a session after a press, and the page says whose it is", a
     await inside(page);
     await settled(page);
     await page.getByText(`Signed in by Sam of Support, on behalf of ${ANNA}.`).waitFor();
+    await page.at("/settings");
+    await settled(page);
+    await page.getByText("Nobody can change somebody else’s password here.").waitFor();
+    assert.deepEqual(await page.getByRole("button", { name: /password|^Sign out/i }).allInnerTexts(), ["Sign out"], "nothing is offered that staff may not do");
+    await page.setViewportSize({ width: 390, height: 700 });
+    await page.evaluate(() => scrollTo(0, 600));
+    const banner = await page.locator(".banner").boundingBox(), bar = await page.locator(".topbar").boundingBox();
+    assert.ok(Math.abs(banner.y - bar.height) < 2, "whose session it is stays in sight");
+    await page.setViewportSize({ width: 1280, height: 800 });
     assert.equal((await who(page)).staff, true);
     assert.deepEqual(wrong(page), []);
     await page.done();

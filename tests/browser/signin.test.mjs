@@ -21,11 +21,14 @@ async function ask(page, address) {
     await page.getByRole("heading", { name: "Look into your mailbox" }).waitFor();
     return linkTo(address, seen);
 }
+const focused = (page) => page.evaluate(() => document.activeElement.innerText ?? "");
 const isIn = (page, name) => page.locator(".whoami", { hasText: name }).waitFor({ state: "attached" });
 
 test("the link, opened in the browser that asked for it, takes one press, and no more than one", async () => {
     const page = await browser.stranger(), link = await ask(page, ANNA);
 
+    assert.equal(await focused(page), "Look into your mailbox", "what is new is read out");
+    assert.match(await page.title(), /^Look into your mailbox · /);
     assert.deepEqual(await barriers(page), []);
     await page.goto("about:blank");
     await page.goto(link);
@@ -55,6 +58,7 @@ test("opened elsewhere it shows a code, which lets in the browser that asked, an
     assert.match(await second.locator(".facts").innerText(), /127\.0\.0\.1/);
     await second.getByRole("button", { name: "Show the code" }).click();
     const code = (await second.locator(".code").innerText()).replace(/\D/g, "");
+    assert.equal((await focused(second)).replace(/\D/g, ""), code);
     assert.match(code, /^\d{6}$/);
     assert.deepEqual(await barriers(second), []);
     assert.equal(await overhang(second), 0);
@@ -80,6 +84,7 @@ test("a password signs in; a wrong one is told in words, beside its field", asyn
     await page.getByRole("button", { name: "Use a password instead" }).click();
     await page.getByLabel("Your email address").fill(ANNA);
     const field = page.getByLabel("Password", { exact: true });
+    assert.equal(await page.evaluate(() => document.activeElement.name), "username", "what is to be typed next");
     await field.fill("not the right one");
     await page.getByRole("button", { name: "Sign in" }).click();
     const said = page.getByRole("alert");
@@ -91,6 +96,45 @@ test("a password signs in; a wrong one is told in words, beside its field", asyn
     await field.fill(PASSWORD);
     await page.keyboard.press("Enter");
     await isIn(page, "Anna Berg");
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
+test("the window that waits goes on by itself when the link was pressed beside it", async () => {
+    const page = await browser.stranger(), link = await ask(page, EVA), beside = await page.context().newPage();
+
+    await beside.goto(link);
+    await beside.getByRole("button", { name: "Sign in" }).click();
+    await isIn(beside, "Eva Stern");
+    await page.evaluate(() => document.dispatchEvent(new Event("visibilitychange"))); // headless windows are never hidden
+    await isIn(page, "Eva Stern");
+    await page.done();
+});
+
+test("in Settings another browser is signed out, with a word for it, and the focus stays there; a password is removed by who knows it", async () => {
+    const page = await browser.person(EVA), others = await house.cookies(EVA);
+
+    await house.must("account", "set", EVA, "--password-stdin", { input: `${PASSWORD}\n` });
+    await page.context().addCookies(await house.cookies(EVA));
+    await page.at("/settings");
+    await settled(page);
+    const rows = page.locator("section:has(#sessions) tbody tr"), before = await rows.count();
+    await page.getByRole("button", { name: /^Sign out: / }).first().click();
+    await page.getByText("Nobody is signed in there any more.").waitFor();
+    await waitFor("one row less", async () => await rows.count() === before - 1);
+    assert.equal(await focused(page), "Where you are signed in");
+    await page.getByRole("button", { name: "Sign out everywhere else" }).click();
+    await waitFor("one row", async () => await rows.count() === 1);
+    assert.equal((await (await fetch(`${house.origin}/api/v1/session`, { headers: { Cookie: `session=${others[0].value}` } })).json()).signed_in, false);
+    // As after ten minutes: nothing is fresh any more.
+    await page.route("**/api/v1/me/password", (route) => (route.request().method() === "DELETE" ? route.fulfill({ status: 403, contentType: "application/problem+json", body: JSON.stringify({ status: 403, code: "denied", member: "elevate", detail: "Please prove once more that it is you." }) }) : route.fallback()));
+    await page.getByRole("button", { name: "Remove the password" }).click();
+    await page.getByText("Type your current password here first.").waitFor();
+    await page.unroute("**/api/v1/me/password");
+    await page.getByLabel("Current password").fill(PASSWORD);
+    await page.getByRole("button", { name: "Remove the password" }).click();
+    await page.getByText("The password is removed.").waitFor();
+    assert.deepEqual(await barriers(page), []);
     assert.deepEqual(page.wrong, []);
     await page.done();
 });

@@ -1,6 +1,6 @@
 // What one sets for oneself: name, language and time, the password, where one is signed in, who looked at one's mail, and the keys.
 import { html, useState } from "../modules/preact.js";
-import { del, get, patch, post } from "../api.js";
+import { del, get, patch, post, session } from "../api.js";
 import { Keys } from "../keys.js";
 import { Sheet } from "../lists.js";
 import { touched } from "../meanwhile.js";
@@ -12,7 +12,7 @@ const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
 const zones = () => { try { return Intl.supportedValuesOf("timeZone"); } catch { return []; } };
 const said = (p) => (p.offline ? t("offline.text") : p.message);
 
-const Card = ({ id, title, children }) => html`<section class="card" aria-labelledby=${id}><h2 id=${id}>${title}</h2>${children}</section>`;
+const Card = ({ id, title, children }) => html`<section class="card" aria-labelledby=${id}><h2 id=${id} tabindex="-1">${title}</h2>${children}</section>`;
 
 // In an element of its own: what is behind it on the page keeps its place when several pieces come where one waited.
 function Loaded({ of, rows = 3, children }) {
@@ -59,29 +59,36 @@ function Password({ me, again }) {
         try { await work(); set({ current: "", password: "" }); note(text); again(); } catch (p) { setProblem(p); }
         setBusy(false);
     };
+    // Who types the one until now has proven who they are, however long they have been signed in.
+    const clear = async () => {
+        if (now.current) { await post("/session/elevate", { password: now.current }, { key: false }); await session(); }
+        await del("/me/password");
+    };
     const save = (event) => { event.preventDefault(); run(() => post("/me/password", { current: me.password ? now.current : undefined, password: now.password }, { key: false }), t("password.saved")); };
     const wrong = (member) => (problem?.member === member ? said(problem) : undefined);
     const fresh = problem?.member === "elevate";
+    const wrongNow = fresh && me.password ? t("password.type") : wrong("current");
     return html`<${Card} id="password" title=${t("settings.password")}><form onSubmit=${save}>
         <p class="hint quiet">${t(me.password ? "password.there" : "password.none")}</p><div class="grid2">
         <input type="hidden" name="username" autocomplete="username" value=${me.login} />
-        ${me.password && html`<${Field} label=${t("password.current")} type="password" autocomplete="current-password" required maxlength="1024" value=${now.current} onInput=${put("current")} problem=${wrong("current")} />`}
+        ${me.password && html`<${Field} label=${t("password.current")} type="password" autocomplete="current-password" required maxlength="1024" value=${now.current} onInput=${put("current")} problem=${wrongNow} />`}
         <${Field} label=${t("password.new")} type="password" autocomplete="new-password" required minlength="10" maxlength="1024" value=${now.password} onInput=${put("password")} hint=${t("password.hint")} problem=${wrong("password")} /></div>
-        ${problem && !["current", "password"].includes(problem.member) && html`<p class="problem" role="alert">${fresh ? t("password.fresh") : said(problem)}</p>`}
+        ${problem && !wrongNow && problem.member !== "password" && html`<p class="problem" role="alert">${fresh ? t("password.fresh") : said(problem)}</p>`}
         <div class="actions"><${Button} kind="primary" type="submit" busy=${busy}>${t("password.set")}</${Button}>
-        ${me.password && html`<${Button} onClick=${() => run(() => del("/me/password"), t("password.cleared"))}>${t("password.clear")}</${Button}>`}</div></form></${Card}>`;
+        ${me.password && html`<${Button} onClick=${() => run(clear, t("password.cleared"))}>${t("password.clear")}</${Button}>`}</div></form></${Card}>`;
 }
 
-function Sessions() {
+function Sessions({ staff }) {
     const list = useLoad((signal) => get("/me/sessions", {}, { signal }), []);
-    const end = async (path) => { try { await del(path); list.again(); } catch (p) { note(said(p)); } };
+    // The button that was pressed goes with its row: one stays among them.
+    const end = async (path, text) => { try { await del(path); document.getElementById("sessions").focus(); note(text); list.again(); } catch (p) { note(said(p)); } };
 
     return html`<${Card} id="sessions" title=${t("settings.sessions")}><${Loaded} of=${list}>${({ items }) => html`
         <${Sheet} label=${t("settings.sessions")} heads=${[t("session.device"), t("session.from"), t("session.used")]} rows=${items.map((s) => [s.id,
             html`<bdi>${device(s.device)}</bdi>${s.acting_for && html`<br /><span class="quiet">${t("session.staff", { who: s.acting_for })}</span>`}`, html`<bdi>${s.ip}</bdi>`,
             s.current ? t("session.this") : html`<${Ago} at=${s.last_used} />`,
-            s.current ? "" : html`<${Button} onClick=${() => end(`/me/sessions/${s.id}`)} aria-label=${t("session.end_on", { device: device(s.device) })}>${t("signout")}</${Button}>`])} />
-        ${items.length > 1 && html`<div class="actions"><${Button} onClick=${() => end("/me/sessions")}>${t("session.end_others")}</${Button}></div>`}`}</${Loaded}></${Card}>`;
+            s.current || staff ? "" : html`<${Button} onClick=${() => end(`/me/sessions/${s.id}`, t("session.ended"))} aria-label=${t("session.end_on", { device: device(s.device) })}>${t("signout")}</${Button}>`])} />
+        ${items.length > 1 && !staff && html`<div class="actions"><${Button} onClick=${() => end("/me/sessions", t("session.ended_others"))}>${t("session.end_others")}</${Button}></div>`}`}</${Loaded}></${Card}>`;
 }
 
 // Who opens a message opens its parts one by one: that is one look.
@@ -103,7 +110,7 @@ export function Settings({ me: who }) {
     if (!me && mine.problem) return html`${head}<${Failed} problem=${mine.problem} again=${mine.again} />`;
     // Both in an element of their own, as in Loaded.
     return html`${head}
-        <div>${me ? html`<${You} me=${me} /><${Password} me=${me} again=${mine.again} />`
+        <div>${me ? html`<${You} me=${me} />${who.staff ? html`<${Card} id="password" title=${t("settings.password")}><p class="hint quiet">${t("password.staff")}</p></${Card}>` : html`<${Password} me=${me} again=${mine.again} />`}`
             : html`<${Card} id="you" title=${t("settings.you")}><${Waiting} rows=${2} /></${Card}><${Card} id="password" title=${t("settings.password")}><${Waiting} rows=${3} /></${Card}>`}</div>
-        <${Digests} me=${who} /><${Sessions} /><${Looked} /><${Card} id="keys" title=${t("settings.keys")}><${Keys} /></${Card}>`;
+        <${Digests} me=${who} /><${Sessions} staff=${who.staff} /><${Looked} /><${Card} id="keys" title=${t("settings.keys")}><${Keys} /></${Card}>`;
 }

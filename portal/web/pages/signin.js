@@ -1,7 +1,7 @@
 // Signing in: a link by mail, or a password. Opening the link signs nobody in: in the browser that asked it takes one press; in another it
 // shows a code to be typed into the first.
-import { html, useEffect, useRef, useState } from "../modules/preact.js";
-import { get, post, Problem } from "../api.js";
+import { html, useEffect, useLayoutEffect, useRef, useState } from "../modules/preact.js";
+import { get, post, Problem, session } from "../api.js";
 import { prove } from "../proof.js";
 import { go } from "../router.js";
 import { solve } from "../siteverify.js";
@@ -28,11 +28,18 @@ async function proven(address, box, send) {
 }
 const token = () => (location.pathname === "/signin" && location.hash.length > 20 ? location.hash.slice(1) : "");
 
-export const Door = ({ brand, title, lead, children }) => html`<div class="door"><main class="card" id="main">
-    <div class="brand">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</div>
-    <h1>${title}</h1>${lead && html`<p class="lead">${lead}</p>`}${children}
-    ${brand.support && html`<p class="hint quiet">${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}
-</main></div>`;
+// What it says is read out when it says something else: what had the focus has gone then.
+export function Door({ brand, title, lead, children }) {
+    const main = useRef();
+
+    useLayoutEffect(() => { document.title = `${title} · ${brand.name}`; }, [title, brand.name]);
+    useEffect(() => { if (document.activeElement === document.body && !main.current.querySelector("[autofocus]")) main.current.querySelector("h1").focus(); }, [title]);
+    return html`<div class="door"><main class="card" id="main" ref=${main}>
+        <div class="brand">${brand.logo ? html`<img src=${brand.logo} alt=${brand.name} />` : html`<${Icon} name="shield" /> ${brand.name}`}</div>
+        <h1 tabindex="-1">${title}</h1>${lead && html`<p class="lead">${lead}</p>`}${children}
+        ${brand.support && html`<p class="hint quiet">${t("support")} <a href="mailto:${brand.support}">${brand.support}</a></p>`}
+    </main></div>`;
+}
 
 function Ask({ brand, onSignedIn }) {
     const [way, setWay] = useState("link");
@@ -41,8 +48,12 @@ function Ask({ brand, onSignedIn }) {
     const [busy, setBusy] = useState(false);
     const [problem, setProblem] = useState();
     const [sent, setSent] = useState(false);
-    const box = useRef();
+    const box = useRef(), form = useRef();
 
+    const turn = () => { setWay(way === "link" ? "password" : "link"); setProblem(undefined); };
+    const first = useRef(true);
+    // On to what is to be typed next.
+    useEffect(() => { if (!first.current) [...form.current.querySelectorAll("input")].find((field) => !field.value)?.focus(); first.current = false; }, [way]);
     const send = async (event) => {
         event.preventDefault();
         setBusy(true);
@@ -60,12 +71,12 @@ function Ask({ brand, onSignedIn }) {
 
     if (sent) return html`<${Typed} brand=${brand} address=${address} onSignedIn=${onSignedIn} back=${() => setSent(false)} />`;
     return html`<${Door} brand=${brand} title=${t("signin.title")} lead=${way === "link" ? t("signin.lead") : undefined}>
-        <form onSubmit=${send}>
+        <form onSubmit=${send} ref=${form}>
             <${Field} label=${t("signin.address")} type="email" name="username" autocomplete="username" inputmode="email" autofocus required maxlength="320" value=${address} onInput=${(e) => setAddress(e.target.value)} problem=${way === "link" ? problem : undefined} />
             ${way === "password" && html`<${Field} label=${t("signin.password")} type="password" name="password" autocomplete="current-password" required maxlength="1024" value=${password} onInput=${(e) => setPassword(e.target.value)} problem=${problem} />`}
             <div class="widget" ref=${box}></div>
             <${Button} kind="primary" type="submit" busy=${busy}>${t(way === "link" ? "signin.send" : "signin.enter")}</${Button}>
-            <button type="button" class="switch" onClick=${() => { setWay(way === "link" ? "password" : "link"); setProblem(undefined); }}>${t(way === "link" ? "signin.with_password" : "signin.with_link")}</button>
+            <button type="button" class="switch" onClick=${turn}>${t(way === "link" ? "signin.with_password" : "signin.with_link")}</button>
         </form>
     </${Door}>`;
 }
@@ -76,6 +87,13 @@ function Typed({ brand, address, onSignedIn, back }) {
     const [busy, setBusy] = useState(false);
     const [problem, setProblem] = useState();
 
+    // The link was pressed in another window of this browser: who comes back to this one is in.
+    useEffect(() => {
+        const look = () => { if (!document.hidden) session().then((s) => s.signed_in && onSignedIn(), () => {}); };
+
+        document.addEventListener("visibilitychange", look);
+        return () => document.removeEventListener("visibilitychange", look);
+    }, []);
     const send = async (event) => {
         event.preventDefault();
         setBusy(true);
@@ -95,7 +113,9 @@ function Typed({ brand, address, onSignedIn, back }) {
 // What the link in the mail opens.
 function Opened({ brand, onSignedIn }) {
     const [state, set] = useState({});
+    const code = useRef();
 
+    useEffect(() => { code.current?.focus(); }, [state.code]);
     useEffect(() => { post("/signin/link/look", { token: token() }, { key: false, quiet: true }).then((seen) => set({ seen }), (problem) => set({ problem })); }, []);
     const enter = async () => {
         set((s) => ({ ...s, busy: true }));
@@ -112,7 +132,7 @@ function Opened({ brand, onSignedIn }) {
     if (state.seen.same_browser) return html`<${Door} brand=${brand} title=${t("signin.welcome")} lead=${t("signin.press")}><${Button} kind="primary" busy=${state.busy} onClick=${enter} autofocus>${t("signin.enter")}</${Button}></${Door}>`;
     return html`<${Door} brand=${brand} title=${t("signin.elsewhere")} lead=${t("signin.elsewhere_lead")}>
         <dl class="facts"><dt>${t("signin.asked")}</dt><dd>${moment(state.seen.asked)}</dd><dt>${t("signin.browser")}</dt><dd><bdi>${device(state.seen.device)}</bdi></dd><dt>${t("signin.place")}</dt><dd>${state.seen.ip}</dd></dl>
-        ${state.code ? html`<p class="code" aria-live="assertive">${state.code.slice(0, 3)} ${state.code.slice(3)}</p>` : html`<${Button} kind="primary" busy=${state.busy} onClick=${show}>${t("signin.show_code")}</${Button}>`}
+        ${state.code ? html`<p class="code" tabindex="-1" ref=${code}>${state.code.slice(0, 3)} ${state.code.slice(3)}</p>` : html`<${Button} kind="primary" busy=${state.busy} onClick=${show}>${t("signin.show_code")}</${Button}>`}
         <p class="hint"><strong>${t("signin.never")}</strong></p>
     </${Door}>`;
 }
