@@ -90,6 +90,16 @@ test("what others set while the page was open is shown before it is saved, and w
     await leave(page);
 });
 
+test("on a phone, what a threshold would move is to be seen while it is typed", async () => {
+    const page = await come(OTTO, "/policies", { width: 390, height: 844, locale: "de-DE" });
+
+    await field(page, "übernommen Spam ab").uncheck();
+    await field(page, "Spam ab").fill("4.5");
+    await page.getByText("2 wären Spam statt durchgelassen").waitFor();
+    assert.equal(await page.locator(".moves strong").evaluate((e) => { const b = e.getBoundingClientRect(); return e.contains(document.elementFromPoint(b.left + 5, b.bottom - 5)); }), true);
+    await leave(page);
+});
+
 test("a line is dragged to another score, and the field follows; given up, all is as it was", async () => {
     const page = await come(OTTO, "/policies"), knob = line(page, "add_header").locator("circle"), chart = await page.locator(".histogram svg").boundingBox();
 

@@ -57,6 +57,16 @@ test("what is no sender is said, and a whole free-mail house has to be meant", a
     await inOrder(anna, "Garden weekly", "gmail.com", "No raffles"); // an allow before a block of the same priority
 });
 
+test("an allow that nothing here can prove is not said to be in force", async () => {
+    await come(anna);
+    await anna.route("**/rules/quick", (route) => route.fulfill({ status: 201, contentType: "application/json", body: JSON.stringify({ id: "x", version: "x", advice: ["cannot_prove"] }) }));
+    await anna.getByLabel("Allow or block").selectOption("allow");
+    await anna.getByLabel("Address, domain or IP address").fill("friend@ext.example");
+    await anna.keyboard.press("Enter");
+    await note(anna, /^The rule about friend@ext\.example is there\. Nothing here can prove/);
+    await anna.unroute("**/rules/quick");
+});
+
 test("rules move by their arrows and by keys, one step after the other, and are switched off", async () => {
     await onlyRules(she, MINE, words("One", "one"), words("Two", "two"), words("Three", "three"), words("Four", "four"));
     await come(anna);
@@ -168,6 +178,13 @@ test("a pasted message shows what all rules say of it", async () => {
     await anna.getByRole("button", { name: "Try it" }).first().click();
     await anna.getByRole("heading", { name: "Blocked by “No raffles” (mailbox)" }).waitFor();
     await anna.locator("tr", { hasText: "No lotteries" }).waitFor();
+    const answer = anna.getByRole("heading", { name: /^(Blocked|Allowed) by/ });
+    assert.ok(await answer.evaluate((e) => e.getBoundingClientRect().bottom + 200 < innerHeight), "what came of it is to be seen");
+    const go = await hold(anna, "POST", "**/rules/test");
+    await anna.getByRole("button", { name: "Try it" }).first().click();
+    assert.equal(await answer.count(), 1, "it stays until there is another");
+    await go();
+    await settled(anna);
     assert.deepEqual(await barriers(anna), []);
     if (pictures) await anna.screenshot({ path: `${pictures}/try-1280.png`, fullPage: true });
     await anna.getByRole("tab", { name: "Learned senders" }).click();
@@ -307,7 +324,7 @@ test("what the server refuses is said in German to who reads German, with what w
 
     await page.at("/settings");
     await settled(page);
-    await page.getByLabel("Bisheriges Passwort").fill(PASSWORD);
+    await page.getByLabel("Aktuelles Passwort").fill(PASSWORD);
     await page.getByLabel("Neues Passwort").fill("Password2026!");
     await page.getByRole("button", { name: "Passwort setzen" }).click();
     await said("Wer rät, versucht das früh. Mehrere Wörter, die nicht zusammengehören, sind ein gutes Passwort.");

@@ -30,7 +30,7 @@ function Quick({ path, onDone }) {
         setBusy(true);
         try {
             const made = await post(`${path}/quick`, { action, what, ...(sure ? { confirm: true } : {}) });
-            note([t(`rules.added.${action}`, { what }), ...made.advice.map((a) => t(`advice.${a}`))].join(" "), () => del(`/rules/${made.id}`, { version: made.version }).then(onDone, (p) => note(say(p))));
+            note([t(made.advice.includes("cannot_prove") ? "rules.added" : `rules.added.${action}`, { what }), ...made.advice.map((a) => t(`advice.${a}`))].join(" "), () => del(`/rules/${made.id}`, { version: made.version }).then(onDone, (p) => note(say(p))));
             setWhat((now) => (now === what ? "" : now)); setWrong(undefined); setConfirm(false); // the next may be typed already
             onDone();
         } catch (p) { setConfirm(p.status === 409); setWrong(say(p)); }
@@ -163,9 +163,10 @@ function List({ scope, path, open }) {
 // ---- trying a message ----
 
 function Trace({ found }) {
-    const [one] = found.recipients, by = one.rule;
+    const [one] = found.recipients, by = one.rule, head = useRef();
 
-    return html`<div class="card" aria-live="polite"><h2>${by ? t(`try.${one.verdict === "allow" ? "allow" : "block"}`, { rule: by.name || t("rules.unnamed"), layer: t(`layer.${one.layer}`) }) : t("try.none")}</h2>
+    useLayoutEffect(() => head.current.scrollIntoView({ block: "nearest" }), [found]);
+    return html`<div class="card" aria-live="polite"><h2 class="answer" ref=${head}>${by ? t(`try.${one.verdict === "allow" ? "allow" : "block"}`, { rule: by.name || t("rules.unnamed"), layer: t(`layer.${one.layer}`) }) : t("try.none")}</h2>
         <p class="quiet">${t("try.for", { who: one.rcpt })}</p>
         ${one.matches.length === 0 ? html`<p class="quiet">${t("try.no_rules")}</p>` : html`<table class="table trace"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.what")}</th></tr></thead>
             <tbody>${one.matches.map((m) => html`<tr class=${by?.id === m.id ? "decided" : ""}><td><${Their} text=${m.name} or=${t("rules.unnamed")} /><br /><span class="quiet">${t(`layer.${m.layer}`)}</span></td><td>${m.applied ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table>`}</div>`;
@@ -177,7 +178,7 @@ function Try({ scope, path }) {
     const [text, setText] = useState(""), [envelope, setEnvelope] = useState({}), [picked, pick] = useState(""), [reason, setReason] = useState(""), [state, set] = useState({});
     const field = (name) => ({ label: t(`try.${name}`), value: envelope[name] ?? "", maxlength: 255, onInput: (e) => setEnvelope({ ...envelope, [name]: e.target.value.trim() }) });
     const given = Object.fromEntries(Object.entries(envelope).filter(([, v]) => v));
-    const run = async (call) => { set({ busy: true }); try { set({ found: await call() }); } catch (problem) { set({ problem }); } };
+    const run = async (call) => { set(({ found }) => ({ found, busy: true })); try { set({ found: await call() }); } catch (problem) { set({ problem }); } };
     const file = (f) => f && run(async () => upload(`${path}/test/message`, await f.arrayBuffer(), given));
     const fromLog = () => { const [uid, n] = picked.split("/"); return run(() => post(`${path}/test`, { uid, n: Number(n), ...(reason ? { reason } : {}) }, { key: false })); };
 

@@ -64,12 +64,11 @@ export function Thresholds({ scope }) {
     const own = names.some((n) => holds.now[n] !== null && holds.now[n] !== undefined);
 
     return html`<${Gate} holds=${holds}>${() => html`<form onSubmit=${(e) => { e.preventDefault(); holds.save(); }}>
-        <section class="card"><h2>${t("set.thresholds")}</h2>
+        <section class="card"><h2 class="unseen">${t("set.thresholds")}</h2>
             ${permitted ? html`<p class="hint quiet">${t("set.thresholds_text")}</p>` : html`<p class="asked">${t("set.not_permitted")}</p>`}
             <fieldset class="plain-set" disabled=${!permitted} aria-label=${t("set.thresholds")}><div class="grid3 tight">${names.map((n) => html`<${Numeral} key=${n} holds=${holds} name=${n} max="999" step="0.1" />`)}</div></fieldset>
             ${data ? html`<${Histogram} data=${data} lines=${shown} onMove=${permitted ? (name, score) => holds.set({ [name]: score }) : undefined} /><${Moves} data=${data} />` : problem ? html`<p class="problem" role="alert">${said(problem)}</p>` : html`<${Waiting} rows=${3} />`}
-            ${own && permitted && html`<p><${Button} onClick=${() => holds.set(Object.fromEntries(names.map((n) => [n, null])))}>${t("set.reset")}</${Button}></p>`}
-</section>
+            ${own && permitted && html`<p><${Button} onClick=${() => holds.set(Object.fromEntries(names.map((n) => [n, null])))}>${t("set.reset")}</${Button}></p>`}</section>
         ${!mailbox && html`<section class="card"><h2>${t("set.then")}</h2>
             <div class="grid3"><${YesNo} holds=${holds} name="greylisting" /><${Choice} holds=${holds} name="at_add_header" words=${dispositions} /><${Choice} holds=${holds} name="at_reject" words=${dispositions} /></div>
             <div class="grid3"><${Choice} holds=${holds} name="at_block" words=${dispositions} /></div></section>`}
