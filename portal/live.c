@@ -31,13 +31,17 @@ struct listener {
     struct uuid          domains[DOMAINS_MAX];
     struct mail_scopes   mailboxes;
     size_t               ndomains, fresh;
+    bool                 changed; /* the status of one that is not fresh any more */
     struct listener     *next;
 };
 
 /* What one look has seen. */
 struct look {
-    struct store_key keys[ROWS_MAX];
-    size_t           n;
+    struct sight {
+        struct store_key     key;
+        enum delivery_status status;
+    } rows[ROWS_MAX];
+    size_t n;
 };
 
 struct live {
@@ -76,14 +80,18 @@ static bool tell(struct listener *l, int64_t now_us)
 
     if (l->over || now_us >= l->until_us)
         return false;
-    if (l->ready && l->fresh == 0 && now_us < l->beat_us)
+    if (l->ready && l->fresh == 0 && !l->changed && now_us < l->beat_us)
         return true;
     l->beat_us = now_us + BEAT_US;
     if (l->fresh > 0)
         snprintf(text, sizeof text, "event: mail\ndata: {\"n\":%zu}\n\n", l->fresh);
     else
-        snprintf(text, sizeof text, "%s", l->ready ? ":\n\n" : "event: ready\ndata: {}\n\n");
+        snprintf(text, sizeof text, "%s",
+                 !l->ready    ? "event: ready\ndata: {}\n\n"
+                 : l->changed ? "event: changed\ndata: {}\n\n"
+                              : ":\n\n");
     l->fresh = 0;
+    l->changed = false;
     l->ready = true;
     return httpd_stream_put(l->stream, span_of(text));
 }
@@ -113,26 +121,31 @@ static void tell_all(struct live *l)
 
 /* ---- looking ---- */
 
-static bool seen(const struct look *look, const struct store_key *key)
+static const struct sight *seen(const struct look *look, const struct store_key *key)
 {
     for (size_t i = 0; i < look->n; i++)
-        if (look->keys[i].n == key->n && uuid_eq(&look->keys[i].uid, &key->uid))
-            return true;
-    return false;
+        if (look->rows[i].key.n == key->n && uuid_eq(&look->rows[i].key.uid, &key->uid))
+            return &look->rows[i];
+    return NULL;
 }
 
 static int take(void *ctx, const struct store_row *r)
 {
-    struct live *l = ctx;
+    struct live        *l = ctx;
+    const struct sight *before = l->begun ? seen(l->last, &r->key) : NULL;
 
     if (l->now->n == ROWS_MAX)
         return 1;
-    l->now->keys[l->now->n++] = r->key;
-    if (!l->begun || seen(l->last, &r->key))
+    l->now->rows[l->now->n++] = (struct sight){r->key, r->status};
+    if (!l->begun || (before != NULL && before->status == r->status))
         return 0;
     pthread_mutex_lock(&l->lock);
-    for (struct listener *one = l->listeners; one != NULL; one = one->next)
-        one->fresh += concerns(one, r);
+    for (struct listener *one = l->listeners; one != NULL; one = one->next) {
+        if (!concerns(one, r))
+            continue;
+        one->fresh += before == NULL;
+        one->changed |= before != NULL;
+    }
     pthread_mutex_unlock(&l->lock);
     return 0;
 }
@@ -345,9 +358,9 @@ static int events(struct call *c, struct err *e)
 
 static const struct route rows[] = {
     {HTTPD_GET, "/me/events", DEED_SEE_MAIL, OBJECT_NONE, ROUTE_NO_REPLAY, events,
-     .summary =
-         "Server-sent events: \"mail\" says that so many deliveries have come to what who is signed in may see. Ends "
-         "after 5 minutes, to be asked for again.",
+     .summary = "Server-sent events: \"mail\" says that so many deliveries have come to what who is signed in may see, "
+                "\"changed\" that the status of one that came just now is another. Ends after 5 minutes, to be asked "
+                "for again.",
      .reply = "text/event-stream"},
 };
 

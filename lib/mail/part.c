@@ -22,7 +22,8 @@ struct frame {
     const char *body;   /* of a multipart: where it begins */
     bool        digest; /* what is inside is a message unless it says otherwise */
     bool        alternative;
-    size_t      form, before; /* of an alternative: where the form of it begins that is being read, and those before, not yet spare */
+    size_t      form;   /* of an alternative: where the form of it begins that is being read */
+    size_t      before; /* and those before it that are not spare yet */
     bool        found;  /* a boundary line was seen */
 };
 

@@ -1,4 +1,4 @@
-// Word that mail has come: one stream a browser, held by one of its tabs and passed on to the others, and none while no tab is to be seen.
+// Word that mail has come, or that something has become of it: one stream a browser, held by one of its tabs and passed on to the others, and none while no tab is to be seen.
 import { useEffect, useRef } from "./modules/preact.js";
 import { Problem } from "./api.js";
 
@@ -16,7 +16,7 @@ const listen = (signal) => new Promise((done) => {
     const heard = () => { tell(); channel?.postMessage(""); };
     const end = () => { source.close(); done(); };
 
-    source.addEventListener("mail", heard);
+    for (const what of ["mail", "changed"]) source.addEventListener(what, heard);
     source.addEventListener("ready", heard);
     source.addEventListener("error", () => { if (source.readyState === EventSource.CLOSED) end(); });
     if (signal.aborted) end();
@@ -42,7 +42,7 @@ function mayAnswer(problem) {
     return problem.status === 429 || problem.status >= 500;
 }
 
-// Calls fn when mail may have come: at most every two seconds, and never while nobody looks. Who cannot look now (false, or a Problem of
+// Calls fn when mail may have come or changed: at most every two seconds, and never while nobody looks. Who cannot look now (false, or a Problem of
 // the server's) is called again.
 export function useLive(fn) {
     const now = useRef(fn);

@@ -71,7 +71,7 @@ export function useLoad(load, inputs) {
         });
         return () => stop.abort();
     }, [...inputs, count]);
-    return { ...state, again: () => again((n) => n + 1), set: (value) => set({ value, loading: false }) };
+    return { ...state, again: () => again((n) => n + 1), set: (value) => set((s) => ({ value: typeof value === "function" ? value(s.value) : value, loading: false })) };
 }
 
 // Whether that is so for longer than goes unnoticed: what stands there meanwhile is then seen not to be the answer.

@@ -41,6 +41,7 @@ async function startFilter() {
 
 // rulesd, the portal, a mail server that keeps what it gets, a filter: the site of the system tests, and
 //   letter(l)   sends one of letters.mjs through rulesd and, where it was let through, tells of its delivery in the mail log
+//   delivered(s)  tells of the delivery of the letter with that subject by and by
 //   written()   the log has all of them: who looks from then on sees them
 //   cookies(a)  of a browser where that person has signed in
 //   down(), up()  the portal, at the same place
@@ -72,11 +73,13 @@ export async function openHouse({ mail = letters } = {}) {
     await startPortal(site);
 
     let n = 0;
+    const sent = new Map();
     const letter = async ({ to = ANNA, from = "writer@ext.example", name, subject, body = "Hello there.", fields = "", ends, ip = "192.0.2.9" }) => {
         const id = `${++n}.${Date.now()}`, queue = (0x4a7f0000000 + n).toString(16).toUpperCase();
         const bytes = `From: ${name ? `${name} <${from}>` : from}\r\nTo: ${to}\r\nSubject: ${subject}\r\nMessage-ID: <${id}@${from.split("@")[1]}>\r\nDate: ${new Date().toUTCString()}\r\n${fields}\r\n${body}\r\n`;
         const { status, text } = await http(site.httpSock, { headers: { From: `<${from}>`, Rcpt: `<${to}>`, IP: ip, Helo: `mx.${from.split("@")[1]}`, Hostname: `mx.${from.split("@")[1]}`, Flags: "milter", "Queue-ID": queue }, body: bytes });
         if (status !== 200) throw new Error(`rulesd: ${status} ${text}`);
+        sent.set(subject, { id: `${id}@${from.split("@")[1]}`, queue, from, to, size: bytes.length });
         if (ends) tellLog(maillog, { id: `${id}@${from.split("@")[1]}`, queue, from, to, size: bytes.length, ends });
         return bytes;
     };
@@ -87,6 +90,7 @@ export async function openHouse({ mail = letters } = {}) {
     await written();
     return Object.assign(site, {
         sink, wire, letter, written, cookies,
+        delivered: (subject) => tellLog(maillog, { ...sent.get(subject), ends: "sent" }),
         down: () => site.stopPortal(),
         up: () => startPortal(site, { port: site.port }),
         close: async () => { await site.stopPortal(); await site.stop(); await filter.stop(); await wire.stop(); await sink.stop(); site.remove(); },

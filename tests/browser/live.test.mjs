@@ -43,6 +43,25 @@ test("new mail is told above the list, moves nothing, and comes in when one says
     await page.done();
 });
 
+test("what becomes of a message that just came is seen where it stands, and in the drawer", async () => {
+    const page = await browser.person(ANNA);
+
+    await listen(page, "/");
+    await house.letter({ subject: "On its way" });
+    await fresh(page, "1 new message").click();
+    await row(page, "On its way").locator(".chip-received").waitFor();
+    await row(page, "On its way").click();
+    await page.locator(".drawer .steps").waitFor();
+    const before = await shown(page);
+    house.delivered("On its way");
+    await row(page, "On its way").locator(".chip-delivered").waitFor();
+    await page.locator(".drawer .chip-delivered").waitFor();
+    await page.locator(".drawer .steps").getByText("Delivered to anna@ours.example").waitFor();
+    assert.deepEqual(await shown(page), before);
+    assert.deepEqual(page.wrong, []);
+    await page.done();
+});
+
 test("where nothing was, the first message comes by itself", async () => {
     const page = await browser.person(EVA);
 

@@ -194,13 +194,17 @@ static void of_the_forms_of_an_alternative_the_last_with_a_text_is_shown(void **
         {"what is no alternative stands beside", "mixed", PART("text/plain") PART("text/html") "--b--", "--"},
         {"a form that is no text replaces none", "alternative", PART("text/plain") PART("text/calendar") "--b--", "--"},
         {"HTML with its pictures", "alternative",
-         PART("text/plain") WITHIN("related", "r") "--r\nContent-Type: text/html\n\nx\n--r\nContent-Type: image/gif\n\nx\n--r--\n--b--", "s--"},
+         PART("text/plain") WITHIN(
+             "related", "r") "--r\nContent-Type: text/html\n\nx\n--r\nContent-Type: image/gif\n\nx\n--r--\n--b--",
+         "s--"},
         {"a form of two texts", "alternative",
          WITHIN("mixed", "m") "--m\n\nx\n--m\n\ny\n--m--\n" PART("text/html") "--b--", "ss-"},
         {"what follows the alternative stays", "mixed",
-         WITHIN("alternative", "a") "--a\n\nx\n--a\nContent-Type: text/html\n\nx\n--a--\n" PART("text/plain") "--b--", "s--"},
+         WITHIN("alternative", "a") "--a\n\nx\n--a\nContent-Type: text/html\n\nx\n--a--\n" PART("text/plain") "--b--",
+         "s--"},
         {"three forms", "alternative", PART("text/plain") PART("text/html") PART("text/html") "--b--", "ss-"},
-        {"an attached text replaces none", "alternative", PART("text/plain") PART("text/html; name=a.html") "--b--", "--"},
+        {"an attached text replaces none", "alternative", PART("text/plain") PART("text/html; name=a.html") "--b--",
+         "--"},
     };
 
     (void)unused;

@@ -2,6 +2,7 @@
 import { html, useRef, useState } from "../modules/preact.js";
 import { because } from "../because.js";
 import { get, post } from "../api.js";
+import { useLive } from "../live.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
 import { answered, clock, listOf, moment, score, size, spoken, t } from "../words.js";
 
@@ -188,8 +189,9 @@ export function Delivery({ id, me, onClose, onChange }) {
     const [tab, setTab] = useState("timeline");
     const load = useLoad((signal) => get(path, {}, { signal }), [path]);
     const d = load.value, reason = useReason(d ?? {});
-    const changed = () => get(path).then((fresh) => { load.set(fresh); onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
+    const changed = (looked) => get(path).then((fresh) => { load.set(fresh); if (!looked || fresh.status !== d.status) onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
 
+    useLive(async () => { if (d) await changed(true); });
     useTrap(ref, onClose);
     useKeys({ Escape: onClose }); // from the list beside it, too
     return html`<section class="drawer" role="dialog" aria-modal="false" aria-label=${d?.subject || t("message")} tabindex="-1" ref=${ref}>

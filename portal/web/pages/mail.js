@@ -95,9 +95,12 @@ export function Mail({ me, held }) {
         const page = await get(pathOf(scope), { q, limit: PAGE }, { quiet: true });
         if (here.current !== asked) return;
         const at = page.items.findIndex((r) => known.has(idOf(r)));
-        if (rows.length === 0) list.set(page);
-        else setCame(at < 0 ? page.items : page.items.slice(0, at));
+        if (rows.length === 0) { list.set(page); return; }
+        setCame(at < 0 ? page.items : page.items.slice(0, at));
+        list.set((value) => ({ ...value, items: now(value.items, page) }));
     });
+    // What has become of it meanwhile stands where it stood.
+    const now = (rows, page) => rows.map((r) => { const one = page.items.find((p) => idOf(p) === idOf(r)); return one && one.updated !== r.updated ? one : r; });
     const put = () => { list.set({ ...list.value, items: [...fresh, ...list.value.items] }); setCame(nothing); scrollTo(0, 0); };
     const look = (row) => go(withQuery({ open: row ? idOf(row) : null }), { replace: Boolean(open) });
     const step = (by) => {
@@ -115,7 +118,7 @@ export function Mail({ me, held }) {
         const asked = scope + q, page = await get(pathOf(scope), { q, limit: PAGE, after: next });
         if (here.current === asked) setMore({ rows: [...more.rows, ...page.items], next: page.next });
     };
-    const change = (row) => list.set({ ...list.value, items: list.value.items.map((r) => (idOf(r) === idOf(row) ? { ...r, ...row } : r)) });
+    const change = (row) => list.set((value) => ({ ...value, items: value.items.map((r) => (idOf(r) === idOf(row) ? { ...r, ...row } : r)) }));
 
     return html`
         <div class="page-head"><h1>${t(held ? "nav.quarantine" : "nav.mail")}</h1>
