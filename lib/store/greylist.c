@@ -1,8 +1,7 @@
 /* lib/store/greylist.c - who has been asked to come again, and who did. */
 #include "store/greylist.h"
 
-#include <stdlib.h>
-
+#include "store/ordered.h"
 #include "store/row.h"
 
 static const char *const kind_words[] = {"tuple", "pair", NULL};
@@ -41,51 +40,28 @@ int store_grey_get(struct store *s, enum grey_kind kind, const uint8_t key[16], 
     return rc;
 }
 
-/* In one order for everybody, as with hits. */
 static int by_key(const void *a, const void *b)
 {
-    const struct store_grey *x = *(const struct store_grey *const *)a, *y = *(const struct store_grey *const *)b;
+    const struct store_grey *x = a, *y = b;
 
     return x->kind != y->kind ? (int)x->kind - (int)y->kind : memcmp(x->key, y->key, sizeof x->key);
 }
 
-static int put_sorted(struct store *s, const struct store_grey **sorted, size_t n, struct err *e)
+static int put_one(struct store *s, void *unused, const void *row, struct err *e)
 {
-    int rc = 0;
+    const struct store_grey *g = row;
 
-    if (db_batch_begin(s->log, put_sql, e) < 0)
-        return -1;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        const struct store_grey *g = sorted[i];
-
-        rc = db_batch_add(s->log,
-                          (struct db_val[]){dbv_word(kind_words, (int)g->kind), dbv_bytes(g->key, 16),
-                                            dbv_i64(g->first_us), dbv_i64(g->seen_us), dbv_i64(g->waited_us),
-                                            dbv_i64(g->count)},
-                          6, e);
-    }
-    return rc < 0 ? -1 : db_batch_end(s->log, e);
+    (void)unused;
+    return db_batch_add(s->log,
+                        (struct db_val[]){dbv_word(kind_words, (int)g->kind), dbv_bytes(g->key, 16),
+                                          dbv_i64(g->first_us), dbv_i64(g->seen_us), dbv_i64(g->waited_us),
+                                          dbv_i64(g->count)},
+                        6, e);
 }
 
 int store_grey_put(struct store *s, const struct store_grey *rows, size_t n, struct err *e)
 {
-    const struct store_grey **sorted;
-    int                       rc;
-
-    if (n == 0)
-        return 0;
-    if ((sorted = calloc(n, sizeof *sorted)) == NULL)
-        panic("out of memory");
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &rows[i];
-    qsort(sorted, n, sizeof *sorted, by_key);
-    rc = db_begin(s->log, e);
-    if (rc == 0 && (rc = put_sorted(s, sorted, n, e)) == 0)
-        rc = db_commit(s->log, e);
-    if (rc < 0)
-        db_rollback(s->log);
-    free(sorted);
-    return rc;
+    return ordered_put(s, &(struct ordered){rows, n, sizeof *rows, by_key, put_sql, put_one, NULL}, e);
 }
 
 struct grey_list {

@@ -1,8 +1,7 @@
 /* lib/store/hit.c - how often rules matched. */
 #include "store/hit.h"
 
-#include <stdlib.h>
-
+#include "store/ordered.h"
 #include "store/row.h"
 
 static const char add_sql[] =
@@ -15,10 +14,9 @@ static const char entries_sql[] = "SELECT entry, CAST(SUM(count) AS BIGINT), MAX
                                   " WHERE rule_id = $1 AND entry <> 0 AND day >= $2 GROUP BY entry ORDER BY entry";
 static const char trim_sql[] = "DELETE FROM rule_hit WHERE day < $1";
 
-/* In one order for everybody: two that add at once then wait for each other instead of locking each other out. */
 static int by_key(const void *a, const void *b)
 {
-    const struct store_hit *x = *(const struct store_hit *const *)a, *y = *(const struct store_hit *const *)b;
+    const struct store_hit *x = a, *y = b;
     int                     c = uuid_cmp(&x->rule, &y->rule);
 
     if (c != 0)
@@ -28,42 +26,20 @@ static int by_key(const void *a, const void *b)
     return (x->day > y->day) - (x->day < y->day);
 }
 
-static int add_sorted(struct store *s, const struct store_hit **sorted, size_t n, struct err *e)
+static int add_one(struct store *s, void *unused, const void *row, struct err *e)
 {
-    int rc = 0;
+    const struct store_hit *h = row;
 
-    if (db_batch_begin(s->log, add_sql, e) < 0)
-        return -1;
-    for (size_t i = 0; i < n && rc == 0; i++) {
-        const struct store_hit *h = sorted[i];
-
-        rc = db_batch_add(s->log,
-                          (struct db_val[]){dbv_uuid(&h->rule), dbv_i64(h->entry), dbv_i64(h->day), dbv_i64(h->count),
-                                            dbv_i64(h->last_us)},
-                          5, e);
-    }
-    return rc < 0 ? -1 : db_batch_end(s->log, e);
+    (void)unused;
+    return db_batch_add(s->log,
+                        (struct db_val[]){dbv_uuid(&h->rule), dbv_i64(h->entry), dbv_i64(h->day), dbv_i64(h->count),
+                                          dbv_i64(h->last_us)},
+                        5, e);
 }
 
 int store_hits_add(struct store *s, const struct store_hit *hits, size_t n, struct err *e)
 {
-    const struct store_hit **sorted;
-    int                      rc;
-
-    if (n == 0)
-        return 0;
-    if ((sorted = calloc(n, sizeof *sorted)) == NULL)
-        panic("out of memory");
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = &hits[i];
-    qsort(sorted, n, sizeof *sorted, by_key);
-    rc = db_begin(s->log, e);
-    if (rc == 0 && (rc = add_sorted(s, sorted, n, e)) == 0)
-        rc = db_commit(s->log, e);
-    if (rc < 0)
-        db_rollback(s->log);
-    free(sorted);
-    return rc;
+    return ordered_put(s, &(struct ordered){hits, n, sizeof *hits, by_key, add_sql, add_one, NULL}, e);
 }
 
 int store_hits_of(struct store *s, struct uuid rule, int64_t since_day, int64_t *count_out, int64_t *last_us_out,

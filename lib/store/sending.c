@@ -2,10 +2,10 @@
 #include "store/sending.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 #include "store/audit.h"
 #include "store/change.h"
+#include "store/ordered.h"
 #include "store/row.h"
 
 const char *const sending_limit_words[] = {"messages_hour",  "messages_day", "recipients_hour",
@@ -304,15 +304,9 @@ int store_blocked_list(struct store *s, int64_t now_us, struct span after, size_
 
 /* ---- counters ---- */
 
-struct indexed {
-    const struct store_counter *row;
-    size_t                      at;
-};
-
-/* In one order for everybody: two that add at once then wait for each other instead of locking each other out. */
 static int by_key(const void *a, const void *b)
 {
-    const struct store_counter *x = ((const struct indexed *)a)->row, *y = ((const struct indexed *)b)->row;
+    const struct store_counter *x = a, *y = b;
     int                         c = span_cmp(x->subject, y->subject);
 
     if (c == 0)
@@ -320,37 +314,25 @@ static int by_key(const void *a, const void *b)
     return c != 0 ? c : (x->slot_us > y->slot_us) - (x->slot_us < y->slot_us);
 }
 
-static int add_sorted(struct store *s, const struct indexed *sorted, size_t n, int64_t *totals_out, struct err *e)
-{
-    for (size_t i = 0; i < n; i++) {
-        const struct store_counter *c = sorted[i].row;
-        struct db_val vals[] = {dbv_text(c->name), dbv_text(c->subject), dbv_i64(c->slot_us), dbv_i64(c->value)};
+struct adding {
+    const struct store_counter *rows;
+    int64_t                    *totals; /* same index */
+};
 
-        if (row_i64(s->log, add_sql, vals, COUNT(vals), &totals_out[sorted[i].at], e) < 0)
-            return -1;
-    }
-    return 0;
+static int add_one(struct store *s, void *ctx, const void *row, struct err *e)
+{
+    const struct adding        *x = ctx;
+    const struct store_counter *c = row;
+    struct db_val vals[] = {dbv_text(c->name), dbv_text(c->subject), dbv_i64(c->slot_us), dbv_i64(c->value)};
+
+    return row_i64(s->log, add_sql, vals, COUNT(vals), &x->totals[c - x->rows], e) < 0 ? -1 : 0;
 }
 
 int store_counters_add(struct store *s, const struct store_counter *rows, size_t n, int64_t *totals_out, struct err *e)
 {
-    struct indexed *sorted;
-    int             rc;
+    struct adding x = {rows, totals_out};
 
-    if (n == 0)
-        return 0;
-    if ((sorted = calloc(n, sizeof *sorted)) == NULL)
-        panic("out of memory");
-    for (size_t i = 0; i < n; i++)
-        sorted[i] = (struct indexed){&rows[i], i};
-    qsort(sorted, n, sizeof *sorted, by_key);
-    rc = db_begin(s->log, e);
-    if (rc == 0 && (rc = add_sorted(s, sorted, n, totals_out, e)) == 0)
-        rc = db_commit(s->log, e);
-    if (rc < 0)
-        db_rollback(s->log);
-    free(sorted);
-    return rc;
+    return ordered_put(s, &(struct ordered){rows, n, sizeof *rows, by_key, NULL, add_one, &x}, e);
 }
 
 struct counter_list {

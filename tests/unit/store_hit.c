@@ -1,4 +1,4 @@
-/* tests/unit/store_hit.c - twin of lib/store/hit.c. */
+/* tests/unit/store_hit.c - twin of lib/store/hit.c and ordered.c. */
 #include "store/hit.h"
 
 #include "store_world.h"
