@@ -189,8 +189,8 @@ static int lookup_postfix(struct cli *c, int argc, char **argv, struct err *e)
 
 static int lookup_sql(struct cli *c, int argc, char **argv, struct err *e)
 {
-    static const char *const views[] = {"postern.spamassassin_userpref, postern.spamassassin_known",
-                                        "postern.postfix_blocked_sender"};
+    static const char *const views[LOOKUP_KINDS] = {"postern.spamassassin_userpref, postern.spamassassin_known",
+                                                    "postern.postfix_blocked_sender"};
 
     (void)c;
     if (args_read(argc, argv, NULL, 0, "", 0, 0, NULL, NULL, e) < 0)
@@ -198,7 +198,7 @@ static int lookup_sql(struct cli *c, int argc, char **argv, struct err *e)
     puts("-- One role for each program that reads Postern's data, with its views alone. Run it as the owner of the "
          "database:\n"
          "--     postern lookup sql | psql -v ON_ERROR_STOP=1 postern");
-    for (int i = 0; lookup_words[i] != NULL; i++) {
+    for (int i = 0; i < LOOKUP_KINDS; i++) {
         printf("CREATE ROLE postern_%s LOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE;\n", lookup_words[i]);
         printf("ALTER ROLE postern_%s SET default_transaction_read_only = on;\n", lookup_words[i]);
         printf("ALTER ROLE postern_%s SET statement_timeout = '10s';\n", lookup_words[i]);
