@@ -54,14 +54,16 @@ static void entries_are_counted_apart_from_their_rule(void **state)
 /* Each in an order of its own, over the same rows: nobody may be locked out for ever, and no hit may be lost. */
 static void two_that_count_at_once_lose_nothing(void **state)
 {
-    enum { WRITERS = 2, RULES = 20, ROUNDS = 30 };
+    enum { WRITERS = 2, RULES = 200, ROUNDS = 20 };
     struct world    *w = world_of(state);
     struct uuid      rules[RULES];
     struct store_hit hits[RULES];
     int64_t          count, last;
     pid_t            pids[WRITERS];
-    int              status;
+    int              status, ready[2], go[2];
+    char             byte;
 
+    assert_int_equal(pipe(ready) + pipe(go), 0);
     for (int i = 0; i < RULES; i++)
         rules[i] = uuid7_make();
     for (int p = 0; p < WRITERS; p++) {
@@ -70,13 +72,22 @@ static void two_that_count_at_once_lose_nothing(void **state)
         w->more = open_store(w);
         for (int i = 0; i < RULES; i++)
             hits[i] = (struct store_hit){rules[p ? i : RULES - 1 - i], HIT_RULE, 1, 1, 1};
+        if (write(ready[1], "!", 1) != 1 || read(go[0], &byte, 1) != 1)
+            _exit(1);
         for (int k = 0; k < ROUNDS; k++)
             OK(w, store_hits_add(w->more, hits, RULES, &w->e));
         _exit(0);
     }
+    for (int p = 0; p < WRITERS; p++)
+        assert_int_equal(read(ready[0], &byte, 1), 1);
+    assert_int_equal(write(go[1], "!!", WRITERS), WRITERS);
     for (int p = 0; p < WRITERS; p++) {
         waitpid(pids[p], &status, 0);
         assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        close(ready[i]);
+        close(go[i]);
     }
     for (int i = 0; i < RULES; i++) {
         OK(w, store_hits_of(w->more, rules[i], 0, &count, &last, &w->e));
