@@ -49,15 +49,20 @@ function Why({ d }) {
             : html`<p class="quiet">${t("symbols.none")}</p>`}`;
 }
 
+// The server's name and address; a server that names itself by its address has that alone.
+const from = ({ ip, host, helo }) => (!host && helo === `[${ip}]` ? t("step.received_bare", { host: helo }) : t("step.received", { ip: ip || t("unknown"), host: host || helo || t("unknown") }));
+// How far a release has come; one that was only just asked for has no more to tell.
+const ended = (r) => (r.taken_back ? "back" : r.state === "requested" && !r.reply ? "" : r.state);
+
 function Timeline({ d }) {
     const through = ["allowed", "clean", "tagged"].includes(d.verdict), queued = d.queue_id && `${t("queue_id")} ${d.queue_id}`;
     const steps = [
-        { at: d.at, what: t("step.received", { ip: d.client.ip || t("unknown"), host: d.client.host || d.client.helo || t("unknown") }), raw: [d.client.tls, !through && queued].filter(Boolean).join(" · ") },
+        { at: d.at, what: from(d.client), raw: [d.client.tls, !through && queued].filter(Boolean).join(" · ") },
         ...(d.scanner_score === null ? [] : [{ at: d.at, what: t("step.checked", { score: score(d.scanner_score) }), raw: "" }]),
         { at: d.at, what: decided(d), raw: d.inbound },
         ...(through && queued ? [{ at: d.at, what: t("step.queued"), raw: queued }] : []),
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
-        ...(d.release?.taken_back ? [{ at: d.release.changed, what: t("step.release_back"), raw: "" }] : d.release?.state === "failed" ? [{ at: d.release.changed, what: t("step.release_failed"), raw: [d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
+        ...(d.release && ended(d.release) ? [{ at: d.release.changed, what: t(`step.release_${ended(d.release)}`), raw: d.release.taken_back ? "" : [d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
         ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 
@@ -111,6 +116,12 @@ function Attachments({ d, path, reason }) {
 
 const isUndone = (r) => r.state === "superseded" || r.class === "forget";
 
+// The symbols of what was found, with what the filter called it: "CLAM_VIRUS (Eicar-Test-Signature)".
+const found = (d) => d.can.findings.split(/, ?/).map((name) => {
+    const called = d.symbols.find((s) => s.name === name)?.options ?? [];
+    return called.length > 0 ? `${name} (${called.join(", ")})` : name;
+}).join(", ");
+
 // What can be done, in words that say what will be.
 function Actions({ d, path, changed }) {
     const [busy, setBusy] = useState("");
@@ -118,7 +129,7 @@ function Actions({ d, path, changed }) {
     const act = async (name, call, done, undo) => {
         setBusy(name);
         try { const answer = await call(); note(done(answer), undo?.(answer)); changed(); }
-        catch (problem) { note(problem.offline ? t("offline.text") : problem.message); if (problem.status === 409) changed(); }
+        catch (problem) { note(problem.offline ? t("offline.text") : problem.message); if (!problem.offline) changed(); }
         finally { setBusy(""); }
     };
     const takeBack = () => act("unrelease", () => post(`${path}/unrelease`), () => t("unreleased"));
@@ -141,7 +152,7 @@ function Actions({ d, path, changed }) {
         ${d.report && html`<p class="asked said">${isUndone(d.report) ? `${t("said.forget")} ${t("said.undone")}` : `${t(`said.${d.report.class}`)} ${t(`said.${d.report.state}`)}`}</p>`}
         ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
         ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}
-        ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p>${d.can.findings && html`<p class="quiet">${t("virus.found")} <bdi>${d.can.findings}</bdi></p>`}</${Dialog}>`}
+        ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p>${d.can.findings && html`<p class="quiet">${t("virus.found")} <bdi>${found(d)}</bdi></p>`}</${Dialog}>`}
         ${(ask === "allow" || ask === "block") && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
     </div>`;
 }
