@@ -4,6 +4,7 @@
 #include "mail/domain.h"
 #include "net/smtp_client.h"
 #include "route.h"
+#include "store/account.h"
 #include "store/api_key.h"
 #include "store/domain.h"
 
@@ -20,7 +21,14 @@ static bool may_operate(struct call *c)
     return permit(c->store, &c->who, DEED_OPERATE, &global, "thing", &ignored) == 0;
 }
 
-static void put_domain(struct buf *b, const char *key, const struct store_domain *d, bool operates)
+static int put_text(void *ctx, struct span text)
+{
+    json_add_text(ctx, NULL, text);
+    return 0;
+}
+
+static int put_domain(struct call *c, struct buf *b, const char *key, const struct store_domain *d, bool operates,
+                      struct err *e)
 {
     json_open(b, key, '{');
     json_add_uuid(b, "id", &d->id);
@@ -29,8 +37,13 @@ static void put_domain(struct buf *b, const char *key, const struct store_domain
     json_add_str(b, "state", domain_state_words[d->state]);
     json_add_text(b, "delimiter", span_make(&d->delimiter, d->delimiter != 0));
     json_add_str(b, "route", operates ? d->route : store_domain_route_shown(d).text);
+    json_open(b, "owners", '[');
+    if (store_role_owners(c->store, d->id, put_text, b, e) < 0)
+        return -1;
+    json_close(b, ']');
     json_add_time(b, "created", d->created_us);
     json_close(b, '}');
+    return 0;
 }
 
 struct paging {
@@ -41,31 +54,36 @@ static const struct field paging_fields[] = {
     {"after", FIELD_TEXT, 0, 0, 400, NULL, offsetof(struct paging, after), "The `next` of the page before."},
     FIELDS_END};
 
-struct names {
-    struct buf *b;
-    bool        operates;
-    size_t      n;
-    char        last[STORE_DOMAIN_MAX + 1];
+/* Read before they are written: their owners need the store again. */
+struct page {
+    struct store_domain items[PAGE];
+    size_t              n;
 };
 
 static int each_domain(void *ctx, const struct store_domain *d)
 {
-    struct names *l = ctx;
+    struct page *p = ctx;
 
-    put_domain(l->b, NULL, d, l->operates);
-    memcpy(l->last, d->name, sizeof l->last);
-    l->n++;
-    return 0;
+    p->items[p->n++] = *d;
+    return p->n == PAGE;
 }
 
 static int list_all(struct call *c, struct err *e)
 {
     const struct paging *in = c->query;
-    struct names         l = {.b = call_list_begin(c), .operates = may_operate(c)};
+    struct page         *p = arena_zalloc(c->arena, sizeof *p);
+    bool                 operates = may_operate(c);
+    struct buf          *b;
 
-    if (store_domain_list(c->store, in->after.n > 0 ? in->after : SPAN(""), PAGE, each_domain, &l, e) < 0)
+    if (p == NULL)
+        return err_set(e, ERR_LIMIT, "The answer would be too large.");
+    if (store_domain_list(c->store, in->after.n > 0 ? in->after : SPAN(""), PAGE, each_domain, p, e) < 0)
         return -1;
-    call_list_end(c, l.n == PAGE ? span_of(l.last) : SPAN_NONE);
+    b = call_list_begin(c);
+    for (size_t i = 0; i < p->n; i++)
+        if (put_domain(c, b, NULL, &p->items[i], operates, e) < 0)
+            return -1;
+    call_list_end(c, p->n == PAGE ? span_of(p->items[PAGE - 1].name) : SPAN_NONE);
     return 0;
 }
 
@@ -99,9 +117,8 @@ static int list_owned(struct call *c, struct err *e)
         o->ids[o->n++] = w->key_domains[i];
     b = call_list_begin(c);
     for (size_t i = 0; i < o->n; i++)
-        if (store_domain_get(c->store, o->ids[i], &d, e) == 0)
-            put_domain(b, NULL, &d, false);
-        else if (e->code != ERR_NOT_FOUND)
+        if ((store_domain_get(c->store, o->ids[i], &d, e) < 0 || put_domain(c, b, NULL, &d, false, e) < 0) &&
+            e->code != ERR_NOT_FOUND)
             return -1;
     *e = ERR_INIT;
     call_list_end(c, SPAN_NONE);
@@ -122,8 +139,7 @@ static int list_domains(struct call *c, struct err *e)
 static int each_alias(void *ctx, struct span name, const struct uuid *domain)
 {
     (void)domain;
-    json_add_text(ctx, NULL, name);
-    return 0;
+    return put_text(ctx, name);
 }
 
 static int get_domain(struct call *c, struct err *e)
@@ -135,7 +151,8 @@ static int get_domain(struct call *c, struct err *e)
         return -1;
     b = call_reply(c, 200);
     json_open(b, NULL, '{');
-    put_domain(b, "domain", &d, may_operate(c));
+    if (put_domain(c, b, "domain", &d, may_operate(c), e) < 0)
+        return -1;
     json_open(b, "aliases", '[');
     if (store_domain_alias_list(c->store, d.id, each_alias, b, e) < 0)
         return -1;
@@ -302,7 +319,8 @@ static const struct route rows[] = {
 #define DOMAIN_SCHEMA                                                                                                  \
     "{\"type\":\"object\",\"properties\":{\"id\":{\"type\":\"string\"},\"name\":{\"type\":\"string\"},"                \
     "\"kind\":{\"type\":\"string\"},\"state\":{\"type\":\"string\"},\"delimiter\":{\"type\":\"string\"},"              \
-    "\"route\":{\"type\":\"string\"},\"created\":{\"type\":\"string\"}}}"
+    "\"route\":{\"type\":\"string\"},\"owners\":{\"type\":\"array\",\"items\":{\"type\":\"string\"}},\"created\":{"    \
+    "\"type\":\"string\"}}}"
 const struct route_family domains_family = {
     "Domains", rows, COUNT(rows),
     "\"Domain\":" DOMAIN_SCHEMA ",\"DomainDetail\":{\"type\":\"object\",\"properties\":{\"domain\":" DOMAIN_SCHEMA

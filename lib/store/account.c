@@ -42,6 +42,8 @@ static const char role_row_sql[] = "SELECT role FROM domain_role WHERE account_i
 static const char role_list_sql[] =
     "SELECT r.account_id, r.domain_id, d.name, r.role FROM domain_role r JOIN domain d ON d.id = r.domain_id"
     " WHERE r.account_id = $1 ORDER BY d.name";
+static const char owners_sql[] = "SELECT a.login FROM domain_role r JOIN account a ON a.id = r.account_id"
+                                 " WHERE r.domain_id = $1 AND r.role = 'owner' ORDER BY a.login";
 
 static void read_row(struct db_rows *r, struct store_account *out)
 {
@@ -376,4 +378,23 @@ int store_role_list(struct store *s, struct uuid account, store_role_fn fn, void
     struct role_list l = {fn, ctx};
 
     return row_each(s->main, role_list_sql, (struct db_val[]){dbv_uuid(&account)}, 1, each_role, &l, e);
+}
+
+struct owner_list {
+    store_owner_fn fn;
+    void          *ctx;
+};
+
+static int each_owner(void *arg, struct db_rows *r)
+{
+    struct owner_list *l = arg;
+
+    return l->fn(l->ctx, db_text(r, 0));
+}
+
+int store_role_owners(struct store *s, struct uuid domain, store_owner_fn fn, void *ctx, struct err *e)
+{
+    struct owner_list l = {fn, ctx};
+
+    return row_each(s->main, owners_sql, (struct db_val[]){dbv_uuid(&domain)}, 1, each_owner, &l, e);
 }

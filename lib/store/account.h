@@ -51,5 +51,8 @@ typedef int (*store_role_fn)(void *ctx, const struct uuid *account, const struct
                              enum role role);
 /* The domains of an account. */
 int store_role_list(struct store *s, struct uuid account, store_role_fn fn, void *ctx, struct err *e);
+/* Who owns a domain, by their logins. */
+typedef int (*store_owner_fn)(void *ctx, struct span login);
+int store_role_owners(struct store *s, struct uuid domain, store_owner_fn fn, void *ctx, struct err *e);
 
 #endif

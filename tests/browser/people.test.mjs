@@ -81,7 +81,11 @@ test("a person is added, and deleted only when the name is typed", async () => {
 
 test("the operator gives a domain another name, says where its mailboxes are and what stands before a tag", async () => {
     const page = await browser.person(ROOT);
-    await page.at("/people?in=ours.example&tab=domain");
+    await page.at("/people?in=ours.example&tab=domains");
+    await settled(page);
+    assert.match(await page.getByRole("table", { name: "All domains" }).getByRole("row", { name: /ours\.example/ }).innerText(), /ours\.example\s+Filtered\s+otto@ours\.example/);
+    await page.getByRole("link", { name: "ours.example" }).click();
+    await page.getByRole("tab", { name: "Domain", exact: true }).click();
     await settled(page);
     await page.getByLabel("Another name").fill("Also-Ours.example");
     await page.getByRole("button", { name: "Add name" }).click();

@@ -33,6 +33,7 @@ test("an owner sees their domains, the operator all, a person none", async () =>
     assert.deepEqual(await names(key, "/domains", "name"), ["ours.example"]);
     assert.deepEqual(await names(root, "/domains", "name"), ["ours.example", "theirs.example"]);
     assert.deepEqual(await names(anna, "/domains", "name"), []);
+    for (const who of [owen, root]) assert.deepEqual((await names(who, "/domains", "owners"))[0], ["owen@ours.example"], "who owns it is told");
     assert.equal((await owen.get("/domains/theirs.example")).status, 404);
     assert.equal((await anna.get("/domains/ours.example")).status, 404);
 });

@@ -170,7 +170,10 @@ function Everybody({ me }) {
         ${gone && html`<${Sure} name=${gone.login} text=${t("people.delete_text")} onClose=${() => setGone(null)} onSure=${() => { setGone(null); run(() => del(`/accounts/${segment(gone.id)}`), t("people.deleted")); }} />`}`;
 }
 
-const NewDomain = ({ again }) => html`<${Adder} button=${t("domain.add")} fields=${[["name", t("domain.name"), { required: true, maxlength: 253 }], ["kind", t("domain.kind"), { choices: kindsOfDomain.map((k) => [k, t(`kind.${k}`)]) }]]} make=${async (x) => { const { domain } = await post("/domains", x); note(t("domain.added")); again(); go(`/people?in=${segment(domain.name)}`); }} />`;
+// All domains, each with who owns it and the way to it; and one more.
+const Domains = ({ items, again }) => html`<${Adder} button=${t("domain.add")} fields=${[["name", t("domain.name"), { required: true, maxlength: 253 }], ["kind", t("domain.kind"), { choices: kindsOfDomain.map((k) => [k, t(`kind.${k}`)]) }]]} make=${async (x) => { const { domain } = await post("/domains", x); note(t("domain.added")); again(); go(`/people?in=${segment(domain.name)}`); }} />
+    ${items.length > 0 && html`<${Sheet} label=${t("people.domains")} heads=${[t("domain.name"), t("domain.state"), t("domain.owners")]} rows=${items.map((d) => [d.id,
+        html`<${Link} to=${`/people?in=${segment(d.name)}`}><bdi>${d.name}</bdi></${Link}>`, html`${t(`domain.${d.state}`)}`, html`<${Their} text=${d.owners.join(", ")} or=${t("domain.no_owner")} />`])} />`}`;
 
 export function People({ me }) {
     const { query } = useHere();
@@ -180,8 +183,8 @@ export function People({ me }) {
     if (!domains.value) return html`<div class="page-head"><h1>${t("nav.people")}</h1></div>${domains.problem ? html`<${Failed} problem=${domains.problem} again=${domains.again} />` : html`<${Waiting} />`}`;
     const names = domains.value.items.map((d) => d.name), domain = query.get("in") ?? names[0] ?? "";
     const inside = domain ? [["people", t("people.people")], ["mailboxes", t("people.mailboxes")], ["addresses", t("people.addresses")], ["domain", t("people.domain")]] : [];
-    const tabs = [...inside, ["blocked", t("people.blocked")], ...(admin ? [["everybody", t("people.everybody")], ["new", t("domain.add")]] : [])];
-    const tab = tabs.some(([id]) => id === query.get("tab")) ? query.get("tab") : tabs[0][0];
+    const tabs = [...inside, ["blocked", t("people.blocked")], ...(admin ? [["everybody", t("people.everybody")], ["domains", t("people.domains")]] : [])];
+    const tab = tabs.some(([id]) => id === query.get("tab")) ? query.get("tab") : admin && !domain ? "domains" : tabs[0][0];
 
     return html`<div class="page-head"><h1>${t("nav.people")}</h1>
             ${names.length > 1 && html`<label><span class="unseen">${t("people.domain")}</span><select value=${domain} onChange=${(e) => go(withQuery({ in: e.target.value }))}>${names.map((n) => html`<option value=${n}>${n}</option>`)}</select></label>`}</div>
@@ -189,5 +192,5 @@ export function People({ me }) {
         <section class="card" role="tabpanel" aria-labelledby=${`tab-${tab}`} key=${`${domain} ${tab}`}>
             ${tab === "people" ? html`<${Folk} me=${me} domain=${domain} />` : tab === "mailboxes" ? html`<${Mailboxes} domain=${domain} />` : tab === "addresses" ? html`<${Addresses} domain=${domain} />`
                 : tab === "domain" ? html`<${Itself} me=${me} domain=${domain} again=${domains.again} />` : tab === "blocked" ? html`<${Blocked} />` : tab === "everybody" ? html`<${Everybody} me=${me} />`
-                : html`<${NewDomain} again=${domains.again} />`}</section>`;
+                : html`<${Domains} items=${domains.value.items} again=${domains.again} />`}</section>`;
 }
