@@ -50,6 +50,13 @@ void client_address(const struct portal *p, const struct httpd_request *r, struc
 
 struct span identify_host(const struct call *c) { return httpd_field(c->request, "Host"); }
 
+enum language identify_language(const struct call *c)
+{
+    struct span first = span_trim(httpd_field(c->request, "Accept-Language"));
+
+    return first.n >= 2 && span_starts_ci(first, SPAN("de")) ? LANGUAGE_DE : LANGUAGE_EN;
+}
+
 /* ---- cookies and tokens ---- */
 
 const char *identify_cookie_name(const struct portal *p) { return p->secure ? HOST_COOKIE : PLAIN_COOKIE; }

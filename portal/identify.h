@@ -11,6 +11,7 @@
 #define POSTERN_PORTAL_IDENTIFY_H
 
 #include "call.h"
+#include "letter/words.h"
 
 #define CSRF_TEXT 43
 
@@ -27,6 +28,8 @@ void identify_set_cookie(struct call *c, struct span token, int64_t max_age_s);
 struct span identify_token(const struct call *c);
 /* What X-CSRF-Token has to be for it. */
 void csrf_of(struct span token, char out[CSRF_TEXT + 1]);
+/* What the browser would rather read, of the languages that letters and pages without a script have. */
+enum language identify_language(const struct call *c);
 /* The host that the page was asked for, as the browser says it: to choose a brand by, and nothing else. */
 struct span identify_host(const struct call *c);
 

@@ -4,6 +4,7 @@
 
 #include "base/secret.h"
 #include "brand.h"
+#include "identify.h"
 #include "letter/view.h"
 #include "links_inside.h"
 #include "mail/mustache.h"
@@ -171,14 +172,6 @@ static void put_style(struct call *c, struct mustache_value *root, const struct 
 
 /* ---- what it says ---- */
 
-/* A page for nobody in particular is in the language that the browser would rather read, of the two. */
-static enum language language_of(struct call *c)
-{
-    struct span first = span_trim(httpd_field(c->request, "Accept-Language"));
-
-    return first.n >= 2 && span_starts_ci(first, SPAN("de")) ? LANGUAGE_DE : LANGUAGE_EN;
-}
-
 static void put_word(struct call *c, struct mustache_value *o, const char *name, enum language l, enum link_word w)
 {
     mustache_put_str(c->arena, o, name, link_word_text(l, w));
@@ -210,7 +203,7 @@ static int put_case(struct call *c, struct mustache_value *root, const struct li
 static int put_all(struct call *c, struct mustache_value *root, const struct link_case *x, const struct link_state *s,
                    struct span nonce, struct err *e)
 {
-    enum language          l = x != NULL ? x->language : language_of(c);
+    enum language          l = x != NULL ? x->language : identify_language(c); /* a page for nobody in particular */
     struct span            whose = x != NULL ? arena_printf(c->arena, "@%s", x->d.domain_name) : SPAN_NONE;
     struct store_brand    *b = arena_zalloc(c->arena, sizeof *b);
     struct mustache_value *says;

@@ -6,17 +6,14 @@
 #include <stdio.h>
 
 #include "base/secret.h"
-#include "brand.h"
 #include "challenge.h"
 #include "identify.h"
 #include "limit.h"
 #include "mail/address.h"
-#include "mail/compose.h"
 #include "route.h"
 #include "signin.h"
 #include "siteverify.h"
 #include "store/credential.h"
-#include "store/outbox.h"
 #include "store/session.h"
 
 #define LINKS_PER_NETWORK 8 /* for one address, from one network, in ten minutes; for all addresses: */
@@ -115,24 +112,6 @@ static int get_challenge(struct call *c, struct err *e)
 
 /* ---- sessions ---- */
 
-void signin_device(const struct call *c, char out[200])
-{
-    static const char *const browsers[][2] = {{"Edg/", "Edge"},      {"OPR/", "Opera"},     {"Firefox/", "Firefox"},
-                                              {"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"}};
-    static const char *const systems[][2] = {{"Android", "Android"}, {"iPhone", "an iPhone"}, {"iPad", "an iPad"},
-                                             {"Windows", "Windows"}, {"Mac OS X", "a Mac"},   {"Linux", "Linux"}};
-    struct span              agent = httpd_field(c->request, "User-Agent");
-    const char              *browser = "A browser", *system = "an unknown system";
-
-    for (size_t i = COUNT(browsers); i-- > 0;)
-        if (span_find(agent, span_of(browsers[i][0])) < agent.n)
-            browser = browsers[i][1];
-    for (size_t i = COUNT(systems); i-- > 0;)
-        if (span_find(agent, span_of(systems[i][0])) < agent.n)
-            system = systems[i][1];
-    snprintf(out, 200, "%s on %s", browser, system);
-}
-
 static int begin_session(struct call *c, const struct store_account *a, const char *method, struct err *e)
 {
     struct store_session x = {.account = a->id, .elevated_until_us = c->now_us + SESSION_ELEVATED_US};
@@ -159,53 +138,6 @@ static int begin_session(struct call *c, const struct store_account *a, const ch
 }
 
 /* ---- links ---- */
-
-static const char letter[] = "Hello,\n"
-                             "\n"
-                             "somebody asked to sign in at %s with this address.\n"
-                             "If it was you, open this link; it is good for 10 minutes, and once:\n"
-                             "\n"
-                             "    %s/signin#%s\n"
-                             "\n"
-                             "Asked from: %s, %s\n"
-                             "If it was not you, do nothing: without this link nobody gets in.\n";
-
-/* Who asks learns nothing from how long it takes: for strangers the same is done, but it goes nowhere. */
-static int put_letter(struct call *c, const struct store_signin *ask, const char *token, struct err *e)
-{
-    struct compose_field fields[] = {{"Auto-Submitted", SPAN("auto-generated")},
-                                     {"X-Auto-Response-Suppress", SPAN("All")}};
-    struct uuid          id = uuid7_make();
-    char                 key[UUID_TEXT + 1];
-    struct store_brand   brand;
-    struct span          domain;
-    struct compose       m = {.from = SPAN_NONE,
-                              .to = span_of(ask->login),
-                              .subject = SPAN("Your sign-in link"),
-                              .at_us = c->now_us,
-                              .fields = fields,
-                              .nfields = COUNT(fields)};
-    struct store_mail    mail = {.kind = SPAN("signin"), .recipient = span_of(ask->login), .nowhere = !ask->known};
-    struct buf           out;
-    int                  rc;
-
-    if (brand_of(c, span_of(ask->login), &brand, e) < 0)
-        return -1;
-    uuid_format(&id, key);
-    m.from = span_of(brand.sender);
-    domain = compose_address(m.from);
-    domain = span_skip(domain, span_rchr(domain, '@') + 1);
-    m.message_id = arena_printf(c->arena, "%s@%.*s", key, SPAN_ARG(domain));
-    m.text = arena_printf(c->arena, letter, brand.url, brand.url, token, ask->device, c->ip_text);
-    buf_init(&out, 64 << 10);
-    rc = compose_message(&m, &out, e);
-    mail.key = span_of(key);
-    mail.message = buf_span(&out);
-    if (rc == 0)
-        rc = store_outbox_put(c->store, &mail, c->now_us, NULL, e);
-    buf_fini(&out);
-    return rc;
-}
 
 struct ask {
     uint64_t    given;
@@ -270,7 +202,7 @@ static int ask_in(struct call *c, struct span login, const char *browser, struct
     signin_device(c, ask.device);
     if (store_signin_ask(c->store, &ask, span_of(browser), c->now_us, token, e) < 0)
         return -1;
-    return put_letter(c, &ask, token, e);
+    return signin_letter(c, &ask, token, who.has_account ? who.account.language : "", e);
 }
 
 /* ---- … how often ---- */

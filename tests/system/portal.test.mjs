@@ -55,6 +55,20 @@ test("a link is mailed, and one press in the browser that asked signs in, once",
     assert.match(again.body.detail, /used already/);
 });
 
+test("the letter is in the language that the person has set, or that the browser asks for", async () => {
+    const ask = async (address, ...lines) => {
+        const browser = new Browser(site.origin, { headers: { "User-Agent": "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Mobile/15E148 Safari/604.1", "Accept-Language": lines[0] } }), seen = sink.messages.length;
+        await browser.post("/signin/link", { address, ...await browser.proof() });
+        const { data } = await waitFor("the letter", () => sink.messages.slice(seen).find((m) => m.rcpts.includes(address)));
+        for (const line of lines.slice(1)) assert.ok(Buffer.from(data.replace(/=\r\n/g, "").replace(/=([0-9A-F]{2})/g, (_, x) => String.fromCharCode(parseInt(x, 16))), "latin1").toString().includes(line), data);
+    };
+    await ask(BOB, "de-AT,de;q=0.9,en;q=0.5", "Subject: Ihr Anmeldelink", "öffnen Sie diesen Link", "Safari auf einem iPhone, 127.0.0.1");
+    await ask(BOB, "en-GB,de;q=0.5", "Subject: Your sign-in link", "Safari on an iPhone");
+    await bob.patch("/me", { language: "de" });
+    await ask(BOB, "en-GB", "Subject: Ihr Anmeldelink");
+    await bob.patch("/me", { language: "" });
+});
+
 test("in another browser the link shows a code, which is typed into the first; the other never gets in", async () => {
     const first = new Browser(site.origin), second = new Browser(site.origin), seen = sink.messages.length;
     await first.post("/signin/link", { address: BOB, ...await first.proof() });
