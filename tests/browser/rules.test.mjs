@@ -102,8 +102,12 @@ test("what is moved stands there at once, and where it was when the server does 
     await note(anna, "There is no such rule.");
 });
 
-test("the rules of the organisation are there to read", async () => {
+test("the rules of the organisation are there to read, and a press anywhere in a row opens it", async () => {
     await come(anna);
+    await anna.locator("ol.rules li", { hasText: "No raffles" }).click({ position: { x: 90, y: 8 } });
+    await drawer(anna).getByLabel("Name", { exact: true }).waitFor();
+    await anna.keyboard.press("Escape");
+    await drawer(anna).waitFor({ state: "detached" });
     await anna.getByRole("heading", { name: "Set by your organisation" }).waitFor();
     await anna.locator("ul.rules .what", { hasText: "No lotteries" }).click();
     await drawer(anna).getByText("it can be read here, and not changed").waitFor();
