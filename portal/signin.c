@@ -390,9 +390,9 @@ static int by_password(struct call *c, struct err *e)
     int                     right;
 
     if (bits_for(c, login, &bits, e) < 0 || challenge_check(c, in->challenge, in->answer, bits, e) < 0 ||
-        limit_count(c, "tries", login, false, 1, &tries, e) < 0 ||
         limit_check(c, "password", login, true, LIMIT_TRIES_PER_PERSON, e) < 0 ||
-        limit_check(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0)
+        limit_check(c, "passwords", SPAN_NONE, true, TRIES_FROM_NETWORK, e) < 0 ||
+        limit_count(c, "tries", login, false, 1, &tries, e) < 0)
         return -1;
     known = store_signin_who(c->store, login, &who, e) == 0 && who.has_account;
     if (!known && e->code != ERR_NONE && e->code != ERR_NOT_FOUND)
