@@ -448,7 +448,27 @@ test("what is released from the drawer arrives, as it was sent, and the row says
     assert.ok(mail.data.endsWith(bytes), mail.data);
     await drawer(anna).getByText("Released: it was held at first").first().waitFor();
     assert.equal(await drawer(anna).getByRole("button", { name: "Release", exact: true }).count(), 0, "once");
+    assert.match(await drawer(anna).locator(".steps li").last().innerText(), /The mail server has taken it\s+250 2\.0\.0 kept · 127\.0\.0\.1:\d+/);
+    assert.ok(await drawer(anna).evaluate((node) => node.contains(document.activeElement)), "the focus stays in the message");
     assert.equal(house.sink.messages.length, seen + 1);
+});
+
+test("whoever is allowed with a release is told of both", async () => {
+    await house.letter({ from: "choir@song.example", subject: "Raffle of the choir" });
+    await anna.at("/?q=choir");
+    await (await arrived(anna, "Raffle of the choir")).click();
+    await drawer(anna).getByRole("button", { name: "Release and allow the sender" }).click();
+    await anna.getByRole("dialog", { name: "Allow which sender?" }).getByRole("button", { name: "Allow", exact: true }).click();
+    await note(anna, /choir@song\.example.*Released: it is on its way/);
+});
+
+test("thresholds that have changed since do not explain what was decided then", async () => {
+    const says = async (text) => { await anna.at("/?q=bank"); await row(anna, "Unusual sign-in").click(); await drawer(anna).locator(".verdict", { hasText: text }).waitFor(); };
+
+    await says("Held: score 16.6; mail is held from 15.0.");
+    await house.must("domain", "set", "ours.example", "--at-reject", "reject");
+    await says(/^Held: score 16\.6\.$/);
+    await house.must("domain", "set", "ours.example", "--at-reject", "quarantine");
 });
 
 test("r releases what is open", async () => {

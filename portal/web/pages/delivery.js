@@ -1,5 +1,5 @@
 // One delivery, beside the list or over it: what was decided, what became of it, why, and what one can do.
-import { html, useRef, useState } from "../modules/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "../modules/preact.js";
 import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { useLive } from "../live.js";
@@ -9,7 +9,14 @@ import { answered, clock, listOf, moment, score, size, spoken, t } from "../word
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
 // From which score mail is held: the lower of the two at which this domain holds it.
-const heldFrom = (d) => ["add_header", "reject"].filter((name) => d.dispositions?.[name] === "quarantine").map((name) => threshold(d, name)).find((v) => v !== undefined) ?? threshold(d, "add_header");
+const heldFrom = (d) => ["add_header", "reject"].filter((name) => d.dispositions?.[name] === "quarantine").map((name) => threshold(d, name)).find((v) => v !== undefined);
+// The thresholds are those of today: where they do not explain what was decided then, they are left out.
+const limits = { clean: [(d) => threshold(d, "add_header"), (d, from) => d.score < from], tagged: [(d) => threshold(d, "add_header"), (d, from) => d.score >= from],
+    quarantined: [heldFrom, (d, from) => d.score >= from], rejected: [(d) => threshold(d, "reject"), (d, from) => d.score >= from] };
+function limit(d) {
+    const [of, explains] = limits[d.verdict] ?? [() => undefined], from = of(d);
+    return from !== undefined && explains(d, from) ? from : undefined;
+}
 
 const nameOf = (rule) => (!rule || rule.name === null ? t("rule.gone") : rule.name || t("rules.unnamed"));
 
@@ -23,10 +30,10 @@ function decider(d) {
 
 // The verdict as a sentence, from the facts and nothing else: what was decided then, and what holds now.
 function decided(d) {
-    const values = { score: d.score === null ? "" : score(d.score), rule: nameOf(d.rule), tag: score(threshold(d, "add_header") ?? 0), reject: score(threshold(d, "reject") ?? 0), held: score(heldFrom(d) ?? 0) };
-    const by = decider(d);
+    const values = { score: d.score === null ? "" : score(d.score), rule: nameOf(d.rule), from: score(limit(d) ?? 0) };
+    const by = decider(d), bare = by === "score" && limits[d.verdict] && limit(d) === undefined;
 
-    return t(`why.${d.verdict}.${by}`, values);
+    return t(`why.${d.verdict}.${bare ? "bare" : by}`, values);
 }
 export const sentence = (d) => (d.released ? t("why.released") : decided(d));
 
@@ -54,7 +61,10 @@ const from = ({ ip, host, helo }) => (!host && helo === `[${ip}]` ? t("step.rece
 // How far a release has come; one that was only just asked for has no more to tell.
 const ended = (r) => (r.taken_back ? "back" : r.state === "requested" && !r.reply ? "" : r.state);
 
+const place = (a) => [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls].filter(Boolean).join(" ");
+
 function Timeline({ d }) {
+    const handed = d.release && d.attempts.find((a) => a.at === d.release.changed); // by the release itself: its step tells of it
     const through = ["allowed", "clean", "tagged"].includes(d.verdict), queued = d.queue_id && `${t("queue_id")} ${d.queue_id}`;
     const steps = [
         { at: d.at, what: from(d.client), raw: [d.client.tls, !through && queued].filter(Boolean).join(" · ") },
@@ -62,8 +72,8 @@ function Timeline({ d }) {
         { at: d.at, what: decided(d), raw: d.inbound },
         ...(through && queued ? [{ at: d.at, what: t("step.queued"), raw: queued }] : []),
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
-        ...(d.release && ended(d.release) ? [{ at: d.release.changed, what: t(`step.release_${ended(d.release)}`), raw: d.release.taken_back ? "" : [d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" ") }] : []),
-        ...d.attempts.map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls, ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn]), a.response].filter(Boolean).join(" ") })),
+        ...(d.release && ended(d.release) ? [{ at: d.release.changed, what: t(`step.release_${ended(d.release)}`), raw: d.release.taken_back ? "" : [[d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" "), handed && place(handed)].filter(Boolean).join(" · ") }] : []),
+        ...d.attempts.filter((a) => a !== handed).map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [place(a), ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn && a.response?.startsWith(a.dsn) ? "" : a.dsn]), a.response].filter(Boolean).join(" ") })),
     ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
 
     return html`<ol class="steps">${steps.map((s) => html`<li><time class="at" datetime=${s.at} title=${moment(s.at)}>${clock(s.at)}</time><div class="what">${s.what}${s.raw && html`<div class="raw"><bdi>${s.raw}</bdi></div>`}</div></li>`)}</ol>`;
@@ -133,7 +143,7 @@ function Actions({ d, path, changed }) {
         finally { setBusy(""); }
     };
     const takeBack = () => act("unrelease", () => post(`${path}/unrelease`), () => t("unreleased"));
-    const send = (body = {}) => act("release", () => post(`${path}/release`, body), (a) => t(`released.${a.state}`), (a) => (a.state === "requested" ? takeBack : undefined));
+    const send = (body = {}, before = "") => act("release", () => post(`${path}/release`, body), (a) => [before, t(`released.${a.state}`)].filter(Boolean).join(" "), (a) => (a.state === "requested" ? takeBack : undefined));
     const release = () => (d.can.confirm_virus ? setAsk("virus") : send());
     const forget = () => act("forget", () => post(`${path}/report`, { class: "forget" }), () => t("reported.undone"));
     const report = (kind) => act(kind, () => post(`${path}/report`, { class: kind }), (a) => [t(a.state === "refused" ? "reported.refused" : `reported.${a.added}`), spoken(a.why, a.why_said)].filter(Boolean).join(" "), (a) => (a.added === "said" ? undefined : forget));
@@ -153,7 +163,7 @@ function Actions({ d, path, changed }) {
         ${d.request && html`<p class="asked">${t(`request.${d.request.state}`, { who: d.request.answered_by || d.request.who })} ${d.request.answer && html`<bdi>“${d.request.answer}”</bdi>`}</p>`}
         ${ask === "ask" && html`<${Ask} path=${path} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); changed(); }} />`}
         ${ask === "virus" && html`<${Dialog} title=${t("virus.title")} onClose=${() => setAsk(null)} actions=${html`<${Button} onClick=${() => setAsk(null)}>${t("cancel")}</${Button}><${Button} kind="danger" onClick=${() => { setAsk(null); send({ confirmed_virus: true }); }}>${t("virus.do")}</${Button}>`}><p>${t("virus.text")}</p>${d.can.findings && html`<p class="quiet">${t("virus.found")} <bdi>${found(d)}</bdi></p>`}</${Dialog}>`}
-        ${(ask === "allow" || ask === "block") && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${() => { setAsk(null); if (ask === "allow" && held) release(); else changed(); }} />`}
+        ${(ask === "allow" || ask === "block") && html`<${Breadth} d=${d} path=${path} action=${ask} onClose=${() => setAsk(null)} onDone=${(text) => { setAsk(null); if (ask === "allow" && held && !d.can.confirm_virus) { send({}, text); return; } note(text); changed(); }} />`}
     </div>`;
 }
 
@@ -182,7 +192,7 @@ function Breadth({ path, action, onClose, onDone }) {
     const choice = picked || value?.items[0]?.sender;
     const save = async () => {
         setBusy(true);
-        try { const made = await post(`${path}/decide`, { action, sender: choice }); note(spoken(made.note, made.note_said) ?? t(`decided.${action}`, { sender: choice })); onDone(); }
+        try { const made = await post(`${path}/decide`, { action, sender: choice }); onDone(spoken(made.note, made.note_said) ?? t(`decided.${action}`, { sender: choice })); }
         catch (p) { setWrong(p.offline ? t("offline.text") : p.message); setBusy(false); }
     };
 
@@ -202,6 +212,8 @@ export function Delivery({ id, me, onClose, onChange }) {
     const d = load.value, reason = useReason(d ?? {});
     const changed = (looked) => get(path).then((fresh) => { load.set(fresh); if (!looked || fresh.status !== d.status) onChange?.({ uid: fresh.uid, n: fresh.n, status: fresh.status, state: fresh.state }); }, () => {});
 
+    // Who pressed what is gone now stays in the message.
+    useLayoutEffect(() => { if (document.activeElement === document.body) ref.current.focus({ preventScroll: true }); }, [d]);
     useLive(async () => { if (d) await changed(true); });
     useTrap(ref, onClose);
     useKeys({ Escape: onClose }); // from the list beside it, too
