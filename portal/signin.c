@@ -245,7 +245,7 @@ static int from_known_place(struct call *c, struct span login, bool *out, struct
 static int may_ask_link(struct call *c, const struct ask *in, struct span login, struct err *e)
 {
     unsigned bits;
-    int64_t  links;
+    int64_t  links = 0;
     bool     known;
 
     if (limit_check(c, "link", login, true, LINKS_PER_NETWORK, e) < 0 ||

@@ -56,12 +56,13 @@ struct message_part {
     struct span            type; /* "application/pdf", lower case; text/plain when absent or broken */
     struct span            charset;
     struct span            encoding; /* Content-Transfer-Encoding, lower case */
-    struct span
-         filename; /* RFC 2231 (also continuations, charset) and 2047, filename before name; decoded; may be empty */
-    bool filename_clean;
-    bool detached;     /* its disposition says attachment */
-    bool attachment;   /* has a file name, or disposition attachment, or is a message/rfc822 */
-    bool spare;        /* of the same in several forms (multipart/alternative) this is none of the last, which readers show */
+    /* RFC 2231 (also continuations, charset) and 2047, filename before name; decoded; may be empty. */
+    struct span filename;
+    bool        filename_clean;
+    bool        detached;   /* its disposition says attachment */
+    bool        attachment; /* has a file name, or disposition attachment, or is a message/rfc822 */
+    /* Of the same in several forms (multipart/alternative) this is none of the last, which readers show. */
+    bool        spare;
     struct span id;    /* Content-ID, without the angle brackets; may be empty */
     struct span raw;   /* the leaf's body, still encoded */
     size_t      depth; /* of the multiparts and messages around it */

@@ -20,9 +20,10 @@
 struct store_signin {
     struct uuid id;
     char        login[STORE_ADDRESS_MAX + 1];
-    bool        known, by_operator; /* by_operator: made without a browser; filled in by store_signin_look() and _use() */
-    char        device[200], ip[48];
-    int64_t     created_us, expires_us;
+    /* by_operator: made without a browser; filled in by store_signin_look() and _use(). */
+    bool    known, by_operator;
+    char    device[200], ip[48];
+    int64_t created_us, expires_us;
 };
 /* Uses login, known, device, ip. browser empty: the operator's. Joins an open transaction: the mail goes into the outbox in the same one. */
 int store_signin_ask(struct store *s, const struct store_signin *ask, struct span browser, int64_t now_us,
