@@ -55,11 +55,43 @@ static struct span name_of(struct span from)
 
 static char *terminated(struct span s) { return g_strndup(s.p != NULL ? s.p : "", s.n); }
 
+/* "john.doe" may stand as it is; "john doe" has to be quoted, or "a<b@c" would be another's address. */
+static bool is_dot_atom(struct span local)
+{
+    static const char specials[] = "()<>[]:;@\\,\" ";
+
+    for (size_t i = 0; i < local.n; i++)
+        if (strchr(specials, local.p[i]) != NULL ||
+            (local.p[i] == '.' && (i == 0 || i + 1 == local.n || local.p[i + 1] == '.')))
+            return false;
+    return true;
+}
+
+/* In its normal form, or quoted already. */
+static char *as_field(struct span address)
+{
+    size_t      at = span_rchr(address, '@');
+    struct span local = span_head(address, at);
+    GString    *out;
+
+    if (is_dot_atom(local) || local.p[0] == '"')
+        return terminated(address);
+    out = g_string_new("\"");
+    for (size_t i = 0; i < local.n; i++) {
+        if (local.p[i] == '"' || local.p[i] == '\\')
+            g_string_append_c(out, '\\');
+        g_string_append_c(out, local.p[i]);
+    }
+    g_string_append_c(out, '"');
+    g_string_append_len(out, address.p + at, (gssize)(address.n - at));
+    return g_string_free(out, FALSE);
+}
+
 /* ---- GMime's side ---- */
 
 static void add_mailbox(GMimeMessage *g, GMimeAddressType type, struct span name, struct span address)
 {
-    char *n = terminated(name), *a = terminated(address);
+    char *n = terminated(name), *a = as_field(address);
 
     g_mime_message_add_mailbox(g, type, n[0] != '\0' ? n : NULL, a);
     g_free(n);

@@ -10,7 +10,7 @@
 
 struct compose {
     struct span from;    /* "Postern <postern@localhost>", or the address alone */
-    struct span to;      /* an address */
+    struct span to;      /* an address, in its normal form or quoted */
     struct span to_name; /* or empty */
     struct span subject;
     struct span message_id; /* without brackets */

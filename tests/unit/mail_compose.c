@@ -95,6 +95,31 @@ static void nothing_that_goes_in_becomes_another_field(void **state)
     }
 }
 
+static void an_address_of_any_letters_stays_one_address(void **state)
+{
+    static const struct {
+        const char *to, *line;
+    } cases[] = {
+        {"anna.b+c@ours.example", "To: anna.b+c@ours.example\r\n"},
+        {"a>b<evil@evil.example@ours.example", "To: \"a>b<evil@evil.example\"@ours.example\r\n"},
+        {"a, b@ours.example", "To: \"a, b\"@ours.example\r\n"},
+        {"a\"\\b@ours.example", "To: \"a\\\"\\\\b\"@ours.example\r\n"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct compose m = plain();
+        struct buf     out;
+        struct err     e = ERR_INIT;
+
+        buf_init(&out, 1 << 20);
+        m.to = span_of(cases[i].to);
+        assert_int_equal(compose_message(&m, &out, &e), 0);
+        CHECK(cases[i].to, span_find(buf_span(&out), span_of(cases[i].line)) < out.n);
+        buf_fini(&out);
+    }
+}
+
 static void the_address_is_found_in_both_forms(void **state)
 {
     (void)state;
@@ -132,6 +157,7 @@ int main(void)
         cmocka_unit_test(a_message_reads_back_as_it_was_meant),
         cmocka_unit_test(every_line_ends_in_crlf_and_is_short_enough),
         cmocka_unit_test(nothing_that_goes_in_becomes_another_field),
+        cmocka_unit_test(an_address_of_any_letters_stays_one_address),
         cmocka_unit_test(the_address_is_found_in_both_forms),
         cmocka_unit_test(a_long_address_of_a_field_stands_as_it_is),
     };
