@@ -61,6 +61,10 @@ const from = ({ ip, host, helo }) => (!host && helo === `[${ip}]` ? t("step.rece
 // How far a release has come; one that was only just asked for has no more to tell.
 const ended = (r) => (r.taken_back ? "back" : r.state === "requested" && !r.reply ? "" : r.state);
 
+// By the reply's code, or, where a mail server logs none, by its status code.
+const outcomes = { 2: "step.delivered", 4: "step.deferred", 5: "step.bounced" };
+// Some logs know no more of the time; what is within one stands in the order in which it has to have been.
+const second = (step) => step.at.slice(0, 19);
 const place = (a) => [a.ip && `${a.ip}${a.port ? `:${a.port}` : ""}`, a.tls].filter(Boolean).join(" ");
 
 function Timeline({ d }) {
@@ -73,8 +77,8 @@ function Timeline({ d }) {
         ...(through && queued ? [{ at: d.at, what: t("step.queued"), raw: queued }] : []),
         ...(d.release ? [{ at: d.release.requested, what: t("step.release", { who: d.release.requested_by }), raw: "" }] : []),
         ...(d.release && ended(d.release) ? [{ at: d.release.changed, what: t(`step.release_${ended(d.release)}`), raw: d.release.taken_back ? "" : [[d.release.code || "", answered(d.release.reply, d.release.reply_said)].filter(Boolean).join(" "), handed && place(handed)].filter(Boolean).join(" · ") }] : []),
-        ...d.attempts.filter((a) => a !== handed).map((a) => ({ at: a.at, what: t(a.code >= 200 && a.code < 300 ? "step.delivered" : a.code >= 400 && a.code < 500 ? "step.deferred" : a.code >= 500 ? "step.bounced" : "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [place(a), ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn && a.response?.startsWith(a.dsn) ? "" : a.dsn]), a.response].filter(Boolean).join(" ") })),
-    ].sort((a, b) => (a.at < b.at ? -1 : a.at > b.at ? 1 : 0));
+        ...d.attempts.filter((a) => a !== handed).map((a) => ({ at: a.at, what: t(outcomes[Math.trunc(a.code / 100) || a.dsn?.[0]] ?? "step.attempt", { to: a.to, host: a.host || a.ip || t("unknown") }), raw: [place(a), ...(a.code && a.response?.startsWith(String(a.code)) ? [] : [a.code ? String(a.code) : "", a.dsn && a.response?.startsWith(a.dsn) ? "" : a.dsn]), a.response].filter(Boolean).join(" ") })),
+    ].sort((a, b) => (second(a) < second(b) ? -1 : second(a) > second(b) ? 1 : 0));
 
     return html`<ol class="steps">${steps.map((s) => html`<li><time class="at" datetime=${s.at} title=${moment(s.at)}>${clock(s.at)}</time><div class="what">${s.what}${s.raw && html`<div class="raw"><bdi>${s.raw}</bdi></div>`}</div></li>`)}</ol>`;
 }
