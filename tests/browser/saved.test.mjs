@@ -1,12 +1,17 @@
 // Saved searches by hand: kept, gone to, arranged by keys, let go.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 
+import { signIn } from "../system/lib/index.mjs";
 import { ANNA, barriers, openBrowser, openHouse, overhang, row, settled, waitFor } from "./lib.mjs";
 
-let house, browser;
-before(async () => { house = await openHouse(); browser = await openBrowser(house); });
+let house, browser, she;
+before(async () => { house = await openHouse(); browser = await openBrowser(house); she = await signIn(house, ANNA); });
 after(async () => { await browser?.close(); await house?.close(); });
+beforeEach(async () => { for (const { id } of (await she.get("/me/searches")).body.items) await she.del(`/me/searches/${id}`); });
+
+const has = async (...searches) => { for (const [name, q] of searches) assert.equal((await she.post("/me/searches", { name, q })).status, 201); };
+const both = [["Ladders", "subject:ladder"], ["What is <b>held</b>", "status:quarantined"]];
 
 const saved = (page) => page.getByRole("group", { name: "Searches that you keep" });
 const keep = async (page, name) => {
@@ -43,6 +48,7 @@ test("a search is kept by a name, and a press goes back to it", async () => {
 test("they are put in order, renamed and let go, by keys too", async () => {
     const page = await browser.person(ANNA);
 
+    await has(...both);
     await page.at("/");
     await saved(page).waitFor();
     await page.getByRole("button", { name: "Arrange" }).click();
@@ -61,6 +67,7 @@ test("they are put in order, renamed and let go, by keys too", async () => {
 });
 
 test("it can be read by everybody, at every width, and nothing hangs over", async () => {
+    await has(...both);
     for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
         const page = await browser.person(ANNA, { width, scheme });
 
