@@ -139,6 +139,23 @@ test("in Settings another browser is signed out, with a word for it, and the foc
     await page.done();
 });
 
+test("the piece of work is done by WebCrypto where a page has it, and in plain JavaScript where it has none", async () => {
+    for (const there of [true, false]) {
+        const page = await browser.stranger();
+
+        await page.addInitScript((has) => {
+            const digest = crypto.subtle.digest.bind(crypto.subtle);
+
+            globalThis.digests = 0;
+            Object.defineProperty(crypto, "subtle", { value: has ? { digest: (...all) => { globalThis.digests++; return digest(...all); } } : undefined });
+        }, there);
+        await ask(page, OTTO);
+        assert.equal(await page.evaluate(() => globalThis.digests > 0), there);
+        assert.deepEqual(page.wrong, []);
+        await page.done();
+    }
+});
+
 test("an address that nobody has gets the same page as one that somebody has", async () => {
     const page = await browser.stranger();
     const shown = async (address) => {
