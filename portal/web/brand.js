@@ -15,7 +15,8 @@ dark.addEventListener("change", paint);
 export function wear(brand) {
     shown = brand;
     paint();
-    if (brand.logo) document.querySelector("link[rel=icon]")?.setAttribute("href", brand.logo);
+    const icon = brand.logo && document.querySelector("link[rel=icon]");
+    if (icon) { icon.removeAttribute("type"); icon.href = brand.logo; }
 }
 // Where else people of this brand have something: the links that there are.
 export const elsewhere = (brand) => ["webmail", "contacts", "calendar"].filter((k) => brand[k]).map((k) => [k, brand[k]]);

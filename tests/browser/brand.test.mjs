@@ -61,6 +61,8 @@ test("a brand is made, given to a domain, and seen by its people", async () => {
     assert.equal(await anna.getByRole("link", { name: "Webmail" }).getAttribute("href"), "https://webmail.acme.example/");
     await anna.emulateMedia({ colorScheme: "dark" });
     await waitFor("the dark colour", async () => (await accent(anna)) === "#93c5fd");
+    assert.equal(await anna.locator(".side a.brand img").evaluate((i) => getComputedStyle(i).backgroundColor), "rgb(255, 255, 255)", "its logo can be seen there");
+    assert.equal(await anna.locator("link[rel=icon]").getAttribute("type"), null, "it may be of any kind");
     assert.deepEqual(await barriers(anna), []);
     if (process.env.SHOTS) await anna.screenshot({ path: `${process.env.SHOTS}/branded.png` });
     assert.deepEqual(anna.wrong, []);

@@ -93,6 +93,8 @@ test("an owner lands on their domain, and everybody else on their mail", async (
 test("nothing quarantined is said with when the last message was checked", async () => {
     const eva = await browser.person(EVA);
 
+    await eva.at("/quarantine");
+    await eva.locator(".empty").getByText("No message was checked yet.").waitFor();
     await house.letter({ to: EVA, subject: "For Eva", ends: "sent" });
     await waitFor("her message to be delivered", async () => { await eva.at("/quarantine"); await settled(eva); return await eva.getByText("1 delivered today.").count() === 1; });
     assert.match(await eva.locator(".empty").innerText(), /Nothing quarantined\s+Last message checked .*, 1 delivered today\./);

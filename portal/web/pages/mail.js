@@ -143,8 +143,8 @@ export function Mail({ me, held }) {
 const summary = (scope, today) => (scope.startsWith("domain:") ? get(`/domains/${segment(scope.slice(7))}/overview`, { today }).then((o) => ({ last: o.last, delivered_today: o.today.delivered + o.today.received })) : scope === "global" ? Promise.resolve(null) : get("/me/summary", { today }));
 
 export function Nothing({ held, words, scope = "" }) {
-    const { value } = useLoad(() => (words ? Promise.resolve(null) : summary(scope, midnight()).catch(() => null)), [scope, !words]);
+    const { value, loading } = useLoad(() => (words ? Promise.resolve(null) : summary(scope, midnight()).catch(() => null)), [scope, !words]);
 
     if (words) return html`<${Empty} title=${t("empty.search")} action=${html`<${Link} class="button" to=${withQuery({ q: null })}>${t("empty.all")}</${Link}>`}>${t("empty.search_text")}</${Empty}>`;
-    return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : t(held ? "empty.held_text" : "empty.mail_text")}</${Empty}>`;
+    return html`<${Empty} title=${t(held ? "empty.held" : "empty.mail")}>${value?.last ? html`${t("empty.last")} <${Ago} at=${value.last} />, ${t("empty.today", { n: value.delivered_today })}` : loading ? "\u00a0" : t(!held ? "empty.mail_text" : value ? "empty.held_never" : "empty.held_text")}</${Empty}>`;
 }

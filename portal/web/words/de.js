@@ -16,7 +16,7 @@ export default {
     "preset.all": "Alle", "preset.quarantined": "In Quarantäne", "preset.blocked,rejected": "Gesperrt und abgelehnt", "preset.spam": "Als Spam markiert", "preset.queued": "Wartend", "preset.delivered,received": "Zugestellt",
     "sender.none": "(kein Absender)", "subject.none": "(kein Betreff)", queue_id: "Queue-ID",
     "live.new": { one: "{n} neue Nachricht", other: "{n} neue Nachrichten" },
-    "empty.search": "Nichts gefunden", "empty.search_text": "Vielleicht mit weniger Wörtern, oder einer anderen Zeit.", "empty.all": "Suche leeren", "empty.held": "Nichts in Quarantäne", "empty.held_text": "Alles, was kam, wurde durchgelassen oder gleich abgelehnt.", "empty.mail": "Noch keine Post", "empty.mail_text": "Sobald die erste Nachricht geprüft ist, steht sie hier.", "empty.last": "Letzte Nachricht geprüft:", "empty.today": { one: "{n} heute zugestellt.", other: "{n} heute zugestellt." },
+    "empty.search": "Nichts gefunden", "empty.search_text": "Vielleicht mit weniger Wörtern, oder einer anderen Zeit.", "empty.all": "Suche leeren", "empty.held": "Nichts in Quarantäne", "empty.held_never": "Noch wurde keine Nachricht geprüft.", "empty.held_text": "Alles, was kam, wurde durchgelassen oder gleich abgelehnt.", "empty.mail": "Noch keine Post", "empty.mail_text": "Sobald die erste Nachricht geprüft ist, steht sie hier.", "empty.last": "Letzte Nachricht geprüft:", "empty.today": { one: "{n} heute zugestellt.", other: "{n} heute zugestellt." },
     "rule.gone": "eine inzwischen gelöschte Regel",
     "why.released": "Freigegeben: zuerst zurückgehalten, dann durchgelassen.",
     "why.allowed.rule": "Durchgelassen: die Regel „{rule}“ erlaubt es.", "why.allowed.score": "Durchgelassen.", "why.allowed.plain": "Durchgelassen.",

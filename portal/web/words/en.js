@@ -16,7 +16,7 @@ export default {
     "preset.all": "All", "preset.quarantined": "Quarantined", "preset.blocked,rejected": "Blocked and rejected", "preset.spam": "Tagged as spam", "preset.queued": "Waiting", "preset.delivered,received": "Delivered",
     "sender.none": "(no sender)", "subject.none": "(no subject)", queue_id: "queue id",
     "live.new": { one: "{n} new message", other: "{n} new messages" },
-    "empty.search": "Nothing matches", "empty.search_text": "Try fewer words, or another time.", "empty.all": "Clear the search", "empty.held": "Nothing quarantined", "empty.held_text": "Everything that came was let through, or refused outright.", "empty.mail": "No mail yet", "empty.mail_text": "As soon as the first message is checked, it is listed here.", "empty.last": "Last message checked", "empty.today": { one: "{n} delivered today.", other: "{n} delivered today." },
+    "empty.search": "Nothing matches", "empty.search_text": "Try fewer words, or another time.", "empty.all": "Clear the search", "empty.held": "Nothing quarantined", "empty.held_never": "No message was checked yet.", "empty.held_text": "Everything that came was let through, or refused outright.", "empty.mail": "No mail yet", "empty.mail_text": "As soon as the first message is checked, it is listed here.", "empty.last": "Last message checked", "empty.today": { one: "{n} delivered today.", other: "{n} delivered today." },
     "rule.gone": "a rule that has been deleted since",
     "why.released": "Released: it was held at first, and was then let through.",
     "why.allowed.rule": "Let through: the rule “{rule}” allows it.", "why.allowed.score": "Let through.", "why.allowed.plain": "Let through.",
