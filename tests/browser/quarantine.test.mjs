@@ -59,8 +59,8 @@ test("all results of a search are one job, with its progress, and it is taken ba
     await anna.getByRole("button", { name: "Select all 130 results of this search" }).click();
     await anna.getByText("All 130 results are selected").waitFor();
     await anna.getByRole("button", { name: "Delete" }).click();
-    await anna.getByRole("dialog").getByRole("button", { name: "Delete" }).click();
-    await anna.getByText("Done: 130 messages.").waitFor();
+    await anna.getByRole("dialog", { name: "Delete all 130 messages?" }).getByRole("button", { name: "Delete" }).click();
+    await anna.getByText("130 messages deleted.").waitFor();
     await anna.getByRole("heading", { name: "Nothing matches" }).waitFor();
     await shot(anna, "job");
 
@@ -85,7 +85,7 @@ test("all results of a search are one job, with its progress, and it is taken ba
         await shot(anna, `bin-${width}`);
     }
     await anna.locator(".bar").getByRole("button", { name: "Undo" }).click();
-    await anna.getByText("Done: 130 messages.").waitFor();
+    await anna.getByText("130 messages put back.").waitFor();
     await anna.getByRole("heading", { name: "Nothing deleted" }).waitFor();
     await anna.getByRole("link", { name: "Held", exact: true }).click();
     await group(anna, "Probably not spam").getByText("Raffle number 129").waitFor();
@@ -131,7 +131,7 @@ test("what the mail server has not taken is taken back: one by one, of a selecti
     await waitFor("the three", async () => (await of()).length === 3);
     const { body: job } = await api.post("/me/jobs", { what: "release", q });
     await anna.at(`/quarantine?job=${job.id}`);
-    await anna.getByText("Done: 3 messages. What the mail server has not taken yet can be taken back.").waitFor();
+    await anna.getByText("3 messages released. What the mail server has not taken yet can be taken back.").waitFor();
     house.wire.mend();
     const [one] = await of();
     assert.equal((await api.post(`/deliveries/${one.uid}/${one.n}/release`)).body.state, "sent");

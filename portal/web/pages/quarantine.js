@@ -32,6 +32,11 @@ const letter = ({ row, to, current, href }) => html`<a class="row held ${to ? ""
 const line = (of) => html`<li class="pick"><input type="checkbox" aria-label=${t("pick.one", { subject: of.row.subject || t("subject.none") })} checked=${of.picked} data-pick=${idOf(of.row)} />${letter(of)}</li>`;
 const putAway = (of) => html`<li class="away">${letter(of)}<button type="button" class="button" data-pick=${idOf(of.row)}><span>${t("deleted.undo")}</span></button></li>`;
 
+const howFar = ({ what, state, done, gone, total }) => {
+    if (what === "unrelease" && state !== "waiting") return tookBack(done, gone);
+    return state === "done" ? t(`bulk.${what}_done`, { n: done }) : t(`job.${state}`, { n: done + gone, total: number(total) });
+};
+
 // Work on a whole search, done by the server while one does something else.
 function Job({ id, onEnd }) {
     const [job, set] = useState(null);
@@ -51,7 +56,7 @@ function Job({ id, onEnd }) {
     }, [id]);
     if (!job) return null;
     const ended = job.state !== "waiting";
-    return html`<div class="bar" role="status"><span>${ended && job.what === "unrelease" ? tookBack(job.done, job.gone) : t(`job.${job.state}`, { n: job.done + job.gone, total: number(job.total) })}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${spoken(job.answer, job.answer_said) ?? ""}`}${job.what === "release" && job.can_undo && ` ${t("job.waits")}`}</span>
+    return html`<div class="bar" role="status"><span>${howFar(job)}${job.failed > 0 && ` ${t("job.failed_some", { n: job.failed })} ${spoken(job.answer, job.answer_said) ?? ""}`}${job.what === "release" && job.can_undo && ` ${t("job.waits")}`}</span>
         ${!ended && html`<progress max=${Math.max(job.total, 1)} value=${job.done + job.gone + job.failed} aria-label=${t("job.progress")}></progress><${Button} onClick=${() => del(`/jobs/${id}`).catch(() => {})}>${t("job.stop")}</${Button}>`}
         ${job.can_undo && html`<${Button} onClick=${() => post(`/jobs/${id}/undo`).then((undo) => go(withQuery({ job: undo.id })), (p) => note(p.message))}>${t("undo")}</${Button}>`}
         ${ended && html`<${Button} kind="bare" onClick=${() => go(withQuery({ job: null }), { replace: true })}>${t("close")}</${Button}>`}</div>`;
@@ -213,6 +218,6 @@ export function Quarantine({ me }) {
                 ${picked.size > 0 && html`<div class="bulk" role="toolbar" aria-label=${t("bulk.label")}><strong>${every ? said("pick.every") : t("pick.some", { n: picked.size })}</strong>
                     ${whole && !every && html`<button type="button" class="switch" onClick=${() => setEvery(true)}>${said("pick.take_every")}</button>`}
                     ${Object.entries(acts).map(([what, a]) => html`<${Button} key=${what} kind=${a.kind ?? ""} busy=${busy === what} onClick=${() => (every ? setSure(what) : act(what))}>${t(`act.${what}`)}</${Button}>`)}</div>`}`}
-        ${sure && html`<${Dialog} title=${t("bulk.sure")} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
+        ${sure && html`<${Dialog} title=${total && !total.more ? t(`sure.${sure}_n`, { n: total.n }) : t(`sure.${sure}`)} onClose=${() => setSure("")} actions=${html`<${Button} onClick=${() => setSure("")}>${t("cancel")}</${Button}><${Button} kind=${acts[sure].kind ?? "primary"} busy=${busy === sure} onClick=${() => act(sure)}>${t(`act.${sure}`)}</${Button}>`}><p>${t("bulk.sure_text")}</p></${Dialog}>`}
         ${open && html`<${Delivery} id=${open} key=${open} me=${me} onClose=${() => look(null)} onChange=${(row) => row.status !== "quarantined" && everything()} />`}`;
 }
