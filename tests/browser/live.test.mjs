@@ -100,6 +100,8 @@ test("what the search excludes does not come, however new it is", async () => {
     const page = await browser.person(ANNA);
     const found = (q) => page.evaluate(async (words) => (await (await fetch(`/api/v1/me/mail?q=${encodeURIComponent(words)}`)).json()).items, q);
 
+    await house.letter({ subject: "An early raffle", from: "raffle@ext.example" });
+    await house.written();
     await page.at("/");
     await settled(page);
     const [{ rule }] = await found("raffle status:quarantined");
