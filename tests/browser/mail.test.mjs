@@ -316,6 +316,7 @@ test("the tabs say what happened, why, what is in it and what it says of itself"
     await anna.at("/?q=bank");
     await row(anna, "Unusual sign-in").click();
     await drawer(anna).getByText("Received from mx.bank-secure.example [192.0.2.9]").waitFor();
+    assert.deepEqual(await drawer(anna).locator(".facts dd").first().locator("bdi").allInnerTexts(), ["Your Bank", "<service@bank-secure.example>"], "each by itself: no name turns an address around");
     await anna.getByRole("tab", { name: "Timeline" }).focus();
     await anna.keyboard.press("ArrowRight");
     await drawer(anna).getByText("Reads like spam that was reported").waitFor();

@@ -228,7 +228,7 @@ export function Delivery({ id, me, onClose, onChange }) {
             ${load.problem ? html`<${Failed} problem=${load.problem} again=${load.problem.status === 404 ? undefined : load.again} />` : !d ? html`<${Waiting} rows=${5} />` : html`
                 <p class="verdict ${d.status}">${sentence(d)}</p>
                 <${Actions} d=${d} path=${path} me=${me} changed=${changed} />
-                <dl class="facts"><dt>${t("fact.from")}</dt><dd><bdi>${d.from_name ? `${d.from_name} ` : ""}${d.from ? `<${d.from}>` : ""}</bdi></dd>
+                <dl class="facts"><dt>${t("fact.from")}</dt><dd>${d.from_name && html`<bdi>${d.from_name}</bdi> `}${d.from && html`<bdi>${`<${d.from}>`}</bdi>`}</dd>
                     ${d.sender !== d.from && html`<dt>${t("fact.envelope")}</dt><dd><bdi>${d.sender || "<>"}</bdi></dd>`}
                     <dt>${t("fact.to")}</dt><dd><bdi>${d.recipient}</bdi></dd><dt>${t("fact.at")}</dt><dd>${moment(d.at)}</dd><dt>${t("fact.size")}</dt><dd>${size(d.size)}</dd>
                     ${d.held?.there && html`<dt>${t(d.held.copy ? "fact.copy" : "fact.held")}</dt><dd>${moment(d.held.until)}</dd>`}
