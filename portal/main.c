@@ -14,6 +14,7 @@
 #include "links.h"
 #include "live.h"
 #include "programs.h"
+#include "signin.h"
 #include "siteverify.h"
 #include "mail/leaf.h"
 #include "net/scanner.h"
@@ -160,6 +161,7 @@ static int start(struct portal *p, struct sender **sender, struct jobs **jobs, s
     if (endpoint_parse(p->settings->portal.listen, &at, &query, e) < 0)
         return err_wrap(e, "[portal] listen");
     challenge_init(p);
+    signin_init(p);
     if (siteverify_open(p->settings, &p->siteverify, e) < 0)
         return -1;
     make_policy(p);

@@ -10,10 +10,12 @@
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/pause.h"
+#include "base/secret.h"
 #include "mail/compose.h"
 #include "mail/header.h"
 #include "mail/own_mark.h"
 #include "net/smtp_client.h"
+#include "signin.h"
 #include "store/handoff.h"
 #include "store/idempotency.h"
 #include "store/outbox.h"
@@ -58,7 +60,7 @@ static void log_letter(const char *event, enum log_level level, const struct sto
 /* Is it of no use any more? */
 static bool is_over(const struct store_mail *m, int64_t now_us)
 {
-    return now_us - m->created_us > (span_is(m->kind, "signin") ? SIGNIN_US : GIVE_UP_US);
+    return now_us - m->created_us > (span_is(m->kind, SIGNIN_MAIL) ? SIGNIN_US : GIVE_UP_US);
 }
 
 static int put_off(struct sender *s, const struct store_mail *m, struct span answer, struct err *e)
@@ -119,13 +121,30 @@ static int hand_over(struct sender *s, const struct store_mail *m, struct smtp_r
     return 0;
 }
 
-static int send_letter(struct sender *s, const struct store_mail *m, struct err *e)
+/* What waits sealed is read when it goes. */
+static bool open_letter(struct sender *s, struct store_mail *m)
+{
+    struct buf text;
+    bool       done;
+
+    if (!span_is(m->kind, SIGNIN_MAIL))
+        return true;
+    buf_init(&text, OUTBOX_MESSAGE_MAX);
+    done = secret_unseal(s->portal->letter_key, m->message, &text);
+    m->message = arena_dup(&s->arena, buf_span(&text));
+    buf_fini(&text);
+    return done && m->message.p != NULL;
+}
+
+static int send_letter(struct sender *s, struct store_mail *m, struct err *e)
 {
     struct smtp_result result;
     struct err         why = ERR_INIT;
 
     if (is_over(m, clock_wall_us()))
         return give_up(s, m, SPAN("too old to be of use"), e);
+    if (!open_letter(s, m))
+        return give_up(s, m, SPAN("sealed by another key"), e);
     if (hand_over(s, m, &result, &why) < 0 && result.fate != SMTP_TAKEN && result.fate != SMTP_REFUSED)
         return put_off(s, m, span_of(why.text), e);
     if (result.fate == SMTP_TAKEN) {

@@ -5,6 +5,11 @@
 #include "call.h"
 #include "store/signin.h"
 
+#define SIGNIN_MAIL                                                                                                    \
+    "signin" /* its kind in the outbox: sealed there, since a link that can be read there lets in who reads */
+/* Reads the key, once, at start. Where there is none to be read, one that lasts as long as the process: letters that wait longer are lost. */
+void signin_init(struct portal *p);
+
 /* "Firefox on Linux": as much of a User-Agent as helps a person to know it again. */
 void signin_device(const struct call *c, char out[200]);
 

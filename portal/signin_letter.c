@@ -1,12 +1,27 @@
 /* portal/signin_letter.c - see signin.h. */
 #include <stdio.h>
 
+#include "base/log.h"
+#include "base/secret.h"
 #include "brand.h"
 #include "identify.h"
 #include "letter/words.h"
 #include "mail/compose.h"
 #include "signin.h"
 #include "store/outbox.h"
+#include "vault/keyring.h"
+
+#define LETTER_MAX (64 << 10)
+
+void signin_init(struct portal *p)
+{
+    struct err e = ERR_INIT;
+
+    if (keyring_secret(p->settings->quarantine.keys, SIGNIN_MAIL, p->letter_key, &e) == 0)
+        return;
+    log_err(LOG_LEVEL_WARNING, "sign-in links that wait to be sent are lost when the portal stops", &e);
+    secret_bytes(p->letter_key, sizeof p->letter_key);
+}
 
 /* ---- browsers ---- */
 
@@ -79,16 +94,20 @@ static int put_in_outbox(struct call *c, const struct store_signin *ask, const s
                          struct err *e)
 {
     struct store_mail mail = {
-        .kind = SPAN("signin"), .key = span_of(key), .recipient = span_of(ask->login), .nowhere = !ask->known};
-    struct buf out;
+        .kind = SPAN(SIGNIN_MAIL), .key = span_of(key), .recipient = span_of(ask->login), .nowhere = !ask->known};
+    struct buf out, sealed;
     int        rc;
 
-    buf_init(&out, 64 << 10);
+    buf_init(&out, LETTER_MAX);
+    buf_init(&sealed, LETTER_MAX + 100);
     rc = compose_message(m, &out, e);
-    mail.message = buf_span(&out);
-    if (rc == 0)
+    if (rc == 0) {
+        secret_seal(c->portal->letter_key, buf_span(&out), &sealed);
+        mail.message = buf_span(&sealed);
         rc = store_outbox_put(c->store, &mail, c->now_us, NULL, e);
+    }
     buf_fini(&out);
+    buf_fini(&sealed);
     return rc;
 }
 

@@ -103,3 +103,36 @@ bool secret_from_text(struct span text, char *out, size_t *n_out)
            sodium_base642bin((uint8_t *)out, text.n * 3 / 4, text.p, text.n, NULL, n_out, &end, VARIANT) == 0 &&
            end == text.p + text.n;
 }
+
+/* ---- sealed text: a nonce, then the box ---- */
+
+#define NONCE crypto_secretbox_NONCEBYTES
+#define SEAL (NONCE + crypto_secretbox_MACBYTES)
+
+static void took(struct buf *b, size_t n)
+{
+    b->n += n;
+    b->p[b->n] = '\0';
+}
+
+void secret_seal(const uint8_t key[32], struct span text, struct buf *out)
+{
+    uint8_t *room = (uint8_t *)buf_reserve(out, text.n + SEAL);
+
+    if (room == NULL)
+        return;
+    secret_bytes(room, NONCE);
+    crypto_secretbox_easy(room + NONCE, (const uint8_t *)text.p, text.n, room, key);
+    took(out, text.n + SEAL);
+}
+
+bool secret_unseal(const uint8_t key[32], struct span sealed, struct buf *out)
+{
+    const uint8_t *in = (const uint8_t *)sealed.p;
+    uint8_t       *room = sealed.n > SEAL ? (uint8_t *)buf_reserve(out, sealed.n - SEAL) : NULL;
+
+    if (room == NULL || crypto_secretbox_open_easy(room, in + NONCE, sealed.n - NONCE, in, key) != 0)
+        return false;
+    took(out, sealed.n - SEAL);
+    return true;
+}

@@ -4,6 +4,7 @@
 #ifndef POSTERN_BASE_SECRET_H
 #define POSTERN_BASE_SECRET_H
 
+#include "base/buf.h"
 #include "base/span.h"
 
 #define SECRET_HASH 32
@@ -21,6 +22,10 @@ void secret_hash(struct span text, uint8_t out[SECRET_HASH]); /* plain SHA-256 *
 void secret_hash_message(struct span message, uint8_t out[SECRET_HASH]);
 /* HMAC-SHA-256. */
 void secret_mac(const uint8_t key[32], struct span text, uint8_t out[SECRET_HASH]);
+/* Appends `text` so that who has not the key can neither read nor change it; the same text never looks the same twice. */
+void secret_seal(const uint8_t key[32], struct span text, struct buf *out);
+/* Appends what was sealed. False: it was not, or by another key. */
+bool secret_unseal(const uint8_t key[32], struct span sealed, struct buf *out);
 /* In time that depends on the lengths alone. */
 bool secret_eq(struct span a, struct span b);
 

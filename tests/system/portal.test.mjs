@@ -1,6 +1,6 @@
 // The portal's API as people and programs meet it: signing in, whose mail one sees, what one can do about it, and what nobody can.
 import assert from "node:assert/strict";
-import { renameSync } from "node:fs";
+import { readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
 
@@ -47,6 +47,8 @@ test("a link is mailed, and one press in the browser that asked signs in, once",
     assert.equal(origin, site.origin);
     assert.match(mail.data, /Auto-Submitted: auto-generated/);
     assert.match(mail.data, /Firefox on Linux/);
+    const rest = readdirSync(site.dir).filter((name) => name.startsWith("postern.db")).map((name) => readFileSync(join(site.dir, name)));
+    assert.ok(rest.length > 0 && !rest.some((bytes) => bytes.includes(token.slice(0, 16))), "who reads the database does not read the link, nor what is left of its letter");
     assert.equal((await browser.post("/signin/link/look", { token })).body.same_browser, true);
     assert.equal((await browser.post("/signin/link/use", { token })).status, 200);
     assert.equal((await browser.session()).account.login, ANNA);

@@ -64,6 +64,33 @@ static void equal_is_equal_in_length_too(void **state)
     assert_true(secret_eq(SPAN_NONE, SPAN_NONE));
 }
 
+static void what_is_sealed_opens_by_its_key_alone_and_unchanged(void **state)
+{
+    uint8_t    key[32] = {1}, other[32] = {2};
+    struct buf one, two, text;
+
+    (void)state;
+    buf_init(&one, 1000);
+    buf_init(&two, 1000);
+    buf_init(&text, 1000);
+    secret_seal(key, SPAN("a link"), &one);
+    secret_seal(key, SPAN("a link"), &two);
+    assert_false(span_eq(buf_span(&one), buf_span(&two)));
+    assert_int_equal(span_find(buf_span(&one), SPAN("link")), one.n);
+    assert_true(secret_unseal(key, buf_span(&one), &text));
+    assert_true(span_is(buf_span(&text), "a link"));
+    assert_false(secret_unseal(other, buf_span(&one), &text));
+    for (size_t i = 0; i < one.n; i++) {
+        one.p[i] ^= 1;
+        assert_false(secret_unseal(key, buf_span(&one), &text));
+        one.p[i] ^= 1;
+        assert_false(secret_unseal(key, span_head(buf_span(&one), i), &text));
+    }
+    buf_fini(&one);
+    buf_fini(&two);
+    buf_fini(&text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -72,6 +99,7 @@ int main(void)
         cmocka_unit_test(what_is_no_base64_is_refused),
         cmocka_unit_test(parts_that_read_alike_have_other_hashes),
         cmocka_unit_test(equal_is_equal_in_length_too),
+        cmocka_unit_test(what_is_sealed_opens_by_its_key_alone_and_unchanged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
