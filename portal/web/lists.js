@@ -1,5 +1,5 @@
 // What pages that list and change things share: all of a list, doing something to it, and asking before what cannot be undone.
-import { html, useState } from "./modules/preact.js";
+import { html, useLayoutEffect, useRef, useState } from "./modules/preact.js";
 import { get } from "./api.js";
 import { Button, Dialog, Empty, Failed, Field, note, Waiting } from "./ui.js";
 import { t } from "./words.js";
@@ -38,6 +38,17 @@ export function Sure({ name, text, onSure, onClose }) {
         <p>${text}</p><form onSubmit=${sure}><${Field} label=${t("sure.type", { name })} autofocus autocomplete="off" value=${typed} onInput=${(e) => setTyped(e.target.value)} /></form></${Dialog}>`;
 }
 
-// A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done.
-export const Sheet = ({ label, heads, rows }) => html`<table class="table sheet" role="table" aria-label=${label}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
+// A table; on a phone each row is a card, with the heads beside what they are about. The last cell is what can be done. When the row goes
+// that has the focus, the one in its place gets it.
+export function Sheet({ label, heads, rows }) {
+    const ref = useRef(), at = useRef(-1);
+    const enter = (e) => { at.current = (e.target.closest("tbody tr")?.rowIndex ?? 0) - 1; };
+
+    useLayoutEffect(() => {
+        if (at.current < 0 || document.activeElement !== document.body) return;
+        const all = ref.current.tBodies[0].rows;
+        all[Math.min(at.current, all.length - 1)]?.querySelector("td:last-child button, select, a, input")?.focus();
+    }, [rows.length]);
+    return html`<table class="table sheet" role="table" aria-label=${label} ref=${ref} onFocusCapture=${enter}><thead role="rowgroup"><tr role="row">${heads.map((h) => html`<th role="columnheader">${h}</th>`)}<th role="columnheader"><span class="unseen">${t("what")}</span></th></tr></thead>
     <tbody role="rowgroup">${rows.map(([key, ...cells]) => html`<tr role="row" key=${key}>${cells.map((cell, i) => html`<td role="cell" data-head=${heads[i]}>${cell}</td>`)}</tr>`)}</tbody></table>`;
+}

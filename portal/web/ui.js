@@ -24,8 +24,17 @@ export const Moment = ({ at }) => html`<time datetime=${at} title=${moment(at)}>
 export const Ago = ({ at }) => at ? html`<time datetime=${at} title=${moment(at)}>${ago(at)}</time>` : null;
 export const Their = ({ text, or }) => text ? html`<bdi>${text}</bdi>` : html`<span class="quiet">${or ?? "—"}</span>`;
 
+// A browser takes the focus from what is disabled: who pressed it has it again when it is not busy any more.
 export function Button({ kind = "", busy, icon, children, ...rest }) {
-    return html`<button type="button" class="button ${kind}" aria-busy=${busy ? "true" : undefined} disabled=${busy || rest.disabled} ...${rest}>
+    const ref = useRef(), had = useRef(false);
+
+    if (busy && document.activeElement === ref.current) had.current = true;
+    useLayoutEffect(() => {
+        if (busy) return;
+        if (had.current && document.activeElement === document.body) ref.current.focus({ preventScroll: true });
+        had.current = false;
+    }, [busy]);
+    return html`<button ref=${ref} type="button" class="button ${kind}" aria-busy=${busy ? "true" : undefined} disabled=${busy || rest.disabled} ...${rest}>
         ${icon && html`<${Icon} name=${icon} />`}<span>${children}</span></button>`;
 }
 

@@ -68,13 +68,17 @@ test("a person is added, and deleted only when the name is typed", async () => {
     await page.at("/people?tab=people");
     await settled(page);
     await page.getByLabel("Address", { exact: true }).fill("new@ours.example");
-    await page.getByRole("button", { name: "Add person" }).click();
+    const focused = () => page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.innerText);
+    await page.getByRole("button", { name: "Add person" }).press("Enter");
+    await page.getByRole("button", { name: "Delete new@ours.example" }).waitFor();
+    assert.equal(await focused(), "Add person", "the button was busy, and has the focus again");
     await page.getByRole("button", { name: "Delete new@ours.example" }).click();
     const dialog = page.getByRole("dialog"), sure = dialog.getByRole("button", { name: "Delete" });
     assert.equal(await sure.isDisabled(), true);
     await dialog.getByLabel("Type new@ours.example to go on").fill("new@ours.example");
     await sure.click();
     await page.getByText("The account is deleted.").waitFor();
+    await waitFor("the next row to be where one is", async () => await focused() === `Role of ${OTTO}`);
     assert.deepEqual(page.wrong, []);
     await page.done();
 });
