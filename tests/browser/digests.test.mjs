@@ -1,19 +1,23 @@
 // Digests by hand: asked for at an hour that the page shows, paused, sent, refused, looked at, let go; and what a domain gives.
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { after, before, beforeEach, test } from "node:test";
 
-import { Browser, keyed, program, run, startSmtpSink } from "../system/lib/index.mjs";
+import { Browser, keyed, program, run, signIn, startSmtpSink } from "../system/lib/index.mjs";
 import { ANNA, barriers, openBrowser, openHouse, OTTO, overhang, ROOT, settled, waitFor } from "./lib.mjs";
 
-let house, browser, letters, refuses = false;
+let house, browser, letters, she, refuses = false;
 before(async () => {
     letters = await startSmtpSink({ answer: (verb) => (verb === "RCPT" && refuses ? "550 5.2.1 <b>This</b> mailbox is closed" : null) });
     house = await openHouse();
     house.configure({ smtp: { url: `smtp://127.0.0.1:${letters.port}` } });
     browser = await openBrowser(house);
+    she = await signIn(house, ANNA);
 });
+beforeEach(async () => { for (const { id } of (await she.get("/me/digests")).body.items) await she.del(`/me/digests/${id}`); });
 after(async () => { await browser?.close(); await house?.close(); await letters?.stop(); });
 
+const weekdays = { kind: "mailbox", of: ANNA, minute: 450, days: ["monday", "tuesday", "wednesday", "thursday", "friday"], zone: "Europe/Berlin", language: "en", tells: ["quarantined"] };
+const has = async (digest) => assert.equal((await she.post("/me/digests", digest)).status, 201);
 const card = (page) => page.getByRole("region", { name: "Digests" });
 const line = (page, text) => card(page).getByRole("listitem").filter({ hasText: text });
 const open = async (address, options) => { const page = await browser.person(address, options); await page.at("/settings"); await settled(page); return page; };
@@ -38,6 +42,7 @@ test("a digest is asked for with the browser's zone proposed, and the page says 
 });
 
 test("what is wrong is said where it was typed, and nothing is lost", async () => {
+    await has(weekdays);
     const page = await open(ANNA);
 
     await card(page).getByRole("button", { name: "Edit" }).click();
@@ -66,6 +71,7 @@ test("what is wrong is said where it was typed, and nothing is lost", async () =
 });
 
 test("it pauses for two weeks and goes on; deleted, it comes back by a press; all by keys", async () => {
+    await has(weekdays);
     const page = await open(ANNA);
     const press = async (name) => { await card(page).getByRole("button", { name }).focus(); await page.keyboard.press("Enter"); };
 
@@ -77,7 +83,7 @@ test("it pauses for two weeks and goes on; deleted, it comes back by a press; al
     await card(page).getByText("No digest is sent to you").waitFor();
     await page.getByRole("button", { name: "Undo" }).focus();
     await page.keyboard.press("Enter");
-    await line(page, "Every hour, 15 minutes past, Asia/Kathmandu").waitFor();
+    await line(page, "Every weekday at 07:30, Europe/Berlin").waitFor();
     await press("New digest");
     await page.keyboard.press("Escape");
     await dialog(page).waitFor({ state: "detached" });
@@ -87,6 +93,7 @@ test("it pauses for two weeks and goes on; deleted, it comes back by a press; al
 });
 
 test("one is sent now and again, and what the mail server says is shown as text", async () => {
+    await has(weekdays);
     const page = await open(ANNA), now = card(page).getByRole("button", { name: "Send one now" });
 
     // What came in the last seconds is for the next letter: there may be nothing to tell yet.
@@ -185,6 +192,7 @@ test("staff see no digest, and are told so", async () => {
 });
 
 test("it can be read by everybody, at every width, and nothing hangs over", async () => {
+    await has(weekdays);
     for (const [width, scheme] of [[1280, "light"], [1280, "dark"], [390, "light"], [390, "dark"]]) {
         const page = await open(ANNA, { width, scheme, ...(scheme === "dark" && { locale: "de-DE" }) });
         const shot = async (name) => { if (process.env.SHOTS) await page.screenshot({ path: `${process.env.SHOTS}/digests-${name}-${width}-${scheme}.png` }); };
