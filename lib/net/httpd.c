@@ -327,7 +327,8 @@ void httpd_stop(struct httpd **server)
 
 void httpd_stats(struct httpd *d, struct httpd_stats *out)
 {
-    *out = (struct httpd_stats){.requests = atomic_load(&d->requests), .refused = atomic_load(&d->refused)};
+    *out = (struct httpd_stats){
+        .requests = atomic_load(&d->requests), .refused = atomic_load(&d->refused), .bodies = atomic_load(&d->bodies)};
     pthread_mutex_lock(&d->lock);
     out->connections = d->nconns;
     out->streams = d->nstreams;

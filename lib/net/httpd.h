@@ -112,7 +112,7 @@ struct httpd_config {
     struct httpd_times {
         int64_t head_ms, body_ms, idle_ms, reply_ms, stop_ms; /* 0: what is said above */
     } times;
-    /* Bytes of request bodies in memory at once, beyond: 503; 0: 256 MiB. Bodies of more than 64 KiB leave a quarter of it to the others; those
+    /* Bytes of request bodies in memory at once, beyond: 503; 0: 256 MiB. Bodies of more than 64 KiB leave a quarter of it to the others; such
      * from one address (per_ip_max says which) have a quarter together, or are one. */
     size_t bodies_max;
     /* All with `ctx`. Workers are opened and closed by the thread that starts and stops; body_max runs on an I/O thread. */
@@ -130,7 +130,7 @@ int httpd_start(const struct httpd_config *c, struct httpd **out, struct err *e)
 void httpd_stop(struct httpd **d);
 
 struct httpd_stats {
-    size_t   connections, waiting, streams;
+    size_t   connections, waiting, streams, bodies; /* bodies: bytes of them in memory */
     uint64_t requests, refused;
 };
 void httpd_stats(struct httpd *d, struct httpd_stats *out);

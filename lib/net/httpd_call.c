@@ -151,8 +151,9 @@ static bool has_room(struct httpd_call *call, size_t more)
     size_t             own = call->body.n + more, most = call->d->config.bodies_max;
     size_t             all = atomic_fetch_add(&call->d->bodies, more) + more;
     size_t             theirs = peer != NULL ? atomic_fetch_add(&peer->bodies, more) + more : own;
+    bool               small = own <= SMALL_BODY;
 
-    if (all <= (own <= SMALL_BODY || all == own ? most : most - most / 4) && (theirs <= most / 4 || theirs == own))
+    if (all <= (small || all == own ? most : most - most / 4) && (small || theirs <= most / 4 || theirs == own))
         return true;
     give_back(call, more);
     return false;
