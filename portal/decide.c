@@ -116,9 +116,11 @@ static int facts_of(struct call *c, const struct mail_delivery *m, const struct 
     return 0;
 }
 
-static int meet_scope(struct call *c, struct evaluation *ev, const struct rcpt_facts *rcpt, struct store_scope scope,
-                      struct rivals *r, struct err *e)
+/* With an evaluation of its own: one knows its scopes by where they lie, and here the next may lie where this one did. */
+static int meet_scope(struct call *c, const struct facts *facts, const struct rcpt_facts *rcpt,
+                      struct store_scope scope, struct rivals *r, struct err *e)
 {
+    struct evaluation  *ev = evaluation_new(facts);
     struct compile_how  how = {.keep_text = true, .rules_max = COMPILE_MAX};
     struct scope       *s = NULL;
     const struct match *list;
@@ -126,6 +128,8 @@ static int meet_scope(struct call *c, struct evaluation *ev, const struct rcpt_f
     size_t              n = 0;
     int                 rc;
 
+    if (ev == NULL)
+        return err_set(e, ERR_LIMIT, "The message is too large to be judged again.");
     if (store_scope_compile(c->store, scope, &how, &s, e) < 0) {
         if (e->code != ERR_LIMIT)
             return -1;
@@ -145,17 +149,15 @@ static int meet_scope(struct call *c, struct evaluation *ev, const struct rcpt_f
 static int meet_all(struct call *c, const struct mail_delivery *m, const struct breadths *b, struct rivals *r,
                     struct err *e)
 {
-    struct facts       facts;
-    struct rcpt_facts  rcpt;
-    struct evaluation *ev;
+    struct facts      facts;
+    struct rcpt_facts rcpt;
 
     if (meet_trace(c, m->d->delivery.trace, r, e) < 0 || facts_of(c, m, b, &facts, &rcpt, e) < 0)
         return -1;
-    if ((ev = evaluation_new(&facts)) == NULL)
-        return err_set(e, ERR_LIMIT, "The message is too large to be judged again.");
-    if (meet_scope(c, ev, &rcpt, STORE_SCOPE_GLOBAL, r, e) < 0 ||
-        (m->d->delivery.has_domain && meet_scope(c, ev, &rcpt, store_scope_domain(m->d->delivery.domain), r, e) < 0) ||
-        (c->scope.kind == SCOPE_MAILBOX && meet_scope(c, ev, &rcpt, c->scope, r, e) < 0))
+    if (meet_scope(c, &facts, &rcpt, STORE_SCOPE_GLOBAL, r, e) < 0 ||
+        (m->d->delivery.has_domain &&
+         meet_scope(c, &facts, &rcpt, store_scope_domain(m->d->delivery.domain), r, e) < 0) ||
+        (c->scope.kind == SCOPE_MAILBOX && meet_scope(c, &facts, &rcpt, c->scope, r, e) < 0))
         return -1;
     return 0;
 }

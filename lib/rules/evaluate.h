@@ -90,7 +90,8 @@ struct match {
     bool        by_resolved; /* matched the resolved address, not the one given */
 };
 
-struct evaluation; /* in the arena */
+/* In the arena. A scope that it was asked about lives as long: it is known again by its address. */
+struct evaluation;
 struct evaluation *evaluation_new(const struct facts *facts);
 
 #define EVALUATE_CPU_US 1000000 /* CPU of one message; later conditions are unknown ("time") */

@@ -92,6 +92,11 @@ test("changing one's mind works: the later press goes ahead of the earlier, whic
 test("pressed to and fro at the same moment, there is one rule of each, and one of them goes ahead", async () => {
     const row = await arrive(ANNA, "toni@fro.example", "to and fro");
     await pressedAtOnce(anna, row, `/scopes/${encodeURIComponent(`mailbox:${ANNA}`)}/rules`, ["toni@fro.example", "*@fro.example", "fro.example"]);
+    for (let last = 1000, i = 0; i < 24; i++) {
+        const { priority } = (await anna.post(`${at(row)}/decide`, { action: ["allow", "block"][i % 2], sender: "toni@fro.example" })).body;
+        assert.ok(priority < last, `press ${i} goes ahead of the one before: ${priority}, ${last}`);
+        last = priority;
+    }
 });
 
 test("where a rule above decides first, it is saved, and the answer names that rule", async () => {
