@@ -22,11 +22,11 @@ struct portal {
     struct pages          *pages; /* static.h */
     uint8_t                challenge_key[32];
     uint8_t                letter_key[32]; /* of what waits in the outbox and is a secret: signin.h */
-    struct siteverify     *siteverify;  /* siteverify.h; NULL: browsers do a piece of work */
-    char                   policy[800]; /* Content-Security-Policy of pages and calls */
-    struct scanner        *scanner;     /* [rulesd] scanner, for the look at release; NULL: there is none */
-    struct live           *live;        /* live.h */
-    struct links          *links;       /* links.h */
+    struct siteverify     *siteverify;     /* siteverify.h; NULL: browsers do a piece of work */
+    char                   policy[800];    /* Content-Security-Policy of pages and calls */
+    struct scanner        *scanner;        /* [rulesd] scanner, for the look at release; NULL: there is none */
+    struct live           *live;           /* live.h */
+    struct links          *links;          /* links.h */
 };
 
 /* One a thread of the HTTP server. */
