@@ -75,8 +75,7 @@ describe("every page, as everybody,", () => {
         await page.at("/");
         const set = await page.evaluate(() => [...document.styleSheets].flatMap((s) => [...s.cssRules]).filter((r) => /prefers-color-scheme/.test(r.conditionText)).flatMap((r) => [...r.cssRules].map((one) => [one.selectorText, [...one.style]])));
         assert.ok(set.flatMap(([, names]) => names).length > 10, `${set}`);
-        // A logo gets a plate behind it there: brand.test.mjs looks at it with all of axe's rules.
-        for (const [selector, names] of set.filter(([selector]) => selector !== ".brand img, .brand-logo img"))
+        for (const [selector, names] of set)
             assert.deepEqual(names.filter((name) => !/^--(?!font|mono|radius|gap|row|drawer)|^color-scheme$/.test(name)), [], selector);
         await page.done();
     });
