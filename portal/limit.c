@@ -38,6 +38,7 @@ int limit_count(struct call *c, const char *kind, struct span who, bool network,
 
     subject_of(c, kind, who, network, subject);
     row.subject = span_of(subject);
+    *total = 0;
     return store_counters_add(c->store, &row, 1, total, e);
 }
 

@@ -93,12 +93,11 @@ static int find_whose(struct store *s, const struct store_mailbox *m, struct not
     return m != NULL && m->has_account ? store_account_get(s, m->account, &out->whose, e) : 0;
 }
 
-static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *before,
-                const struct store_mailbox *after, struct err *e)
+static int note(struct store *s, const struct actor *by, const char *action, const struct store_mailbox *m,
+                const struct store_mailbox *before, const struct store_mailbox *after, struct err *e)
 {
-    const struct store_mailbox *m = after != NULL ? after : before;
-    struct noted                was, is;
-    struct payload_change       c = {.action = action, .kind = "mailbox", .id = m->id, .put = put_noted};
+    struct noted          was, is;
+    struct payload_change c = {.action = action, .kind = "mailbox", .id = m->id, .put = put_noted};
 
     if (find_whose(s, before, &was, e) < 0 || find_whose(s, after, &is, e) < 0)
         return -1;
@@ -135,7 +134,7 @@ static int add_in(struct store *s, const struct actor *by, struct store_mailbox 
         store_domain_get(s, m->domain, &d, e) < 0)
         return -1;
     snprintf(m->address, sizeof m->address, "%.*s@%s", SPAN_ARG(local), d.name);
-    if (add_rows(s, m, local, e) < 0 || note(s, by, "mailbox.add", NULL, m, e) < 0)
+    if (add_rows(s, m, local, e) < 0 || note(s, by, "mailbox.add", m, NULL, m, e) < 0)
         return -1;
     if (store_policy_add(s, by, &rules, &ignored, e) < 0)
         return -1;
@@ -168,7 +167,7 @@ static int set_in(struct store *s, const struct actor *by, const struct store_ma
                                          dbv_bool(m->enabled), dbv_i64(clock_wall_us())},
                        4, "mailbox", e) < 0)
         return e != NULL && e->code == ERR_INVALID ? err_set(e, ERR_NOT_FOUND, "there is no such account") : -1;
-    if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &before, &after, e) < 0)
+    if (store_mailbox_get(s, m->id, &after, e) < 0 || note(s, by, "mailbox.set", &after, &before, &after, e) < 0)
         return -1;
     if (!after.has_account || uuid_eq(&after.account, &before.account))
         return 0;
@@ -192,7 +191,7 @@ static int delete_in(struct store *s, const struct actor *by, struct uuid id, st
         store_change_note(s, CHANGE_MAILBOX, store_scope_mailbox(id), &before.domain, e) < 0 ||
         row_change_one(s, delete_sql, (struct db_val[]){dbv_uuid(&id)}, 1, "mailbox", e) < 0)
         return -1;
-    return note(s, by, "mailbox.delete", &before, NULL, e);
+    return note(s, by, "mailbox.delete", &before, &before, NULL, e);
 }
 
 int store_mailbox_delete(struct store *s, const struct actor *by, struct uuid id, struct err *e)
