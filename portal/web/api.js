@@ -1,5 +1,5 @@
 // The one way to the server: every page goes through here, and through nothing but the public API.
-import { learn, ready, spoken, t } from "./words.js";
+import { learn, learnSymbols, ready, spoken, t } from "./words.js";
 
 const base = "/api/v1";
 let csrf = "";
@@ -32,7 +32,8 @@ async function read(response) {
     if (response.status === 204) return null;
     const text = await response.text();
     if (!type.includes("json")) return text;
-    if (text.includes('_said":{')) await learn();
+    if (text.includes('_said":{')) await learn("sentences");
+    if (text.includes('"symbols":[{')) await learnSymbols();
     return JSON.parse(text);
 }
 

@@ -31,18 +31,35 @@ function fill(text, values) {
 }
 export const t = (key, values = {}) => fill(words[key] ?? key, values);
 
-// ---- what the server says: beside a sentence stands its code with its values, as "<name>_said" (portal/sentence.h) ----
+// ---- what is loaded with the first page that needs it ----
 
-const files = { en: () => import("./sentences/en.js"), de: () => import("./sentences/de.js") };
-let sentences = {}, learnt;
+const besides = {
+    sentences: { en: () => import("./sentences/en.js"), de: () => import("./sentences/de.js") },
+    symbols: { en: () => import("./symbols/en.js"), de: () => import("./symbols/de.js") },
+};
+const known = { sentences: {}, symbols: {} }, learnt = {};
 
-// Its texts are loaded with the first one; where they cannot be, the server's own stand.
-export async function learn() {
-    if (learnt === language) return;
-    const wanted = language, found = await files[wanted]().catch(() => undefined);
+// Where the texts cannot be loaded, those of the server stand.
+export async function learn(what) {
+    if (learnt[what] === language) return;
+    const wanted = language, found = await besides[what][wanted]().catch(() => undefined);
 
-    if (found) { sentences = found.default; learnt = wanted; }
+    if (found) { known[what] = found.default; learnt[what] = wanted; }
 }
+
+// ---- what a filter found ----
+
+let meanings;
+
+export async function learnSymbols() {
+    const [found] = await Promise.all([meanings ?? import("./symbols/names.js").catch(() => undefined), learn("symbols")]);
+
+    meanings ??= found && new Map(Object.entries(found.default).flatMap(([kind, names]) => names.split(" ").map((name) => [name, kind])));
+}
+// In words, or undefined.
+export const symbol = (name) => known.symbols[meanings?.get(name)];
+
+// ---- what the server says: beside a sentence stands its code with its values, as "<name>_said" (portal/sentence.h) ----
 
 const sentence = (text) => text && text.charAt(0).toUpperCase() + text.slice(1) + (/[.?!]$/.test(text) ? "" : ".");
 
@@ -51,7 +68,7 @@ export const member = (name) => words[`member.${name}`] ?? name;
 
 // A sentence of the server in the reader's language: in the server's own words where it has no code, or one that is not known here.
 export function spoken(text, of, inside) {
-    const own = sentences[of?.code];
+    const own = known.sentences[of?.code];
 
     if (!own) return inside ? text : sentence(text);
     const values = Object.fromEntries(Object.entries(of.values).map(([name, v]) => [name, typeof v === "object" ? spoken(v.text, v, name !== "why") : name === "field" ? member(v) : v]));

@@ -320,7 +320,7 @@ test("the tabs say what happened, why, what is in it and what it says of itself"
     await anna.getByRole("tab", { name: "Timeline" }).focus();
     await anna.keyboard.press("ArrowRight");
     await drawer(anna).getByText("Reads like spam that was reported").waitFor();
-    assert.match(await drawer(anna).locator("table").innerText(), /PHISHING\s+bank\.example->login-update\.example\s+\+7\.5/);
+    assert.match(await drawer(anna).locator("table").innerText(), /A link leads elsewhere than it shows\s+PHISHING\s+bank\.example->login-update\.example\s+\+7\.5/);
     await anna.getByRole("tab", { name: "Preview" }).click();
     await drawer(anna).getByText("somebody signed in from a new device").waitFor();
     await anna.getByRole("tab", { name: "Headers" }).click();

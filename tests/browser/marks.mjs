@@ -9,7 +9,7 @@ const unmarked = (text) => text.replace(/⁅[^⁆]*⁆/g, " ").replace(/\s+/g, "
 
 // From here on the page gets its German with marks.
 export async function mark(page) {
-    for (const folder of ["words", "sentences"])
+    for (const folder of ["words", "sentences", "symbols"])
         await page.route(`**/${folder}/de.js`, (route) => route.fulfill({
             contentType: "text/javascript",
             body: `${readFileSync(`${root}/portal/web/${folder}/de.js`, "utf8").replace("export default", "const plain =")}

@@ -13,7 +13,7 @@
 static const uint8_t     key[BYPASS_KEY_BYTES] = {7};
 static const struct span anna = {"anna@ours.example", 17};
 
-/* As net/smtp_client.c writes it. */
+/* As net/smtp_letter.c writes it. */
 static void put_stuffed(struct buf *out, struct span message)
 {
     struct span line;

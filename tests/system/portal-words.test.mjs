@@ -9,7 +9,7 @@ import { root } from "./lib/index.mjs";
 const web = `${root}/portal/web`;
 const languages = readdirSync(`${web}/words`).filter((f) => f.endsWith(".js"));
 const catalogue = async (folder) => Object.fromEntries(await Promise.all(languages.map(async (f) => [f.slice(0, -3), (await import(`${web}/${folder}/${f}`)).default])));
-const catalogues = await catalogue("words"), sentences = await catalogue("sentences");
+const catalogues = await catalogue("words"), sentences = await catalogue("sentences"), symbols = await catalogue("symbols");
 const files = ["", "pages/", "parts/"].flatMap((folder) => {
     try { return readdirSync(`${web}/${folder}`).filter((f) => f.endsWith(".js")).map((f) => `${folder}${f}`); } catch { return []; }
 });
@@ -43,7 +43,7 @@ function* keysIn(argument) {
     for (const [, text] of bare.matchAll(/`([^`]*)`/g)) yield new RegExp(`^${text.split(/\$\{(?:[^{}]|\{[^{}]*\})*\}/).map((s) => s.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join(".+")}$`);
 }
 
-for (const [what, all] of [["all that English says", catalogues], ["all sentences of the server that English says", sentences]])
+for (const [what, all] of [["all that English says", catalogues], ["all sentences of the server that English says", sentences], ["all findings of a filter that English says", symbols]])
     for (const language of Object.keys(all).filter((l) => l !== "en"))
         test(`${language} says ${what}, with the same gaps`, () => {
             const { en, [language]: other } = all;
@@ -61,6 +61,13 @@ for (const [what, all] of [["all that English says", catalogues], ["all sentence
                 if (typeof en[key] === "object") for (const form of new Intl.PluralRules(language).resolvedOptions().pluralCategories) assert.ok(other[key][form] ?? other[key].other, `${key}: ${form}`);
             }
         });
+
+test("each finding of a filter has one meaning, and each meaning its words", async () => {
+    const { default: names } = await import(`${web}/symbols/names.js`), all = Object.values(names).join(" ").split(" ");
+
+    assert.deepEqual(Object.keys(names), Object.keys(symbols.en));
+    assert.deepEqual(all.filter((name, i) => !/^[A-Z][A-Z0-9_]+$/.test(name) || all.indexOf(name) !== i), []);
+});
 
 test("every text that a page asks for is in the catalogue", () => {
     const keys = Object.keys(catalogues.en);
@@ -127,17 +134,17 @@ test("each code that the server can send is in every catalogue, and asks for no 
 const same = (text) => text, none = (text) => `There is no such ${text}.`;
 const sayers = {
     err_set: [2, same], err_at: [2, same], err_wrap: [1, (text) => `${text}: %s`],
-    say_conflict: [1, same], call_slow_down: [3, same], no_such: [2, none], row_change_one: [-2, none], lost: [3, (text) => `%s: ${text}`],
+    say_conflict: [1, same], call_slow_down: [3, same], no_such: [2, none], row_change_one: [-2, none], smtp_lost: [3, (text) => `%s: ${text}`],
     "portal/fields.c wrong": [-1, (text) => `%s: ${text}`], "portal/mail_query.c bad": [2, (text) => `%s: ${text}`], "portal/route.c none": [1, none],
 };
 // Words of ours inside of a sentence: they have a row by themselves.
 const words = { check_text: -2, "lib/base/json_read.c fail": 2 };
 // Where texts are handed on that are made elsewhere: by one of those above, in a table that another test walks, or by another library.
-const handed = ["lib/store/row.c", "lib/mail/address.c", "lib/rules/regex.c", "lib/base/json_read.c", "lib/net/smtp_client.c", "portal/fields.c", "portal/mail_query.c", "portal/call.c", "portal/permit.c", "portal/request.c", "portal/handoff.c", "portal/me.c", "portal/rules.c"];
+const handed = ["lib/store/row.c", "lib/mail/address.c", "lib/rules/regex.c", "lib/base/json_read.c", "lib/net/smtp_dialogue.c", "portal/fields.c", "portal/mail_query.c", "portal/call.c", "portal/permit.c", "portal/request.c", "portal/handoff.c", "portal/me.c", "portal/rules.c"];
 // What goes wrong on our side: a person is told no more than that it did (sentence_for).
 const inside = /^ERR_(IO|CORRUPT|TIMEOUT|FULL|VERSION)$/, memory = /memory|no room|too much for|exceeds|does not fit|do not fit/;
 // Files by which no person is answered: what the command, another program or the start of one says; and in the others, what people do not meet.
-const apart = ["portal/main.c", "portal/static.c", "portal/siteverify.c", "portal/links.c", "portal/worker.c", "portal/lasting.c", "lib/store/api_key.c", "lib/store/lookup.c", "lib/store/message.c", "lib/store/message_json.c",
+const apart = ["portal/main.c", "portal/static.c", "portal/siteverify.c", "portal/links.c", "portal/worker.c", "portal/lasting.c", "lib/store/api_key.c", "lib/store/lookup.c", "lib/store/lookup_follow.c", "lib/store/lookup_names.c", "lib/store/lookup_scope.c", "lib/store/message.c", "lib/store/message_json.c",
     "lib/store/message_pack.c", "lib/store/outbox.c", "lib/store/day.c", "lib/custody/report_mail.c", "lib/custody/report_mail_count.c", "lib/rules/origin.c", "lib/rules/spamassassin.c"];
 const unmet = {
     "only the command says it": ["several rules end like this: give the whole id", "a rule's id has 36 characters, or 8 hex digits for short", "not a hex digit in the rule's id", "a rule for a policy that the import did not name",
@@ -152,7 +159,7 @@ const unmet = {
 
 test("each sentence that an error says to a person has a code", () => {
     const people = [...["portal", "lib/store", "lib/custody", "lib/rules"].flatMap(sources).filter(([file]) => !apart.includes(file)),
-        ...["lib/mail/address.c", "lib/mail/compose.c", "lib/mail/domain.c", "lib/base/ip.c", "lib/base/json_read.c", "lib/base/zone.c", "lib/net/smtp_client.c"].map((file) => sources(file.replace(/\/[^/]*$/, "")).find(([name]) => name === file))];
+        ...["lib/mail/address.c", "lib/mail/compose.c", "lib/mail/domain.c", "lib/base/ip.c", "lib/base/json_read.c", "lib/base/zone.c", ...["client", "dialogue", "envelope", "letter"].map((part) => `lib/net/smtp_${part}.c`)].map((file) => sources(file.replace(/\/[^/]*$/, "")).find(([name]) => name === file))];
     const missing = new Set(), excused = new Set(), unknown = new Set(), excuses = Object.values(unmet).flat();
     const look = (file, text) => {
         const own = text.replace(/^conditions\[%zu\]\.any\[%zu\][:,] /, ""); // in front of a line of an import it is left out

@@ -4,7 +4,7 @@ import { because } from "../because.js";
 import { get, post } from "../api.js";
 import { useLive } from "../live.js";
 import { Button, Chip, Dialog, Failed, Field, note, Tabs, Their, useKeys, useLoad, useTrap, Waiting } from "../ui.js";
-import { answered, clock, listOf, moment, score, size, spoken, t } from "../words.js";
+import { answered, clock, listOf, moment, score, size, spoken, symbol, t } from "../words.js";
 
 const OFF = 999;
 const threshold = (d, name) => (d.thresholds && d.thresholds[name] < OFF ? d.thresholds[name] : undefined);
@@ -52,7 +52,7 @@ function Why({ d }) {
         ${d.matches.length > 0 && html`<section><h3>${t("matches.title")}</h3><table class="table"><thead><tr><th>${t("matches.rule")}</th><th>${t("matches.what")}</th></tr></thead>
             <tbody>${d.matches.map((m) => html`<tr class=${m.id === d.rule?.id ? "decided" : undefined}><td><${Their} text=${m.layer === LEARNED ? m.because?.text : m.name} or=${nameOf(m)} /><br /><span class="quiet">${t(`layer.${m.layer}`)}</span></td><td>${m.id === d.rule?.id ? t(`action.${m.action}`) : t("matches.not")}${m.why && html`<br /><span class="quiet"><bdi>${because(m)}</bdi></span>`}</td></tr>`)}</tbody></table></section>`}
         ${symbols.length > 0 ? html`<section><h3>${t("symbols.title")}</h3><table class="table"><thead><tr><th>${t("symbols.name")}</th><th>${t("symbols.detail")}</th><th class="number">${t("symbols.score")}</th></tr></thead>
-            <tbody>${symbols.map((s) => html`<tr><td>${t(`symbol.${s.name}`) === `symbol.${s.name}` ? s.name : html`<span title=${s.name}>${t(`symbol.${s.name}`)}</span>`}</td><td class="quiet"><bdi>${(s.options ?? []).join(", ")}</bdi></td><td class="number">${s.score > 0 ? "+" : ""}${score(s.score)}</td></tr>`)}</tbody></table></section>`
+            <tbody>${symbols.map((s) => html`<tr><td>${symbol(s.name) && html`${symbol(s.name)}<br />`}<bdi class=${symbol(s.name) && "quiet"}>${s.name}</bdi></td><td class="quiet"><bdi>${(s.options ?? []).join(", ")}</bdi></td><td class="number">${s.score > 0 ? "+" : ""}${score(s.score)}</td></tr>`)}</tbody></table></section>`
             : html`<p class="quiet">${t("symbols.none")}</p>`}`;
 }
 

@@ -30,7 +30,9 @@ function Quick({ path, onDone }) {
         setBusy(true);
         try {
             const made = await post(`${path}/quick`, { action, what, ...(sure ? { confirm: true } : {}) });
-            note([t(made.advice.includes("cannot_prove") ? "rules.added" : `rules.added.${action}`, { what }), ...made.advice.map((a) => t(`advice.${a}`))].join(" "), () => del(`/rules/${made.id}`, { version: made.version }).then(onDone, (p) => note(say(p))));
+            const unproven = made.advice.includes("cannot_prove");
+
+            note([t(unproven ? "rules.added" : `rules.added.${action}`, { what }), ...made.advice.map((a) => t(`advice.${a}`))].join(" "), () => del(`/rules/${made.id}`, { version: made.version }).then(onDone, (p) => note(say(p))));
             setWhat((now) => (now === what ? "" : now)); setWrong(undefined); setConfirm(false); // the next may be typed already
             onDone();
         } catch (p) { setConfirm(p.status === 409); setWrong(say(p)); }
