@@ -51,9 +51,9 @@ int64_t day_id(const struct uuid *u)
 
 static const char known_sql[] = "SELECT day FROM log_day WHERE day = $1";
 static const char add_sql[] = "INSERT INTO log_day (day) VALUES ($1) ON CONFLICT DO NOTHING";
-static const char add_lite_sql[] = "INSERT INTO log_day (day, moments, moments_answers) VALUES ($1, 1, 1)"
+static const char add_lite_sql[] = "INSERT INTO log_day (day, moments, moments_whole) VALUES ($1, 1, 1)"
                                    " ON CONFLICT DO NOTHING";
-static const char moments_sql[] = "SELECT moments + moments * moments_answers FROM log_day WHERE day = $1";
+static const char moments_sql[] = "SELECT moments + moments * moments_whole FROM log_day WHERE day = $1";
 static const char forget_sql[] = "DELETE FROM log_day WHERE day = $1";
 static const char newest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day DESC LIMIT $3";
 static const char oldest_sql[] = "SELECT day FROM log_day WHERE day >= $1 AND day <= $2 ORDER BY day LIMIT $3";

@@ -36,7 +36,7 @@ static inline int64_t day_first_id(int64_t day) { return day_id_at(day * DAY_MS)
 
 /* Makes the tables of a day, if it has none yet. On PostgreSQL outside of a transaction. */
 int day_make(struct store *s, int64_t day, struct err *e);
-/* Has it the words of everybody's mail (moment.h)? 2 yes, 1 of messages alone, 0, -1. SQLite. */
+/* Has it the words of everybody's mail (moment.h)? 2 yes, 1 as they were made before, 0, -1. SQLite. */
 int day_has_moments(struct store *s, int64_t day, struct err *e);
 /* Forgets a day with its tables. On SQLite their pages, which are many, stay until day_sweep() has taken them. Outside of a transaction. */
 int day_drop(struct store *s, int64_t day, struct err *e);

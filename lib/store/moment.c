@@ -53,14 +53,18 @@ static int put_end(struct put *p, int rc)
     return rc;
 }
 
-/* Recipients of one message have the rest in common. */
+/* Recipients of one message have the rest in common. What is one column of words_DAY stands side by side. */
 static void put_message(struct buf *b, const struct words_message *m, bool again)
 {
-    const struct span message[] = {m->subject, m->from_address, m->from_name, m->sender, m->message_id, m->inbound};
+    const struct span sender[] = {m->from_address, m->from_name, m->sender};
 
-    for (size_t i = 0; i < COUNT(message) && !again; i++)
-        words_put_moment(b, false, message[i]);
-    words_put_moment(b, false, m->recipient);
+    words_put_moment(b, false, &m->recipient, 1);
+    if (again)
+        return;
+    words_put_moment(b, false, &m->subject, 1);
+    words_put_moment(b, false, sender, COUNT(sender));
+    words_put_moment(b, false, &m->message_id, 1);
+    words_put_moment(b, false, &m->inbound, 1);
 }
 
 int moment_put_messages(struct store *s, int64_t day, const struct words_message *rows, size_t n, struct err *e)
@@ -82,31 +86,20 @@ int moment_put_messages(struct store *s, int64_t day, const struct words_message
     return put_end(&p, rc);
 }
 
-/* What an attempt was answered stays, also when a later one is answered otherwise: a moment may have too much. Outbound has the last
- * one's answer too, as far as it has room. */
-static void put_answers(struct buf *b, const struct words_change *c)
-{
-    struct span now = c->now.outbound, before = c->had ? c->before.outbound : SPAN_NONE;
-
-    if (span_starts(now, before))
-        now = span_skip(now, before.n);
-    words_put_moment(b, true, now);
-    if (c->now.outbound.n > WORDS_TEXT_MAX)
-        words_put_moment(b, true, c->now.delivery);
-}
-
+/* What an attempt was answered stays, also when a later one is answered otherwise: a moment may have too much. */
 int moment_put_answers(struct store *s, int64_t day, const struct words_change *rows, size_t n, struct err *e)
 {
     struct put p;
     int        rc = day_has_moments(s, day, e);
 
-    if (rc < 2)
-        return rc < 0 ? -1 : 0;
+    if (rc <= 0)
+        return rc;
     put_init(&p, s, day, e);
     rc = 0;
     for (size_t i = 0; i < n && rc == 0; i++) {
         rc = put_turn_to(&p, rows[i].now.of.id);
-        put_answers(&p.words, &rows[i]);
+        words_put_moment(&p.words, true, &rows[i].now.outbound, 1);
+        words_put_moment(&p.words, true, &rows[i].now.delivery, 1);
     }
     return put_end(&p, rc);
 }

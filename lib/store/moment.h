@@ -1,11 +1,11 @@
 /* lib/store/moment.h - the words of everybody's mail, so that who searches all of it need not ask every shelf. SQLite; for lib/store alone.
  *
  * Besides the words of each delivery, which stand on the shelf of its domain (words.h), a day has a table moments_DAY: a row for what
- * came within the same four seconds, with all words of its messages and envelopes and of all that its attempts were ever answered, but
- * not where they stand. A search asks it for the moments that have all its words, looks at their deliveries, and asks the shelves of
+ * came within the same four seconds, with all words of its messages and envelopes and of all that its attempts were ever answered. Where
+ * they stand it does not know, but in a number of 12 bits which of them stand side by side, so that a phrase is found. A search asks it for the moments that have all its words, looks at their deliveries, and asks the shelves of
  * these domains alone for what it really wants.
- * Size     Some 5 % of the log: a moment has a number of two bytes, and a word that many of its deliveries have stands there once.
- * Days     that were begun before there were moments have none, or none of answers; there each shelf is asked. */
+ * Size     Some 6 % of the log: a moment has a number of two bytes, and a word that many of its deliveries have stands there once.
+ * Days     that were begun before there were moments have none, or less in them; there each shelf is asked. */
 #ifndef POSTERN_STORE_MOMENT_H
 #define POSTERN_STORE_MOMENT_H
 

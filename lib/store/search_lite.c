@@ -9,7 +9,8 @@
 #define BEHIND_MS 1000
 #define MANY 500 /* deliveries: as many are on most shelves */
 #define ASKED_FIRST 3
-#define LOOKS 1000 /* at rows for such: more would cost as much as to ask every shelf */
+#define MOMENTS_WHOLE 2 /* day_has_moments() */
+#define LOOKS 1000      /* at rows for such: more would cost as much as to ask every shelf */
 
 static void put_match(struct query *q, const char *table, int64_t day, const struct buf *text)
 {
@@ -201,9 +202,6 @@ static int by_found(const void *a, const void *b)
     return (x->found > y->found) - (x->found < y->found);
 }
 
-/* Of messages alone, or of answers too: day_has_moments(). */
-static int moments_wanted(const struct search *x) { return search_wants(x->what, true) ? 2 : 1; }
-
 /* The newest day may have hardly begun. */
 void search_lite_ask(struct search *x)
 {
@@ -211,7 +209,7 @@ void search_lite_ask(struct search *x)
     int64_t    day = x->ndays > 0 ? x->days[x->ndays > 1] : 0;
 
     words_ask_all(&x->asked, x->what->words, x->what->nwords, true);
-    if (x->asked.n < 2 || day_has_moments(x->s, day, &ignored) < moments_wanted(x))
+    if (x->asked.n < 2 || day_has_moments(x->s, day, &ignored) < MOMENTS_WHOLE)
         return;
     for (size_t i = 0; i < x->asked.n; i++)
         x->asked.words[i].found = count_moments(x, day, i);
@@ -319,5 +317,5 @@ uint64_t search_lite_shelves(const struct search *x, int64_t from_ms, int64_t to
     uint64_t   shelves;
     int        moments = day_has_moments(x->s, from_ms / DAY_MS, &ignored);
 
-    return moments >= moments_wanted(x) && find_candidates(x, from_ms, to_ms, &shelves) ? shelves : WORDS_ALL_SHELVES;
+    return moments == MOMENTS_WHOLE && find_candidates(x, from_ms, to_ms, &shelves) ? shelves : WORDS_ALL_SHELVES;
 }

@@ -507,77 +507,11 @@ static bool asks(const struct store_words *one, bool answers, bool without)
 
 /* What stands before a moment's words says of which set they are; and so there is none of which nothing is left when SQLite looks for
  * words in it. */
-static char moment_mark(bool answers) { return answers ? 'y' : 'x'; }
+static char moment_mark(bool answers, bool pair) { return pair ? (answers ? 'v' : 'w') : (answers ? 'y' : 'x'); }
 
-void words_put_moment(struct buf *b, bool answers, struct span text)
-{
-    struct word w;
-    size_t      at = 0;
-
-    text = head(text);
-    while (next_word(text, &at, &w)) {
-        char *room = buf_reserve(b, w.n + 2);
-
-        if (room == NULL)
-            return;
-        room[0] = moment_mark(answers);
-        memcpy(room + 1, w.text, w.n);
-        room[w.n + 1] = ' ';
-        b->n += w.n + 2;
-    }
-}
-
-/* In its place among the others. */
-static void ask_all(struct words_of_all *all, const struct word *w, bool begins, const struct store_words *one)
-{
-    size_t at = all->n;
-
-    while (at > 0 && all->words[at - 1].n < w->n)
-        at--;
-    if (at == WORDS_OF_ALL)
-        return;
-    all->n += all->n < WORDS_OF_ALL;
-    memmove(&all->words[at + 1], &all->words[at], (all->n - 1 - at) * sizeof all->words[0]);
-    memcpy(all->words[at].text, w->text, w->n);
-    all->words[at].n = w->n;
-    all->words[at].begins = begins;
-    all->words[at].answers = words_in_answers(one->field);
-    all->words[at].letters = fields[one->field].letters;
-}
-
-/* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
-static void ask_all_of(struct words_of_all *all, const struct store_words *one)
-{
-    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
-    bool        of_address = is_of_address(fields[one->field].letters[0]), begins;
-    struct word w, next;
-    size_t      at = 0;
-    bool        more = next_word(text, &at, &w);
-
-    for (int i = 0; more; i++) {
-        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
-        begins = !more && (w.chars >= PREFIX_MIN || text.n < one->text.n);
-        if (more || i == 0 || !of_address)
-            ask_all(all, &w, begins, one);
-        if (more)
-            w = next;
-    }
-}
-
-void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool answers)
-{
-    out->n = 0;
-    for (size_t i = 0; i < n; i++)
-        if (asks(&words[i], false, false) || (answers && asks(&words[i], true, false)))
-            ask_all_of(out, &words[i]);
-}
-
-void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n)
-{
-    for (size_t i = from; i < from + n; i++)
-        buf_printf(b, "%s\"%c%.*s\"%s", i > from ? " AND " : "", moment_mark(asked->words[i].answers),
-                   (int)asked->words[i].n, asked->words[i].text, asked->words[i].begins ? " *" : "");
-}
+#define PAIR_DIGITS 3     /* of 16: the lists of 4,096 numbers are short, and take next to no room */
+#define PAIR_ANY "any"    /* what goes beyond ASCII, where SQLite finds letters without their accents too */
+#define PAIR_NEXT_CHARS 3 /* of the second word, which may only be begun */
 
 static bool is_ascii(struct span s)
 {
@@ -585,6 +519,132 @@ static bool is_ascii(struct span s)
         if ((unsigned char)s.p[i] >= 0x80)
             return false;
     return true;
+}
+
+static struct span span_of_word(const struct word *w) { return span_make(w->text, w->n); }
+
+/* Two words side by side: a number of the first and of how the second begins. */
+static void pair_of(const struct word *first, const struct word *second, char out[PAIR_DIGITS + 1])
+{
+    struct span next = span_head(span_of_word(second), PAIR_NEXT_CHARS);
+    uint32_t    h = 2166136261u; /* FNV-1a */
+
+    if (!is_ascii(span_of_word(first)) || !is_ascii(span_of_word(second))) {
+        memcpy(out, PAIR_ANY, sizeof PAIR_ANY);
+        return;
+    }
+    for (size_t i = 0; i < first->n; i++)
+        h = (h ^ (unsigned char)first->text[i]) * 16777619u;
+    h = (h ^ ' ') * 16777619u;
+    for (size_t i = 0; i < next.n; i++)
+        h = (h ^ (unsigned char)next.p[i]) * 16777619u;
+    snprintf(out, PAIR_DIGITS + 1, "%03x", (h ^ h >> 12 ^ h >> 24) & 0xFFF);
+}
+
+static void put_marked(struct buf *b, char mark, struct span word)
+{
+    char *room = buf_reserve(b, word.n + 2);
+
+    if (room == NULL)
+        return;
+    room[0] = mark;
+    memcpy(room + 1, word.p, word.n);
+    room[word.n + 1] = ' ';
+    b->n += word.n + 2;
+}
+
+void words_put_moment(struct buf *b, bool answers, const struct span *texts, size_t n)
+{
+    struct word two[2];
+    size_t      count = 0;
+    char        pair[PAIR_DIGITS + 1];
+
+    for (size_t i = 0; i < n; i++) {
+        struct span text = head(texts[i]);
+        size_t      at = 0;
+
+        for (; next_word(text, &at, &two[count % 2]); count++) {
+            put_marked(b, moment_mark(answers, false), span_of_word(&two[count % 2]));
+            if (count == 0)
+                continue;
+            pair_of(&two[(count + 1) % 2], &two[count % 2], pair);
+            put_marked(b, moment_mark(answers, true), span_of(pair));
+        }
+    }
+}
+
+/* In its place among the others. */
+static void ask_all(struct words_of_all *all, struct span word, const struct store_words *one, bool begins, bool pair)
+{
+    size_t at = all->n;
+
+    while (at > 0 && all->words[at - 1].n < word.n)
+        at--;
+    if (at == WORDS_OF_ALL)
+        return;
+    all->n += all->n < WORDS_OF_ALL;
+    memmove(&all->words[at + 1], &all->words[at], (all->n - 1 - at) * sizeof all->words[0]);
+    memcpy(all->words[at].text, word.p, word.n);
+    all->words[at].n = word.n;
+    all->words[at].begins = begins;
+    all->words[at].answers = words_in_answers(one->field);
+    all->words[at].pair = pair;
+    all->words[at].letters = fields[one->field].letters;
+}
+
+/* A word that is begun says how it begins as far as it goes. Beyond ASCII nothing can be asked. */
+static void ask_pair(struct words_of_all *all, const struct word *first, const struct word *second, bool begins,
+                     const struct store_words *one)
+{
+    char pair[PAIR_DIGITS + 1];
+
+    pair_of(first, second, pair);
+    if ((!begins || second->n >= PAIR_NEXT_CHARS) && strcmp(pair, PAIR_ANY) != 0)
+        ask_all(all, span_of(pair), one, false, true);
+}
+
+/* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
+static void ask_all_of(struct words_of_all *all, const struct store_words *one, bool pairs)
+{
+    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
+    bool        of_address = is_of_address(fields[one->field].letters[0]), begins;
+    struct word w, next, before;
+    size_t      at = 0;
+    bool        more = next_word(text, &at, &w);
+
+    for (int i = 0; more; i++) {
+        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
+        begins = !more && (w.chars >= PREFIX_MIN || text.n < one->text.n);
+        if (more || i == 0 || !of_address)
+            ask_all(all, span_of_word(&w), one, begins, false);
+        if (pairs && i > 0)
+            ask_pair(all, &before, &w, begins, one);
+        before = w;
+        if (more)
+            w = next;
+    }
+}
+
+void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool moments)
+{
+    out->n = 0;
+    for (size_t i = 0; i < n; i++)
+        if (asks(&words[i], false, false) || (moments && asks(&words[i], true, false)))
+            ask_all_of(out, &words[i], moments);
+}
+
+void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n)
+{
+    for (size_t i = from; i < from + n; i++) {
+        const struct words_one_of_all *one = &asked->words[i];
+        char                           mark = moment_mark(one->answers, one->pair);
+
+        if (one->pair)
+            buf_printf(b, "%s(%c%.*s OR %c" PAIR_ANY ")", i > from ? " AND " : "", mark, (int)one->n, one->text, mark);
+        else
+            buf_printf(b, "%s\"%c%.*s\"%s", i > from ? " AND " : "", mark, (int)one->n, one->text,
+                       one->begins ? " *" : "");
+    }
 }
 
 /* Is the text, of ASCII alone, without one of the words? One with an accent may be there without it. */
@@ -595,7 +655,7 @@ static bool lacks(struct span text, struct span wanted)
 
     wanted = span_head(wanted, utf8_clip(wanted, WORDS_ASKED_MAX));
     for (int i = 0; i < WORDS_ASKED && next_word(wanted, &at, &w); i++)
-        if (is_ascii(span_make(w.text, w.n)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
+        if (is_ascii(span_of_word(&w)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
             return true;
     return false;
 }

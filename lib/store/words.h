@@ -59,15 +59,16 @@ struct words_of_all {
         bool        begins;  /* perhaps like this */
         int64_t     found;   /* where it was counted how many have it */
         bool        answers; /* of which set */
+        bool        pair;    /* no word: the number of two that stand side by side */
         const char *letters; /* of its field on PostgreSQL: it stands behind one of them */
     } words[WORDS_OF_ALL];
     size_t n; /* 0: nothing is wanted */
 };
-/* Of the messages' words, and of the answers' too. */
-void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool answers);
+/* Of the messages' words; as moments have them also of the answers', and what stands side by side. */
+void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool moments);
 
-/* Words of a text as a moment has them (moment.h), and how they are asked for. */
-void words_put_moment(struct buf *b, bool answers, struct span text);
+/* The words of texts that stand behind each other, as a moment has them (moment.h), and how they are asked for. */
+void words_put_moment(struct buf *b, bool answers, const struct span *texts, size_t n);
 void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n);
 
 /* Does the text hold what the filters want of `field`? It says yes too often: to words within words, and to all beyond ASCII. */

@@ -585,7 +585,7 @@ static void everybody_s_answers_are_found_after_they_changed(void **state)
             CHECK(cases[i].text, everybody_counts(w, &one, 1) == cases[i].n);
         }
         if (db_kind(s->log) == DB_SQLITE) /* a day as it was before moments had answers */
-            OK(w, db_script(s->log, "UPDATE log_day SET moments_answers = 0", &w->e));
+            OK(w, db_script(s->log, "UPDATE log_day SET moments_whole = 0", &w->e));
     }
 }
 
