@@ -80,11 +80,11 @@ test("a program that dies is started again, and Ctrl-C stops them all", async ()
 test("Ctrl-C in the terminal of `make run` ends it without an error of make's", async () => {
     const own = tempDir("typed");
     const [spamdPort, httpPort] = [await freePort(), await freePort()];
+    writeFileSync(join(own, "example.mk"), `run:\n\texec ${program("postern")} run --example run --seed ${
+        join(root, "examples/quickstart")} --spamd-port ${spamdPort} --http-port ${httpPort} --portal-port ${await freePort()}\n`);
     const typed = spawn("script", ["-qefc", "make -f example.mk", "typescript"], { cwd: own });
     let shown = "";
 
-    writeFileSync(join(own, "example.mk"), `run:\n\texec ${program("postern")} run --example run --seed ${
-        join(root, "examples/quickstart")} --spamd-port ${spamdPort} --http-port ${httpPort} --portal-port ${await freePort()}\n`);
     typed.stdout.on("data", (bytes) => { shown += bytes; });
     const ended = new Promise((done) => typed.on("exit", done));
     try {
