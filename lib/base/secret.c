@@ -86,20 +86,12 @@ void secret_text(struct span bytes, char *out)
     sodium_bin2base64(out, secret_text_size(bytes.n), (const uint8_t *)bytes.p, bytes.n, VARIANT);
 }
 
-/* libsodium 1.0.18 takes some bytes above 127 for digits. */
-static bool is_ascii(struct span text)
-{
-    for (size_t i = 0; i < text.n; i++)
-        if ((unsigned char)text.p[i] > 127)
-            return false;
-    return true;
-}
-
 bool secret_from_text(struct span text, char *out, size_t *n_out)
 {
     const char *end = NULL;
 
-    return is_ascii(text) &&
+    /* libsodium 1.0.18 takes some bytes above 127 for digits. */
+    return span_is_ascii(text) &&
            sodium_base642bin((uint8_t *)out, text.n * 3 / 4, text.p, text.n, NULL, n_out, &end, VARIANT) == 0 &&
            end == text.p + text.n;
 }

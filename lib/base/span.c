@@ -45,6 +45,14 @@ bool span_starts_ci(struct span a, struct span prefix)
 
 bool span_ends(struct span a, struct span suffix) { return a.n >= suffix.n && span_eq(tail(a, suffix.n), suffix); }
 
+bool span_is_ascii(struct span a)
+{
+    for (size_t i = 0; i < a.n; i++)
+        if ((unsigned char)a.p[i] > 127)
+            return false;
+    return true;
+}
+
 size_t span_chr(struct span a, char c)
 {
     const char *hit = a.n > 0 ? memchr(a.p, c, a.n) : NULL;

@@ -40,6 +40,8 @@ bool span_is_ci(struct span a, const char *s);
 bool span_starts(struct span a, struct span prefix);
 bool span_starts_ci(struct span a, struct span prefix);
 bool span_ends(struct span a, struct span suffix);
+/* No byte above 127. */
+bool span_is_ascii(struct span a);
 
 /* Offset of the first (chr, find) or last (rchr) occurrence, or a.n when there is none. An empty needle is at 0.
  * span_find_ci costs a.n * needle.n at worst: for short needles. */

@@ -3,6 +3,7 @@
 
 #include <gmime/gmime.h>
 
+#include "base/local_part.h"
 #include "base/utf8.h"
 
 #define LINE_MAX_BYTES 900 /* RFC 5322 2.1.1: 998 */
@@ -55,36 +56,20 @@ static struct span name_of(struct span from)
 
 static char *terminated(struct span s) { return g_strndup(s.p != NULL ? s.p : "", s.n); }
 
-/* "john.doe" may stand as it is; "john doe" has to be quoted, or "a<b@c" would be another's address. */
-static bool is_dot_atom(struct span local)
-{
-    static const char specials[] = "()<>[]:;@\\,\" ";
-
-    for (size_t i = 0; i < local.n; i++)
-        if (strchr(specials, local.p[i]) != NULL ||
-            (local.p[i] == '.' && (i == 0 || i + 1 == local.n || local.p[i + 1] == '.')))
-            return false;
-    return true;
-}
-
 /* In its normal form, or quoted already. */
 static char *as_field(struct span address)
 {
-    size_t      at = span_rchr(address, '@');
-    struct span local = span_head(address, at);
-    GString    *out;
+    size_t     at = span_rchr(address, '@');
+    struct buf b;
+    char      *out;
 
-    if (is_dot_atom(local) || local.p[0] == '"')
-        return terminated(address);
-    out = g_string_new("\"");
-    for (size_t i = 0; i < local.n; i++) {
-        if (local.p[i] == '"' || local.p[i] == '\\')
-            g_string_append_c(out, '\\');
-        g_string_append_c(out, local.p[i]);
-    }
-    g_string_append_c(out, '"');
-    g_string_append_len(out, address.p + at, (gssize)(address.n - at));
-    return g_string_free(out, FALSE);
+    buf_init(&b, 2 * address.n + 8);
+    if (address.n > 0)
+        local_part_put(&b, span_head(address, at));
+    buf_put(&b, span_skip(address, at));
+    out = terminated(buf_span(&b));
+    buf_fini(&b);
+    return out;
 }
 
 /* ---- GMime's side ---- */
@@ -131,14 +116,6 @@ static void set_body(GMimeMessage *g, const struct compose *m)
     g_object_unref(both);
 }
 
-static bool is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] > 126)
-            return false;
-    return true;
-}
-
 /* GMime would encode a long word, and in a field like List-Unsubscribe nobody decodes it: what is ASCII stands as it is, on one line. */
 static void set_field(GMimeMessage *g, const struct compose_field *f)
 {
@@ -146,7 +123,7 @@ static void set_field(GMimeMessage *g, const struct compose_field *f)
     char            *value = terminated(f->value);
 
     g_mime_header_list_set(list, f->name, value, "utf-8");
-    if (is_ascii(f->value) && f->value.n < LINE_MAX_BYTES) {
+    if (span_is_ascii(f->value) && f->value.n < LINE_MAX_BYTES) {
         char *raw = g_strdup_printf(" %s\n", value);
 
         g_mime_header_set_raw_value(g_mime_header_list_get_header(list, f->name), raw);

@@ -3,46 +3,13 @@
 
 #include <stdio.h>
 
+#include "base/local_part.h"
 #include "base/utf8.h"
 
 #define XFORWARD_LINE 512      /* bytes of an XFORWARD command */
 #define XFORWARD_VALUE_MAX 255 /* bytes of one of its values */
 
 /* ---- addresses ---- */
-
-bool smtp_is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
-/* "john.doe" may stand as it is; "john doe" has to be quoted. */
-static bool is_dot_atom(struct span local)
-{
-    static const char specials[] = "()<>[]:;@\\,\" ";
-
-    for (size_t i = 0; i < local.n; i++)
-        if (strchr(specials, local.p[i]) != NULL ||
-            (local.p[i] == '.' && (i == 0 || i + 1 == local.n || local.p[i + 1] == '.')))
-            return false;
-    return local.n > 0;
-}
-
-static bool is_quoted(struct span local)
-{
-    bool escaped = false;
-
-    if (local.n < 2 || local.p[0] != '"' || local.p[local.n - 1] != '"')
-        return false;
-    for (size_t i = 1; i + 1 < local.n; i++) {
-        if (!escaped && local.p[i] == '"')
-            return false;
-        escaped = !escaped && local.p[i] == '\\';
-    }
-    return !escaped;
-}
 
 bool smtp_put_path(struct buf *b, struct span address)
 {
@@ -56,18 +23,9 @@ bool smtp_put_path(struct buf *b, struct span address)
             (i > at && (address.p[i] == ' ' || address.p[i] == '<' || address.p[i] == '>')))
             return false;
     buf_putc(b, '<');
-    if (is_dot_atom(local) || is_quoted(local) || address.n == 0) {
-        buf_put(b, address);
-    } else {
-        buf_putc(b, '"');
-        for (size_t i = 0; i < local.n; i++) {
-            if (local.p[i] == '"' || local.p[i] == '\\')
-                buf_putc(b, '\\');
-            buf_putc(b, local.p[i]);
-        }
-        buf_putc(b, '"');
-        buf_put(b, span_skip(address, at));
-    }
+    if (address.n > 0)
+        local_part_put(b, local);
+    buf_put(b, span_skip(address, at));
     buf_putc(b, '>');
     return true;
 }

@@ -58,7 +58,6 @@ void smtp_begin(struct smtp_client *c, const char *text);
 int  smtp_command(struct smtp_client *c, struct smtp_reply *r, struct err *e);
 
 /* ---- smtp_envelope.c ---- */
-bool smtp_is_ascii(struct span s);
 /* Adds "<address>". False: it is none that can be sent. */
 bool smtp_put_path(struct buf *b, struct span address);
 /* XFORWARD, as far as it is offered. */

@@ -41,10 +41,10 @@ static int nonsense(struct smtp_client *c, const struct smtp_reply *r, const cha
 /* Is any address of the transaction one that only SMTPUTF8 carries? */
 static bool needs_utf8(const struct smtp_letter *l)
 {
-    bool ascii = smtp_is_ascii(l->from);
+    bool ascii = span_is_ascii(l->from);
 
     for (size_t i = 0; i < l->nrcpt && ascii; i++)
-        ascii = smtp_is_ascii(l->rcpt[i]);
+        ascii = span_is_ascii(l->rcpt[i]);
     return !ascii;
 }
 
@@ -55,15 +55,15 @@ static int say_mail(struct smtp_client *c, const struct smtp_letter *l, struct s
     bool               utf8 = (c->offers & OFFERS_SMTPUTF8) != 0 && needs_utf8(l);
 
     smtp_begin(c, "MAIL FROM:");
-    if (!smtp_put_path(&c->out, l->from) || (!utf8 && !smtp_is_ascii(l->from))) {
-        if (smtp_is_ascii(l->from) || utf8)
+    if (!smtp_put_path(&c->out, l->from) || (!utf8 && !span_is_ascii(l->from))) {
+        if (span_is_ascii(l->from) || utf8)
             refuse_here(&mine, 553, "5.1.7", "the sender's address cannot be written in SMTP");
         else
             refuse_here(&mine, 553, "5.6.7", "the sender's address needs SMTPUTF8, which the server does not offer");
         refuse_rest(results, l->nrcpt, &mine.reply);
         return 0;
     }
-    if ((c->offers & OFFERS_8BITMIME) != 0 && (!smtp_is_ascii(l->message) || !smtp_is_ascii(l->head)))
+    if ((c->offers & OFFERS_8BITMIME) != 0 && (!span_is_ascii(l->message) || !span_is_ascii(l->head)))
         buf_puts(&c->out, " BODY=8BITMIME");
     buf_puts(&c->out, utf8 ? " SMTPUTF8\r\n" : "\r\n");
     c->dirty = true;
@@ -83,7 +83,7 @@ static int say_rcpt(struct smtp_client *c, const struct smtp_letter *l, struct s
 {
     struct smtp_reply r;
 
-    if (!smtp_is_ascii(rcpt) && (c->offers & OFFERS_SMTPUTF8) == 0) {
+    if (!span_is_ascii(rcpt) && (c->offers & OFFERS_SMTPUTF8) == 0) {
         refuse_here(result, 553, "5.6.7", "the address needs SMTPUTF8, which the server does not offer");
         return 0;
     }

@@ -513,14 +513,6 @@ static char moment_mark(bool answers, bool pair) { return pair ? (answers ? 'v' 
 #define PAIR_ANY "any"    /* what goes beyond ASCII, where SQLite finds letters without their accents too */
 #define PAIR_NEXT_CHARS 3 /* of the second word, which may only be begun */
 
-static bool is_ascii(struct span s)
-{
-    for (size_t i = 0; i < s.n; i++)
-        if ((unsigned char)s.p[i] >= 0x80)
-            return false;
-    return true;
-}
-
 static struct span span_of_word(const struct word *w) { return span_make(w->text, w->n); }
 
 /* Two words side by side: a number of the first and of how the second begins. */
@@ -529,7 +521,7 @@ static void pair_of(const struct word *first, const struct word *second, char ou
     struct span next = span_head(span_of_word(second), PAIR_NEXT_CHARS);
     uint32_t    h = 2166136261u; /* FNV-1a */
 
-    if (!is_ascii(span_of_word(first)) || !is_ascii(span_of_word(second))) {
+    if (!span_is_ascii(span_of_word(first)) || !span_is_ascii(span_of_word(second))) {
         memcpy(out, PAIR_ANY, sizeof PAIR_ANY);
         return;
     }
@@ -655,14 +647,14 @@ static bool lacks(struct span text, struct span wanted)
 
     wanted = span_head(wanted, utf8_clip(wanted, WORDS_ASKED_MAX));
     for (int i = 0; i < WORDS_ASKED && next_word(wanted, &at, &w); i++)
-        if (is_ascii(span_of_word(&w)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
+        if (span_is_ascii(span_of_word(&w)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
             return true;
     return false;
 }
 
 bool words_may_hold(struct span text, enum search_field field, const struct store_words *words, size_t n)
 {
-    if (!is_ascii(text))
+    if (!span_is_ascii(text))
         return true;
     for (size_t i = 0; i < n; i++)
         if (words[i].field == field && !words[i].without && words_any(words[i].text) && lacks(text, words[i].text))

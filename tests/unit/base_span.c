@@ -41,6 +41,12 @@ static void case_is_folded_for_ascii_alone(void **state)
     assert_true(span_starts(SPAN_NONE, SPAN_NONE) && span_ends(SPAN_NONE, SPAN_NONE));
 }
 
+static void ascii_ends_at_127(void **state)
+{
+    (void)state;
+    assert_true(span_is_ascii(S("\x01 a~\x7f")) && span_is_ascii(SPAN_NONE) && !span_is_ascii(S("a\x80")));
+}
+
 static void looking_for_something_gives_its_offset_or_the_length(void **state)
 {
     static const struct {
@@ -174,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(spans_order_by_bytes_and_a_prefix_comes_first),
         cmocka_unit_test(case_is_folded_for_ascii_alone),
+        cmocka_unit_test(ascii_ends_at_127),
         cmocka_unit_test(looking_for_something_gives_its_offset_or_the_length),
         cmocka_unit_test(a_list_splits_into_as_many_parts_as_separators_and_one),
         cmocka_unit_test(lines_end_with_lf_or_crlf_or_with_the_text),
