@@ -1,5 +1,5 @@
 /* lib/store/words.c - the words that a delivery is found by. */
-#include "store/words.h"
+#include "store/words_inside.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,26 +11,21 @@
 #include "store/sort_day.h"
 
 #define VECTOR_MAX (512u << 10)
-#define PREFIX_MIN 3       /* characters from which the last word may be the beginning of one */
 #define POSITION_MAX 16000 /* tsvector's is 16383 */
 #define SHELVED_MAX 5      /* texts of one row */
 #define SHELVED_BYTES (64u << 10)
 
-/* The fields in the order of enum search_field: their column on SQLite, and what their words begin with on PostgreSQL. */
 const char *const search_field_words[] = {"subject",  "from",     "to",  "message_id", "inbound",
                                           "outbound", "delivery", "any", NULL};
-static const struct {
-    const char *column;
-    const char *letters;
-    bool        answers;
-} fields[] = {
+
+const struct words_field words_fields[] = {
     [SEARCH_SUBJECT] = {"subject", "s", false},  [SEARCH_FROM] = {"sender", "f", false},
     [SEARCH_TO] = {"recipient", "t", false},     [SEARCH_MESSAGE_ID] = {"message_id", "m", false},
     [SEARCH_INBOUND] = {"inbound", "i", false},  [SEARCH_OUTBOUND] = {"outbound", "o", true},
     [SEARCH_DELIVERY] = {"delivery", "d", true}, [SEARCH_ANY] = {"subject sender recipient", "sft", false},
 };
 
-bool words_in_answers(enum search_field f) { return fields[f].answers; }
+bool words_in_answers(enum search_field f) { return words_fields[f].answers; }
 
 /* ---- Words of a text ---------------------------------------------------------------------------------------------- */
 
@@ -51,13 +46,7 @@ static bool is_word_char(uint32_t c)
     return !is_between(c);
 }
 
-struct word {
-    char   text[WORD_MAX + 4];
-    size_t n, chars;
-};
-
-/* The next word, folded; false at the end. */
-static bool next_word(struct span text, size_t *at, struct word *w)
+bool words_next(struct span text, size_t *at, struct word *w)
 {
     w->n = w->chars = 0;
     while (*at < text.n) {
@@ -79,7 +68,7 @@ bool words_any(struct span text)
     struct word w;
     size_t      at = 0;
 
-    return next_word(span_head(text, WORDS_ASKED_MAX), &at, &w);
+    return words_next(span_head(text, WORDS_ASKED_MAX), &at, &w);
 }
 
 int words_shelf(const struct uuid *domain)
@@ -156,7 +145,7 @@ static void put_scope(const struct words_of *of, char *out, size_t size)
 /* Of its day's tables. */
 static struct db_val row_of(const struct words_of *of) { return dbv_i64(of->id - day_first_id(day_of_uid(&of->uid))); }
 
-static struct span head(struct span s) { return span_head(s, utf8_clip(s, WORDS_TEXT_MAX)); }
+struct span words_head(struct span s) { return span_head(s, utf8_clip(s, WORDS_TEXT_MAX)); }
 
 /* A text as a table is told it: its words, each behind its shelf. */
 static void put_shelved(struct buf *b, int shelf, struct span text)
@@ -164,8 +153,8 @@ static void put_shelved(struct buf *b, int shelf, struct span text)
     struct word w;
     size_t      at = 0;
 
-    text = head(text);
-    while (next_word(text, &at, &w)) {
+    text = words_head(text);
+    while (words_next(text, &at, &w)) {
         char *room = buf_reserve(b, w.n + 3);
 
         if (room == NULL)
@@ -344,9 +333,9 @@ static void put_vector(struct buf *b, int shelf, enum search_field f, struct spa
     struct word w;
     size_t      at = 0;
 
-    text = head(text);
-    for (int i = 0; i < WORDS_MAX && *position < POSITION_MAX && next_word(text, &at, &w); i++)
-        buf_printf(b, " '%02x%c%.*s':%d", shelf, fields[f].letters[0], (int)w.n, w.text, ++*position);
+    text = words_head(text);
+    for (int i = 0; i < WORDS_MAX && *position < POSITION_MAX && words_next(text, &at, &w); i++)
+        buf_printf(b, " '%02x%c%.*s':%d", shelf, words_fields[f].letters[0], (int)w.n, w.text, ++*position);
 }
 
 static void put_vector_scope(struct buf *b, const struct words_of *of)
@@ -449,7 +438,7 @@ static void put_word_on(struct buf *b, enum db_kind kind, int shelf, char letter
         buf_printf(b, "%s'%02x%c%.*s'", first ? "" : " <-> ", shelf, letter, (int)w->n, w->text);
 }
 
-static bool is_of_address(char letter) { return letter == 'f' || letter == 't' || letter == 'm'; }
+bool words_of_address(char letter) { return letter == 'f' || letter == 't' || letter == 'm'; }
 
 /* Words side by side: "3fa 3fb" * in FTS5, '3fsa' <-> '3fsb':* in a tsquery. The words are ours, so nothing in them needs
  * quoting. PostgreSQL's index collects all that begins like a word before it looks at any other: quickly, the last word of an
@@ -459,13 +448,13 @@ static void put_phrase_on(struct buf *b, const struct words_where *where, int sh
     struct span text = span_head(asked, utf8_clip(asked, WORDS_ASKED_MAX));
     struct word w, next;
     size_t      at = 0;
-    bool        more = next_word(text, &at, &w), begins = false;
+    bool        more = words_next(text, &at, &w), begins = false;
 
     buf_puts(b, where->kind == DB_SQLITE ? "\"" : "(");
     for (int i = 0; more; i++) {
-        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
-        begins = !more && (w.chars >= PREFIX_MIN || text.n < asked.n); /* cut, perhaps within a word */
-        if (begins && where->quick && i > 0 && is_of_address(letter))
+        more = i + 1 < WORDS_ASKED && words_next(text, &at, &next);
+        begins = !more && (w.chars >= WORD_PREFIX_MIN || text.n < asked.n); /* cut, perhaps within a word */
+        if (begins && where->quick && i > 0 && words_of_address(letter))
             begins = false;
         else
             put_word_on(b, where->kind, shelf, letter, &w, i == 0);
@@ -484,10 +473,10 @@ static void put_phrase_on(struct buf *b, const struct words_where *where, int sh
 static void put_phrase(struct buf *b, const struct words_where *at, const struct store_words *one)
 {
     bool        lite = at->kind == DB_SQLITE, first = true;
-    const char *letters = lite ? "-" : fields[one->field].letters;
+    const char *letters = lite ? "-" : words_fields[one->field].letters;
 
     if (lite)
-        buf_printf(b, "{%s} : ", fields[one->field].column);
+        buf_printf(b, "{%s} : ", words_fields[one->field].column);
     buf_putc(b, '(');
     for (int shelf = 0; shelf < WORDS_SHELVES; shelf++) {
         for (const char *letter = letters; *letter && at->shelves >> shelf & 1; letter++) {
@@ -500,166 +489,9 @@ static void put_phrase(struct buf *b, const struct words_where *at, const struct
     buf_putc(b, ')');
 }
 
-static bool asks(const struct store_words *one, bool answers, bool without)
+bool words_asks(const struct store_words *one, bool answers, bool without)
 {
     return one->without == without && words_in_answers(one->field) == answers && words_any(one->text);
-}
-
-/* What stands before a moment's words says of which set they are; and so there is none of which nothing is left when SQLite looks for
- * words in it. */
-static char moment_mark(bool answers, bool pair) { return pair ? (answers ? 'v' : 'w') : (answers ? 'y' : 'x'); }
-
-#define PAIR_DIGITS 3     /* of 16: the lists of 4,096 numbers are short, and take next to no room */
-#define PAIR_ANY "any"    /* what goes beyond ASCII, where SQLite finds letters without their accents too */
-#define PAIR_NEXT_CHARS 3 /* of the second word, which may only be begun */
-
-static struct span span_of_word(const struct word *w) { return span_make(w->text, w->n); }
-
-/* Two words side by side: a number of the first and of how the second begins. */
-static void pair_of(const struct word *first, const struct word *second, char out[PAIR_DIGITS + 1])
-{
-    struct span next = span_head(span_of_word(second), PAIR_NEXT_CHARS);
-    uint32_t    h = 2166136261u; /* FNV-1a */
-
-    if (!span_is_ascii(span_of_word(first)) || !span_is_ascii(span_of_word(second))) {
-        memcpy(out, PAIR_ANY, sizeof PAIR_ANY);
-        return;
-    }
-    for (size_t i = 0; i < first->n; i++)
-        h = (h ^ (unsigned char)first->text[i]) * 16777619u;
-    h = (h ^ ' ') * 16777619u;
-    for (size_t i = 0; i < next.n; i++)
-        h = (h ^ (unsigned char)next.p[i]) * 16777619u;
-    snprintf(out, PAIR_DIGITS + 1, "%03x", (h ^ h >> 12 ^ h >> 24) & 0xFFF);
-}
-
-static void put_marked(struct buf *b, char mark, struct span word)
-{
-    char *room = buf_reserve(b, word.n + 2);
-
-    if (room == NULL)
-        return;
-    room[0] = mark;
-    memcpy(room + 1, word.p, word.n);
-    room[word.n + 1] = ' ';
-    b->n += word.n + 2;
-}
-
-void words_put_moment(struct buf *b, bool answers, const struct span *texts, size_t n)
-{
-    struct word two[2];
-    size_t      count = 0;
-    char        pair[PAIR_DIGITS + 1];
-
-    for (size_t i = 0; i < n; i++) {
-        struct span text = head(texts[i]);
-        size_t      at = 0;
-
-        for (; next_word(text, &at, &two[count % 2]); count++) {
-            put_marked(b, moment_mark(answers, false), span_of_word(&two[count % 2]));
-            if (count == 0)
-                continue;
-            pair_of(&two[(count + 1) % 2], &two[count % 2], pair);
-            put_marked(b, moment_mark(answers, true), span_of(pair));
-        }
-    }
-}
-
-/* In its place among the others. */
-static void ask_all(struct words_of_all *all, struct span word, const struct store_words *one, bool begins, bool pair)
-{
-    size_t at = all->n;
-
-    while (at > 0 && all->words[at - 1].n < word.n)
-        at--;
-    if (at == WORDS_OF_ALL)
-        return;
-    all->n += all->n < WORDS_OF_ALL;
-    memmove(&all->words[at + 1], &all->words[at], (all->n - 1 - at) * sizeof all->words[0]);
-    memcpy(all->words[at].text, word.p, word.n);
-    all->words[at].n = word.n;
-    all->words[at].begins = begins;
-    all->words[at].answers = words_in_answers(one->field);
-    all->words[at].pair = pair;
-    all->words[at].letters = fields[one->field].letters;
-}
-
-/* A word that is begun says how it begins as far as it goes. Beyond ASCII nothing can be asked. */
-static void ask_pair(struct words_of_all *all, const struct word *first, const struct word *second, bool begins,
-                     const struct store_words *one)
-{
-    char pair[PAIR_DIGITS + 1];
-
-    pair_of(first, second, pair);
-    if ((!begins || second->n >= PAIR_NEXT_CHARS) && strcmp(pair, PAIR_ANY) != 0)
-        ask_all(all, span_of(pair), one, false, true);
-}
-
-/* The last word of an address, which may be begun, is left out: all that begin like it would have to be collected. */
-static void ask_all_of(struct words_of_all *all, const struct store_words *one, bool pairs)
-{
-    struct span text = span_head(one->text, utf8_clip(one->text, WORDS_ASKED_MAX));
-    bool        of_address = is_of_address(fields[one->field].letters[0]), begins;
-    struct word w, next, before;
-    size_t      at = 0;
-    bool        more = next_word(text, &at, &w);
-
-    for (int i = 0; more; i++) {
-        more = i + 1 < WORDS_ASKED && next_word(text, &at, &next);
-        begins = !more && (w.chars >= PREFIX_MIN || text.n < one->text.n);
-        if (more || i == 0 || !of_address)
-            ask_all(all, span_of_word(&w), one, begins, false);
-        if (pairs && i > 0)
-            ask_pair(all, &before, &w, begins, one);
-        before = w;
-        if (more)
-            w = next;
-    }
-}
-
-void words_ask_all(struct words_of_all *out, const struct store_words *words, size_t n, bool moments)
-{
-    out->n = 0;
-    for (size_t i = 0; i < n; i++)
-        if (asks(&words[i], false, false) || (moments && asks(&words[i], true, false)))
-            ask_all_of(out, &words[i], moments);
-}
-
-void words_query_moments(struct buf *b, const struct words_of_all *asked, size_t from, size_t n)
-{
-    for (size_t i = from; i < from + n; i++) {
-        const struct words_one_of_all *one = &asked->words[i];
-        char                           mark = moment_mark(one->answers, one->pair);
-
-        if (one->pair)
-            buf_printf(b, "%s(%c%.*s OR %c" PAIR_ANY ")", i > from ? " AND " : "", mark, (int)one->n, one->text, mark);
-        else
-            buf_printf(b, "%s\"%c%.*s\"%s", i > from ? " AND " : "", mark, (int)one->n, one->text,
-                       one->begins ? " *" : "");
-    }
-}
-
-/* Is the text, of ASCII alone, without one of the words? One with an accent may be there without it. */
-static bool lacks(struct span text, struct span wanted)
-{
-    struct word w;
-    size_t      at = 0;
-
-    wanted = span_head(wanted, utf8_clip(wanted, WORDS_ASKED_MAX));
-    for (int i = 0; i < WORDS_ASKED && next_word(wanted, &at, &w); i++)
-        if (span_is_ascii(span_of_word(&w)) && span_find_ci(text, span_make(w.text, w.n)) == text.n)
-            return true;
-    return false;
-}
-
-bool words_may_hold(struct span text, enum search_field field, const struct store_words *words, size_t n)
-{
-    if (!span_is_ascii(text))
-        return true;
-    for (size_t i = 0; i < n; i++)
-        if (words[i].field == field && !words[i].without && words_any(words[i].text) && lacks(text, words[i].text))
-            return false;
-    return true;
 }
 
 static void put_scope_query(struct buf *b, const struct words_where *at)
@@ -685,12 +517,12 @@ void words_query(struct buf *b, const struct words_where *at, const struct store
     bool        any = false;
 
     for (size_t i = 0; i < n; i++)
-        any = any || asks(&words[i], answers, false);
+        any = any || words_asks(&words[i], answers, false);
     buf_putc(b, '(');
     if (at->scope.kind != SCOPE_GLOBAL || !any)
         put_scope_query(b, at);
     for (size_t i = 0; i < n; i++) {
-        if (!asks(&words[i], answers, false))
+        if (!words_asks(&words[i], answers, false))
             continue;
         if (b->p[b->n - 1] != '(')
             buf_puts(b, both);
@@ -698,7 +530,7 @@ void words_query(struct buf *b, const struct words_where *at, const struct store
     }
     buf_putc(b, ')');
     for (size_t i = 0; without && !at->quick && i < n; i++)
-        if (asks(&words[i], answers, true))
+        if (words_asks(&words[i], answers, true))
             put_without(b, at, &words[i]);
 }
 
